@@ -1,0 +1,34 @@
+# make help lists the targets. Everything is installed into .venv, pinned by constraints.txt.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install everything into .venv
+
+$(STAMP): pyproject.toml constraints.txt tools/setup.sh
+	@PYTHON=$(PYTHON) VENV=$(VENV) sh tools/setup.sh
+	@touch $@
+
+demo: $(STAMP) ## a UE gets its configuration through a relay, on real MicroPython
+	@$(BIN)/msgin5g demo
+
+test: $(STAMP) ## every test: CPython, MicroPython from source, MicroPython from .mpy, peers
+	@sh tools/test.sh
+
+lint: $(STAMP) ## ruff and the import direction
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m tools.check_layers
+
+bench: $(STAMP) ## measure the README's performance table
+	@$(BIN)/msgin5g bench
+
+clean: ## remove what make made
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,17 @@
+"""pytest's side of the one suite: put the firmware, the shim and the helpers on the path."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+for path in (HERE.parent, HERE.parent / "firmware", HERE, HERE / "shim"):
+    sys.path.insert(0, str(path))
+
+import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30
+
+
+@pytest.fixture(scope="session")
+def repository():
+    return HERE.parent

@@ -1,0 +1,48 @@
+"""The command `msgin5g`: one command, one function, one file, imported when it is called."""
+
+import importlib
+import sys
+
+import click
+
+# name -> (module under tools, function, one line of help)
+COMMANDS = {
+    "bench": ("bench", "bench", "Measure what the README's performance table shows."),
+    "board": ("board", "board", "Start a virtual board: real MicroPython behind a pty."),
+    "decode": ("decode", "decode", "Explain CoAP datagrams as a person reads them."),
+    "demo": ("demo", "demo", "Play the whole story on loopback with real MicroPython."),
+    "documents": ("documents", "documents", "Import, export or list the server's documents."),
+    "flash": ("flash", "flash", "Build, copy, verify and reset a board."),
+    "run": ("run", "run", "Run a role on this host."),
+    "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, context):
+        return sorted(COMMANDS)
+
+    def get_command(self, context, name):
+        if name not in COMMANDS:
+            return None
+        module, function, _ = COMMANDS[name]
+        return getattr(importlib.import_module(f"tools.{module}"), function)
+
+    def format_commands(self, context, formatter):
+        # Help comes from the table, so that `msgin5g --help` imports nothing.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def msgin5g():
+    """MSGin5G configuration over CoAP: firmware tools."""
+
+
+def main():
+    try:
+        msgin5g(prog_name="msgin5g")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Install the pinned Python packages into $VENV, and the CoAP peers of the host tests from apt.
+set -eu
+PYTHON=${PYTHON:-python3}
+VENV=${VENV:-.venv}
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+    echo "setup: Python 3.10 or later is needed; set PYTHON=... " >&2
+    exit 1
+}
+echo "setup: Python packages into $VENV (pinned by constraints.txt)"
+[ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV" || {
+    echo "setup: python3-venv is missing: apt-get install python3-venv" >&2
+    exit 1
+}
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --constraint constraints.txt --editable '.[dev]'
+
+missing=""
+command -v coap-client-notls >/dev/null 2>&1 || missing="$missing libcoap3-bin"
+command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "setup: apt-get install$missing (peers of the host tests; root, so done here)"
+        apt-get update -qq >/dev/null
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $missing >/dev/null
+    else
+        echo "setup: for the interop tests run as root: apt-get install$missing"
+    fi
+fi
