@@ -8,7 +8,7 @@ except ImportError:  # CPython without the shim
     heap_lock = heap_unlock = None
 
 
-class raises:  # noqa: N801
+class raises:
     """`with raises(ValueError) as caught:`; `caught.error` is the exception afterwards."""
 
     def __init__(self, kind, text=""):
@@ -28,13 +28,13 @@ class raises:  # noqa: N801
         return True
 
 
-def no_alloc(function, *arguments):
+def no_alloc(function):
     """Call `function`; on MicroPython an allocation in it raises MemoryError."""
     if heap_lock is None:
-        return function(*arguments)
+        return function()
     heap_lock()
     try:
-        return function(*arguments)
+        return function()
     finally:
         heap_unlock()
 

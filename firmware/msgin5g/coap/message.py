@@ -1,0 +1,279 @@
+"""The message format of RFC 7252 section 3, read and written with one cursor over one buffer.
+
+     0                   1                   2                   3
+    |Ver| T |  TKL  |      Code     |          Message ID           |
+    |   Token (TKL bytes) ...
+    |   Options ...
+    |1 1 1 1 1 1 1 1|    Payload ...
+
+A `Message` is a view: decoding notes where each option stands and copies nothing. It stays true
+until the next `decode` on it. TKL 13 and 14 are the extended tokens of RFC 8974.
+"""
+
+from array import array
+
+from micropython import const
+
+from msgin5g.coap.errors import BufferTooSmall, MessageFormatError
+
+_PAYLOAD_MARKER = const(0xFF)
+_MAX_TOKEN_SIZE = const(65804)  # RFC 8974 section 2.1: 269 + 65535
+
+
+class Message:
+    """One datagram seen as fields.
+
+    mtype, code, mid: integers. n_options: how many options there are; `numbers[i]`, `starts[i]`
+    and `ends[i]` describe option i, in the order of the wire. token_start, token_end,
+    payload_start, size: offsets into `view`, the datagram.
+    """
+
+    def __init__(self, max_options=64):
+        # Starts and ends are below 65,536, the largest UDP payload.
+        self.numbers = array("H", bytes(2 * max_options))
+        self.starts = array("H", bytes(2 * max_options))
+        self.ends = array("H", bytes(2 * max_options))
+        self.n_options = 0
+        self.view = b""
+        self.size = 0
+        self.mtype = 0
+        self.code = 0
+        self.mid = 0
+        self.token_start = 4
+        self.token_end = 4
+        self.payload_start = 0
+
+    def decode(self, datagram):
+        """Take `datagram` apart; MessageFormatError for anything that is not a CoAP message."""
+        size = len(datagram)
+        if size < 4:
+            raise MessageFormatError("shorter than a header")
+        first = datagram[0]
+        if first >> 6 != 1:
+            raise MessageFormatError("version")  # section 3: silently ignored
+        code = datagram[1]
+        i = 4
+        token_length = first & 15
+        if token_length > 12:
+            # RFC 8974 section 2.1: 13 adds one byte, 14 adds two, 15 is reserved.
+            if token_length == 13 and size > 4:
+                token_length = datagram[4] + 13
+                i = 5
+            elif token_length == 14 and size > 5:
+                token_length = ((datagram[4] << 8) | datagram[5]) + 269
+                i = 6
+            else:
+                raise MessageFormatError("token length")
+        self.token_start = i
+        i += token_length
+        if i > size:
+            raise MessageFormatError("token length")
+        if code == 0:
+            if size > 4:
+                raise MessageFormatError("an empty message with content")  # section 4.1
+        elif 31 < code < 64 or code > 191:
+            raise MessageFormatError("reserved code class")  # section 12.1
+        self.token_end = i
+        numbers = self.numbers
+        starts = self.starts
+        ends = self.ends
+        capacity = len(numbers)
+        n = 0
+        number = 0
+        while i < size:
+            head = datagram[i]
+            i += 1
+            if head == _PAYLOAD_MARKER:
+                if i == size:
+                    raise MessageFormatError("payload marker without payload")
+                break
+            delta = head >> 4
+            length = head & 15
+            # Section 3.1: 13 adds one byte, 14 adds two, 15 is reserved.
+            if delta > 12:
+                if delta == 13 and i < size:
+                    delta = datagram[i] + 13
+                    i += 1
+                elif delta == 14 and i + 1 < size:
+                    delta = ((datagram[i] << 8) | datagram[i + 1]) + 269
+                    i += 2
+                else:
+                    raise MessageFormatError("option delta")
+            if length > 12:
+                if length == 13 and i < size:
+                    length = datagram[i] + 13
+                    i += 1
+                elif length == 14 and i + 1 < size:
+                    length = ((datagram[i] << 8) | datagram[i + 1]) + 269
+                    i += 2
+                else:
+                    raise MessageFormatError("option length")
+            number += delta
+            if number > 65535:
+                raise MessageFormatError("option number")
+            if n == capacity:
+                raise MessageFormatError("too many options")
+            numbers[n] = number
+            starts[n] = i
+            i += length
+            if i > size:
+                raise MessageFormatError("option length")
+            ends[n] = i
+            n += 1
+        self.view = datagram
+        self.size = size
+        self.n_options = n
+        self.payload_start = i
+        self.mtype = (first >> 4) & 3
+        self.code = code
+        self.mid = (datagram[2] << 8) | datagram[3]
+        return self
+
+    def token(self):
+        """The token as bytes, which outlive the datagram."""
+        return bytes(self.view[self.token_start : self.token_end])
+
+    def payload(self):
+        """The payload as bytes, b"" when there is none."""
+        return bytes(self.view[self.payload_start : self.size])
+
+    def tail(self):
+        """Everything after the token, options and payload, as a view for a hop to copy."""
+        return memoryview(self.view)[self.token_end : self.size]
+
+    def find(self, number, i=0):
+        """The index of the first option `number` at or after index i, -1 when there is none."""
+        n = self.n_options
+        numbers = self.numbers
+        while i < n:
+            if numbers[i] == number:
+                return i
+            i += 1
+        return -1
+
+    def value(self, i):
+        """The value of option i as bytes."""
+        return bytes(self.view[self.starts[i] : self.ends[i]])
+
+    def option(self, number):
+        """The value of the first option `number` as bytes, None when there is none."""
+        i = self.find(number)
+        return None if i < 0 else self.value(i)
+
+    def uint(self, number, default=None):
+        """The first option `number` as an unsigned integer (section 3.2).
+
+        `default` when there is none, or when it is longer than the four bytes of any uint option.
+        """
+        i = self.find(number)
+        if i < 0 or self.ends[i] - self.starts[i] > 4:
+            return default
+        return uint(self.view, self.starts[i], self.ends[i])
+
+
+def uint(view, start, end):
+    """The big-endian unsigned integer at view[start:end]; no bytes are 0 (section 3.2)."""
+    number = 0
+    while start < end:
+        number = (number << 8) | view[start]
+        start += 1
+    return number
+
+
+def uint_bytes(number):
+    """The shortest bytes of an unsigned integer: b"" for 0 (section 3.2)."""
+    size = 0
+    rest = number
+    while rest:
+        size += 1
+        rest >>= 8
+    return number.to_bytes(size, "big")
+
+
+def insert(options, number, value):
+    """Insert an option into an ascending list of (number, value), after its equals."""
+    i = len(options)
+    while i and options[i - 1][0] > number:
+        i -= 1
+    options.insert(i, (number, value))
+
+
+def encode(buf, mtype, code, mid, token, options, payload=b"", tail=None):
+    """Write a message into `buf` and return its size.
+
+    options: list of (number, value), values bytes, ascending. tail: options, marker and payload
+    as they stand in another message, in place of `options` and `payload`. BufferTooSmall when
+    it does not fit.
+    """
+    limit = len(buf)
+    n = len(token)
+    # The longest header: four bytes and two of an extended token length.
+    if n + 6 > limit or n > _MAX_TOKEN_SIZE:
+        raise BufferTooSmall("token")
+    buf[1] = code
+    buf[2] = mid >> 8
+    buf[3] = mid & 0xFF
+    i = 4
+    if n < 13:
+        buf[0] = 0x40 | mtype << 4 | n
+    elif n < 269:
+        buf[0] = 0x4D | mtype << 4
+        buf[4] = n - 13
+        i = 5
+    else:
+        buf[0] = 0x4E | mtype << 4
+        buf[4] = (n - 269) >> 8
+        buf[5] = (n - 269) & 0xFF
+        i = 6
+    buf[i : i + n] = token
+    i += n
+    if tail is not None:
+        n = len(tail)
+        if i + n > limit:
+            raise BufferTooSmall("message")
+        buf[i : i + n] = tail
+        return i + n
+    previous = 0
+    for number, value in options:
+        n = len(value)
+        if i + n + 5 > limit:  # one byte, and two each for a long delta and a long length
+            raise BufferTooSmall("options")
+        delta = number - previous
+        assert delta >= 0, "options must ascend"
+        previous = number
+        head = i
+        i += 1
+        if delta < 13:
+            high = delta << 4
+        elif delta < 269:
+            high = 0xD0
+            buf[i] = delta - 13
+            i += 1
+        else:
+            high = 0xE0
+            delta -= 269
+            buf[i] = delta >> 8
+            buf[i + 1] = delta & 0xFF
+            i += 2
+        if n < 13:
+            buf[head] = high | n
+        elif n < 269:
+            buf[head] = high | 13
+            buf[i] = n - 13
+            i += 1
+        else:
+            buf[head] = high | 14
+            buf[i] = (n - 269) >> 8
+            buf[i + 1] = (n - 269) & 0xFF
+            i += 2
+        buf[i : i + n] = value
+        i += n
+    n = len(payload)
+    if n:
+        if i + n + 1 > limit:
+            raise BufferTooSmall("payload")
+        buf[i] = _PAYLOAD_MARKER
+        i += 1
+        buf[i : i + n] = payload
+        i += n
+    return i

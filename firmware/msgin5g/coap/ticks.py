@@ -1,0 +1,23 @@
+"""Milliseconds that wrap at 2**30, as MicroPython's ticks do on a 32-bit board.
+
+Moments (`..._at`, `now`) are 0 to 2**30 - 1; two of them compare rightly while they are less
+than 2**29 ms (6.2 days) apart. No value here leaves the 31-bit small integers of a board.
+"""
+
+from micropython import const
+
+_MASK = const(0x3FFFFFFF)
+_HALF = const(0x20000000)
+
+MAX_MS = const(0x1FFFFFFF)  # the longest wait that a moment can express, 6.2 days
+
+
+def add(moment, ms):
+    """The moment `ms` milliseconds after `moment`; `ms` is at most MAX_MS."""
+    return (moment + ms) & _MASK
+
+
+def diff(later, earlier):
+    """Milliseconds from `earlier` to `later`, negative when the order is the other way."""
+    ms = (later - earlier) & _MASK
+    return ms if ms < _HALF else ms - _MASK - 1

@@ -1,0 +1,95 @@
+"""What the message layer remembers: its parameters, our messages that wait, the peer's requests.
+
+RFC 7252 sections 4.2 to 4.8.
+"""
+
+from micropython import const
+
+from msgin5g.coap.ticks import MAX_MS
+
+# States of an Exchange. A state that means "sent" is set when the datagram has been handed out.
+QUEUED = const(0)  # not sent yet: NSTART holds it back, or the loop has not asked
+SENT = const(1)  # confirmable, sent, neither acknowledged nor answered
+ACKED = const(2)  # acknowledged, or non-confirmable and sent: the response is still to come
+OBSERVING = const(3)  # answered, and more answers will come (RFC 7641)
+DONE = const(4)  # answered; for a message without answer, acknowledged
+RESET = const(5)  # the peer rejected it
+TIMED_OUT = const(6)  # nothing within MAX_TRANSMIT_WAIT
+CANCELLED = const(7)  # given up by its owner
+
+
+class Parameters:
+    """Transmission parameters, RFC 7252 section 4.8; the defaults are the RFC's."""
+
+    def __init__(self, ack_timeout_ms=2000, ack_random_percent=150, max_retransmit=4, nstart=1):
+        # The bounds keep every product below 2**29 ms and every span above 0.
+        if not 1 <= ack_timeout_ms <= 60000:
+            raise ValueError("ack_timeout_ms must be 1 to 60000")
+        if not 100 <= ack_random_percent <= 300:
+            raise ValueError("ack_random_percent must be 100 to 300")
+        if not 0 <= max_retransmit <= 8:
+            raise ValueError("max_retransmit must be 0 to 8")
+        if nstart < 1:
+            raise ValueError("nstart must be at least 1")
+        self.ack_timeout_ms = ack_timeout_ms
+        self.ack_random_percent = ack_random_percent
+        self.max_retransmit = max_retransmit
+        self.nstart = nstart
+
+    def _longest_ms(self):
+        return self.ack_timeout_ms * self.ack_random_percent // 100
+
+    def max_transmit_wait_ms(self):
+        """From the first transmission to giving up, section 4.8.2: 93 s by default."""
+        return min(self._longest_ms() * ((2 << self.max_retransmit) - 1), MAX_MS)
+
+    def exchange_lifetime_ms(self):
+        """How long a message ID of a confirmable message is taken, section 4.8.2: 247 s."""
+        span = self._longest_ms() * ((1 << self.max_retransmit) - 1)
+        return min(span + 2 * 100000 + self.ack_timeout_ms, MAX_MS)
+
+    def non_lifetime_ms(self):
+        """How long a message ID of a non-confirmable message is taken: 145 s."""
+        span = self._longest_ms() * ((1 << self.max_retransmit) - 1)
+        return min(span + 100000, MAX_MS)
+
+
+class Exchange:
+    """A message of ours that waits for its acknowledgement, its response, or both.
+
+    owner: whoever started it, to find him again when it ends. token: None for a message that
+    has no response of its own (a separate response, a notification, a ping).
+    """
+
+    def __init__(self, link, remote, mid, token, confirmable, owner):
+        self.link = link
+        self.remote = remote
+        self.mid = mid
+        self.token = token
+        self.confirmable = confirmable
+        self.owner = owner
+        self.state = QUEUED
+        self.datagram = None
+        self.n_sent = 0
+        self.timeout_ms = 0
+        self.retransmit_at = 0
+        self.expires_at = 0
+
+
+class Incoming:
+    """A confirmable or non-confirmable message of a peer that was accepted.
+
+    reply: the datagram that its repetition is answered with, None while nothing was said.
+    acknowledged: the response can no longer ride on the acknowledgement.
+    """
+
+    def __init__(self, link, remote, mid, token, confirmable, expires_at):
+        self.link = link
+        self.remote = remote
+        self.mid = mid
+        self.token = token
+        self.confirmable = confirmable
+        self.expires_at = expires_at
+        self.acknowledged = False
+        self.reply = None
+        self.open = True  # the response is still owed: not forgotten to make room

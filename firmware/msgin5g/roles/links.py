@@ -1,0 +1,67 @@
+"""The one-to-one ProSe direct links of a relay or gateway (TS 23.304, TS 24.538 6.2.2.1).
+
+The table changes only by `up` and `down`: a datagram never adds a link, because a source address
+proves nothing about one.
+"""
+
+
+class Link:
+    """An established one-to-one link: the UE's identity (bytes) and where it is reached."""
+
+    def __init__(self, ue_id, link, remote):
+        self.ue_id = ue_id
+        self.link = link
+        self.remote = remote
+
+
+class LinkTable:
+    """At most max_links links, found by MSGin5G UE ID and by address.
+
+    peer_key: see Endpoint. A link that comes up for a known UE replaces its former one.
+    """
+
+    def __init__(self, max_links=32, peer_key=None):
+        self.max_links = max_links
+        self._peer_key = peer_key
+        self._by_id = {}
+        self._by_remote = {}
+
+    def __len__(self):
+        return len(self._by_id)
+
+    def up(self, ue_id, link, remote):
+        """A link is established; false when the table is full or another UE has the address."""
+        key = self._key(remote)
+        other = self._by_remote.get(key)
+        if other is not None and other.ue_id != ue_id:
+            return False
+        known = self._by_id.get(ue_id)
+        if known is not None:
+            del self._by_remote[self._key(known.remote)]
+        elif len(self._by_id) >= self.max_links:
+            return False
+        self._by_id[ue_id] = self._by_remote[key] = Link(ue_id, link, remote)
+        return True
+
+    def down(self, ue_id):
+        """A link has ended; gives it, or None when there was none."""
+        link = self._by_id.pop(ue_id, None)
+        if link is not None:
+            del self._by_remote[self._key(link.remote)]
+        return link
+
+    def of_ue(self, ue_id):
+        """The link of a UE (bytes), or None."""
+        return self._by_id.get(ue_id)
+
+    def from_address(self, link, remote):
+        """The link that a datagram came over, or None."""
+        known = self._by_remote.get(self._key(remote))
+        return known if known is not None and known.link == link else None
+
+    def all(self):
+        """The links, in no particular order."""
+        return list(self._by_id.values())
+
+    def _key(self, remote):
+        return remote if self._peer_key is None else self._peer_key(remote)

@@ -1,0 +1,79 @@
+"""The SU_UeConfig resources (TS 24.546 C.3) as CoAP options, and the Recipient option."""
+
+from micropython import const
+
+from msgin5g.coap.message import uint_bytes
+from msgin5g.coap.numbers import ACCEPT, BLOCK2, ECHO, ETAG, OBSERVE, URI_PATH, URI_QUERY
+
+RECIPIENT = const(65020)  # elective, safe to forward, NoCacheKey; a setting
+CONTENT_FORMAT_UE_CONFIG = const(65001)  # ...seal-ue-config-info+cbor has no number; a setting
+
+UE_URI = b"ue-uri="
+
+
+class ConfigurationResource:
+    """Where the configuration of one UE, or of several (bulk), lives at the server.
+
+    ue_ids: list of MSGin5G UE IDs as bytes. recipient: the server's URI as bytes, None to leave
+    the option out. queries: further Uri-Query values as bytes.
+    """
+
+    def __init__(
+        self,
+        service_id,
+        ue_ids,
+        recipient,
+        recipient_option=RECIPIENT,
+        content_format=CONTENT_FORMAT_UE_CONFIG,
+        queries=(),
+    ):
+        segments = (b"su-uc", b"v1", b"val-services", service_id.encode(), b"ue-configurations")
+        self._path = [(URI_PATH, segment) for segment in segments]
+        self._query = [(URI_QUERY, UE_URI + ue_id) for ue_id in ue_ids]
+        self._query.extend([(URI_QUERY, query) for query in queries])
+        self._query.append((ACCEPT, uint_bytes(content_format)))
+        self._recipient = None if recipient is None else (recipient_option, recipient)
+
+    def options(self, document_id=None, etag=None, observe=None, block2=None, echo=None):
+        """The options of a GET, ascending, as list of (number, bytes).
+
+        document_id: bytes of ueConfigDocId for the individual document, None for the collection.
+        """
+        options = []
+        if etag:
+            options.append((ETAG, etag))
+        if observe is not None:
+            options.append((OBSERVE, uint_bytes(observe)))
+        options.extend(self._path)
+        if document_id:
+            options.append((URI_PATH, document_id))
+        options.extend(self._query)
+        if block2 is not None:
+            options.append((BLOCK2, uint_bytes(block2)))
+        if echo:
+            options.append((ECHO, echo))
+        if self._recipient:
+            options.append(self._recipient)
+        return options
+
+
+def same_uri(a, b):
+    """Whether two URIs (bytes) are equal, the case of scheme and host apart (RFC 3986 6.2.2)."""
+    if a == b:
+        return True
+    if len(a) != len(b):
+        return False
+    n = _authority_end(a)
+    return a[:n].lower() == b[:n].lower() and a[n:] == b[n:]
+
+
+def _authority_end(uri):
+    colon = uri.find(b":")
+    if colon < 0:
+        return 0
+    if uri[colon + 1 : colon + 3] != b"//":
+        return colon
+    i = colon + 3
+    while i < len(uri) and uri[i] not in b"/?#":
+        i += 1
+    return i
