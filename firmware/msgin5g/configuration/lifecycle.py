@@ -1,0 +1,305 @@
+"""The life of a configuration: on trial, then confirmed or rolled back. No I/O but the store's.
+
+    offer --> TRIAL --confirm(), or the check passed and the boot lasted--> GOOD
+                |  not confirmed within trial_ms, or reset max_resets times
+                v
+               BAD: the last good one runs, the document is not taken again until it changes
+                |  reset max_resets times more before a boot lasted
+                v
+            safe mode: REPL, network and configuration client only
+
+A first configuration has none to fall back on. It stays on trial however long that takes, and
+max_resets resets lead to safe mode with it still in place. A changed document leads out of safe
+mode, at the next start. A boot with a GOOD configuration writes nothing, nor does a refresh.
+
+What must outlive a reset is in the newest record of the store: the state, the resets, and as its
+notes the cause of the last roll-back (1 byte) and the documents that were rolled back, each as
+the CRC-32 of its text (4 bytes), the size of its ETag (1) and the ETag (8, zeros at its end).
+The history is in RAM.
+
+An event is a tuple (name, reasons), reasons a list or tuple of str, mostly empty. Names:
+applied, unchanged, refused, confirmed, rolled_back, safe_mode, unconfigured, factory_reset, and
+in the history also storage: what the store found damaged, or the flash would not take.
+"""
+
+import struct
+from binascii import crc32
+
+from micropython import const
+from msgin5g.coap.ticks import add, diff
+from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError
+
+EMPTY = const(0)  # no configuration was ever stored; TRIAL, GOOD and BAD are the store's
+
+_ROW = "<IB8s"
+_ROW_SIZE = const(13)
+# The causes of a roll-back, by the number that is stored.
+_CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
+_LATE = const(1)
+_RESETS = const(2)
+_BY_HAND = const(3)
+_SCHEMA = const(4)
+
+
+class Lifecycle:
+    """One node's configuration. `now` is in milliseconds that wrap at 2**30.
+
+    `configuration` is the dict that is to run, or None; `etag` its ETag, b"" for none. `state`
+    is EMPTY, TRIAL, GOOD or BAD, of the newest document: when that is BAD, the last good one
+    runs. `boots` counts resets on trial and after a roll-back. `safe_mode` holds until the next
+    start. `unsaved`: the flash did not take the state; it is tried again. `reasons` are those of
+    the last refusal or roll-back. `history` is a list of (now, name, reasons), oldest first.
+    """
+
+    def __init__(
+        self,
+        store,
+        schema,
+        trial_ms=300_000,
+        good_after_ms=60_000,
+        max_resets=3,
+        max_refused=4,
+        max_history=8,
+    ):
+        """`good_after_ms`, within `trial_ms`, is how long a boot must last to count as good.
+
+        Of documents rolled back and of events the oldest are forgotten first.
+        """
+        self._store = store
+        self._schema = schema
+        self._trial_ms = trial_ms
+        self._good_after_ms = good_after_ms
+        self._max_resets = max_resets
+        self._max_refused = max_refused
+        self._max_history = max_history
+        self.history = []
+        self._clear()
+
+    def _clear(self):
+        self.configuration = None
+        self.etag = b""
+        self.safe_mode = self.unsaved = False
+        self.reasons = ()
+        self._notes = b"\0"
+        self._sequence = 0  # of the record that `state` is about
+        self._begin(EMPTY, 0, 0)
+
+    def start(self, now, counts=True):
+        """Load what is stored, at boot; `configuration` is then what is to run.
+
+        The event is applied, rolled_back, safe_mode, or unconfigured, with reasons if what is
+        stored cannot run. `counts` is False for a wake from deep sleep, which is no failed boot.
+        """
+        self._clear()
+        store = self._store
+        store.load()
+        for report in store.reports:
+            self._event(now, "storage", (report,))
+        newest = store.newest
+        if not newest:
+            return self._event(now, "unconfigured", ())
+        self._sequence = newest.sequence
+        self._notes = newest.notes or b"\0"
+        self._begin(newest.state, newest.boots, now)
+        fallback = self._fallback()
+        limit = self._max_resets
+        if self.state == BAD:
+            limit += limit
+            self.reasons = (_CAUSES[self._notes[0]],)
+            if not fallback:  # the good one's file is lost: this one is better than none
+                self._begin(TRIAL, 0, now)
+        if self.state == TRIAL or self.boots:
+            if counts and self.boots < limit:
+                self.boots += 1
+            if self.boots >= limit:
+                if self.state == TRIAL and fallback:
+                    return self._roll_back(now, _RESETS)
+                self.safe_mode = True
+            self._save(now)
+        reasons = self._use(self._running())
+        if reasons and fallback and self.state != BAD:
+            return self._roll_back(now, _SCHEMA)
+        if self.safe_mode:
+            return self._event(now, "safe_mode", (str(self.boots) + " resets",))
+        return self._event(now, "unconfigured" if reasons else "applied", reasons)
+
+    def offer(self, text, etag, now):
+        """A document has come from the server: `text` is bytes or str, `etag` 0 to 8 bytes.
+
+        applied: it is stored and on trial. unchanged: it runs already; only its ETag is new, and
+        kept in RAM. refused: the reasons say why; nothing has changed.
+        """
+        if isinstance(text, str):
+            text = text.encode()
+        store = self._store
+        runs = self._running()
+        try:
+            if self.configuration is not None and runs and store.holds(runs, text):
+                self.etag = etag
+                return "unchanged", ()
+            row = self._row(text, etag)
+            notes = self._notes
+            for i in range(1, len(notes), _ROW_SIZE):
+                if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
+                    return self._event(now, "refused", ("ETag: rolled back, waits for a change",))
+            configuration, reasons = self._schema.check(text)
+            if not reasons:
+                store.write(TRIAL, 0, etag, notes, text)
+        except StorageError as error:
+            reasons = (str(error),)
+        if reasons:
+            return self._event(now, "refused", reasons)
+        self.configuration = configuration
+        self.etag = etag
+        self._sequence = store.newest.sequence
+        self._begin(TRIAL, 0, now)
+        return self._event(now, "applied", ())
+
+    def confirm(self, now):
+        """The application, or a person, says that the configuration on trial works.
+
+        The event is confirmed; None when nothing is on trial.
+        """
+        if self.state != TRIAL:
+            return None
+        self._begin(GOOD, 0, now)
+        self._save(now)
+        return self._event(now, "confirmed", ())
+
+    def check_passed(self):
+        """The built-in check went well: `step` confirms once the boot has lasted long enough."""
+        self._passed = self.state == TRIAL
+
+    def roll_back(self, now):
+        """A person wants the good configuration before this one back.
+
+        The event is rolled_back; None when there is none to go back to.
+        """
+        if self.state == BAD or not self._fallback():
+            return None
+        return self._roll_back(now, _BY_HAND)
+
+    def forgive(self, now):
+        """A person wants roll-backs and counted resets forgotten, for the next offer and start."""
+        self._notes = b"\0"
+        self.boots = 0
+        self._save(now)
+
+    def factory_reset(self, now):
+        """Remove all configuration. StorageError when the flash refuses."""
+        self._store.erase()
+        self._clear()
+        return self._event(now, "factory_reset", ())
+
+    def stored(self, newest):
+        """(state, configuration) of one of the two documents stored; None when there is none.
+
+        The newest one, or the one before: the last good one, as a rule. The configuration is
+        None when it does not fit the schema.
+        """
+        record = self._store.newest if newest else self._store.other
+        return record and (record.state, self._schema.check(self._text(record))[0])
+
+    def step(self, now):
+        """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
+        lasted = diff(now, self._good_at) >= 0
+        if lasted and self.unsaved:
+            self._save(now)
+        if self.safe_mode:
+            return None
+        if self.state == TRIAL:
+            if lasted and self._passed:
+                return self.confirm(now)
+            if diff(now, self._trial_until) < 0:
+                return None
+            if self._fallback():
+                return self._roll_back(now, _LATE)
+            self._trial_until = add(now, self._trial_ms)  # none to go back to: it goes on
+        elif not lasted:
+            return None
+        if self.boots:
+            self.boots = 0
+            self._save(now)
+        return None
+
+    def wait_ms(self, now):
+        """Milliseconds until `step` may have something to do; None means no timer runs."""
+        runs = not self.safe_mode
+        wait = None
+        if self.unsaved or (runs and (self._passed or (self.boots and self.state != TRIAL))):
+            wait = max(0, diff(self._good_at, now))
+        if runs and self.state == TRIAL:
+            trial = max(0, diff(self._trial_until, now))
+            wait = trial if wait is None else min(wait, trial)
+        return wait
+
+    def _begin(self, state, boots, now):
+        self.state = state
+        self.boots = boots
+        self._passed = False
+        self._trial_until = add(now, self._trial_ms)
+        self._good_at = add(now, self._good_after_ms)
+
+    def _fallback(self):
+        """The Record of the good document behind the newest one, or None."""
+        other = self._store.other
+        return other if other and other.state == GOOD else None
+
+    def _running(self):
+        """The Record whose document runs, or None."""
+        if self.state == BAD:
+            return self._fallback()
+        newest = self._store.newest
+        return newest if newest and newest.sequence == self._sequence else None
+
+    def _text(self, record):
+        """The document of a Record; b"", which is no JSON, when the flash refuses."""
+        try:
+            return self._store.text(record)
+        except StorageError:
+            return b""
+
+    def _use(self, record):
+        """Make the document of a Record the configuration. The reasons why it cannot be."""
+        self.configuration, reasons = self._schema.check(self._text(record))
+        self.etag = b"" if reasons else record.etag
+        return reasons
+
+    def _roll_back(self, now, cause):
+        newest = self._store.newest
+        rows = self._notes[1:]
+        if cause != _SCHEMA:  # which a new firmware may have mended
+            rows += self._row(self._text(newest), newest.etag)
+        self._notes = bytes((cause,)) + rows[-_ROW_SIZE * self._max_refused :]
+        self._begin(BAD, self._max_resets, now)
+        self._use(self._fallback())
+        self._save(now)
+        return self._event(now, "rolled_back", (_CAUSES[cause],))
+
+    def _row(self, text, etag):
+        return struct.pack(_ROW, crc32(text), len(etag), etag)
+
+    def _save(self, now):
+        """Store the state, unless the record that it is about was lost."""
+        store = self._store
+        newest = store.newest
+        self.unsaved = False
+        if newest and newest.sequence == self._sequence:
+            try:
+                store.write(self.state, self.boots, newest.etag, self._notes)
+                self._sequence = store.newest.sequence
+            except StorageError as error:
+                self.unsaved = True
+                self._good_at = add(now, self._good_after_ms)
+                self._event(now, "storage", (str(error),))
+
+    def _event(self, now, name, reasons):
+        """Note an event, unless it says the same as the one before."""
+        if reasons:
+            self.reasons = reasons
+        history = self.history
+        if not history or history[-1][1:] != (name, reasons):
+            history.append((now, name, reasons))
+            if len(history) > self._max_history:
+                history.pop(0)
+        return name, reasons

@@ -1,0 +1,155 @@
+"""What a configuration must look like: the keys of TS 24.538 clause 7.2.3, and the application's.
+
+`configData` is one JSON object (strict_json). Keys that nobody declared are kept and ignored, so
+that a newer server can serve an older board.
+
+    schema = Schema()
+    schema.declare("blink_ms", int, default=500, low=50, high=10_000)
+    configuration, reasons = schema.check(text)
+
+A reason names the key and the rule, never the value of a string, which may be a secret.
+"""
+
+from micropython import const
+from msgin5g.configuration.strict_json import JsonFault, parse
+
+SERVER_ADDRESS = "MSGin5G-Server-address"
+UE_SERVICE_ID = "MSGin5G-UE-Service-id"
+SEGMENT_SIZE = "Segment-size"
+
+_MAX_SIZE = const(4096)
+_MAX_IDENTITY_SIZE = const(255)  # of an address or an ID: the longest value of a CoAP URI option
+# Bytes; the unit is not in the text that could be read. Under 64 a segment's headers outweigh
+# what it carries; over 65,535 no UDP datagram carries it.
+_MIN_SEGMENT_SIZE = const(64)
+_MAX_SEGMENT_SIZE = const(65535)
+
+_SCHEMES = ("coap", "coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws")
+_HOST = "abcdefghijklmnopqrstuvwxyz0123456789-._"
+_HOST6 = "abcdef0123456789:."
+
+
+def server_address(text):
+    """(scheme, host, port) of a CoAP URI, `host:port` or `[v6]:port`; None when it is none.
+
+    The scheme is "" when the text has none; a host in brackets comes without them.
+    """
+    scheme, slashes, rest = text.lower().partition("://")
+    port = 0
+    if not slashes:
+        scheme, rest = "", scheme
+    elif scheme not in _SCHEMES or "#" in rest:  # RFC 7252 section 6.1: no fragment
+        return None
+    else:
+        # RFC 7252 sections 6.1 and 6.2, RFC 8323 section 8.
+        port = 80 if scheme.endswith("ws") else 5683
+        if scheme[4:5] == "s":
+            port = 443 if port == 80 else 5684
+        rest = rest.partition("/")[0].partition("?")[0]
+    if rest[:1] == "[":
+        host, _, rest = rest[1:].partition("]")
+        letters = _HOST6 if ":" in host else ""
+    else:
+        host = rest.partition(":")[0]
+        rest = rest[len(host) :]
+        letters = _HOST
+    if rest:
+        port = rest[1:]
+        if rest[0] != ":" or not port.isdigit() or len(port) > 5:
+            return None
+        port = int(port)
+    # strip() leaves nothing of a text that has no other letters
+    if not host or host.strip(letters) or not 0 < port < 65536:
+        return None
+    return scheme, host, port
+
+
+def _address_fault(text):
+    if min(text) <= " " or max(text) > "~" or not server_address(text):
+        return "must be a CoAP URI, host:port or [v6]:port"
+
+
+def _identity_fault(text):
+    if min(text) <= " " or "\x7f" in text:
+        return "has a blank or a control character"
+
+
+class Schema:
+    """The declared keys, each with its rule, and the check of a document against all of them."""
+
+    def __init__(self, max_size=_MAX_SIZE):
+        """`max_size` is the longest document in bytes; a longer one is refused."""
+        self._max_size = max_size
+        self._rules = []
+        longest = _MAX_IDENTITY_SIZE
+        self.declare(SERVER_ADDRESS, str, True, None, 1, longest, _address_fault)
+        self.declare(UE_SERVICE_ID, str, True, None, 1, longest, _identity_fault)
+        self.declare(SEGMENT_SIZE, int, False, None, _MIN_SEGMENT_SIZE, _MAX_SEGMENT_SIZE)
+
+    def declare(self, key, kind, required=False, default=None, low=None, high=None, fault=None):
+        """Add the rule of one key.
+
+        `kind` is str, int, bool, dict (an object), list, or float (any number). `low` and `high`
+        bound a number, the bytes of a string, or the entries of an object or list. `default`
+        stands in for an absent key, unless it is None. `fault(value)` names a further rule that
+        the value breaks, or gives None.
+        """
+        self._rules.append((key, kind, required, default, low, high, fault))
+
+    def check(self, text):
+        """(configuration, reasons) of a document, bytes or str.
+
+        A good one gives its dict with the defaults filled in, and no reasons. A bad one gives
+        None and a list of str, one for each key that breaks its rule. No input raises.
+        """
+        configuration, reason = self._parse(text)
+        if reason:
+            return None, ["configData: " + reason]
+        reasons = []
+        for rule in self._rules:
+            key, _, required, default = rule[:4]
+            if key in configuration:
+                reason = _fault(rule, configuration[key])
+                if reason:
+                    reasons.append(key + ": " + reason)
+            elif required:
+                reasons.append(key + ": missing")
+            elif default is not None:
+                configuration[key] = default
+        return (None if reasons else configuration), reasons
+
+    def _parse(self, text):
+        """(dict, None) or (None, reason)."""
+        try:
+            if isinstance(text, str):
+                text = text.encode()
+            if len(text) > self._max_size:
+                return None, "more than " + str(self._max_size) + " bytes"
+            if text.lstrip()[:1] == b"<":
+                return None, "XML is not taken, only JSON"
+            value = parse(text)
+        except (JsonFault, UnicodeError) as fault:
+            return None, str(fault)
+        if type(value) is not dict:
+            return None, "not a JSON object"
+        return value, None
+
+
+def _fault(rule, value):
+    """The rule that `value` breaks, or None."""
+    _, kind, _, _, low, high, fault = rule
+    if type(value) is not kind and (kind is not float or type(value) is not int):
+        return "must be of type " + kind.__name__
+    size = value
+    unit = ""
+    if kind is str:
+        size = len(value.encode())
+        unit = " bytes"
+    elif kind in (dict, list):
+        size = len(value)
+        unit = " entries"
+    if low is not None and size < low:
+        return str(size) + unit + ", less than " + str(low)
+    if high is not None and size > high:
+        return str(size) + unit + ", more than " + str(high)
+    return fault(value) if fault else None

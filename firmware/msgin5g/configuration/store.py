@@ -1,0 +1,240 @@
+"""Two slots on flash that keep the configuration through any power cut.
+
+A slot is a file of its own, written whole and never changed in part:
+
+     0  "MG5C"            magic
+     4  version           of this layout
+     5  state             TRIAL, GOOD or BAD
+     6  boots             resets counted against it (lifecycle)
+     7  etag size         0 to 8
+     8  sequence          4 bytes; the record with the higher one is the newest
+    12  text size         4 bytes
+    16  notes size        1 byte
+    17  etag, notes (the lifecycle's own bytes), text (configData), zeros
+        CRC-32            4 bytes, least significant first, of all that comes before
+
+Version 1 had neither boots nor notes nor zeros; from byte 5 on: state, etag size, sequence,
+text size (2 bytes), etag, text, CRC-32.
+Numbers are most significant first, save the CRC: so the CRC-32 of a whole sound file is always
+the same number.
+
+A slot is written to the older file, read back and compared; only then its record is the newest.
+The record to fall back on is in the other file and is not touched (`_target`). So no step
+relies on LittleFS replacing a file in one piece, and on LittleFS that comes on top.
+
+Wear: LittleFS gives each file written a fresh block, in turn over the whole file system, but
+keeps a file of up to an eighth of a block inside its directory, and so always on the same two
+blocks. The zeros make a slot longer than that for blocks of 4 KiB.
+
+Passwords and keys are not configuration: they live in secrets.json, which this never touches.
+"""
+
+import struct
+from binascii import crc32
+
+from micropython import const
+
+TRIAL = const(1)  # running, not yet confirmed
+GOOD = const(2)  # confirmed
+BAD = const(3)  # tried and rolled back
+
+VERSION = const(2)
+
+_MAGIC = b"MG5C"
+_HEAD = ">4sBBBBIIB"
+_HEAD_SIZE = const(17)
+_HEAD_1 = ">4sBBBIH"
+_HEAD_1_SIZE = const(13)
+_CRC_SIZE = const(4)
+_SOUND = const(0x2144DF1C)  # the CRC-32 of anything followed by its own CRC-32
+_MIN_FILE_SIZE = const(516)
+_NAMES = ("slot-a", "slot-b")
+_ASIDE = ".bad"
+
+
+class StorageError(Exception):
+    """The file system refused or forgot; `str()` is the reason and begins with "storage: "."""
+
+
+class Record:
+    """What a slot holds, its text left on flash."""
+
+    def __init__(self, slot, version, state, boots, sequence, etag, notes, text_at, text_size):
+        self.slot = slot
+        self.version = version
+        self.state = state
+        self.boots = boots
+        self.sequence = sequence
+        self.etag = etag
+        self.notes = notes
+        self.text_at = text_at
+        self.text_size = text_size
+
+
+class Store:
+    """The two slots: `newest` and `other`, each a Record or None.
+
+    `reports` is a list of str: what was found wrong on flash, and what was done about it.
+    """
+
+    def __init__(self, flash):
+        """`flash` is a port.flash.Flash."""
+        self._flash = flash
+        self.newest = None
+        self.other = None
+        self.reports = []
+
+    def load(self):
+        """Read both slots, and write a newest record of an older version again in this one.
+
+        An unreadable slot is renamed to slot-a.bad or slot-b.bad, in place of an earlier one.
+        """
+        self.reports = []
+        self._scan()
+        newest = self.newest
+        if newest and newest.version < VERSION:
+            try:
+                self.write(newest.state, newest.boots, newest.etag, newest.notes)
+                self._report(newest.slot, "version 1, written again as 2")
+            except StorageError as error:
+                self._report(newest.slot, str(error))
+
+    def text(self, record):
+        """The document of a record, bytes."""
+        return self._flash.read(_NAMES[record.slot], record.text_at, record.text_size)
+
+    def holds(self, record, text):
+        """Whether the document of a record is `text`, bytes; does not load it."""
+        return len(text) == record.text_size and self._flash.same(
+            _NAMES[record.slot], record.text_at, (text,)
+        )
+
+    def write(self, state, boots, etag, notes, text=None):
+        """Make a record the newest one; `text` None keeps the newest one's document.
+
+        Writes nothing when the newest record is like that. StorageError when the flash refuses:
+        then both records are as before, or the one that was to be replaced is gone.
+        """
+        newest = self.newest
+        if (
+            newest
+            and (newest.version, newest.state, newest.boots) == (VERSION, state, boots)
+            and (newest.etag, newest.notes) == (etag, notes)
+            and (text is None or self.holds(newest, text))
+        ):
+            return
+        if text is None:
+            text = self.text(newest)
+        sequence = newest.sequence + 1 if newest else 1
+        head = (
+            struct.pack(
+                _HEAD, _MAGIC, VERSION, state, boots, len(etag), sequence, len(text), len(notes)
+            )
+            + etag
+            + notes
+        )
+        zeros = bytes(max(0, _MIN_FILE_SIZE - _CRC_SIZE - len(head) - len(text)))
+        crc = crc32(zeros, crc32(text, crc32(head)))
+        slot = self._target(state)
+        name = _NAMES[slot]
+        parts = (head, text, zeros, struct.pack("<I", crc))
+        try:
+            self._flash.write(name, parts)
+            if not self._flash.same(name, 0, parts):
+                raise StorageError("storage: " + name + " reads back otherwise")
+        except StorageError:
+            self._scan()
+            raise
+        if newest and newest.slot != slot:
+            self.other = newest
+        self.newest = Record(
+            slot, VERSION, state, boots, sequence, etag, notes, len(head), len(text)
+        )
+
+    def erase(self):
+        """Remove all that was ever stored, what runs last: a power cut leaves it, or nothing."""
+        for name in _NAMES:
+            self._flash.remove(name + _ASIDE)
+        runs = self.newest
+        if runs and runs.state == BAD and self.other:
+            runs = self.other
+        last = runs.slot if runs else 0
+        self._flash.remove(_NAMES[1 - last])
+        self._flash.remove(_NAMES[last])
+        self.newest = self.other = None
+
+    def _target(self, state):
+        """The slot for a record of `state`: never that of the record to fall back on.
+
+        That is the newest GOOD one, which a trial and its confirmation leave alone; when the
+        newest itself turns BAD it is the other one; when there is no GOOD one, the newest.
+        """
+        keep = self.newest
+        other = self.other
+        if other and other.state == GOOD and (keep.state != GOOD or state == BAD):
+            keep = other
+        return 1 - keep.slot if keep else 0
+
+    def _scan(self):
+        a = self._read(0)
+        b = self._read(1)
+        if b and (not a or a.sequence < b.sequence):
+            a, b = b, a
+        self.newest = a
+        self.other = b
+
+    def _read(self, slot):
+        """The Record of a slot, None when it has none; an unreadable one is set aside."""
+        name = _NAMES[slot]
+        why = "unreadable"
+        try:
+            size = self._flash.size(name)
+            if not size:  # absent, or the power was cut when the file had just been made
+                return None
+            record = self._decode(slot, size)
+            if record:
+                return record
+        except StorageError as error:
+            why = str(error)
+        try:
+            self._flash.rename(name, name + _ASIDE)
+            why += ", kept as " + name + _ASIDE
+        except StorageError:
+            why += ", cannot be renamed"
+        self._report(slot, why)
+        return None
+
+    def _report(self, slot, what):
+        self.reports.append(_NAMES[slot] + ": " + what)
+
+    def _decode(self, slot, size):
+        """The Record in a file of `size` bytes; None when it is not a sound one."""
+        name = _NAMES[slot]
+        head = self._flash.read(name, 0, _HEAD_SIZE)
+        if len(head) < _HEAD_SIZE or head[:4] != _MAGIC:
+            return None
+        version = head[4]
+        boots = notes_size = 0
+        etag_at = _HEAD_SIZE
+        if version == VERSION:
+            _, _, state, boots, etag_size, sequence, text_size, notes_size = struct.unpack(
+                _HEAD, head
+            )
+        elif version == 1:
+            etag_at = _HEAD_1_SIZE
+            _, _, state, etag_size, sequence, text_size = struct.unpack(
+                _HEAD_1, head[:_HEAD_1_SIZE]
+            )
+        else:
+            return None
+        notes_at = etag_at + etag_size
+        text_at = notes_at + notes_size
+        # Only a file of the size that its head tells is read whole.
+        if not 0 <= size - text_at - text_size - _CRC_SIZE < _MIN_FILE_SIZE:
+            return None
+        data = self._flash.read(name, 0, size)
+        if crc32(data) != _SOUND:
+            return None
+        etag = data[etag_at:notes_at]
+        notes = data[notes_at:text_at]
+        return Record(slot, version, state, boots, sequence, etag, notes, text_at, text_size)

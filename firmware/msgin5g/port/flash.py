@@ -1,0 +1,90 @@
+"""The files of one directory on the board's flash: the only file access of `configuration`.
+
+The same calls on LittleFS (ESP32, RP2, virtual board) and on host files (Unix port, CPython).
+LittleFS makes what was written current when the file is closed: all of it or nothing.
+"""
+
+import os
+
+from micropython import const
+from msgin5g.configuration.store import StorageError
+
+_ENOENT = const(2)
+_ENOSPC = const(28)  # not in the errno module of every board
+_CHUNK_SIZE = const(64)
+
+
+class Flash:
+    """Files by name in `directory`, which exists. StorageError when the file system refuses."""
+
+    def __init__(self, directory="/"):
+        self._prefix = directory.rstrip("/") + "/"
+
+    def size(self, name):
+        """Bytes of a file, None when there is none."""
+        try:
+            return os.stat(self._prefix + name)[6]
+        except OSError as error:
+            if error.errno == _ENOENT:
+                return None
+            raise _refused(error)
+
+    def read(self, name, offset, size):
+        """`size` bytes of a file from `offset`, fewer where it ends."""
+        try:
+            with open(self._prefix + name, "rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except OSError as error:
+            raise _refused(error)
+
+    def same(self, name, offset, parts):
+        """Whether `parts`, joined, are what a file holds from `offset`; read in small pieces."""
+        try:
+            with open(self._prefix + name, "rb") as file:
+                file.seek(offset)
+                for part in parts:
+                    for i in range(0, len(part), _CHUNK_SIZE):
+                        piece = part[i : i + _CHUNK_SIZE]
+                        if file.read(len(piece)) != piece:
+                            return False
+                return True
+        except OSError as error:
+            raise _refused(error)
+
+    def write(self, name, parts):
+        """Replace a file by `parts`, joined, and wait until the flash has them.
+
+        When it fails, LittleFS keeps the old content; a file that is new is removed.
+        """
+        try:
+            with open(self._prefix + name, "wb") as file:
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                if hasattr(os, "fsync"):  # CPython; MicroPython's flush does it
+                    os.fsync(file.fileno())
+        except OSError as error:
+            if self.size(name) == 0:
+                self.remove(name)
+            raise _refused(error)
+
+    def rename(self, name, new_name):
+        """Rename a file, in place of the one that has the new name."""
+        try:
+            os.rename(self._prefix + name, self._prefix + new_name)
+        except OSError as error:
+            raise _refused(error)
+
+    def remove(self, name):
+        """Remove a file if there is one."""
+        try:
+            os.remove(self._prefix + name)
+        except OSError as error:
+            if error.errno != _ENOENT:
+                raise _refused(error)
+
+
+def _refused(error):
+    full = error.errno == _ENOSPC
+    return StorageError("storage: " + ("full" if full else "error " + str(error.errno)))
