@@ -5,6 +5,7 @@ import os
 import vfs
 
 _ERASED = 0xFF
+_EIO = -5
 
 WHOLE = 0  # the operation at the cut does not happen at all
 TORN = 1  # its first half happens
@@ -20,26 +21,23 @@ class RamDisk:
 
     `image` is the bytes of an earlier one to begin with. `cut_at` is the number of the
     operation (write, erase or sync, counted in `n_operations`) at which power fails, in the way
-    of `how`; from then on every access raises PowerCut. `erased` counts erases by block.
+    of `how`: it raises PowerCut. From then on the disk is dead: it refuses every access with an
+    error and without an allocation, for a finaliser may try. `erased` counts erases by block.
     """
 
     def __init__(self, block_size, n_blocks, image=None):
         self.block_size = block_size
         self.n_blocks = n_blocks
-        self.image = bytearray(image or bytes((_ERASED,)) * (block_size * n_blocks))
+        self._blank = bytes((_ERASED,)) * block_size
+        self.image = bytearray(image or self._blank * n_blocks)
         self.erased = [0] * n_blocks
         self.n_operations = 0
         self.cut_at = 0
         self.how = WHOLE
         self.is_dead = False
 
-    def _live(self):
-        if self.is_dead:
-            raise PowerCut()
-
     def _operation(self):
         """Whether power fails now."""
-        self._live()
         self.n_operations += 1
         self.is_dead = self.n_operations == self.cut_at
         return self.is_dead
@@ -56,23 +54,29 @@ class RamDisk:
         self.image[start : start + len(data)] = data
 
     def readblocks(self, block, buf, offset=0):
-        self._live()
+        if self.is_dead:
+            return _EIO
         start = block * self.block_size + offset
         buf[:] = memoryview(self.image)[start : start + len(buf)]
+        return 0
 
     def writeblocks(self, block, buf, offset=0):
+        if self.is_dead:
+            return _EIO
         self._program(block * self.block_size + offset, buf)
+        return 0
 
     def ioctl(self, op, argument):
         if op == 4:  # block count
             return self.n_blocks
         if op == 5:  # block size
             return self.block_size
+        if self.is_dead:
+            return _EIO
         if op == 3 and self._operation():  # sync
             raise PowerCut()
         if op == 6:  # erase
-            blank = memoryview(bytes((_ERASED,)) * self.block_size)
-            self._program(argument * self.block_size, blank)
+            self._program(argument * self.block_size, self._blank)
             self.erased[argument] += 1
         return 0
 

@@ -87,10 +87,10 @@ def test_a_key_twice_is_refused_however_it_is_spelt():
 
 def test_depth_has_a_limit():
     assert parse(b"[" * 8 + b"]" * 8)
-    with raises(JsonFault, "deeper than 8"):
+    with raises(JsonFault, "nested too deep"):
         parse(b"[" * 9 + b"]" * 9)
-    with raises(JsonFault, "deeper than 8"):
-        parse(b'{"a":' * 4000)
+    with raises(JsonFault, "nested too deep"):
+        parse(b'{"a":' * 400)
 
 
 def test_numbers_that_a_board_cannot_hold_are_refused():
@@ -127,7 +127,7 @@ def test_every_bad_key_has_its_verdict():
     assert _reasons(b"{}") == ["MSGin5G-Server-address: missing", "MSGin5G-UE-Service-id: missing"]
     assert _reasons(_document("1", '""', ', "Segment-size": 63')) == [
         "MSGin5G-Server-address: must be of type str",
-        "MSGin5G-UE-Service-id: 0 bytes, less than 1",
+        "MSGin5G-UE-Service-id: size 0, less than 1",
         "Segment-size: 63, less than 64",
     ]
 
@@ -205,11 +205,11 @@ def test_the_application_declares_more_keys():
     bad = ', "blink_ms": 1, "label": "\u20acab", "gain": 1.5, "on": 1, "map": {"a": 1, "b": 2}'
     assert _reasons(_document(more=bad + ', "steps": [], "even": 3'), schema) == [
         "blink_ms: 1, less than 50",
-        "label: 5 bytes, more than 4",
+        "label: size 5, more than 4",
         "gain: 1.5, more than 1",
         "on: must be of type bool",
-        "map: 2 entries, more than 1",
-        "steps: 0 entries, less than 1",
+        "map: size 2, more than 1",
+        "steps: size 0, less than 1",
         "even: must be even",
     ]
     assert "label: missing" in _reasons(_document(), schema)
@@ -241,7 +241,7 @@ def test_a_document_must_be_one_object_of_limited_size():
 
 
 def test_a_fault_in_the_json_is_the_reason():
-    assert _reasons(b"{") == ["configData: JSON: no key in double quotes at byte 1"]
+    assert _reasons(b"{") == ["configData: JSON: no key at byte 1"]
     assert _reasons(b'{"a": 1, "a": 2}') == ["configData: JSON: key a twice at byte 12"]
 
 

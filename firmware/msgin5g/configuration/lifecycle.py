@@ -65,13 +65,13 @@ class Lifecycle:
 
         Of documents rolled back and of events the oldest are forgotten first.
         """
-        self._store = store
-        self._schema = schema
-        self._trial_ms = trial_ms
-        self._good_after_ms = good_after_ms
-        self._max_resets = max_resets
-        self._max_refused = max_refused
-        self._max_history = max_history
+        self.store = store
+        self.schema = schema
+        self.trial_ms = trial_ms
+        self.good_after_ms = good_after_ms
+        self.max_resets = max_resets
+        self.max_refused = max_refused
+        self.max_history = max_history
         self.history = []
         self._clear()
 
@@ -91,7 +91,7 @@ class Lifecycle:
         stored cannot run. `counts` is False for a wake from deep sleep, which is no failed boot.
         """
         self._clear()
-        store = self._store
+        store = self.store
         store.load()
         for report in store.reports:
             self._event(now, "storage", (report,))
@@ -102,7 +102,7 @@ class Lifecycle:
         self._notes = newest.notes or b"\0"
         self._begin(newest.state, newest.boots, now)
         fallback = self._fallback()
-        limit = self._max_resets
+        limit = self.max_resets
         if self.state == BAD:
             limit += limit
             self.reasons = (_CAUSES[self._notes[0]],)
@@ -131,7 +131,7 @@ class Lifecycle:
         """
         if isinstance(text, str):
             text = text.encode()
-        store = self._store
+        store = self.store
         runs = self._running()
         try:
             if self.configuration is not None and runs and store.holds(runs, text):
@@ -142,7 +142,7 @@ class Lifecycle:
             for i in range(1, len(notes), _ROW_SIZE):
                 if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
                     return self._event(now, "refused", ("ETag: rolled back, waits for a change",))
-            configuration, reasons = self._schema.check(text)
+            configuration, reasons = self.schema.check(text)
             if not reasons:
                 store.write(TRIAL, 0, etag, notes, text)
         except StorageError as error:
@@ -187,7 +187,7 @@ class Lifecycle:
 
     def factory_reset(self, now):
         """Remove all configuration. StorageError when the flash refuses."""
-        self._store.erase()
+        self.store.erase()
         self._clear()
         return self._event(now, "factory_reset", ())
 
@@ -197,8 +197,8 @@ class Lifecycle:
         The newest one, or the one before: the last good one, as a rule. The configuration is
         None when it does not fit the schema.
         """
-        record = self._store.newest if newest else self._store.other
-        return record and (record.state, self._schema.check(self._text(record))[0])
+        record = self.store.newest if newest else self.store.other
+        return record and (record.state, self.schema.check(self._text(record))[0])
 
     def step(self, now):
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
@@ -210,11 +210,11 @@ class Lifecycle:
         if self.state == TRIAL:
             if lasted and self._passed:
                 return self.confirm(now)
-            if diff(now, self._trial_until) < 0:
+            if diff(now, self._late_at) < 0:
                 return None
             if self._fallback():
                 return self._roll_back(now, _LATE)
-            self._trial_until = add(now, self._trial_ms)  # none to go back to: it goes on
+            self._late_at = add(now, self.trial_ms)  # none to go back to: it goes on
         elif not lasted:
             return None
         if self.boots:
@@ -229,7 +229,7 @@ class Lifecycle:
         if self.unsaved or (runs and (self._passed or (self.boots and self.state != TRIAL))):
             wait = max(0, diff(self._good_at, now))
         if runs and self.state == TRIAL:
-            trial = max(0, diff(self._trial_until, now))
+            trial = max(0, diff(self._late_at, now))
             wait = trial if wait is None else min(wait, trial)
         return wait
 
@@ -237,41 +237,41 @@ class Lifecycle:
         self.state = state
         self.boots = boots
         self._passed = False
-        self._trial_until = add(now, self._trial_ms)
-        self._good_at = add(now, self._good_after_ms)
+        self._late_at = add(now, self.trial_ms)
+        self._good_at = add(now, self.good_after_ms)
 
     def _fallback(self):
         """The Record of the good document behind the newest one, or None."""
-        other = self._store.other
+        other = self.store.other
         return other if other and other.state == GOOD else None
 
     def _running(self):
         """The Record whose document runs, or None."""
         if self.state == BAD:
             return self._fallback()
-        newest = self._store.newest
+        newest = self.store.newest
         return newest if newest and newest.sequence == self._sequence else None
 
     def _text(self, record):
-        """The document of a Record; b"", which is no JSON, when the flash refuses."""
+        """The document of a Record; b"", which is no JSON, when there is none to be read."""
         try:
-            return self._store.text(record)
+            return self.store.text(record) if record else b""
         except StorageError:
             return b""
 
     def _use(self, record):
         """Make the document of a Record the configuration. The reasons why it cannot be."""
-        self.configuration, reasons = self._schema.check(self._text(record))
+        self.configuration, reasons = self.schema.check(self._text(record))
         self.etag = b"" if reasons else record.etag
         return reasons
 
     def _roll_back(self, now, cause):
-        newest = self._store.newest
+        newest = self.store.newest
         rows = self._notes[1:]
         if cause != _SCHEMA:  # which a new firmware may have mended
             rows += self._row(self._text(newest), newest.etag)
-        self._notes = bytes((cause,)) + rows[-_ROW_SIZE * self._max_refused :]
-        self._begin(BAD, self._max_resets, now)
+        self._notes = bytes((cause,)) + rows[-_ROW_SIZE * self.max_refused :]
+        self._begin(BAD, self.max_resets, now)
         self._use(self._fallback())
         self._save(now)
         return self._event(now, "rolled_back", (_CAUSES[cause],))
@@ -281,7 +281,7 @@ class Lifecycle:
 
     def _save(self, now):
         """Store the state, unless the record that it is about was lost."""
-        store = self._store
+        store = self.store
         newest = store.newest
         self.unsaved = False
         if newest and newest.sequence == self._sequence:
@@ -290,7 +290,7 @@ class Lifecycle:
                 self._sequence = store.newest.sequence
             except StorageError as error:
                 self.unsaved = True
-                self._good_at = add(now, self._good_after_ms)
+                self._good_at = add(now, self.good_after_ms)
                 self._event(now, "storage", (str(error),))
 
     def _event(self, now, name, reasons):
@@ -300,6 +300,6 @@ class Lifecycle:
         history = self.history
         if not history or history[-1][1:] != (name, reasons):
             history.append((now, name, reasons))
-            if len(history) > self._max_history:
+            if len(history) > self.max_history:
                 history.pop(0)
         return name, reasons

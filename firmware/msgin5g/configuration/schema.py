@@ -79,7 +79,7 @@ class Schema:
 
     def __init__(self, max_size=_MAX_SIZE):
         """`max_size` is the longest document in bytes; a longer one is refused."""
-        self._max_size = max_size
+        self.max_size = max_size
         self._rules = []
         longest = _MAX_IDENTITY_SIZE
         self.declare(SERVER_ADDRESS, str, True, None, 1, longest, _address_fault)
@@ -106,10 +106,9 @@ class Schema:
         if reason:
             return None, ["configData: " + reason]
         reasons = []
-        for rule in self._rules:
-            key, _, required, default = rule[:4]
+        for key, kind, required, default, low, high, fault in self._rules:
             if key in configuration:
-                reason = _fault(rule, configuration[key])
+                reason = _fault(configuration[key], kind, low, high, fault)
                 if reason:
                     reasons.append(key + ": " + reason)
             elif required:
@@ -123,8 +122,8 @@ class Schema:
         try:
             if isinstance(text, str):
                 text = text.encode()
-            if len(text) > self._max_size:
-                return None, "more than " + str(self._max_size) + " bytes"
+            if len(text) > self.max_size:
+                return None, "more than " + str(self.max_size) + " bytes"
             if text.lstrip()[:1] == b"<":
                 return None, "XML is not taken, only JSON"
             value = parse(text)
@@ -135,21 +134,18 @@ class Schema:
         return value, None
 
 
-def _fault(rule, value):
+def _fault(value, kind, low, high, fault):
     """The rule that `value` breaks, or None."""
-    _, kind, _, _, low, high, fault = rule
     if type(value) is not kind and (kind is not float or type(value) is not int):
         return "must be of type " + kind.__name__
     size = value
-    unit = ""
     if kind is str:
         size = len(value.encode())
-        unit = " bytes"
     elif kind in (dict, list):
         size = len(value)
-        unit = " entries"
+    what = "" if size is value else "size "
     if low is not None and size < low:
-        return str(size) + unit + ", less than " + str(low)
+        return what + str(size) + ", less than " + str(low)
     if high is not None and size > high:
-        return str(size) + unit + ", more than " + str(high)
+        return what + str(size) + ", more than " + str(high)
     return fault(value) if fault else None

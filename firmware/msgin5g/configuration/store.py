@@ -19,7 +19,7 @@ Numbers are most significant first, save the CRC: so the CRC-32 of a whole sound
 the same number.
 
 A slot is written to the older file, read back and compared; only then its record is the newest.
-The record to fall back on is in the other file and is not touched (`_target`). So no step
+The record to fall back on is in the other file and is not touched (`_kept`). So no step
 relies on LittleFS replacing a file in one piece, and on LittleFS that comes on top.
 
 Wear: LittleFS gives each file written a fresh block, in turn over the whole file system, but
@@ -90,7 +90,7 @@ class Store:
         An unreadable slot is renamed to slot-a.bad or slot-b.bad, in place of an earlier one.
         """
         self.reports = []
-        self._scan()
+        self._sort(self._read(0), self._read(1))
         newest = self.newest
         if newest and newest.version < VERSION:
             try:
@@ -135,7 +135,8 @@ class Store:
         )
         zeros = bytes(max(0, _MIN_FILE_SIZE - _CRC_SIZE - len(head) - len(text)))
         crc = crc32(zeros, crc32(text, crc32(head)))
-        slot = self._target(state)
+        kept = self._kept(state)
+        slot = 1 - kept.slot if kept else 0
         name = _NAMES[slot]
         parts = (head, text, zeros, struct.pack("<I", crc))
         try:
@@ -143,13 +144,10 @@ class Store:
             if not self._flash.same(name, 0, parts):
                 raise StorageError("storage: " + name + " reads back otherwise")
         except StorageError:
-            self._scan()
+            self._sort(kept, self._read(slot))
             raise
-        if newest and newest.slot != slot:
-            self.other = newest
-        self.newest = Record(
-            slot, VERSION, state, boots, sequence, etag, notes, len(head), len(text)
-        )
+        record = Record(slot, VERSION, state, boots, sequence, etag, notes, len(head), len(text))
+        self._sort(kept, record)
 
     def erase(self):
         """Remove all that was ever stored, what runs last: a power cut leaves it, or nothing."""
@@ -163,21 +161,19 @@ class Store:
         self._flash.remove(_NAMES[last])
         self.newest = self.other = None
 
-    def _target(self, state):
-        """The slot for a record of `state`: never that of the record to fall back on.
+    def _kept(self, state):
+        """The record that a new one of `state` must not replace, or None.
 
         That is the newest GOOD one, which a trial and its confirmation leave alone; when the
         newest itself turns BAD it is the other one; when there is no GOOD one, the newest.
         """
-        keep = self.newest
+        newest = self.newest
         other = self.other
-        if other and other.state == GOOD and (keep.state != GOOD or state == BAD):
-            keep = other
-        return 1 - keep.slot if keep else 0
+        if other and other.state == GOOD and (newest.state != GOOD or state == BAD):
+            return other
+        return newest
 
-    def _scan(self):
-        a = self._read(0)
-        b = self._read(1)
+    def _sort(self, a, b):
         if b and (not a or a.sequence < b.sequence):
             a, b = b, a
         self.newest = a

@@ -1,9 +1,9 @@
 """JSON as RFC 8259 has it and no more: the interpreter's own parser takes much that is not JSON.
 
-One pass, no recursion, linear work; the values come out as the interpreter's own (dict, list,
-str, int, float, bool, None). Stricter than RFC 8259 where two readers could differ (RFC 7493):
-no key twice in an object, no lone surrogate, integers below 2**53, numbers within the single
-precision of a board and of 32 characters, depth within a limit.
+One pass, linear work, recursion no deeper than the limit. The values are the interpreter's own:
+dict, list, str, int, float, bool, None. Stricter than RFC 8259 where two readers could differ
+(RFC 7493): no key twice in an object, no lone surrogate, integers within 2**53, and numbers of
+at most 32 characters and within the single precision of a board.
 """
 
 from binascii import unhexlify
@@ -25,7 +25,10 @@ class JsonFault(Exception):
 
 def parse(text, max_depth=MAX_DEPTH):
     """The value that `text` (bytes) holds; JsonFault for any other bytes."""
-    return _Parser(text).document(max_depth)
+    parser = _Parser(text)
+    value = parser.value(max_depth)
+    parser.end()
+    return value
 
 
 class _Parser:
@@ -35,50 +38,40 @@ class _Parser:
         self._text = text
         self._i = 0
 
-    def document(self, max_depth):
-        stack = []  # the containers that are open
-        keys = []  # the key that waits for its value, one for each open object
+    def value(self, depth):
+        """Pass a value in which `depth` containers may be nested."""
+        c = self._next()
+        if c == 0x22:
+            return self._string()
+        if c in b"-0123456789":
+            return self._number()
+        if c not in b"{[":
+            return self._literal()
+        if not depth:
+            self._fault("nested too deep")
+        self._i += 1
+        value = {} if c == 0x7B else []
+        end = c + 2  # ] and } follow their openers by two
+        if self._next() == end:
+            self._i += 1
+            return value
         while True:
-            c = self._next()
-            if c in b"{[":
-                if len(stack) == max_depth:
-                    self._fault("nested deeper than " + str(max_depth))
-                self._i += 1
-                value = {} if c == 0x7B else []
-                if self._next() != c + 2:  # ] and } follow their openers by two
-                    stack.append(value)
-                    if c == 0x7B:
-                        keys.append(self._key(value))
-                    continue
-                self._i += 1
-            elif c == 0x22:
-                value = self._string()
-            elif c in b"-0123456789":
-                value = self._number()
+            if c == 0x7B:
+                key = self._key(value)
+                value[key] = self.value(depth - 1)
             else:
-                value = self._literal()
-            while True:  # a value is complete: what may follow it?
-                c = self._next()
-                if not stack:
-                    if self._i < len(self._text):
-                        self._fault("more after the end")
-                    return value
-                container = stack[-1]
-                if type(container) is dict:
-                    container[keys.pop()] = value
-                    end = 0x7D
-                else:
-                    container.append(value)
-                    end = 0x5D
-                if c == 0x2C:
-                    self._i += 1
-                    if end == 0x7D:
-                        keys.append(self._key(container))
-                    break
-                if c != end:
-                    self._fault("no comma and no " + chr(end))
-                self._i += 1
-                value = stack.pop()
+                value.append(self.value(depth - 1))
+            after = self._next()
+            if after != 0x2C and after != end:
+                self._fault("no comma and no " + chr(end))
+            self._i += 1
+            if after == end:
+                return value
+
+    def end(self):
+        self._next()
+        if self._i < len(self._text):
+            self._fault("text after the end")
 
     def _fault(self, rule):
         raise JsonFault("JSON: " + rule + " at byte " + str(self._i))
@@ -94,7 +87,7 @@ class _Parser:
 
     def _key(self, container):
         if self._next() != 0x22:
-            self._fault("no key in double quotes")
+            self._fault("no key")
         key = self._string()
         if key in container:
             self._fault("key " + key[:32] + " twice")
@@ -130,15 +123,15 @@ class _Parser:
             or (exp and not exponent.isdigit())
             or len(digits) > _MAX_NUMBER_SIZE
         ):
-            self._fault("not a number of at most 32 characters")
+            self._fault("not a number, or over 32 characters")
         try:
             value = int(digits)
             if value >> 53 not in (0, -1):
-                self._fault("an integer beyond 2**53")
+                self._fault("beyond 2**53")
         except ValueError:
             value = float(digits)
             if not -_MAX_FLOAT < value < _MAX_FLOAT:
-                self._fault("a number beyond 3.4e38")
+                self._fault("beyond 3.4e38")
         self._i = end
         return value
 
@@ -149,29 +142,28 @@ class _Parser:
         decoded = None  # what came before `start`, once there was an escape
         while True:
             if i >= len(text):
-                self._fault("a string without end")
+                self._fault("no end of string")
             self._i = i
             c = text[i]
             if c == 0x22:
                 break
             i += 1
             if c < 0x20:
-                self._fault("a control character in a string")
+                self._fault("control character")
             elif c == 0x5C:
                 decoded = decoded or bytearray()
                 decoded.extend(text[start : self._i])
                 decoded.extend(self._escape())
                 start = i = self._i
             elif c > 0xBF:
-                # RFC 3629 section 4. The rest of its table is checked by str() below, no more.
-                d = text[i] if i < len(text) else 0
+                # RFC 3629 section 4; what it says of other bytes, str() below checks.
+                pair = c << 8 | (text[i] if i < len(text) else 0)
                 if (
-                    c in b"\xc0\xc1"
-                    or c > 0xF4
-                    or (c == 0xE0 and d < 0xA0)
-                    or (c == 0xED and d > 0x9F)
-                    or (c == 0xF0 and d < 0x90)
-                    or (c == 0xF4 and d > 0x8F)
+                    pair < 0xC200
+                    or 0xE000 <= pair < 0xE0A0
+                    or 0xEDA0 <= pair < 0xEE00
+                    or 0xF000 <= pair < 0xF090
+                    or 0xF490 <= pair
                 ):
                     self._fault("not UTF-8")
         self._i += 1
@@ -199,7 +191,7 @@ class _Parser:
                     self._i += 2
                     low = self._hex()
                 if not 0xDC00 <= low < 0xE000:
-                    self._fault("half of a surrogate pair")
+                    self._fault("half a surrogate pair")
                 code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
             return chr(code).encode()
         i = _ESCAPES.find(c)
@@ -212,6 +204,6 @@ class _Parser:
         try:
             high, low = unhexlify(self._text[self._i : self._i + 4])
         except ValueError:
-            self._fault("not four hexadecimal digits")
+            self._fault("not four hex digits")
         self._i += 4
         return high << 8 | low

@@ -1,0 +1,182 @@
+"""Resets on trial, safe mode, and flash that fails: what brings a configuration back."""
+
+from lifecycle_board import GOOD_MS, TRIAL_MS, Board
+from memory_flash import flipped
+from msgin5g.configuration.lifecycle import EMPTY, Lifecycle
+from msgin5g.configuration.schema import Schema
+from msgin5g.configuration.store import BAD, GOOD, TRIAL, Store
+
+
+def test_a_reset_loop_on_trial_brings_the_last_good_one_back():
+    board = Board("one")
+    board.offer("two")
+    for _ in range(2):
+        assert board.reset() == "applied"
+        assert board.where() == (TRIAL, "two", False)
+    assert board.reset() == "rolled_back"
+    assert board.lifecycle.reasons == ("reset too often",)
+    assert board.where() == (BAD, "one", False)
+    assert board.lifecycle.etag == b"one"
+    assert board.offer("two") == "refused"
+    assert board.wait(TRIAL_MS) == []  # this boot was good
+    for _ in range(20):
+        assert board.reset() == "applied"
+    assert board.where() == (BAD, "one", False)
+
+
+def test_a_reset_loop_that_goes_on_leads_to_safe_mode():
+    board = Board("one")
+    board.offer("two")
+    events = [board.reset() for _ in range(7)]
+    assert events == ["applied"] * 2 + ["rolled_back"] + ["applied"] * 2 + ["safe_mode"] * 2
+    assert board.where() == (BAD, "one", True)
+    n_writes = board.flash.n_writes
+    assert board.lifecycle.wait_ms(board.now) is None
+    assert board.wait(10_000_000) == []
+    for _ in range(20):
+        assert board.reset() == "safe_mode"
+    assert board.flash.n_writes == n_writes
+
+
+def test_a_changed_document_leads_out_of_safe_mode():
+    board = Board("one")
+    board.offer("two")
+    for _ in range(6):
+        board.reset()
+    assert board.offer("two") == "refused"
+    assert board.offer("one") == "unchanged"
+    assert board.offer("three") == "applied"
+    board.lifecycle.check_passed()
+    assert board.wait(TRIAL_MS) == []  # not until the application has run with it
+    assert board.where() == (TRIAL, "three", True)
+    assert board.reset() == "applied"
+    assert board.where() == (TRIAL, "three", False)
+    board.lifecycle.check_passed()
+    assert board.wait(GOOD_MS) == ["confirmed"]
+
+
+def test_a_first_document_that_crashes_leads_to_safe_mode_and_is_kept():
+    board = Board()
+    board.offer("one")
+    assert [board.reset() for _ in range(4)] == ["applied"] * 2 + ["safe_mode"] * 2
+    assert board.where() == (TRIAL, "one", True)
+    assert board.offer("one") == "unchanged"
+    board.lifecycle.forgive(board.now)
+    assert board.reset() == "applied"
+    assert board.where() == (TRIAL, "one", False)
+
+
+def test_resets_long_after_the_boot_do_not_count_against_a_firstdocument():
+    board = Board()
+    board.offer("one")
+    for _ in range(10):
+        assert board.reset() == "applied"
+        board.wait(TRIAL_MS)
+    assert board.where() == (TRIAL, "one", False)
+
+
+def test_a_wake_from_deep_sleep_is_no_failed_boot():
+    board = Board("one")
+    board.offer("two")
+    n_writes = board.flash.n_writes
+    for _ in range(20):
+        assert board.reset(counts=False) == "applied"
+    assert board.where() == (TRIAL, "two", False)
+    assert board.flash.n_writes == n_writes
+
+
+def test_factory_reset_removes_everything():
+    board = Board("one", "two")
+    board.offer("three")
+    assert board.lifecycle.factory_reset(board.now) == ("factory_reset", ())
+    assert board.where() == (EMPTY, None, False)
+    assert board.flash.files == {}
+    assert board.reset() == "unconfigured"
+    assert board.offer("three") == "applied"
+
+
+def test_a_full_flash_refuses_and_keeps_the_old_one():
+    board = Board("one")
+    board.flash.is_full = True
+    assert board.offer("two") == "refused"
+    assert board.event[1] == ("storage: full",)
+    assert board.where() == (GOOD, "one", False)
+    board.reset()
+    assert board.where() == (GOOD, "one", False)
+    board.flash.is_full = False
+    assert board.offer("two") == "applied"
+
+
+def test_a_confirmation_that_the_flash_refuses_is_stored_later():
+    board = Board("one")
+    board.offer("two")
+    board.flash.is_full = True
+    assert board.lifecycle.confirm(board.now) == ("confirmed", ())
+    assert board.lifecycle.unsaved
+    assert board.wait(10 * TRIAL_MS) == []
+    assert board.where() == (GOOD, "two", False)
+    board.flash.is_full = False
+    board.wait(GOOD_MS)
+    assert not board.lifecycle.unsaved
+    assert board.lifecycle.wait_ms(board.now) is None
+    board.reset()
+    assert board.where() == (GOOD, "two", False)
+
+
+def test_a_roll_back_that_the_flash_refuses_is_stored_later():
+    board = Board("one")
+    board.offer("two")
+    board.flash.is_full = True
+    assert board.wait(TRIAL_MS) == ["rolled_back"]
+    assert board.where() == (BAD, "one", False)
+    assert board.offer("two") == "refused"
+    board.flash.is_full = False
+    board.wait(2 * GOOD_MS)
+    board.reset()
+    assert board.where() == (BAD, "one", False)
+
+
+def test_a_record_that_the_flash_loses_does_not_take_the_good_one_along():
+    board = Board("one")
+    board.offer("two")
+    board.flash.forgets = True
+    board.lifecycle.confirm(board.now)  # the slot of "two" is spoilt
+    board.flash.forgets = False
+    board.wait(TRIAL_MS)
+    assert board.where() == (GOOD, "two", False)
+    assert board.reset() == "applied"
+    assert board.where() == (GOOD, "one", False)
+    assert board.offer("two") == "applied"
+
+
+def test_a_bit_that_flips_brings_the_other_document_and_a_report():
+    for state, survivor in ((TRIAL, "one"), (GOOD, "one"), (BAD, "two")):
+        board = Board("one")
+        board.offer("two")
+        if state == GOOD:
+            board.lifecycle.confirm(board.now)
+        elif state == BAD:
+            board.wait(TRIAL_MS + GOOD_MS)
+        name = "slot-b" if state == BAD else "slot-a"
+        board.flash.files[name] = flipped(board.flash.files[name], 333)
+        board.reset()
+        assert board.runs() == survivor, state
+        report = name + ": unreadable, kept as " + name + ".bad"
+        assert board.lifecycle.history[0] == (board.now, "storage", (report,))
+        assert board.lifecycle.etag == survivor.encode()
+
+
+def test_a_stored_document_that_the_firmware_no_longer_takes():
+    board = Board("one", "two")
+    strict = Schema()
+    strict.declare("blink_ms", int, required=True)
+    board.lifecycle = Lifecycle(Store(board.flash), strict)
+    event = board.lifecycle.start(board.now)
+    assert event == ("rolled_back", ("does not fit the schema",))
+    assert (board.runs(), board.lifecycle.etag) == (None, b"")  # nor does the one before
+    assert board.offer("two") == "refused"
+    assert board.event[1] == ["blink_ms: missing"]
+    board.wait(GOOD_MS)
+    board.reset()  # the firmware of before
+    assert board.where() == (BAD, "one", False)
+    assert board.offer("two") == "applied"
