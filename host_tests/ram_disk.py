@@ -1,7 +1,5 @@
 """A flash chip in RAM for MicroPython's LittleFS: counts erases, and loses power on demand."""
 
-import os
-
 import vfs
 
 _ERASED = 0xFF
@@ -92,7 +90,3 @@ def mount(disk, path, prog_size=32):
 
 def unmount(path):
     vfs.umount(path)
-
-
-def free_blocks(path):
-    return os.statvfs(path)[3]
