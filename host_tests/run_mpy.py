@@ -1,6 +1,8 @@
 """Run the unit tests without pytest: on the Unix port, on a board, from source or from .mpy.
 
-    micropython -X heapsize=96K host_tests/run_mpy.py [FIRMWARE_DIR] [--only TEXT]
+    micropython -X heapsize=96K host_tests/run_mpy.py [FIRMWARE_DIR] [--only TEXT] [--in DIR]
+
+DIR is unit (the default) or nodes: whole nodes, alone and several in one heap.
 
 Each file is imported, each `test_*` called in sorted order, the module forgotten. The last line
 is `N passed, N failed`; the exit status is 1 when something failed.
@@ -28,18 +30,32 @@ def _run_file(name, counts):
             sys.print_exception(error)
 
 
+def _forget(before):
+    """Unload what a test file has loaded; a package keeps its modules as attributes, too."""
+    for loaded in list(sys.modules):
+        if loaded not in before:
+            del sys.modules[loaded]
+    gc.collect()
+
+
 def main(arguments):
     here = _directory(arguments[0] if "/" in arguments[0] else "./" + arguments[0])
-    only = ""
-    if "--only" in arguments:
-        at = arguments.index("--only")
-        only = arguments[at + 1]
-        arguments = arguments[:at] + arguments[at + 2 :]
-    firmware = arguments[1] if len(arguments) > 1 else here + "/../firmware"
-    sys.path[:] = [here + "/unit", here, firmware] + [p for p in sys.path if p.startswith(".")]
+    options = {"--only": "", "--in": "unit"}
+    plain = []
+    i = 1
+    while i < len(arguments):
+        if arguments[i] in options:
+            options[arguments[i]] = arguments[i + 1]
+            i += 1
+        else:
+            plain.append(arguments[i])
+        i += 1
+    firmware = plain[0] if plain else here + "/../firmware"
+    tests = here + "/" + options["--in"]
+    sys.path[:] = [tests, here, firmware] + [p for p in sys.path if p.startswith(".")]
     counts = [0, 0]
-    names = [n[:-3] for n in os.listdir(here + "/unit") if n.startswith("test_")]
-    for name in sorted(n for n in names if only in n):
+    names = [n.rsplit(".", 1)[0] for n in os.listdir(tests) if n.startswith("test_")]
+    for name in sorted(n for n in names if options["--only"] in n):
         before = list(sys.modules)
         try:
             _run_file(name, counts)
@@ -47,10 +63,7 @@ def main(arguments):
             counts[1] += 1
             print("FAILED", name, "(import)")
             sys.print_exception(error)
-        for loaded in list(sys.modules):
-            if loaded not in before:
-                del sys.modules[loaded]
-        gc.collect()
+        _forget(before)
     print(str(counts[0]) + " passed, " + str(counts[1]) + " failed")
     return 1 if counts[1] else 0
 

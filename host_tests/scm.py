@@ -5,7 +5,7 @@ asks, block by block, with ETag, and tells its observers.
 """
 
 from msgin5g.cbor import dumps
-from msgin5g.coap.endpoint import REJECTED, REQUEST, Endpoint
+from msgin5g.coap.endpoint import REJECTED, REQUEST
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BLOCK2,
@@ -22,27 +22,10 @@ from msgin5g.coap.numbers import (
     VALID,
 )
 from msgin5g.coap.ticks import add, diff
-from msgin5g.seal.problem import compose
+from msgin5g.coap.server import ServerEndpoint
+from msgin5g.seal.problem_writer import compose
 
 RECIPIENT = 65020
-
-
-def configuration_json(service_id="user-7@example.com", server="coap://msgin5g.example:5683"):
-    return (
-        '{"MSGin5G-Server-address":"' + server + '","MSGin5G-UE-Service-id":"' + service_id + '"}'
-    )
-
-
-def document(ue_id, data, document_id="doc-1", **more):
-    """A UeConfigDoc as a dict."""
-    doc = {
-        "ueConfigDocId": document_id,
-        "valServiceDomain": "example.com",
-        "valUeIds": {"uris": [ue_id]},
-        "ueConfigs": [{"configType": "ON_NETWORK", "configData": data}],
-    }
-    doc.update(more)
-    return doc
 
 
 class Server:
@@ -53,7 +36,7 @@ class Server:
 
     def __init__(self, random, documents, denied=(), slow_ms=0, max_age_s=None, max_exchanges=64):
         self.counters = {}
-        self.endpoint = Endpoint(random, self.counters, None, None, max_exchanges, 64)
+        self.endpoint = ServerEndpoint(random, self.counters, None, None, max_exchanges, 64)
         self.documents = documents
         self.denied = denied
         self.slow_ms = slow_ms

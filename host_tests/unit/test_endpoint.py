@@ -7,10 +7,10 @@ from msgin5g.coap.endpoint import (
     REQUEST,
     RESPONSE,
     UNMATCHED,
-    Endpoint,
 )
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST, URI_PATH
+from msgin5g.coap.server import ServerEndpoint
 from msgin5g.coap.ticks import add
 from msgin5g.coap.transmission import ACKED, DONE, OBSERVING, RESET, TIMED_OUT, Parameters
 
@@ -21,7 +21,7 @@ T0 = 0x3FFFFFFF - 5000  # the clock wraps within every test
 
 
 def new(**options):
-    return Endpoint(xorshift(7), {}, **options)
+    return ServerEndpoint(xorshift(7), {}, **options)
 
 
 def sent(endpoint, now=T0):
@@ -139,12 +139,12 @@ def test_the_parameters_give_the_times_of_section_4_8_2():
 
 def test_first_timeouts_spread_over_the_whole_range():
     endpoint = new(max_exchanges=64, parameters=Parameters(nstart=64))
-    for _ in range(60):
+    for _ in range(24):
         endpoint.request(0, PEER, GET, PATH, None)
     sent(endpoint, T0)
     times = [e.timeout_ms for e in endpoint._exchanges]
     assert min(times) >= 2000 and max(times) <= 3000
-    assert max(times) - min(times) > 700
+    assert max(times) - min(times) > 500
 
 
 def test_a_response_must_come_from_where_the_request_went():

@@ -56,8 +56,3 @@ CBOR = const(60)
 CONCISE_PROBLEM_DETAILS = const(257)  # RFC 9290
 
 MAX_MESSAGE_SIZE = const(1152)  # RFC 7252 section 4.6
-
-
-def code_text(code):
-    """`4.04` for 0x84."""
-    return "%d.%02d" % (code >> 5, code & 31)

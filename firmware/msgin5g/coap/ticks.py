@@ -21,3 +21,12 @@ def diff(later, earlier):
     """Milliseconds from `earlier` to `later`, negative when the order is the other way."""
     ms = (later - earlier) & _MASK
     return ms if ms < _HALF else ms - _MASK - 1
+
+
+def shorter(a, b):
+    """The shorter of two waits in ms, of which None is endless."""
+    if a is None:
+        return b
+    if b is None:
+        return a
+    return min(a, b)

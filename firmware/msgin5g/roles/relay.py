@@ -12,46 +12,27 @@ side has message IDs, tokens and retransmission of its own; options and payload 
 
 from micropython import const
 
-from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED, Endpoint
-from msgin5g.coap.message import insert, uint_bytes
+from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import (
     BAD_GATEWAY,
-    BAD_OPTION,
     BAD_REQUEST,
-    CONCISE_PROBLEM_DETAILS,
     CONTENT,
-    CONTENT_FORMAT,
     FORBIDDEN,
     GATEWAY_TIMEOUT,
     GET,
     HOP_LIMIT,
     HOP_LIMIT_REACHED,
-    LINK_FORMAT,
-    MAX_AGE,
-    METHOD_NOT_ALLOWED,
-    NO_RESPONSE,
     NON,
     NOT_FOUND,
     OBSERVE,
-    PROXY_SCHEME,
-    PROXY_URI,
-    PROXYING_NOT_SUPPORTED,
     SERVICE_UNAVAILABLE,
-    URI_PATH,
-    URI_QUERY,
 )
-from msgin5g.coap.ticks import MAX_MS, add, diff
+from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.coap.transmission import DONE
-from msgin5g.roles.links import LinkTable
-from msgin5g.roles.ue import shorter
-from msgin5g.seal.problem import compose
-from msgin5g.seal.resources import UE_URI, same_uri
+from msgin5g.roles.hop import Hop
+from msgin5g.roles.pace import Pace
+from msgin5g.seal.resources import same_uri
 
-# Unsafe options that this hop understands, as bits: Uri-Host 3, Observe 6, Uri-Port 7, Uri-Path
-# 11, Max-Age 14, Uri-Query 15, Block2 23, Block1 27.
-_UNDERSTOOD = const(0x0880C8C8)
-
-_BURST_MS = const(1000)  # after a quiet time so much may be asked at once
 _ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: the server is slow, so say "I have it"
 
 
@@ -68,31 +49,25 @@ class Flow:
         self.observing = False
 
 
-class Relay:
+class Relay(Hop):
     """A relay; settings and random as for ConstrainedUe.
 
     server: the remote of the configuration management server, on link `server_link`. own: a
-    ConstrainedUe on `endpoint` for the relay's own configuration, or None. At most
+    ConstrainedUe on the same endpoint for the relay's own configuration, or None. At most
     settings.max_flows requests and settings.max_observations observations are under way; what
     is beyond is answered 5.03 with Max-Age.
     """
 
-    def __init__(self, settings, random, server, now, server_link=0, endpoint=None):
-        self.endpoint = endpoint or relay_endpoint(settings, random)
-        self.counters = self.endpoint.counters
-        self.links = LinkTable(settings.max_links, settings.peer_key)
+    def __init__(self, settings, random, server, now, server_link=0):
+        n = settings.max_flows + settings.max_observations
+        # Room for every flow twice: towards the server and to the UE.
+        super().__init__(settings, random, 2 * n + 4, settings.max_flows + 16)
         self.own = None
-        self._settings = settings
         self._server = server
         self._server_link = server_link
-        self._server_recipient = settings.server_recipient.encode()
-        self._recipient_option = settings.recipient_option
         self._flows = []
         self._n_observing = 0
-        # Requests to the server are spaced: each takes a turn, 1/rate after the last one.
-        self._interval_ms = 1000 // settings.max_rate
-        self._turn_at = now
-        self._appointment_at = now
+        self._pace = Pace(settings.max_rate, now)
 
     # The four verbs
 
@@ -133,11 +108,7 @@ class Relay:
         for flow in self._flows:
             if not flow.incoming.acknowledged and diff(now, flow.acknowledge_at) >= 0:
                 self.endpoint.acknowledge(flow.incoming)
-        # Moments that have passed stay near, so that they never look like the future.
-        if diff(now, self._turn_at) > _BURST_MS:
-            self._turn_at = add(now, -_BURST_MS)
-        if diff(now, self._appointment_at) > 0:
-            self._appointment_at = now
+        self._pace.step(now)
         if self.own is not None:
             self.own.tick(now)
 
@@ -179,74 +150,25 @@ class Relay:
     # Uplink
 
     def _uplink(self, link, remote, now):
-        endpoint = self.endpoint
-        message = endpoint.message
-        peer = self.links.from_address(link, remote)
+        peer = self.admitted(link, remote, now)
         if peer is None:
-            endpoint.count("not_linked")
             return
-        i = message.find(self._recipient_option)
-        if i < 0:
-            self._local(message, now)
-            return
-        if not same_uri(message.value(i), self._server_recipient):
-            endpoint.count("foreign_recipient")
-            return
-        if message.code != GET:
-            endpoint.count("not_get")
-            self._answer_locally(METHOD_NOT_ALLOWED, "Only GET is relayed", peer, now)
-            return
-        if not self._speaks_for_itself(message, peer):
-            endpoint.count("wrong_ue_uri")
-            return
-        unknown = self._not_understood(message)
-        if unknown:
-            code = PROXYING_NOT_SUPPORTED if unknown in (PROXY_URI, PROXY_SCHEME) else BAD_OPTION
-            self._answer_locally(code, "Option not supported", peer, now, option=unknown)
-            return
+        message = self.endpoint.message
         tail = message.tail()
-        if message.find(HOP_LIMIT) >= 0:
-            i = message.find(HOP_LIMIT)
+        i = message.find(HOP_LIMIT)
+        if i >= 0:
             hops = message.uint(HOP_LIMIT, 0)
             if message.ends[i] - message.starts[i] != 1 or hops == 0:
-                self._answer_locally(BAD_REQUEST, "Malformed Hop-Limit", peer, now)
+                self.refuse(BAD_REQUEST, "Malformed Hop-Limit", peer, now)
                 return
             if hops == 1:
                 # RFC 8768 section 3: the diagnostic names who gave up.
                 text = "Hop limit reached at " + self._settings.ue_id
-                self._answer_locally(HOP_LIMIT_REACHED, text, peer, now)
+                self.refuse(HOP_LIMIT_REACHED, text, peer, now)
                 return
             tail = bytearray(tail)
             tail[message.starts[i] - message.token_end] = hops - 1
         self._forward(message, peer, tail, now)
-
-    def _speaks_for_itself(self, message, peer):
-        """Whether the one ue-uri of the request is the link's (policy of DESIGN decision 4)."""
-        found = 0
-        i = message.find(URI_QUERY)
-        while i >= 0:
-            value = message.value(i)
-            if value.startswith(UE_URI):
-                found += 1
-                if not same_uri(value[7:], peer.ue_id):
-                    return False
-            i = message.find(URI_QUERY, i + 1)
-        return found == 1
-
-    def _not_understood(self, message):
-        """The first unsafe option that this hop does not know, 0 when there is none."""
-        numbers = message.numbers
-        for i in range(message.n_options):
-            number = numbers[i]
-            # RFC 7252 section 5.4.6: bit 1 says unsafe; 5.7.1: then it may not be passed on.
-            if (
-                number & 2
-                and not (number < 30 and _UNDERSTOOD >> number & 1)
-                and number != NO_RESPONSE
-                and number != self._recipient_option
-            ):
-                return number
-        return 0
 
     def _forward(self, message, peer, tail, now):
         endpoint = self.endpoint
@@ -255,9 +177,8 @@ class Relay:
         token = None
         observe = message.uint(OBSERVE)
         if known is None:
-            if len(self._flows) - self._n_observing >= settings.max_flows or not self._may_ask(
-                now
-            ):
+            n_active = len(self._flows) - self._n_observing
+            if n_active >= settings.max_flows or not self._pace.take(now):
                 self._busy(peer, now)
                 return
         else:
@@ -305,66 +226,11 @@ class Relay:
                 return flow
         return None
 
-    def _may_ask(self, now):
-        """Whether the server may be asked now: at most max_rate requests a second."""
-        behind_ms = diff(now, self._turn_at)
-        if behind_ms < 0:
-            return False
-        if behind_ms > _BURST_MS:
-            self._turn_at = add(now, -_BURST_MS)
-        self._turn_at = add(self._turn_at, self._interval_ms)
-        return True
-
     def _busy(self, peer, now):
-        """Answer 5.03 with the second of a free turn, another one for everybody who asks."""
+        """Answer 5.03 with the time of a turn, another one for everybody who asks."""
         self.endpoint.count("busy")
-        if diff(self._appointment_at, now) < 1000:
-            self._appointment_at = add(now, 1000)
-        ahead_ms = diff(self._appointment_at, now)
-        if ahead_ms < MAX_MS // 2:
-            self._appointment_at = add(self._appointment_at, self._interval_ms)
-        self._answer_locally(
-            SERVICE_UNAVAILABLE, "Relay is busy", peer, now, max_age_s=ahead_ms // 1000 + 1
-        )
-
-    def _local(self, message, now):
-        """A request that names no recipient is for the relay itself; all it has is discovery."""
-        path = [
-            message.value(i) for i in range(message.n_options) if message.numbers[i] == URI_PATH
-        ]
-        if message.code != GET or path != [b".well-known", b"core"]:
-            self.endpoint.count("missing_recipient")
-            return
-        incoming = self.endpoint.accept(now)
-        if incoming is not None:
-            options = [(CONTENT_FORMAT, uint_bytes(LINK_FORMAT))]
-            # RFC 6690: nothing is offered but this page.
-            self.endpoint.respond(incoming, CONTENT, options, b"</.well-known/core>;ct=40")
-
-    def _answer_locally(self, code, title, peer, now, max_age_s=None, option=None):
-        """Answer in the server's place, with the Recipient without which a UE would not look."""
-        incoming = self.endpoint.accept(now)
-        if incoming is None:
-            self.endpoint.count("incoming_full")
-            return
-        self._say(incoming, code, title, peer, max_age_s, option)
-
-    def _say(self, incoming, code, title, peer, max_age_s=None, option=None):
-        endpoint = self.endpoint
-        if self._settings.strict_codes:
-            endpoint.forget(incoming)  # none of the three codes is the relay's own to give
-            return
-        options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
-        if max_age_s is not None:
-            options.append((MAX_AGE, uint_bytes(max_age_s)))
-        insert(options, self._recipient_option, peer.ue_id)
-        payload = compose(code, title, None, option)
-        if incoming.acknowledged:
-            # The UE has waited long, and may have given up: tell it once.
-            endpoint.notify(incoming, code, options, payload, None, None, False)
-            incoming.open = False
-        else:
-            endpoint.respond(incoming, code, options, payload)
+        seconds = self._pace.appointment_s(now)
+        self.refuse(SERVICE_UNAVAILABLE, "Relay is busy", peer, now, max_age_s=seconds)
 
     # Downlink
 
@@ -388,7 +254,7 @@ class Relay:
         watching = flow.wants_observe and message.find(OBSERVE) >= 0 and code >> 5 == 2
         tail = message.tail()
         options = ()
-        unknown = self._not_understood(message)
+        unknown = self.not_understood(message)
         if unknown:
             # RFC 7252 section 5.7.1: an unsafe option that is not understood is 5.02 to the UE.
             endpoint.count("option_not_relayed")
@@ -419,7 +285,7 @@ class Relay:
         """A Reset from the UE for an answer, or from the server for the request."""
         if self.endpoint.exchange is flow.exchange:
             if flow.incoming.open:
-                self._say(flow.incoming, BAD_GATEWAY, "Reset by the server", flow.peer)
+                self.say(flow.incoming, BAD_GATEWAY, "Reset by the server", flow.peer)
         else:
             self.endpoint.count("answer_reset")
         self._end(flow)
@@ -428,7 +294,7 @@ class Relay:
         if exchange is flow.exchange:
             self.endpoint.count("server_timeout")
             if flow.incoming.open:
-                self._say(flow.incoming, GATEWAY_TIMEOUT, "No answer from the server", flow.peer)
+                self.say(flow.incoming, GATEWAY_TIMEOUT, "No answer from the server", flow.peer)
         else:
             self.endpoint.count("answer_timeout")
         self._end(flow)
@@ -450,16 +316,3 @@ class Relay:
             if flow.observing:
                 self._n_observing -= 1
                 flow.observing = False
-
-
-def relay_endpoint(settings, random):
-    """The endpoint of a relay: room for every flow twice, towards the server and to the UE."""
-    n = settings.max_flows + settings.max_observations
-    return Endpoint(
-        random,
-        {},
-        settings.parameters,
-        settings.peer_key,
-        max_exchanges=2 * n + 4,
-        max_incoming=2 * settings.max_flows + settings.max_observations,
-    )

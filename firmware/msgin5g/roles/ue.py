@@ -5,15 +5,11 @@ store, and asks again: after a while when all is well (with the ETag of what it 
 observer who is told), later and later when it is not.
 """
 
+from binascii import hexlify
+
 from micropython import const
 
-from msgin5g.coap.endpoint import REJECTED as RESET_RECEIVED
-from msgin5g.coap.endpoint import REQUEST, RESPONSE, UNMATCHED, Endpoint
-from msgin5g.coap.numbers import GATEWAY_TIMEOUT, NOT_FOUND, code_text
-from msgin5g.coap.ticks import add, diff
-from msgin5g.roles.retry import Backoff
-from msgin5g.seal.resources import ConfigurationResource
-from msgin5g.seal.scm_client import (
+from msgin5g.seal.scm_client import (  # first: from source it takes the most heap to compile
     CONFIGURATION,
     REFUSED,
     REJECTED,
@@ -22,7 +18,16 @@ from msgin5g.seal.scm_client import (
     ScmClient,
 )
 
+from msgin5g.coap.endpoint import REJECTED as RESET_RECEIVED
+from msgin5g.coap.endpoint import REQUEST, RESPONSE, UNMATCHED, Endpoint
+from msgin5g.coap.message import code_text
+from msgin5g.coap.numbers import GATEWAY_TIMEOUT, NOT_FOUND
+from msgin5g.coap.ticks import add, diff, shorter
+from msgin5g.roles.retry import Backoff
+from msgin5g.seal.resources import ConfigurationResource
+
 _MAX_EVENTS = const(16)
+_MAX_SIZE = const(900)  # of a request: the longest settings, ETag and Echo take less
 
 
 class ConstrainedUe:
@@ -36,7 +41,7 @@ class ConstrainedUe:
     def __init__(self, settings, random, configuration, remote, now, link=0, endpoint=None):
         self.counters = {} if endpoint is None else endpoint.counters
         self.endpoint = endpoint or Endpoint(
-            random, self.counters, settings.parameters, settings.peer_key
+            random, self.counters, settings.parameters, settings.peer_key, 2, 4, _MAX_SIZE, 32
         )
         ue_id = settings.ue_id.encode()
         queries = []
@@ -54,7 +59,10 @@ class ConstrainedUe:
         )
         self.client = ScmClient(self.endpoint, link, remote, resource, ue_id, settings)
         self.configuration = configuration
-        self._settings = settings
+        self._observe = settings.observe
+        self._refresh_min_s = settings.refresh_min_s
+        self._refresh_max_s = settings.refresh_max_s
+        self._probing_rate = settings.probing_rate
         self._backoff = Backoff(
             random, settings.retry_first_s, settings.retry_max_s, settings.retry_jitter_percent
         )
@@ -103,9 +111,9 @@ class ConstrainedUe:
         """Do what is due, apart from the endpoint's timers."""
         event = self.configuration.step(now)
         if event is not None:
-            self._tell(event)
+            self._tell({"event": event[0], "reasons": list(event[1])})
         if not self.client.busy and diff(now, self._fetch_at) >= 0:
-            observe = self._settings.observe and not self._observe_refused
+            observe = self._observe and not self._observe_refused
             if not self.client.fetch(observe):
                 self._fetch_at = add(now, 1000)  # a shared endpoint is full for the moment
 
@@ -172,41 +180,34 @@ class ConstrainedUe:
             self._fail(outcome.max_age_s, now)
 
     def _offer(self, outcome, now):
-        changed, reasons = self.configuration.offer(outcome.data, outcome.etag, now)
-        etag = hexadecimal(outcome.etag)
+        name, reasons = self.configuration.offer(outcome.data, outcome.etag or b"", now)
+        event = {"event": name, "etag": hexadecimal(outcome.etag)}
         if reasons:
-            self._tell({"event": "refused", "reasons": reasons, "etag": etag})
-        elif changed:
-            self._tell(
-                {
-                    "event": "applied",
-                    "configuration": self.configuration.configuration,
-                    "etag": etag,
-                }
-            )
-        else:
-            self._tell({"event": "unchanged", "etag": etag})
+            event["reasons"] = list(reasons)
+        elif name == "applied":
+            event["configuration"] = self.configuration.configuration
+            self.configuration.confirm(now)
+        self._tell(event)
         self._succeed(outcome, now)
 
     def _succeed(self, outcome, now):
         """The server has answered: ask again before the answer is too old."""
-        settings = self._settings
         client = self.client
         self._backoff.success()
-        if settings.observe and client.document_id and not client.observing:
+        if self._observe and client.document_id and not client.observing:
             if client.observe_asked:
                 self._observe_refused = True
             if not self._observe_refused:
                 self._fetch_at = now
                 return
-        seconds = min(max(outcome.max_age_s, settings.refresh_min_s), settings.refresh_max_s)
+        seconds = min(max(outcome.max_age_s, self._refresh_min_s), self._refresh_max_s)
         # A tenth before the age runs out, RFC 7641 section 3.3.1 being satisfied as well.
         self._fetch_at = add(now, seconds * 900)
 
     def _fail(self, asked_s, now):
         delay_ms = self._backoff.failure_ms(asked_s)
         # PROBING_RATE, RFC 7252 section 4.7: the bytes a second to a peer that does not answer.
-        probing_ms = self.client.unanswered_size * 1000 // self._settings.probing_rate
+        probing_ms = self.client.unanswered_size * 1000 // self._probing_rate
         delay_ms = max(delay_ms, probing_ms - self.endpoint.parameters.max_transmit_wait_ms())
         self._fetch_at = add(now, delay_ms)
         self._tell({"event": "backing_off", "seconds": (delay_ms + 500) // 1000})
@@ -220,13 +221,4 @@ class ConstrainedUe:
 
 def hexadecimal(data):
     """Bytes as a hex string, None as None."""
-    return None if data is None else "".join(["%02x" % byte for byte in data])
-
-
-def shorter(a, b):
-    """The shorter of two waits, of which None is endless."""
-    if a is None:
-        return b
-    if b is None:
-        return a
-    return min(a, b)
+    return None if data is None else hexlify(data).decode()

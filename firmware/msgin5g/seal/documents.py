@@ -6,7 +6,7 @@ what this UE needs is copied out of it: its configData and the ID of the documen
 
 from micropython import const
 
-from msgin5g.cbor import ARRAY, MAP, TEXT, CborError, Reader
+from msgin5g.cbor_reader import ARRAY, MAP, TEXT, CborError, Reader
 from msgin5g.seal.errors import DocumentError
 from msgin5g.seal.resources import same_uri
 
@@ -60,13 +60,13 @@ def _document(reader, ue_id):
     data = document_id = None
     n = reader.begin(MAP)
     while reader.more(n):
-        key = reader.text()
+        key = reader.string(TEXT)
         # The CDDL of TS 24.546 C.3.1.5.2 writes the first letter large, the table small.
-        if key == "ueConfigDocId" or key == "UeConfigDocId":
+        if key == b"ueConfigDocId" or key == b"UeConfigDocId":
             document_id = reader.string(TEXT)
-        elif key == "valUeIds":
+        elif key == b"valUeIds":
             rank = _rank(reader, ue_id)
-        elif key == "ueConfigs":
+        elif key == b"ueConfigs":
             data = _config_data(reader)
         else:
             reader.skip()
@@ -79,7 +79,7 @@ def _rank(reader, ue_id):
     rank = _OTHERS
     n = reader.begin(MAP)
     while reader.more(n):
-        if reader.text() == "uris":
+        if reader.string(TEXT) == b"uris":
             uris = reader.begin(ARRAY)
             while reader.more(uris):
                 if same_uri(reader.string(TEXT), ue_id):
@@ -99,15 +99,15 @@ def _config_data(reader):
         kind = data = None
         pairs = reader.begin(MAP)
         while reader.more(pairs):
-            key = reader.text()
-            if key == "configType":
-                kind = reader.text()
-            elif key == "configData":
+            key = reader.string(TEXT)
+            if key == b"configType":
+                kind = reader.string(TEXT)
+            elif key == b"configData":
                 data = reader.string(TEXT)
             else:
                 reader.skip()
             pairs -= pairs > 0
-        if kind == "ON_NETWORK" or (kind == "COMMON" and best is None):
+        if kind == b"ON_NETWORK" or (kind == b"COMMON" and best is None):
             best = data
         n -= n > 0
     return best

@@ -1,0 +1,66 @@
+"""The side of an endpoint that answers: piggybacked and separate responses, notifications.
+
+RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
+"""
+
+from msgin5g.coap.endpoint import Endpoint
+from msgin5g.coap.numbers import ACK, NON
+from msgin5g.coap.transmission import CANCELLED
+
+
+class ServerEndpoint(Endpoint):
+    """An endpoint that answers requests too: those that `accept` gave an Incoming for."""
+
+    def acknowledge(self, incoming):
+        """Acknowledge a request now; its response will be a separate one (section 5.2.2)."""
+        if incoming.confirmable and not incoming.acknowledged:
+            incoming.acknowledged = True
+            incoming.reply = bytes((0x60, 0, incoming.mid >> 8, incoming.mid & 0xFF))
+            self._send(incoming.link, incoming.reply, incoming.remote)
+
+    def respond(self, incoming, code, options, payload, owner=None, tail=None):
+        """Answer a request: on its acknowledgement, separately, or non-confirmably.
+
+        A separate response to a confirmable request is an exchange of its own (section 5.2.2),
+        which is given. Otherwise None.
+        """
+        incoming.open = False
+        if incoming.acknowledged:
+            return self._confirm(
+                incoming.link, incoming.remote, code, incoming.token, options, payload, tail, owner
+            )
+        incoming.acknowledged = True
+        mid = incoming.mid if incoming.confirmable else self._new_mid()
+        mtype = ACK if incoming.confirmable else NON
+        incoming.reply = self._encode(mtype, code, mid, incoming.token, options, payload, tail)
+        if incoming.reply is not None:
+            self._send(incoming.link, incoming.reply, incoming.remote)
+        return None
+
+    def notify(self, incoming, code, options, payload, owner, tail=None, confirmable=True):
+        """Send a further response to a request (RFC 7641 section 4.2); an exchange or None."""
+        if confirmable:
+            return self._confirm(
+                incoming.link, incoming.remote, code, incoming.token, options, payload, tail, owner
+            )
+        datagram = self._encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)
+        if datagram is not None:
+            self._send(incoming.link, datagram, incoming.remote)
+        return None
+
+    def forget(self, incoming):
+        """Forget a request that will not be answered."""
+        if incoming in self._incoming:
+            self._incoming.remove(incoming)
+
+    def forget_peer(self, link, remote):
+        """Forget everything about a peer that has gone."""
+        for exchange in [e for e in self._exchanges if e.link == link]:
+            if self.same_peer(exchange.remote, remote):
+                self._finish(exchange, CANCELLED)
+        self._incoming = [
+            i for i in self._incoming if i.link != link or not self.same_peer(i.remote, remote)
+        ]
+        self._outbox = [
+            o for o in self._outbox if o[0] != link or not self.same_peer(o[2], remote)
+        ]

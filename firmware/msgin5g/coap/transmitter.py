@@ -1,0 +1,198 @@
+"""Our own messages on their way: retransmission, time-outs, NSTART, and the outbox.
+
+RFC 7252 sections 4.2 and 4.7. The receiving half of an endpoint is in `endpoint`.
+"""
+
+from micropython import const
+
+from msgin5g.coap.errors import BufferTooSmall
+from msgin5g.coap.message import encode
+from msgin5g.coap.numbers import CON, EMPTY, NON
+from msgin5g.coap.ticks import add, diff
+from msgin5g.coap.transmission import (
+    ACKED,
+    CANCELLED,
+    QUEUED,
+    SENT,
+    TIMED_OUT,
+    Exchange,
+    Parameters,
+)
+
+_TOKEN_SIZE = const(4)  # RFC 7252 section 5.3.1: at least 32 bits of randomness
+_OUTBOX_SIZE = const(16)
+
+
+class Transmitter:
+    """The sending half of an endpoint; the arguments are those of Endpoint."""
+
+    def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
+        self._random = random
+        self.counters = counters
+        self.parameters = parameters or Parameters()
+        self.peer_key = peer_key
+        self.max_exchanges = max_exchanges
+        self._exchanges = []
+        self._by_token = {}
+        self._outbox = []
+        self._buf = bytearray(max_size)
+        self._mid = random() << 8 | random()
+
+    def request(self, link, remote, code, options, owner, confirmable=True, tail=None, token=None):
+        """Start an exchange and give it, or None when the table is full or it does not fit.
+
+        options: list of (number, value), ascending; tail: see `message.encode`. token: that of
+        an observation to be renewed or ended, which must not be in use any more.
+        """
+        if len(self._exchanges) >= self.max_exchanges:
+            self.count("exchanges_full")
+            return None
+        if token is None:
+            token = self._new_token()
+        exchange = Exchange(link, remote, self._new_mid(), token, confirmable, owner)
+        mtype = CON if confirmable else NON
+        exchange.datagram = self._encode(mtype, code, exchange.mid, token, options, b"", tail)
+        if exchange.datagram is None:
+            return None
+        self._exchanges.append(exchange)
+        self._by_token[token] = exchange
+        return exchange
+
+    def ping(self, link, remote, owner):
+        """Start a CoAP ping (section 4.3): a Reset ends it. None when the table is full."""
+        return self._confirm(link, remote, EMPTY, b"", (), b"", None, owner)
+
+    def _confirm(self, link, remote, code, token, options, payload, tail, owner):
+        if len(self._exchanges) >= self.max_exchanges:
+            self.count("exchanges_full")
+            return None
+        exchange = Exchange(link, remote, self._new_mid(), None, True, owner)
+        exchange.datagram = self._encode(CON, code, exchange.mid, token, options, payload, tail)
+        if exchange.datagram is None:
+            return None
+        self._exchanges.append(exchange)
+        return exchange
+
+    def cancel(self, exchange):
+        """Forget an exchange; what still arrives for it is unmatched."""
+        if exchange in self._exchanges:
+            self._finish(exchange, CANCELLED)
+
+    def _finish(self, exchange, state):
+        exchange.state = state
+        exchange.datagram = None
+        self._exchanges.remove(exchange)
+        if exchange.token is not None:
+            del self._by_token[exchange.token]
+
+    def step(self, now):
+        """Let time pass: an exchange that has just timed out, or None."""
+        for exchange in self._exchanges:
+            state = exchange.state
+            if (state == SENT or state == ACKED) and diff(now, exchange.expires_at) >= 0:
+                self._finish(exchange, TIMED_OUT)
+                return exchange
+        return None
+
+    def transmit(self, now):
+        """The next datagram to send as (link, datagram, remote), or None."""
+        if self._outbox:
+            return self._outbox.pop(0)
+        for exchange in self._exchanges:
+            state = exchange.state
+            if state == QUEUED:
+                if exchange.confirmable and self._crowded(exchange):
+                    continue
+                exchange.expires_at = add(now, self.parameters.max_transmit_wait_ms())
+                exchange.timeout_ms = self._first_timeout_ms()
+                exchange.retransmit_at = add(now, exchange.timeout_ms)
+                exchange.n_sent = 1
+                datagram = exchange.datagram
+                if exchange.confirmable:
+                    exchange.state = SENT
+                else:
+                    exchange.state = ACKED
+                    exchange.datagram = None
+                return (exchange.link, datagram, exchange.remote)
+            if (
+                state == SENT
+                and exchange.n_sent <= self.parameters.max_retransmit
+                and diff(now, exchange.retransmit_at) >= 0
+            ):
+                # Section 4.2: the same bytes again, and twice the patience.
+                exchange.n_sent += 1
+                exchange.timeout_ms *= 2
+                exchange.retransmit_at = add(now, exchange.timeout_ms)
+                return (exchange.link, exchange.datagram, exchange.remote)
+        return None
+
+    def wait_ms(self, now):
+        """Milliseconds until `step` or `transmit` may have something; None: no timer runs."""
+        if self._outbox:
+            return 0
+        wait = None
+        for exchange in self._exchanges:
+            state = exchange.state
+            if state == QUEUED:
+                if not exchange.confirmable or not self._crowded(exchange):
+                    return 0
+                continue
+            if state == SENT or state == ACKED:
+                ms = diff(exchange.expires_at, now)
+                if state == SENT and exchange.n_sent <= self.parameters.max_retransmit:
+                    ms = min(ms, diff(exchange.retransmit_at, now))
+                if ms <= 0:
+                    return 0
+                if wait is None or ms < wait:
+                    wait = ms
+        return wait
+
+    def _crowded(self, exchange):
+        """Whether NSTART (section 4.7) holds this exchange back."""
+        n = 0
+        for other in self._exchanges:
+            if other.state == SENT and other.remote == exchange.remote:
+                n += 1
+        return n >= self.parameters.nstart
+
+    def _first_timeout_ms(self):
+        """Between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR, section 4.2."""
+        parameters = self.parameters
+        spread = parameters.ack_timeout_ms * (parameters.ack_random_percent - 100) // 100
+        return parameters.ack_timeout_ms + spread * (self._random() << 8 | self._random()) // 65535
+
+    # Small things
+
+    def same_peer(self, a, b):
+        """Whether two remotes are the same endpoint."""
+        if a == b:
+            return True
+        return self.peer_key is not None and self.peer_key(a) == self.peer_key(b)
+
+    def count(self, name):
+        """Add one to the counter `name`."""
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def _new_mid(self):
+        self._mid = mid = (self._mid + 1) & 0xFFFF
+        return mid
+
+    def _new_token(self):
+        while True:
+            token = bytes([self._random() for _ in range(_TOKEN_SIZE)])
+            if token not in self._by_token:
+                return token
+
+    def _encode(self, mtype, code, mid, token, options, payload, tail):
+        try:
+            size = encode(self._buf, mtype, code, mid, token, options, payload, tail)
+        except BufferTooSmall:
+            self.count("too_large")
+            return None
+        return self._buf[:size]
+
+    def _send(self, link, datagram, remote):
+        if len(self._outbox) >= _OUTBOX_SIZE:
+            self.count("outbox_full")
+            return
+        self._outbox.append((link, datagram, remote))

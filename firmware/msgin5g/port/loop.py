@@ -1,0 +1,53 @@
+"""The blocking loop: drives the verbs of a role and waits in between.
+
+`aio` does the same beside an application's own asyncio tasks; only the waiting differs.
+"""
+
+import select
+
+from micropython import const
+
+_LONGEST_MS = const(60000)  # moments must not grow older than half the clock's period
+_BATCH = const(16)  # datagrams taken from a link before the role may answer
+
+
+def exchange(role, links, now, trace):
+    """Let the role act at this moment, and carry what it sends; trace(out, datagram, remote)."""
+    role.step(now)
+    while True:
+        out = role.transmit(now)
+        if out is None:
+            return
+        if trace is not None:
+            trace(True, out[1], out[2])
+        links[out[0]].send(out[1], out[2])
+
+
+def collect(role, links, ticks_ms, trace):
+    """Take what has arrived to the role."""
+    for i in range(len(links)):
+        for _ in range(_BATCH):
+            arrived = links[i].receive()
+            if arrived is None:
+                break
+            if trace is not None:
+                trace(False, arrived[0], arrived[1])
+            role.receive(i, arrived[0], arrived[1], ticks_ms())
+
+
+def run(role, links, ticks_ms, tell, trace=None):
+    """Run a role until `tell(event)` gives true."""
+    poller = select.poll()
+    for link in links:
+        poller.register(link.socket, select.POLLIN)
+    while True:
+        exchange(role, links, ticks_ms(), trace)
+        while True:
+            event = role.poll()
+            if event is None:
+                break
+            if tell(event):
+                return
+        wait_ms = role.wait_ms(ticks_ms())
+        poller.poll(_LONGEST_MS if wait_ms is None else min(wait_ms, _LONGEST_MS))
+        collect(role, links, ticks_ms, trace)

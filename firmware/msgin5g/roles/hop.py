@@ -1,0 +1,151 @@
+"""What relay and gateway have in common: whom they listen to, and what they say themselves.
+
+A request is admitted when it is a GET from a linked UE, for itself, with the server as its
+Recipient (TS 24.538 6.2.2.1). What is not is discarded and counted under
+
+    not_linked, missing_recipient, foreign_recipient, wrong_ue_uri, not_get
+"""
+
+from micropython import const
+
+from msgin5g.coap.message import insert, uint_bytes
+from msgin5g.coap.numbers import (
+    BAD_OPTION,
+    CONCISE_PROBLEM_DETAILS,
+    CONTENT,
+    CONTENT_FORMAT,
+    GET,
+    LINK_FORMAT,
+    MAX_AGE,
+    METHOD_NOT_ALLOWED,
+    NO_RESPONSE,
+    PROXY_SCHEME,
+    PROXY_URI,
+    PROXYING_NOT_SUPPORTED,
+    URI_PATH,
+    URI_QUERY,
+)
+from msgin5g.coap.server import ServerEndpoint
+from msgin5g.roles.links import LinkTable
+from msgin5g.seal.problem_writer import compose
+from msgin5g.seal.resources import UE_URI, same_uri
+
+# Unsafe options that a hop understands, as bits: Uri-Host 3, Observe 6, Uri-Port 7, Uri-Path 11,
+# Max-Age 14, Uri-Query 15, Block2 23, Block1 27.
+_UNDERSTOOD = const(0x0880C8C8)
+
+
+class Hop:
+    """A node between UEs and the server, with its endpoint and its table of links."""
+
+    def __init__(self, settings, random, max_exchanges, max_incoming):
+        self.counters = {}
+        self.endpoint = ServerEndpoint(
+            random,
+            self.counters,
+            settings.parameters,
+            settings.peer_key,
+            max_exchanges,
+            max_incoming,
+        )
+        self.links = LinkTable(settings.max_links, settings.peer_key)
+        self._settings = settings
+        self._server_recipient = settings.server_recipient.encode()
+        self._recipient_option = settings.recipient_option
+
+    def admitted(self, link, remote, now):
+        """The Link of the UE whose request the endpoint holds, None when it is dealt with."""
+        endpoint = self.endpoint
+        message = endpoint.message
+        peer = self.links.from_address(link, remote)
+        if peer is None:
+            endpoint.count("not_linked")
+            return None
+        i = message.find(self._recipient_option)
+        if i < 0:
+            self._local(message, now)
+            return None
+        if not same_uri(message.value(i), self._server_recipient):
+            endpoint.count("foreign_recipient")
+            return None
+        if message.code != GET:
+            endpoint.count("not_get")
+            self.refuse(METHOD_NOT_ALLOWED, "Only GET is relayed", peer, now)
+            return None
+        if not self._speaks_for_itself(message, peer):
+            endpoint.count("wrong_ue_uri")
+            return None
+        unknown = self.not_understood(message)
+        if unknown:
+            code = PROXYING_NOT_SUPPORTED if unknown in (PROXY_URI, PROXY_SCHEME) else BAD_OPTION
+            self.refuse(code, "Option not supported", peer, now, option=unknown)
+            return None
+        return peer
+
+    def _speaks_for_itself(self, message, peer):
+        """Whether the one ue-uri of the request is the link's (policy of DESIGN decision 4)."""
+        found = 0
+        i = message.find(URI_QUERY)
+        while i >= 0:
+            value = message.value(i)
+            if value.startswith(UE_URI):
+                found += 1
+                if not same_uri(value[7:], peer.ue_id):
+                    return False
+            i = message.find(URI_QUERY, i + 1)
+        return found == 1
+
+    def not_understood(self, message):
+        """The first unsafe option that this hop does not know, 0 when there is none."""
+        numbers = message.numbers
+        for i in range(message.n_options):
+            number = numbers[i]
+            # RFC 7252 section 5.4.6: bit 1 says unsafe; 5.7.1: then it may not be passed on.
+            if (
+                number & 2
+                and not (number < 30 and _UNDERSTOOD >> number & 1)
+                and number != NO_RESPONSE
+                and number != self._recipient_option
+            ):
+                return number
+        return 0
+
+    def _local(self, message, now):
+        """A request that names no recipient is for this node itself; all it has is discovery."""
+        path = [
+            message.value(i) for i in range(message.n_options) if message.numbers[i] == URI_PATH
+        ]
+        if message.code != GET or path != [b".well-known", b"core"]:
+            self.endpoint.count("missing_recipient")
+            return
+        incoming = self.endpoint.accept(now)
+        if incoming is not None:
+            options = [(CONTENT_FORMAT, uint_bytes(LINK_FORMAT))]
+            # RFC 6690: nothing is offered but this page.
+            self.endpoint.respond(incoming, CONTENT, options, b"</.well-known/core>;ct=40")
+
+    def refuse(self, code, title, peer, now, max_age_s=None, option=None):
+        """Answer in the server's place, with the Recipient without which a UE would not look."""
+        incoming = self.endpoint.accept(now)
+        if incoming is None:
+            self.endpoint.count("incoming_full")
+            return
+        self.say(incoming, code, title, peer, max_age_s, option)
+
+    def say(self, incoming, code, title, peer, max_age_s=None, option=None):
+        """Answer a request that was accepted, with problem details."""
+        endpoint = self.endpoint
+        if self._settings.strict_codes:
+            endpoint.forget(incoming)  # none of the three codes is the relay's own to give
+            return
+        options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
+        if max_age_s is not None:
+            options.append((MAX_AGE, uint_bytes(max_age_s)))
+        insert(options, self._recipient_option, peer.ue_id)
+        payload = compose(code, title, None, option)
+        if incoming.acknowledged:
+            # The UE has waited long, and may have given up: tell it once.
+            endpoint.notify(incoming, code, options, payload, None, None, False)
+            incoming.open = False
+        else:
+            endpoint.respond(incoming, code, options, payload)

@@ -1,0 +1,210 @@
+"""The constrained UE, TS 24.538 6.2.2.2: what it asks, what it takes, what it makes of it."""
+
+from checks import no_alloc, unhex, xorshift
+from msgin5g.coap.message import Message, encode
+from msgin5g.coap.numbers import ACK, CON, CONTENT, NON
+from msgin5g.roles.ue import ConstrainedUe
+from stations import (
+    DATA,
+    OTHER_ID,
+    RELAY,
+    UE_ID,
+    document,
+    Held,
+    drain,
+    names,
+    ue_settings,
+)
+
+
+def alone(now=0, **settings):
+    """A UE whose first request has been taken from it: (ue, request)."""
+    ue = ConstrainedUe(ue_settings(**settings), xorshift(3), Held(), RELAY, now)
+    ue.step(now)
+    _, datagram, remote = ue.transmit(now)
+    assert remote == RELAY
+    return ue, Message(32).decode(bytes(datagram))
+
+
+def answer(request, mtype=ACK, code=CONTENT, recipient=UE_ID, token=None, mid=None, payload=None):
+    from msgin5g.cbor import dumps
+
+    buf = bytearray(1152)
+    options = [(12, b"\xfd\xe9")]
+    if code != CONTENT:
+        options = []
+    if recipient:
+        options.append((65020, recipient.encode()))
+    if payload is None:
+        payload = dumps([document(UE_ID, DATA)])
+    n = encode(
+        buf,
+        mtype,
+        code,
+        request.mid if mid is None else mid,
+        request.token() if token is None else token,
+        options,
+        payload,
+    )
+    return bytes(buf[:n])
+
+
+def test_the_request_is_the_one_of_the_protocol_brief():
+    _ue, request = alone(
+        ue_id="urn:x:ue:0007",
+        server_recipient="coap://cms.example",
+        content_format=65080,
+    )
+    assert request.mtype == CON and len(request.token()) == 4
+    # Everything after the token of the 104 worked bytes of spec/protocol.md section 11.
+    assert bytes(request.tail()) == unhex(
+        "b5 73752d7563 02 7631 0c 76616c2d7365727669636573 07 6d7367696e3567"
+        "0d04 75652d636f6e66696775726174696f6e73 4d07 75652d7572693d75726e3a783a75653a30303037"
+        "22 fe38 edfcde05 636f61703a2f2f636d732e6578616d706c65"
+    )
+    assert request.size == 104
+
+
+def test_vendor_and_type_are_asked_for_when_they_are_set():
+    _, request = alone(ue_vendor="acme", ue_type="35123456")
+    queries = [request.value(i) for i in range(request.n_options) if request.numbers[i] == 15]
+    assert queries == [b"ue-uri=" + UE_ID.encode(), b"ue-vendor=acme", b"ue-type=35123456"]
+
+
+def test_what_is_not_for_this_ue_has_no_effect_but_a_count():
+    ue, request = alone()
+    cases = (
+        (answer(request, recipient=OTHER_ID), RELAY, "foreign_recipient"),
+        (answer(request, NON, recipient=OTHER_ID), RELAY, "foreign_recipient"),
+        (answer(request, CON, recipient=OTHER_ID), RELAY, "foreign_recipient"),
+        (answer(request, code=0x83, recipient=OTHER_ID), RELAY, "foreign_recipient"),
+        (answer(request, recipient=None), RELAY, "missing_recipient"),
+        (answer(request, CON, recipient=None), RELAY, "missing_recipient"),
+        (answer(request, token=b"evil"), RELAY, "unmatched_response"),
+        (answer(request, CON, token=b""), RELAY, "unmatched_response"),
+        (answer(request, mid=request.mid ^ 1), RELAY, "unmatched_response"),
+        (answer(request), ("192.168.4.1", 5683), "wrong_source"),
+        (answer(request), ("192.168.4.9", 65401), "wrong_source"),
+    )
+    for datagram, remote, counter in cases:
+        before = ue.counters.get(counter, 0)
+        wait_ms = ue.wait_ms(5)
+        ue.receive(0, datagram, remote, 5)
+        assert ue.counters.get(counter) == before + 1, counter
+        assert ue.transmit(5) is None and ue.poll() is None, counter
+        assert ue.wait_ms(5) == wait_ms, counter
+    ue.receive(0, answer(request), RELAY, 10)
+    assert names(ue) == ["applied"]
+    ue.receive(0, answer(request, NON, mid=4711), RELAY, 11)  # a second answer
+    assert ue.counters["unmatched_response"] == 4
+    assert ue.poll() is None and ue.transmit(11) is None and ue.configuration.n_applied == 1
+
+
+def test_without_a_relay_in_between_the_recipient_may_be_missing():
+    ue, request = alone(require_recipient=False)
+    ue.receive(0, answer(request, recipient=None), RELAY, 5)
+    assert names(ue) == ["applied"]
+    ue, request = alone(require_recipient=False)
+    ue.receive(0, answer(request, recipient=OTHER_ID), RELAY, 5)
+    assert names(ue) == []
+
+
+def test_the_case_of_scheme_and_host_does_not_matter():
+    ue, request = alone()
+    ue.receive(0, answer(request, recipient="URN:x-msgin5g:ue:0007"), RELAY, 5)
+    assert names(ue) == ["applied"]
+
+
+def test_every_answer_has_its_outcome():
+    from msgin5g.cbor import dumps
+
+    problem = dumps({-1: "Forbidden", -2: "not this one", -4: 131})
+    cases = (
+        (0x83, problem, {"event": "rejected", "code": "4.03", "title": "Forbidden",
+                         "detail": "not this one"}),
+        (0x84, b"", {"event": "rejected", "code": "4.04", "title": None, "detail": None}),
+        (0x80, b"\xff\xff", {"event": "rejected", "code": "4.00", "title": None, "detail": None}),
+        (0x81, b"", {"event": "rejected", "code": "4.01", "title": None, "detail": None}),
+        (0x82, b"", {"event": "rejected", "code": "4.02", "title": None, "detail": None}),
+        (0x86, b"", {"event": "rejected", "code": "4.06", "title": None, "detail": None}),
+        (0x9D, b"", {"event": "rejected", "code": "4.29", "title": None, "detail": None}),
+        (0xA0, b"", {"event": "rejected", "code": "5.00", "title": None, "detail": None}),
+        (0xA3, b"", {"event": "rejected", "code": "5.03", "title": None, "detail": None}),
+        (0xA4, b"", {"event": "timeout"}),
+        (0x44, b"", {"event": "rejected", "code": "2.04", "title": None, "detail": None}),
+        (0x45, dumps([]), {"event": "refused", "reasons": ["the array of documents is empty"]}),
+        (0x45, dumps([document(OTHER_ID, DATA)]),
+         {"event": "refused", "reasons": ["no document is for this UE"]}),
+        (0x45, b"not CBOR",
+         {"event": "refused", "reasons": ["body is not CBOR: a map was expected"]}),
+        (0x45, b"", {"event": "refused", "reasons": ["body is not CBOR: cut off"]}),
+    )  # fmt: skip
+    for code, payload, event in cases:
+        ue, request = alone()
+        ue.receive(0, answer(request, code=code, payload=payload), RELAY, 5)
+        events = drain(ue)
+        assert events[0] == event, (code, events)
+        assert events[1]["event"] == "backing_off"
+        assert ue.configuration.n_applied == 0
+        assert ue.wait_ms(6) > 1000
+
+
+def test_a_document_that_the_store_refuses_is_reported_with_its_reasons():
+    ue, request = alone()
+    ue.configuration.reasons = ["Segment-size: must be a whole number"]
+    ue.receive(0, answer(request), RELAY, 5)
+    event = ue.poll()
+    assert event["event"] == "refused"
+    assert event["reasons"] == ["Segment-size: must be a whole number"]
+
+
+def test_a_document_for_this_ue_is_found_among_others():
+    from msgin5g.cbor import dumps
+
+    mine = DATA.replace("user-7", "mine")
+    docs = [
+        document(OTHER_ID, DATA),
+        {"valServiceDomain": "x", "ueConfigs": [{"configType": "ON_NETWORK", "configData": DATA}]},
+        document(UE_ID, mine, extra=[1, {"deep": None}], UeConfigDocId="other-spelling"),
+    ]
+    docs[2].pop("ueConfigDocId")
+    docs[2]["ueConfigs"].insert(0, {"configType": "COMMON", "configData": "{}"})
+    docs[2]["ueConfigs"].append({"configType": "LATER", "configData": 5 * "x"})
+    ue, request = alone()
+    ue.receive(0, answer(request, payload=dumps(docs)), RELAY, 5)
+    assert names(ue) == ["applied"]
+    assert ue.configuration.data == mine.encode()
+    assert ue.client.document_id == b"other-spelling"
+
+
+def test_a_reset_of_the_request_is_a_rejection():
+    ue, request = alone()
+    ue.receive(0, bytes((0x70, 0, request.mid >> 8, request.mid & 255)), RELAY, 5)
+    assert drain(ue)[0]["title"] == "Reset by the peer"
+
+
+def test_an_unknown_critical_option_in_an_answer_makes_it_void():
+    ue, request = alone()
+    buf = bytearray(200)
+    n = encode(
+        buf, ACK, CONTENT, request.mid, request.token(), [(9, b""), (65020, UE_ID.encode())]
+    )
+    ue.receive(0, bytes(buf[:n]), RELAY, 5)
+    assert ue.counters == {"critical_option": 1}
+
+
+def test_a_configured_ue_that_waits_allocates_nothing():
+    ue, request = alone()
+    ue.receive(0, answer(request), RELAY, 5)
+    drain(ue)
+    ue.step(6)
+    now = 5000
+
+    def idle():
+        ue.step(now)
+        ue.transmit(now)
+        ue.wait_ms(now)
+        ue.poll()
+
+    no_alloc(idle)
+    assert ue.wait_ms(now) > 40000

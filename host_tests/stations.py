@@ -1,0 +1,170 @@
+"""Worlds ready for use: a UE, a relay and a server at their addresses."""
+
+from checks import xorshift
+
+SERVER = ("192.0.2.1", 5683)
+RELAY = ("192.168.4.1", 65401)
+UE_ID = "urn:x-msgin5g:ue:0007"
+OTHER_ID = "urn:x-msgin5g:ue:0008"
+DATA = (
+    '{"MSGin5G-Server-address":"coap://msgin5g.example:5683",'
+    '"MSGin5G-UE-Service-id":"user-7@example.com"}'
+)
+
+
+class Held:
+    """A configuration store without a file: what was offered last is applied."""
+
+    def __init__(self):
+        self.configuration = None
+        self.data = None
+        self.n_applied = 0
+        self.reasons = []
+
+    def offer(self, data, etag, now):
+        if self.reasons:
+            return "refused", self.reasons
+        if data == self.data:
+            return "unchanged", ()
+        self.data = data
+        self.configuration = {"data": data}
+        self.n_applied += 1
+        return "applied", ()
+
+    def confirm(self, now):
+        return None
+
+    def step(self, now):
+        return None
+
+    def wait_ms(self, now):
+        return None
+
+
+def ue_address(number):
+    return ("192.168.4." + str(number), 65401)
+
+
+class Plain:
+    """Settings with their defaults, without the module that checks them: half a UE of heap.
+
+    unit/test_settings.py holds them against the real ones.
+    """
+
+    def __init__(self, more):
+        self.role = "ue"
+        self.ue_id = UE_ID
+        self.server_recipient = "coap://scm.example"
+        self.service_id = "msgin5g"
+        self.ue_vendor = self.ue_type = None
+        self.recipient_option = 65020
+        self.content_format = 65001
+        self.strict_codes = False
+        self.observe = True
+        self.start_delay_s = 3
+        self.block_size = 1024
+        self.max_document_size = 8192
+        self.refresh_min_s = 60
+        self.refresh_max_s = 86400
+        self.retry_first_s = 5
+        self.retry_max_s = 3600
+        self.retry_jitter_percent = 50
+        self.probing_rate = 8
+        self.max_links = 32
+        self.max_flows = 16
+        self.max_observations = 32
+        self.max_rate = 20
+        self.require_recipient = True
+        self.parameters = self.peer_key = None
+        self.update(more)
+
+    def update(self, more):
+        for name, value in more.items():
+            assert hasattr(self, name), name
+            setattr(self, name, value)
+
+
+def document(ue_id, data, document_id="doc-1", **more):
+    """A UeConfigDoc as a dict."""
+    doc = {
+        "ueConfigDocId": document_id,
+        "valServiceDomain": "example.com",
+        "valUeIds": {"uris": [ue_id]},
+        "ueConfigs": [{"configType": "ON_NETWORK", "configData": data}],
+    }
+    doc.update(more)
+    return doc
+
+
+def ue_settings(**more):
+    """The defaults, but for what makes a test short: it asks at once, it does not observe."""
+    settings = Plain({"start_delay_s": 0, "observe": False})
+    settings.update(more)
+    return settings
+
+
+def relay_settings(**more):
+    from msgin5g.coap.transmission import Parameters
+
+    settings = Plain({"role": "relay", "ue_id": "urn:x-msgin5g:relay:1"})
+    settings.update(more)
+    settings.parameters = Parameters(nstart=settings.max_flows)
+    return settings
+
+
+def new_ue(world, address, seed=3, remote=RELAY, **settings):
+    from msgin5g.roles.ue import ConstrainedUe
+
+    ue = ConstrainedUe(ue_settings(**settings), xorshift(seed), Held(), remote, world.now)
+    world.add(address, ue)
+    return ue
+
+
+def new_relay(world, links, seed=5, **settings):
+    """links: {UE ID: address}."""
+    from msgin5g.roles.relay import Relay
+
+    relay = Relay(relay_settings(**settings), xorshift(seed), SERVER, world.now)
+    for ue_id in links:
+        relay.link_up(ue_id.encode(), 0, links[ue_id])
+    world.add(RELAY, relay)
+    return relay
+
+
+def new_server(world, documents=None, seed=9, **options):
+    from scm import Server
+
+    if documents is None:
+        documents = {UE_ID: document(UE_ID, DATA)}
+    server = Server(xorshift(seed), documents, **options)
+    world.add(SERVER, server)
+    return server
+
+
+def new_world(fate=None, documents=None, ue=None, relay=None, server=None, seed=3, **world):
+    """A world with one UE behind a relay: (world, ue, relay, server).
+
+    ue, relay, server: dicts of further settings or options.
+    """
+    from world import World
+
+    world = World(fate, **world)
+    address = ue_address(2)
+    a_ue = new_ue(world, address, seed, **(ue or {}))
+    a_relay = new_relay(world, {UE_ID: address}, seed + 1, **(relay or {}))
+    a_server = new_server(world, documents, seed + 2, **(server or {}))
+    return world, a_ue, a_relay, a_server
+
+
+def drain(node):
+    """All the events that a node has to tell."""
+    events = []
+    while True:
+        event = node.poll()
+        if event is None:
+            return events
+        events.append(event)
+
+
+def names(node):
+    return [event["event"] for event in drain(node)]

