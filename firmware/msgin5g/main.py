@@ -57,11 +57,14 @@ def _sentence(event):
     return " ".join(words)
 
 
-def main(path="settings.json", directory="/", as_json=None, once=False, trace=False):
+def main(
+    path="settings.json", directory="/", as_json=None, once=False, trace=False, role_name=None
+):
     """Run the role of the settings in the file `path`; what is stored goes into `directory`.
 
-    Gives 0 when it was ended by a person or by `once`, 2 when settings or links are no good.
-    Nothing here resets the board: what is wrong would be wrong again.
+    role_name: in place of the settings' own. Gives 0 when it was ended by a person or by `once`,
+    2 when settings or links are no good. Nothing here resets the board: what is wrong would be
+    wrong again.
     """
     if hasattr(gc, "threshold"):
         # Collect often while modules are loaded: what they leave behind would lie in between
@@ -70,7 +73,7 @@ def main(path="settings.json", directory="/", as_json=None, once=False, trace=Fa
     from msgin5g.port.loop import run
     from msgin5g.port.system import ticks_ms
 
-    role, links, started = _compose(path, directory, ticks_ms)
+    role, links, started = _compose(path, directory, ticks_ms, role_name)
     _unload(("composition",))
     if role is None:
         return 2
@@ -93,12 +96,12 @@ def main(path="settings.json", directory="/", as_json=None, once=False, trace=Fa
     return 0
 
 
-def _compose(path, directory, ticks_ms):
+def _compose(path, directory, ticks_ms, role_name):
     """(role, links, first event), or (None, None, None) after a line that says what is wrong."""
     from msgin5g.port.udp import LinkError
     from msgin5g.settings import load
 
-    settings = load(path)
+    settings = load(path, role_name)
     del load
     _unload(("settings", "configuration.strict_json"))
     if settings is not None:

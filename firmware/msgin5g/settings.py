@@ -149,7 +149,7 @@ def settings_of(values):
     return settings
 
 
-def parse(text):
+def parse(text, role=None):
     """Settings from JSON text (str or bytes); SettingsError for anything that is wrong."""
     try:
         values = parse_json(text.encode() if isinstance(text, str) else text)
@@ -157,15 +157,20 @@ def parse(text):
         raise SettingsError("settings: not JSON: " + str(fault))
     if not isinstance(values, dict):
         raise SettingsError("settings: must be a JSON object")
+    if role:
+        values["role"] = role
     return settings_of(values)
 
 
-def load(path):
-    """Settings from a file, or None after one line that says what is wrong with them."""
+def load(path, role=None):
+    """Settings from a file, or None after one line that says what is wrong with them.
+
+    role: in place of the file's own.
+    """
     settings = None
     try:
         with open(path, "rb") as file:
-            settings = parse(file.read(_MAX_FILE))
+            settings = parse(file.read(_MAX_FILE), role)
     except OSError:
         print("settings: " + path + ": cannot be read")
     except SettingsError as error:

@@ -16,13 +16,13 @@ _LOOK_MS = const(20)
 async def run(role, links, ticks_ms, tell, trace=None):
     """Run a role until `tell(event)` gives true."""
     while True:
-        exchange(role, links, ticks_ms(), trace)
         while True:
             event = role.poll()
             if event is None:
                 break
             if tell(event):
                 return
+        exchange(role, links, ticks_ms(), trace)
         wait_ms = role.wait_ms(ticks_ms())
         await asyncio.sleep((_LOOK_MS if wait_ms is None else min(wait_ms, _LOOK_MS)) / 1000)
         collect(role, links, ticks_ms, trace)

@@ -41,13 +41,13 @@ def run(role, links, ticks_ms, tell, trace=None):
     for link in links:
         poller.register(link.socket, select.POLLIN)
     while True:
-        exchange(role, links, ticks_ms(), trace)
         while True:
             event = role.poll()
             if event is None:
                 break
             if tell(event):
                 return
+        exchange(role, links, ticks_ms(), trace)
         wait_ms = role.wait_ms(ticks_ms())
         poller.poll(_LONGEST_MS if wait_ms is None else min(wait_ms, _LONGEST_MS))
         collect(role, links, ticks_ms, trace)

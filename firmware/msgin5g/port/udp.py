@@ -33,9 +33,10 @@ class UdpLink:
     def remote(self, host, port):
         """The remote of an address; LinkError when the name is not known."""
         try:
-            return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
+            address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
         except OSError:
             raise LinkError("address: " + host + ": not known")
+        return address if isinstance(address, tuple) else bytes(address)
 
     def receive(self):
         """(datagram, remote), or None when nothing has come."""

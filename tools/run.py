@@ -1,0 +1,90 @@
+"""`msgin5g run`: a role on this host, in real MicroPython or in CPython."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from tools.build_mpy import BuildError, build_firmware
+from tools.paths import FIRMWARE, SHIM
+
+# Runs on either interpreter, after a line that sets `path` and `options`.
+_START = """
+import sys
+sys.path[:] = path + sys.path
+from msgin5g.main import main
+sys.exit(main(*options))
+"""
+
+
+def interpreter_command():
+    """The MicroPython to use: $MICROPYTHON, else the one beside this Python, else any."""
+    beside = Path(sys.executable).with_name("micropython")
+    return os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else "micropython")
+
+
+def command_of(settings, state, interpreter="micropython", heap="96K", **flags):
+    """The command line that runs a role; flags: as_json, once, trace, role."""
+    options = (
+        str(settings),
+        str(state),
+        flags.get("as_json"),
+        flags.get("once", False),
+        flags.get("trace", False),
+        flags.get("role"),
+    )
+    if interpreter == "cpython":
+        path = [str(SHIM), str(FIRMWARE)]
+        start = [sys.executable, "-u"]
+    else:
+        path = [str(build_firmware())]
+        start = [interpreter_command(), "-X", f"heapsize={heap}"]
+    return [*start, "-c", f"path, options = {path!r}, {options!r}\n{_START}"]
+
+
+@click.command()
+@click.option("--role", type=click.Choice(["ue", "relay", "gateway"]), help="As in the settings.")
+@click.option("--settings", type=click.Path(dir_okay=False), required=True)
+@click.option(
+    "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
+)
+@click.option("--heap", default="96K", show_default=True, help="Heap of MicroPython.")
+@click.option("--state", type=click.Path(file_okay=False), help="Where a configuration is stored.")
+@click.option("--once", is_flag=True, help="End with the first outcome.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--trace", is_flag=True, help="Print every datagram as well.")
+def run(role, settings, interpreter, heap, state, once, as_json, trace):
+    """Run a role on this host.
+
+    Without --state nothing is kept from one run to the next. Ctrl-C ends it.
+    """
+    temporary = None
+    if state is None:
+        state = temporary = tempfile.mkdtemp(prefix="msgin5g-")
+    Path(state).mkdir(parents=True, exist_ok=True)
+    try:
+        command = command_of(
+            settings,
+            state,
+            interpreter,
+            heap,
+            role=role,
+            as_json=as_json or None,
+            once=once,
+            trace=trace,
+        )
+        child = subprocess.Popen(command)
+        try:
+            code = child.wait()
+        except KeyboardInterrupt:  # the child has got it too, and says goodbye
+            code = child.wait(timeout=5)
+    except BuildError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+    sys.exit(code)
