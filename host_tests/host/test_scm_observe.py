@@ -1,0 +1,196 @@
+"""The configuration management server: a document is observed (RFC 7641)."""
+
+import cbor2
+import pytest
+from scm_world import (
+    CON,
+    DELETE,
+    ETAG,
+    GET,
+    OBSERVE,
+    RST,
+    UE7,
+    UE8,
+    URI_PATH,
+    URI_QUERY,
+    Scm,
+    document,
+    encode,
+    problem,
+    recipient,
+)
+from scm_world import BLOCK2, COLLECTION, block
+
+from tools.scm_server.store import Store
+
+DOC = f"{COLLECTION}/ue-0007"
+QUERY = f"ue-uri={UE7}"
+QUIET_S = 0.15  # several polls of the database and several notification intervals
+
+
+@pytest.fixture
+def scm(tmp_path):
+    with Scm(tmp_path) as server, server.client() as client:
+        client.put("ue-0007", document(UE7, configName="0"))
+        server.writer = client
+        yield server
+
+
+def register(client, token=b"watch", options=()):
+    answer = client.ask(GET, DOC, [QUERY], [(OBSERVE, b""), *options], token=token)
+    return answer, number(answer)
+
+
+def number(answer):
+    return int.from_bytes(answer.options[OBSERVE][0], "big") if OBSERVE in answer.options else None
+
+
+def notified(client, token=b"watch"):
+    message = client.receive()
+    assert message is not None and message.type == CON and message.token == token, message
+    client.acknowledge(message)
+    assert recipient(message) == UE7
+    return message
+
+
+def test_a_change_is_notified_in_order_and_for_whom_registered(scm):
+    with scm.client() as client:
+        first, last = register(client)
+        assert first.code == "2.05" and recipient(first) == UE7
+        for name in "123":
+            scm.writer.put("ue-0007", document(UE7, configName=name), f"ue-uri={UE7}")
+            message = notified(client)
+            assert message.code == "2.05" and len(message.options[ETAG]) == 1
+            assert cbor2.loads(message.payload)["configName"] == name
+            assert 0 < (number(message) - last) % 2**24 < 2**23
+            last = number(message)
+
+
+def test_a_change_that_changes_nothing_and_one_of_another_document_are_not_notified(scm):
+    with scm.client() as client:
+        register(client)
+        scm.writer.put("ue-0007", document(UE7, configName="0"))
+        scm.writer.put("ue-0008", document(UE8))
+        assert client.receive(QUIET_S) is None
+        scm.writer.put("ue-0007", document(UE7, configName="1"))
+        assert notified(client).code == "2.05"
+
+
+def test_a_deleted_document_ends_its_observers_with_404(scm):
+    with scm.client() as client:
+        register(client)
+        scm.writer.ask(DELETE, DOC)
+        message = notified(client)
+        assert message.code == "4.04" and number(message) is None
+        problem(message)
+        scm.writer.put("ue-0007", document(UE7))
+        assert client.receive(QUIET_S) is None, "it has ended"
+
+
+def test_a_ue_that_is_denied_later_is_told_and_dropped(scm):
+    with scm.client() as client:
+        register(client)
+        with Store(scm.settings.db) as other:  # as another process would
+            other.deny(UE7)
+        message = notified(client)
+        assert message.code == "4.03" and problem(message)
+
+
+def test_deregistration_reset_and_a_lost_client_end_an_observation(scm):
+    with scm.client() as polite, scm.client() as rude:
+        register(polite)
+        answer = polite.ask(GET, DOC, [QUERY], [(OBSERVE, b"\x01")], token=b"watch")
+        assert answer.code == "2.05" and number(answer) is None
+        register(rude)
+        scm.writer.put("ue-0007", document(UE7, configName="1"))
+        message = rude.receive()
+        rude.send(encode(RST, "0.00", message.mid))
+        scm.writer.put("ue-0007", document(UE7, configName="2"))
+        assert rude.receive(QUIET_S) is None
+        assert polite.receive(0.01) is None
+
+
+def test_registering_again_keeps_one_observation_and_the_numbers_rise(scm):
+    with scm.client() as client:
+        _, first = register(client)
+        _, second = register(client)
+        assert 0 < (second - first) % 2**24 < 2**23
+        scm.writer.put("ue-0007", document(UE7, configName="1"))
+        message = notified(client)
+        assert 0 < (number(message) - second) % 2**24 < 2**23
+        assert client.receive(QUIET_S) is None
+
+
+def test_the_numbers_rise_over_a_restart(tmp_path):
+    numbers = []
+    for _ in range(2):
+        with Scm(tmp_path) as scm, scm.client() as client:
+            client.put("ue-0007", document(UE7))
+            numbers.append(register(client)[1])
+    assert 0 < (numbers[1] - numbers[0]) % 2**24 < 2**23
+
+
+def test_registering_with_a_known_etag_is_203_and_observed(scm):
+    with scm.client() as client:
+        (tag,) = client.get(path=DOC).options[ETAG]
+        answer, seen = register(client, options=[(ETAG, tag)])
+        assert answer.code == "2.03" and not answer.payload and seen is not None
+        scm.writer.put("ue-0007", document(UE7, configName="1"))
+        assert notified(client).code == "2.05"
+        scm.writer.put("ue-0007", document(UE7, configName="0"))
+        assert notified(client).code == "2.03", "back to what the client said it has"
+
+
+def test_only_a_document_that_is_there_can_be_observed(scm):
+    with scm.client() as client:
+        for path, code in ((COLLECTION, "2.05"), (f"{COLLECTION}/none", "4.04")):
+            answer = client.ask(GET, path, [QUERY], [(OBSERVE, b"")])
+            assert answer.code == code and number(answer) is None
+        later = client.ask(GET, DOC, [QUERY], [(OBSERVE, b""), (BLOCK2, block(1, 0, 0))])
+        assert later.code == "2.05" and number(later) is None, "only the first block"
+        scm.writer.put("none", document())
+        scm.writer.put("ue-0007", document(UE7, configName="1"))
+        assert client.receive(QUIET_S) is None
+
+
+def test_a_large_notification_is_its_first_block(scm):
+    with scm.client() as client:
+        register(client, options=[(BLOCK2, block(0, 0, 2))])
+        scm.writer.put("ue-0007", document(UE7, configName="n" * 200))
+        message = notified(client)
+        assert message.options[BLOCK2] == [block(0, 1, 2)] and len(message.payload) == 64
+        rest = client.get(QUERY, path=DOC, options=[(BLOCK2, block(1, 0, 2))])
+        assert rest.options[ETAG] == message.options[ETAG] and number(rest) is None
+
+
+def test_a_burst_of_changes_ends_in_the_last_one(tmp_path):
+    with Scm(tmp_path, notify_interval_s=0.1) as scm, scm.client() as client:
+        with scm.client() as writer:
+            writer.put("ue-0007", document(UE7, configName="first"))
+            register(client)
+            for name in range(20):
+                writer.put("ue-0007", document(UE7, configName=str(name)))
+        names = []
+        while not names or names[-1] != "19":
+            names.append(cbor2.loads(notified(client).payload)["configName"])
+        assert len(names) <= 3, names
+
+
+def test_a_registration_beyond_the_limit_is_a_plain_answer(tmp_path):
+    with Scm(tmp_path, max_observers=1) as scm, scm.client() as one, scm.client() as two:
+        one.put("ue-0007", document(UE7))
+        assert register(one)[1] is not None
+        answer, seen = register(two)
+        assert answer.code == "2.05" and seen is None
+        one.ask(GET, DOC, [QUERY], [(OBSERVE, b"\x01")], token=b"watch")
+        assert register(two)[1] is not None, "there is room again"
+
+
+def test_a_non_confirmable_registration_is_notified_with_con(scm):
+    options = [(URI_PATH, part.encode()) for part in DOC.split("/")]
+    options += [(URI_QUERY, QUERY.encode()), (OBSERVE, b"")]
+    with scm.client() as client:
+        client.send(encode(1, GET, 77, b"watch", options))
+        assert client.receive().code == "2.05"
+        scm.writer.put("ue-0007", document(UE7, configName="1"))
+        assert notified(client).code == "2.05", "so that a lost observer is noticed"

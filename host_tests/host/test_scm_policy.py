@@ -1,0 +1,256 @@
+"""The configuration management server: who may ask, in bulk or alone, and what is stored."""
+
+import cbor2
+import pytest
+from scm_world import (
+    COLLECTION,
+    DELETE,
+    ECHO,
+    ETAG,
+    OBSERVE,
+    PUT,
+    UE7,
+    UE8,
+    Scm,
+    document,
+    ids,
+    problem,
+)
+from scm_world import recipient as recipient_of
+
+from tools.scm_server import ScmError, Settings
+from tools.scm_server.echo import Verifier
+
+FLAG = "bulkConfFlag=msgin5g-bulk"
+DENIED = "urn:x-msgin5g:ue:denied"
+DOC = f"{COLLECTION}/ue-0007"
+
+
+@pytest.fixture
+def scm(tmp_path):
+    with Scm(tmp_path) as server, server.client() as client:
+        client.put("ue-0007", document(UE7))
+        client.put("ue-0008", document(UE8))
+        server.call(lambda store: store.deny(DENIED))
+        yield server
+
+
+def test_bulk_takes_repeated_options_and_comma_lists_and_both(scm):
+    with scm.client() as client:
+        for query in (
+            [FLAG, f"ue-uri={UE7}", f"ue-uri={UE8}"],
+            [f"ue-uri={UE7}", f"ue-uri={UE8}", FLAG],
+            [FLAG, f"ue-uri={UE7},{UE8}"],
+            [FLAG, f"ue-uri={UE7},{UE8}", f"ue-uri={UE7}", "ue-uri=urn:x-msgin5g:ue:none"],
+        ):
+            answer = client.get(*query)
+            assert ids(answer) == ["ue-0007", "ue-0008"], query
+            assert recipient_of(answer) is None
+        assert ids(client.get(FLAG, "ue-uri=urn:a:1", "ue-uri=urn:a:2")) == [], "not a 4.04"
+        one = client.get(FLAG, f"ue-uri={UE7}")
+        assert ids(one) == ["ue-0007"] and recipient_of(one) == UE7
+
+
+def test_a_comma_that_no_scheme_follows_is_part_of_the_uri(scm):
+    with scm.client() as client:
+        uri = "urn:x-msgin5g:ue:a,b"
+        client.put("comma", document(uri))
+        answer = client.get(f"ue-uri={uri}")
+        assert ids(answer) == ["comma"] and recipient_of(answer) == uri
+        assert ids(client.get(FLAG, f"ue-uri={UE7},{uri}")) == ["comma", "ue-0007"]
+
+
+def test_bulk_without_the_flag_or_with_a_wrong_one_is_400(tmp_path):
+    with Scm(tmp_path, bulk_id="other") as scm, scm.client() as client:
+        two = [f"ue-uri={UE7}", f"ue-uri={UE8}"]
+        for query in (two, [f"ue-uri={UE7},{UE8}"], [FLAG, *two], ["bulkConfFlag=", *two]):
+            answer = client.get(*query)
+            assert answer.code == "4.00" and "bulkConfFlag" in problem(answer)[-2], query
+            assert recipient_of(answer) is None
+        assert ids(client.get("bulkConfFlag=other", *two)) == []
+        put = client.ask(PUT, DOC, [FLAG, f"ue-uri={UE7}"], payload=cbor2.dumps(document()))
+        assert put.code == "4.00", "the flag of another bulk"
+
+
+def test_a_denied_ue_gets_403_alone_and_spoils_a_bulk(scm):
+    with scm.client() as client:
+        for query in ([f"ue-uri={DENIED}"], [FLAG, f"ue-uri={UE7}", f"ue-uri={DENIED}"]):
+            answer = client.get(*query)
+            assert answer.code == "4.03" and DENIED in problem(answer)[-2], query
+        scm.call(lambda store: store.allow(DENIED))
+        assert client.get(f"ue-uri={DENIED}").code == "4.04"
+
+
+def test_only_entitled_gateways_may_ask_in_bulk_once_one_is_named(tmp_path):
+    bulk = [FLAG, f"ue-uri={UE7}", f"ue-uri={UE8}"]
+    with (
+        Scm(tmp_path, gateways=("127.0.0.9",)) as scm,
+        scm.client("127.0.0.9") as named,
+        scm.client("127.0.0.10") as listed,
+        scm.client("127.0.0.11") as stranger,
+    ):
+        scm.call(lambda store: store.entitle("127.0.0.10"))
+        assert (named.get(*bulk).code, listed.get(*bulk).code) == ("2.05", "2.05")
+        answer = stranger.get(*bulk)
+        assert answer.code == "4.03" and "127.0.0.11" in problem(answer)[-2]
+        assert stranger.get(f"ue-uri={UE7}").code == "4.04", "alone anybody may ask"
+        scm.call(lambda store: store.withdraw("127.0.0.10"))
+        assert listed.get(*bulk).code == "4.03"
+
+
+def test_a_document_that_names_other_ues_is_not_given_away(scm):
+    with scm.client() as client:
+        client.put("all", document())
+        client.put("imei", document(valUeIds={"imeiRanges": [{"tac": "12345678"}]}))
+        for doc_id, uri, code in (
+            ("ue-0007", UE7, "2.05"),
+            ("ue-0007", UE8, "4.03"),
+            ("ue-0007", DENIED, "4.03"),
+            ("all", UE8, "2.05"),
+            ("imei", UE8, "2.05"),  # a URI cannot tell
+        ):
+            answer = client.get(f"ue-uri={uri}", path=f"{COLLECTION}/{doc_id}")
+            assert answer.code == code and recipient_of(answer) == uri, (doc_id, uri)
+        assert client.get(FLAG, f"ue-uri={UE7}", path=DOC).code == "4.00", "bulk of one document"
+        assert client.put("ue-0007", document(), FLAG, f"ue-uri={UE7}").code == "4.00"
+
+
+def test_a_strict_relay_is_spared_the_codes_that_it_would_drop(tmp_path):
+    with Scm(tmp_path, strict_relay=True, recipient="coap://scm") as scm, scm.client() as client:
+        for query, options in (
+            (["ue-type=1"], []),
+            ([f"ue-uri={UE7}"], [(65020, b"coap://x")]),
+        ):
+            assert problem(client.get(*query, options=options))[-4] == 0x83
+        assert client.get(options=[(17, b"2")]).code == "4.06", "the others stay"
+
+
+def test_read_only_refuses_every_change(tmp_path):
+    with Scm(tmp_path, read_only=True) as scm, scm.client() as client:
+        assert client.put("a", document()).code == "4.03"
+        assert client.ask(DELETE, DOC).code == "4.03"
+        assert client.ask("0.02", payload=cbor2.dumps(document())).code == "4.03"
+        assert client.get().code == "2.05"
+
+
+def test_a_condition_guards_a_document(scm):
+    with scm.client() as client:
+        (tag,) = client.get(path=DOC).options[ETAG]
+        new = document(UE7, configName="new")
+        assert client.put("ue-0007", new, options=[(1, b"12345678")]).code == "4.12"
+        assert client.put("ue-0007", new, options=[(5, b"")]).code == "4.12"
+        assert client.put("none", new, options=[(1, b"")]).code == "4.12"
+        assert client.get(path=DOC).options[ETAG] == [tag]
+        assert client.put("ue-0007", new, options=[(1, b"x"), (1, tag)]).code == "2.04"
+        assert client.ask(DELETE, DOC, options=[(1, tag)]).code == "4.12"
+        assert client.put("new", new, options=[(5, b"")]).code == "2.01"
+        assert problem(client.get(options=[(1, tag)]))[-8] == 1, "not on a collection"
+
+
+def test_a_body_that_is_no_document_is_refused_with_the_place(scm):
+    config = {"configType": "COMMON", "configData": "{}"}
+    cases = [
+        (document(valServiceDomain=None), "4.22", "valServiceDomain"),
+        ({"configName": "x"}, "4.22", "valServiceDomain: is missing"),
+        (document(valServiceDomain=""), "4.22", "valServiceDomain"),
+        (document(valServiceId="other"), "4.22", "valServiceId"),
+        (document(ueConfigDocId="other"), "4.22", "ueConfigDocId"),
+        (document(UeConfigDocId="other"), "4.22", "ueConfigDocId"),
+        (document(configName=1), "4.22", "configName"),
+        (document(ueConfigs=[]), "4.22", "ueConfigs"),
+        (document(ueConfigs=[config, config]), "4.22", "ueConfigs[1].configType"),
+        (document(ueConfigs=[{"configType": "COMMON"}]), "4.22", "ueConfigs[0].configData"),
+        (document(ueConfigs=[{**config, "configData": {}}]), "4.22", "configData"),
+        (document(valUeIds=[]), "4.22", "valUeIds"),
+        (document(valUeIds={"uris": []}), "4.22", "valUeIds.uris"),
+        (document(valUeIds={"uris": ["no uri"]}), "4.22", "valUeIds.uris[0]"),
+        (document(valUeIds={"imeiRanges": [{}]}), "4.22", "imeiRanges[0].tac"),
+        (document(valUeIds={"imeiRanges": [{"tac": 12345678}]}), "4.22", "imeiRanges[0].tac"),
+        (_span("2", "1"), "4.22", "snrRange"),
+        (_span("1", None), "4.22", "snrRange.high"),
+        (document(x=[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]), "4.00", "depth"),
+        ({**document(), 1: 2}, "4.22", "1"),
+        ([], "4.22", "map"),
+        ("text", "4.22", "map"),
+    ]
+    with scm.client() as client:
+        for made, code, named in cases:
+            answer = client.put("ue-0007", made)
+            assert answer.code == code and named in problem(answer)[-2], (made, answer.payload)
+        raw = {
+            b"": "empty",
+            b"\xa1": "CBOR",
+            b"\xa0\xa0": "follow",
+            bytes.fromhex("a26161016161f6"): "uplicate",
+            bytes.fromhex("a16161d81c81d81d00"): "tags",
+            b"\x81" * 60000: "",
+        }
+        for body, named in raw.items():
+            answer = client.ask(PUT, DOC, payload=body[:4000])
+            assert answer.code == "4.00" and named in problem(answer)[-2], (body[:9], answer)
+        assert cbor2.loads(client.get(path=DOC).payload)["valUeIds"] == {"uris": [UE7]}
+
+
+def _span(low, high):
+    span = {"low": low} if high is None else {"low": low, "high": high}
+    return document(valUeIds={"imeiRanges": [{"tac": "12345678", "snrRange": span}]})
+
+
+def test_an_unverified_source_echoes_before_it_gets_much_or_changes_anything(tmp_path):
+    query = f"ue-uri={UE7}"
+    with Scm(tmp_path, echo=True) as scm, scm.client() as client, scm.client() as other:
+        refused = client.put("big", document(UE7, configName="x" * 400), query)
+        (echo,) = refused.options[ECHO]
+        assert refused.code == "4.01" and problem(refused) and recipient_of(refused) == UE7
+        wrong = other.put("big", document(UE7), options=[(ECHO, echo)])
+        assert wrong.code == "4.01", "an Echo is good for one endpoint"
+        made = client.put(
+            "big", document(UE7, configName="x" * 400), query, options=[(ECHO, echo)]
+        )
+        assert made.code == "2.01"
+        assert len(client.get(query).payload) > 400, "once verified, verified for a while"
+        small = other.get("ue-uri=urn:a:none")
+        assert small.code == "4.04", "a small answer needs no proof"
+        client.put("small", document(UE7))
+        path = f"{COLLECTION}/small"
+        assert other.get(query, path=path).code == "2.05"
+        observed = other.get(query, path=path, options=[(OBSERVE, b"")])
+        assert observed.code == "4.01", "more may follow"
+        large = other.get(query)
+        assert large.code == "4.01" and large.size <= 3 * 110
+        assert other.get(query, options=[(ECHO, large.options[ECHO][0])]).code == "2.05"
+        forged = other.get(query, options=[(ECHO, b"12345678")])
+        assert forged.code == "2.05", "verified already"
+
+
+def test_an_echo_value_is_good_for_a_minute_and_a_verified_source_for_five():
+    now = [1000.0]
+    verifier = Verifier(lambda: now[0])
+    early = verifier.value("127.0.0.1:5")
+    assert not verifier.check("127.0.0.1:5", None)
+    now[0] += 61
+    assert not verifier.check("127.0.0.1:5", early)
+    assert verifier.check("127.0.0.1:5", verifier.value("127.0.0.1:5"))
+    now[0] += 299
+    assert verifier.check("127.0.0.1:5", None)
+    now[0] += 2
+    assert not verifier.check("127.0.0.1:5", None)
+
+
+def test_settings_that_are_wrong_are_one_line(tmp_path):
+    db = str(tmp_path / "x.db")
+    for wrong, named in (
+        ({"recipient": "no uri"}, "recipient"),
+        ({"recipient_option": 15}, "recipient option"),
+        ({"recipient_option": 70000}, "recipient option"),
+        ({"recipient_option": 292}, "taken"),
+        ({"content_format": -1}, "content format"),
+        ({"max_age": 2**32}, "max age"),
+        ({"max_body": 0}, "max body"),
+        ({"bulk_id": ""}, "bulk id"),
+        ({"gateways": ("gateway.example",)}, "gateway"),
+        ({"echo": True, "strict_relay": True}, "strict relay"),
+    ):
+        with pytest.raises(ScmError, match=named) as caught:
+            Settings(db=db, **wrong)
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,185 @@
+"""`msgin5g scm-server` as a process: what it prints, how it stops, what survives."""
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+
+import cbor2
+import pytest
+import websockets.sync.client
+from scm_world import COLLECTION, CON, PUT, UE7, URI_PATH, Client, Scm, document, encode
+
+from tools.scm_server.store import Store
+
+COMMAND = [sys.executable, "-c", "from tools.cli import main; main()"]
+
+
+@pytest.fixture
+def start(repository, tmp_path):
+    """Start the server with these arguments; the started line comes back with it."""
+    running = []
+
+    def begin(*arguments, db="scm.db"):
+        process = subprocess.Popen(
+            [*COMMAND, "scm-server", "--bind", "127.0.0.1:0", "--db", tmp_path / db, *arguments],
+            cwd=repository,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        return process, line
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def address(started):
+    host, _, port = json.loads(started)["bind"].rpartition(":")
+    return host, int(port)
+
+
+def test_json_lines_say_what_started_was_served_and_notified_and_stopped(start):
+    process, line = start("--json", "--tcp", "127.0.0.1:0", "--recipient", "coap://scm.example")
+    started = json.loads(line)
+    assert started["event"] == "started" and started["recipient"] == "coap://scm.example"
+    assert re.fullmatch(r"127\.0\.0\.1:[1-9][0-9]*", started["bind"])
+    assert re.fullmatch(r"127\.0\.0\.1:[1-9][0-9]*", started["tcp"]) and "ws" not in started
+    with Client(address(line), "127.0.0.7") as client:
+        client.put("ue-0007", document(UE7))
+        remote = "127.0.0.7:%d" % client._socket.getsockname()[1]
+        assert json.loads(process.stdout.readline())["code"] == "2.01"
+        answer = client.get(f"ue-uri={UE7}", options=[(6, b"")], path=f"{COLLECTION}/ue-0007")
+        assert json.loads(process.stdout.readline()) == {
+            "event": "served",
+            "remote": remote,
+            "method": "GET",
+            "code": "2.05",
+            "uri": f"/{COLLECTION}/ue-0007?ue-uri={UE7}",
+            "ue_uri": [UE7],
+            "recipient": UE7,
+            "size": len(answer.payload),
+        }
+        client.send(encode(CON, "0.04", 9, b"d", _path(f"{COLLECTION}/ue-0007")))
+        events = [json.loads(process.stdout.readline()) for _ in range(2)]
+        notified = next(event for event in events if event["event"] == "notified")
+        assert (notified["code"], notified["recipient"]) == ("4.04", UE7)
+        assert notified["detail"] == "no document 'ue-0007'"
+    process.send_signal(signal.SIGTERM)
+    rest, errors = process.communicate(timeout=10)
+    assert [json.loads(line)["event"] for line in rest.splitlines()] == ["stopped"]
+    assert (process.returncode, errors) == (0, "")
+
+
+def _path(path):
+    return [(URI_PATH, part.encode()) for part in path.split("/")]
+
+
+def test_a_person_reads_one_line_a_request_and_the_network_cannot_move_the_cursor(start):
+    process, line = start()
+    assert line.startswith("listening on 127.0.0.1:") and "scm.db" in line
+    port = int(re.search(r":([0-9]+)", line)[1])
+    with Client(("127.0.0.1", port)) as client:
+        client.get("ue-uri=urn:\x1b[2Jx")
+    line = process.stdout.readline()
+    assert line.startswith(f"4.00 GET /{COLLECTION}?ue-uri=urn:%1B%5B2Jx from 127.0.0.1:")
+    assert "\\x1b[2Jx" in line and "\x1b" not in line
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10) == ("stopped\n", "") and process.returncode == 0
+
+
+def test_stopping_does_not_wait_for_connected_clients(start):
+    process, line = start("--json", "--tcp", "127.0.0.1:0", "--ws", "127.0.0.1:0")
+    host, _, port = json.loads(line)["tcp"].rpartition(":")
+    ws = f"ws://{json.loads(line)['ws']}/.well-known/coap"
+    with (
+        socket.create_connection((host, int(port))) as stream,
+        websockets.sync.client.connect(ws, subprotocols=["coap"]) as other,
+    ):
+        stream.sendall(b"\x00\xe1")
+        stream.recv(100)
+        other.recv(timeout=5)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=2)[1] == "" and process.returncode == 0
+
+
+def test_a_reader_who_goes_away_does_not_stop_the_service(start):
+    process, line = start("--json")
+    process.stdout.close()
+    with Client(address(line)) as client:
+        for _ in range(3):
+            assert client.get().code == "2.05"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0 and process.stderr.read() == ""
+
+
+def test_bad_input_is_one_line_and_a_failure(repository, tmp_path):
+    (tmp_path / "text.db").write_text("not a database, " * 100)
+    with Store(tmp_path / "newer.db") as store:
+        store._db.execute("PRAGMA user_version = 99")
+    foreign = sqlite3.connect(tmp_path / "foreign.db")
+    foreign.execute("CREATE TABLE people (name)")
+    foreign.close()
+    good = ["--bind", "127.0.0.1:0", "--db", str(tmp_path / "good.db")]
+    with Scm(tmp_path) as scm:
+        taken = "%s:%d" % scm.address
+        cases = [
+            (["--bind", taken, *good[2:]], f"cannot bind {taken}: .*in use"),
+            (["--bind", "192.0.2.1:0", *good[2:]], "cannot bind 192.0.2.1:0"),
+            (["--bind", "nowhere", *good[2:]], "HOST:PORT"),
+            (["--bind", "127.0.0.1:70000", *good[2:]], "HOST:PORT"),
+            (["--bind", "no.such.host.invalid:0", *good[2:]], "cannot bind no.such.host"),
+            ([*good, "--tcp", "192.0.2.1:0"], "cannot bind 192.0.2.1:0"),
+            ([*good[:3], str(tmp_path / "text.db")], "text.db: file is not a database"),
+            ([*good[:3], str(tmp_path / "newer.db")], "newer.db: has schema 99"),
+            ([*good[:3], str(tmp_path / "foreign.db")], "foreign.db: is a database of another"),
+            ([*good[:3], str(tmp_path)], "unable to open"),
+            ([*good[:3], str(tmp_path / "no" / "x.db")], "unable to open"),
+            ([*good, "--recipient", "no uri"], "recipient: 'no uri' is not a URI"),
+            ([*good, "--max-age", "-1"], "max age"),
+        ]
+        processes = [
+            subprocess.Popen(
+                [*COMMAND, "scm-server", *arguments],
+                cwd=repository,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for arguments, _ in cases
+        ]
+        for process, (arguments, expected) in zip(processes, cases, strict=True):
+            out, errors = process.communicate(timeout=60)
+            assert process.returncode and out == "", arguments
+            assert re.fullmatch(f"Error: .*{expected}.*\n", errors), (arguments, errors)
+
+
+def test_what_was_acknowledged_survives_a_kill_at_any_time(start, tmp_path):
+    acknowledged = {}
+    for n in range(3):
+        process, line = start("--json")
+        with Client(address(line)) as client:
+            for name, body in acknowledged.items():
+                assert client.get(path=f"{COLLECTION}/{name}").payload.endswith(body)
+            for i in range(5 + 7 * n):
+                name, body = f"d{n}-{i}", f"domain-{n}-{i}".encode()
+                made = document(valServiceDomain=body.decode())
+                assert client.put(name, made).code == "2.01"
+                acknowledged[name] = body
+            options = _path(f"{COLLECTION}/half")
+            client.send(encode(CON, PUT, 1, b"t", options, cbor2.dumps(document())))
+            os.kill(process.pid, signal.SIGKILL)  # perhaps in the middle of that one
+            process.wait()
+        with sqlite3.connect(tmp_path / "scm.db") as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert database.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+        database.close()

@@ -1,0 +1,143 @@
+"""Block-wise transfer (RFC 7959) on the server's side, both directions.
+
+Block2 keeps no state: every block is cut from the answer made anew, and the ETag on each tells
+the client whether the blocks belong together. Block1 is put together here, because aiocoap's
+own spool has no limit and answers a gap with 5.00.
+"""
+
+from aiocoap.numbers.codes import (
+    BAD_REQUEST,
+    CONTINUE,
+    REQUEST_ENTITY_INCOMPLETE,
+    REQUEST_ENTITY_TOO_LARGE,
+)
+from aiocoap.numbers.optionnumbers import OptionNumber
+
+from tools.scm_server.problem import Problem
+
+MAX_DATAGRAM = 1152  # RFC 7252 section 4.6
+MAX_PAYLOAD = 1024
+BERT = 7  # RFC 8323 section 6: several blocks of 1,024 bytes in one message, not on UDP
+_ASSEMBLY_S = 93.0  # MAX_TRANSMIT_WAIT
+_MAX_ASSEMBLIES = 64
+
+
+def is_datagram(remote):
+    return "+" not in (remote.scheme or "")
+
+
+class Spool:
+    """Requests that arrive in blocks. When it is full the oldest one is forgotten."""
+
+    def __init__(self, max_body, now):
+        self._max_body = max_body
+        self._now = now
+        self._assemblies = {}  # key -> (body so far, expires_at), oldest first
+
+    def feed(self, request):
+        """The whole body; None when more blocks are to come; or Problem 4.00, 4.08, 4.13."""
+        block = request.opt.block1
+        announced = request.opt.size1 or 0
+        key = (
+            request.remote.blockwise_key,
+            request.get_cache_key(
+                [OptionNumber.BLOCK1, OptionNumber.BLOCK2, OptionNumber.OBSERVE]
+            ),
+        )
+        body = self._take(key)
+        if block is None:
+            self._limit(max(announced, len(request.payload)))
+            return request.payload
+        if block.is_bert and is_datagram(request.remote):
+            raise Problem(BAD_REQUEST, "Block1 has the reserved size exponent 7")
+        if block.block_number == 0:
+            body = bytearray()
+        if body is None or block.start != len(body):
+            raise Problem(
+                REQUEST_ENTITY_INCOMPLETE,
+                f"Block1 number {block.block_number} does not follow what has arrived",
+                block1=block,
+            )
+        if not block.is_valid_for_payload_size(len(request.payload)):
+            raise Problem(BAD_REQUEST, "payload is not as long as Block1 says", block1=block)
+        self._limit(max(announced, len(body) + len(request.payload)), block)
+        body += request.payload
+        if not block.more:
+            return bytes(body)
+        if len(self._assemblies) >= _MAX_ASSEMBLIES:
+            del self._assemblies[next(iter(self._assemblies))]
+        self._assemblies[key] = body, self._now() + _ASSEMBLY_S
+        return None
+
+    def _take(self, key):
+        for stale in [
+            k for k, (_, expires_at) in self._assemblies.items() if self._now() > expires_at
+        ]:
+            del self._assemblies[stale]
+        return self._assemblies.pop(key, (None, None))[0]
+
+    def _limit(self, size, block=None):
+        if size > self._max_body:
+            options = {"block1": block} if block else {}
+            raise Problem(
+                REQUEST_ENTITY_TOO_LARGE,
+                f"body is longer than {self._max_body} bytes",
+                size1=self._max_body,
+                **options,
+            )
+
+
+def acknowledge(message, request):
+    """Put Block1 into the answer to a request that had it (RFC 7959 section 2.3)."""
+    block = request.opt.block1
+    if block is not None and message.opt.block1 is None:
+        message.opt.block1 = (block.block_number, message.code == CONTINUE, block.size_exponent)
+
+
+def cut(message, request):
+    """Turn a whole answer into the block that the request asks for, Problem 4.00 past the end.
+
+    The size is the client's proposal, less when the datagram would be longer than 1,152 bytes.
+    """
+    asked = request.opt.block2
+    remote = request.remote
+    payload = message.payload
+    if asked is not None and asked.is_bert and is_datagram(remote):
+        raise Problem(BAD_REQUEST, "Block2 has the reserved size exponent 7")
+    if is_datagram(remote):
+        exponent, room = 6, MAX_DATAGRAM - _overhead(message, request)
+        whole = len(payload) <= min(MAX_PAYLOAD, room)
+    else:
+        exponent, room = remote.maximum_block_size_exp, remote.maximum_payload_size
+        whole = len(payload) <= room
+    if request.opt.size2 is not None:
+        message.opt.size2 = len(payload)
+    if asked is None:
+        if whole:
+            return
+        number = 0
+    else:
+        if whole and asked.block_number == 0 and len(payload) <= _size(asked.size_exponent, room):
+            return
+        number, exponent = asked.block_number, min(asked.size_exponent, exponent)
+        number <<= max(0, min(asked.size_exponent, 6) - min(exponent, 6))
+    if number == 0:
+        message.opt.size2 = len(payload)
+    room -= 12  # Block2 and Size2 at their longest
+    while 0 < exponent <= 6 and _size(exponent, room) > room:
+        exponent -= 1
+        number <<= 1
+    start, size = number * _size(min(exponent, 6), room), _size(exponent, room)
+    if start >= len(payload):
+        raise Problem(BAD_REQUEST, f"Block2 number {number} is past the end")
+    message.payload = payload[start : start + size]
+    message.opt.block2 = (number, start + size < len(payload), exponent)
+
+
+def _overhead(message, request):
+    # Header, token, options and payload marker; Observe is there already when it will be.
+    return 4 + len(request.token) + len(message.opt.encode()) + 1
+
+
+def _size(exponent, room):
+    return room // 1024 * 1024 if exponent == BERT else 1 << (exponent + 4)

@@ -1,0 +1,116 @@
+"""One SQLite file that is ours: opened, recognised, created, and changed all or nothing.
+
+Write-ahead logging with synchronous=FULL: what was acknowledged is there after a kill -9 or a
+loss of power, and another process may write while the server reads.
+"""
+
+import sqlite3
+from contextlib import contextmanager
+
+from tools.scm_server.problem import ScmError
+
+APPLICATION_ID = 0x53434D53  # "SCMS": tells our file from somebody else's database
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    doc_id TEXT NOT NULL,
+    for_all INTEGER NOT NULL,  -- 1: no valUeIds and no ueVendors, so it is for every UE
+    uris_only INTEGER NOT NULL,  -- 1: nothing but URIs says whom it is for
+    body BLOB NOT NULL,
+    UNIQUE (service, doc_id)
+);
+CREATE INDEX documents_for_all ON documents (service) WHERE for_all;
+CREATE TABLE uris (uri TEXT, document INTEGER, PRIMARY KEY (uri, document)) WITHOUT ROWID;
+CREATE INDEX uris_document ON uris (document);
+CREATE TABLE imeis (tac TEXT, low INTEGER, high INTEGER, document INTEGER);
+CREATE INDEX imeis_tac ON imeis (tac, low, high);
+CREATE INDEX imeis_low ON imeis (low, high);
+CREATE INDEX imeis_document ON imeis (document);
+CREATE TABLE vendors (vendor TEXT, document INTEGER, PRIMARY KEY (vendor, document)) WITHOUT ROWID;
+CREATE INDEX vendors_document ON vendors (document);
+CREATE TABLE denied (uri TEXT PRIMARY KEY, spelling TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE gateways (host TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """A connection; ScmError, one line, when the file cannot be what it has to be."""
+
+    def __init__(self, path, create=True, timeout_s=5.0):
+        self.path = str(path)
+        mode = "rwc" if create else "rw"
+        quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        try:
+            self._db = sqlite3.connect(
+                f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None
+            )
+        except sqlite3.Error as error:
+            raise ScmError(f"{self.path}: {error}") from None
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise ScmError(f"{self.path}: {error}") from None
+        except ScmError:
+            self._db.close()
+            raise
+
+    def close(self):
+        self._db.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _prepare(self):
+        application = self._one("PRAGMA application_id")
+        version = self._one("PRAGMA user_version")
+        if application != APPLICATION_ID:
+            if application or version or self._one("SELECT count(*) FROM sqlite_master"):
+                raise ScmError(f"{self.path}: is a database of another program")
+        elif version > SCHEMA_VERSION:
+            raise ScmError(
+                f"{self.path}: has schema {version}, this program knows {SCHEMA_VERSION}"
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        if application != APPLICATION_ID:
+            self._create()
+
+    def _create(self):
+        with self.transaction():
+            # Two processes may start at once: whoever comes second finds the work done.
+            if self._one("PRAGMA application_id") == APPLICATION_ID:
+                return
+            for statement in filter(str.strip, _SCHEMA.split(";\n")):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def transaction(self):
+        """All or nothing; a transaction inside another one is part of it."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def state(self):
+        """A value that differs after any change, by this process or by another one."""
+        return self._one("PRAGMA data_version"), self._db.total_changes
+
+    def _one(self, statement, *values):
+        row = self._db.execute(statement, values).fetchone()
+        return row[0] if row else None

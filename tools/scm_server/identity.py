@@ -1,0 +1,67 @@
+"""Shapes of the identities in queries and documents: Uri, TypeAllocationCode, SerialNumber.
+
+TS 24.546 C.1.4.3 types a UE's address as Uri (RFC 3986); the scheme is opaque here. Two URIs
+are the same when they are equal byte for byte after the scheme and the host are put in lower
+case, and nothing else is (RFC 3986 section 6.2.2.1).
+"""
+
+import ipaddress
+import re
+
+MAX_URI_SIZE = 248  # a Uri-Query of 255 bytes less "ue-uri="
+MAX_SNR = 999999
+
+_CHARS = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})"
+_LITERAL = rf"//(?:{_CHARS}*@)?\[[0-9A-Fa-fvV:.]+\]"  # an IP literal is the only home of [ ]
+_URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.\-]*:(?=.)(?:{_LITERAL})?{_CHARS}*(?:#{_CHARS}*)?")
+_TAC = re.compile(r"[0-9]{8}")
+_SNR = re.compile(r"[0-9]{1,6}")
+_AUTHORITY = re.compile(r"(//(?:[^/?#@]*@)?)([^/?#]*)(.*)", re.DOTALL)
+_NEXT_URI = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.\-]*:)")
+
+
+def uri_fault(text):
+    """Why this is not a UE's address, or None when it is one."""
+    if not text:
+        return "is empty"
+    if not _URI.fullmatch(text):
+        return "is not a URI (RFC 3986)"
+    if len(text) > MAX_URI_SIZE:
+        return f"is longer than {MAX_URI_SIZE} bytes"
+    return None
+
+
+def tac_fault(text):
+    return None if _TAC.fullmatch(text) else "is not 8 digits"
+
+
+def snr_fault(text):
+    return None if _SNR.fullmatch(text) else "is not 1 to 6 digits"
+
+
+def normal_uri(text):
+    """The form in which two spellings of one address are equal."""
+    scheme, colon, rest = text.partition(":")
+    match = _AUTHORITY.fullmatch(rest)
+    if match:
+        rest = match[1] + match[2].lower() + match[3]
+    return scheme.lower() + colon + rest
+
+
+def host_fault(text):
+    """Why this is not a gateway's address, or None when it is one."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return "is not an IP address"
+    return None
+
+
+def normal_host(text):
+    """The one spelling of an IP address."""
+    return str(ipaddress.ip_address(text))
+
+
+def split_uris(text):
+    """The URIs of a comma list. A comma inside a URI only splits when `scheme:` follows it."""
+    return _NEXT_URI.split(text)

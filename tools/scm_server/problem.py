@@ -1,0 +1,54 @@
+"""Errors: what the peer is told, as concise problem details (RFC 9290, TS 24.546 C.1.3).
+
+Content-Format 257, a CBOR map: -1 title, -2 detail, -4 the response code as one byte,
+and -8 the number of the option that was not understood, for 4.02.
+"""
+
+import cbor2
+from aiocoap.numbers.codes import Code
+
+CONTENT_FORMAT = 257
+
+_MAX_DETAIL = 240  # characters: with Recipient the whole answer stays one datagram
+_TITLE, _DETAIL, _RESPONSE_CODE, _UNPROCESSED = -1, -2, -4, -8
+
+
+def printable(text):
+    """The text on one line: what came from the network must not move a terminal's cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+class ScmError(Exception):
+    """The operator's side of a mistake: one line that says what is wrong and where."""
+
+
+class Problem(Exception):
+    """The peer's side: an answer with an error code.
+
+    `options` are attributes of aiocoap's Options that the answer carries besides, such as
+    size1; `unprocessed` is the list of option numbers of a 4.02.
+    """
+
+    def __init__(self, code, detail, unprocessed=(), **options):
+        super().__init__(detail)
+        self.code = Code(code)
+        self.detail = detail if len(detail) <= _MAX_DETAIL else detail[: _MAX_DETAIL - 1] + "…"
+        self.unprocessed = tuple(unprocessed)
+        self.options = options
+
+    def with_code(self, code):
+        """The same problem under another code: what a strict relay needs to let it pass."""
+        return Problem(code, self.detail, self.unprocessed, **self.options)
+
+    @property
+    def title(self):
+        return self.code.name.replace("_", " ").capitalize()
+
+    @property
+    def payload(self):
+        entries = {_TITLE: self.title, _DETAIL: self.detail, _RESPONSE_CODE: int(self.code)}
+        if self.unprocessed:
+            # RFC 9290 section 2: one number, or an array when there are two and more.
+            alone = len(self.unprocessed) == 1
+            entries[_UNPROCESSED] = self.unprocessed[0] if alone else list(self.unprocessed)
+        return cbor2.dumps(entries)

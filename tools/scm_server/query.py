@@ -1,0 +1,86 @@
+"""The query of a request: TS 24.546 table C.3.1.2.2.3.1-1 and the change request's bulk form.
+
+ue-vendor=TEXT  ue-type=8 digits  ue-snr=1 to 6 digits  ue-uri=URI  bulkConfFlag=ID
+"""
+
+from collections import namedtuple
+
+from aiocoap.numbers.codes import BAD_REQUEST
+
+from tools.scm_server import identity
+from tools.scm_server.problem import Problem
+
+_RECIPIENT_SIZES = range(1, 256)
+_RULES = {"ue-type": identity.tac_fault, "ue-snr": identity.snr_fault}
+
+# `uris` are as the request spells them, each once; `bulk` is True when bulkConfFlag is there.
+Selector = namedtuple("Selector", "vendor type snr uris bulk")
+
+
+def parse(uri_query, bulk_id):
+    """The Selector of a tuple of Uri-Query values, or Problem 4.00 that names the parameter."""
+    values = {"ue-vendor": None, "ue-type": None, "ue-snr": None, "bulkConfFlag": None}
+    uris = []
+    n_uri_options = 0
+    for item in uri_query:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise Problem(BAD_REQUEST, f"query parameter '{item}' has no '='")
+        if name == "ue-uri":
+            n_uri_options += 1
+            uris.extend(identity.split_uris(value))
+        elif name not in values:
+            raise Problem(BAD_REQUEST, f"query parameter '{name}' is unknown")
+        elif values[name] is not None:
+            raise Problem(BAD_REQUEST, f"query parameter {name} is given twice")
+        else:
+            _check(name, value, _RULES.get(name, _empty_fault)(value))
+            values[name] = value
+    for uri in uris:
+        _check("ue-uri", uri, identity.uri_fault(uri))
+    bulk = values["bulkConfFlag"] is not None
+    _check_bulk(values["bulkConfFlag"], bulk_id, n_uri_options, uris)
+    return Selector(
+        values["ue-vendor"], values["ue-type"], values["ue-snr"], tuple(dict.fromkeys(uris)), bulk
+    )
+
+
+def ue_uris(uri_query):
+    """Every ue-uri of a request, valid or not, each once: for the Recipient and for the log."""
+    found = []
+    for item in uri_query:
+        if item.startswith("ue-uri="):
+            found.extend(identity.split_uris(item[len("ue-uri=") :]))
+    return list(dict.fromkeys(found))
+
+
+def recipient(uri_query):
+    """Whom the answer is for: the one ue-uri of the request, or None (none, several, unfit)."""
+    uris = ue_uris(uri_query)
+    if len(uris) != 1 or len(uris[0].encode()) not in _RECIPIENT_SIZES:
+        return None
+    return uris[0]
+
+
+def _empty_fault(value):
+    return None if value else "is empty"
+
+
+def _check(name, value, fault):
+    if fault:
+        raise Problem(BAD_REQUEST, f"query parameter {name}: '{value}' {fault}")
+
+
+def _check_bulk(flag, bulk_id, n_uri_options, uris):
+    if flag is None:
+        if len(uris) > 1:
+            raise Problem(
+                BAD_REQUEST,
+                f"query parameter ue-uri names {len(uris)} UEs"
+                + (" in one comma list (a comma inside a URI is %2C)" * (n_uri_options == 1))
+                + ": that needs bulkConfFlag",
+            )
+    elif flag != bulk_id:
+        raise Problem(BAD_REQUEST, f"query parameter bulkConfFlag: '{flag}' is not known here")
+    elif not uris:
+        raise Problem(BAD_REQUEST, "query parameter bulkConfFlag needs ue-uri")

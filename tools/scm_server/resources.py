@@ -1,0 +1,192 @@
+"""The resources of SU_UeConfig (TS 24.546 C.3.1): what each method answers.
+
+/su-uc/v1/val-services/{valServiceId}/ue-configurations                  GET POST
+/su-uc/v1/val-services/{valServiceId}/ue-configurations/{ueConfigDocId}  GET PUT DELETE
+/.well-known/core                                                        GET
+"""
+
+import secrets
+from collections import namedtuple
+from urllib.parse import quote
+
+from aiocoap.numbers import codes
+from aiocoap.numbers.optionnumbers import OptionNumber
+from aiocoap.resource import WKCResource
+from aiocoap.util.linkformat import Link, LinkFormat
+
+from tools.scm_server import store, ue_config
+from tools.scm_server.problem import Problem
+
+CBOR = 60  # application/cbor, the alias of our own Content-Format
+_LINK_FORMAT = 40
+CORE, COLLECTION, DOCUMENT = "core", "collection", "document"
+_METHODS = {
+    CORE: (codes.GET,),
+    COLLECTION: (codes.GET, codes.POST),
+    DOCUMENT: (codes.GET, codes.PUT, codes.DELETE),
+}
+_CONDITIONS = (OptionNumber.IF_MATCH, OptionNumber.IF_NONE_MATCH)
+_MAX_KEPT = 8  # large answers kept while their blocks are fetched
+
+Route = namedtuple("Route", "kind service doc_id")
+Reply = namedtuple("Reply", "code payload content_format etag location")
+
+
+def reply(code, payload=b"", content_format=None, etag=None, location=()):
+    return Reply(code, payload, content_format, etag, location)
+
+
+def find(path):
+    """The Route of a Uri-Path, or None."""
+    if path == (".well-known", "core"):
+        return Route(CORE, None, None)
+    if len(path) not in (5, 6) or path[:3] != ("su-uc", "v1", "val-services"):
+        return None
+    if path[4] != "ue-configurations" or not all(path[3:]):
+        return None
+    doc_id = path[5] if len(path) == 6 else None
+    return Route(DOCUMENT if doc_id else COLLECTION, path[3], doc_id)
+
+
+def require(found, path, method):
+    """Problem 4.04 when there is no such resource, 4.05 when it lacks the method."""
+    if found is None:
+        raise Problem(codes.NOT_FOUND, "no such resource: /" + "/".join(path))
+    allowed = _METHODS[found.kind]
+    if method not in allowed:
+        names = ", ".join(str(code) for code in allowed)
+        raise Problem(codes.METHOD_NOT_ALLOWED, f"this resource has {names} only")
+
+
+def meaningless(found, method):
+    """Critical options that are not defined for this method on this resource."""
+    if found is None:
+        return []
+    numbers = [] if found.kind == DOCUMENT else list(_CONDITIONS)
+    if method in (codes.GET, codes.DELETE):
+        numbers.append(OptionNumber.BLOCK1)
+    return numbers
+
+
+class Resources:
+    def __init__(self, documents, settings):
+        self._store = documents
+        self._settings = settings
+        self._kept = {}  # (service, selector) -> (state, payload, etag), oldest first
+
+    def content_format(self, request):
+        """The Content-Format that the client accepts, or Problem 4.06."""
+        accept = request.opt.accept
+        ours = self._settings.content_format
+        if accept is None:
+            return ours
+        if accept not in (ours, CBOR):
+            raise Problem(
+                codes.NOT_ACCEPTABLE, f"Accept {int(accept)} is not {ours} or {CBOR} (CBOR)"
+            )
+        return int(accept)
+
+    def check_format(self, request):
+        """Problem 4.15 unless the body says that it is ours (or says nothing)."""
+        given = request.opt.content_format
+        ours = self._settings.content_format
+        if given is not None and given not in (ours, CBOR):
+            raise Problem(
+                codes.UNSUPPORTED_CONTENT_FORMAT,
+                f"Content-Format {int(given)} is not {ours} or {CBOR} (CBOR)",
+            )
+
+    async def core(self, request):
+        """The list of collections (RFC 6690), with the client's filter applied."""
+        services = dict.fromkeys([self._settings.service_id, *sorted(self._store.services())])
+        links = [
+            Link(
+                f"/su-uc/v1/val-services/{quote(service, safe='')}/ue-configurations",
+                ct=f"{self._settings.content_format} {CBOR}",
+                rt="su-uc",
+            )
+            for service in services
+        ]
+        links.insert(0, Link("/.well-known/core", ct=str(_LINK_FORMAT)))
+        answer = await WKCResource(lambda: LinkFormat(links), impl_info=None).render_get(request)
+        if answer.code == codes.NOT_ACCEPTABLE:
+            raise Problem(codes.NOT_ACCEPTABLE, f"this resource is {_LINK_FORMAT} (link-format)")
+        return reply(codes.CONTENT, answer.payload, _LINK_FORMAT, store.etag(answer.payload))
+
+    def get(self, found, selector, content_format):
+        """GET of a collection or of a document; the ETag is the site's to compare."""
+        if found.kind == DOCUMENT:
+            payload = self._document(found, selector)
+            tag = store.etag(payload)
+        else:
+            payload, tag = self._collection(found, selector)
+        return reply(codes.CONTENT, payload, content_format, tag)
+
+    def _document(self, found, selector):
+        body = self._store.body(found.service, found.doc_id)
+        if body is None:
+            raise Problem(codes.NOT_FOUND, f"no document '{found.doc_id}'")
+        if selector.uris and not self._store.is_for(found.service, found.doc_id, selector.uris):
+            raise Problem(codes.FORBIDDEN, "the document is for other UEs")
+        return body
+
+    def _collection(self, found, selector):
+        key, state = (found.service, selector), self._store.state()
+        kept = self._kept.get(key)
+        if kept and kept[0] == state:
+            return kept[1:]
+        bodies = self._store.select(found.service, selector)
+        if not bodies and selector.uris and not selector.bulk:
+            raise Problem(codes.NOT_FOUND, "no document for this UE")
+        payload = store.array(bodies)
+        tag = store.etag(payload)
+        if len(payload) > 1024:
+            self._kept.pop(key, None)
+            if len(self._kept) >= _MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = state, payload, tag
+        return payload, tag
+
+    def change(self, found, request, body):
+        """POST, PUT or DELETE, all of it in one transaction."""
+        if self._settings.read_only:
+            raise Problem(codes.FORBIDDEN, "this server takes no documents over CoAP")
+        with self._store.transaction():
+            if found.kind == DOCUMENT:
+                self._check_conditions(found, request)
+            if request.code == codes.DELETE:
+                if not self._store.delete(found.service, found.doc_id):
+                    raise Problem(codes.NOT_FOUND, f"no document '{found.doc_id}'")
+                return reply(codes.DELETED)
+            return self._save(found, body)
+
+    def _save(self, found, body):
+        if not body:
+            raise Problem(codes.BAD_REQUEST, "body is empty")
+        document = ue_config.decode(body)
+        ue_config.require(document, found.service, found.doc_id)
+        doc_id = found.doc_id or self._new_id(found.service)
+        outcome = self._store.put(found.service, doc_id, document)
+        location = ()
+        if found.doc_id is None:
+            location = ("su-uc", "v1", "val-services", found.service, "ue-configurations", doc_id)
+        return reply(
+            codes.CREATED if outcome == "created" else codes.CHANGED,
+            etag=store.etag(self._store.body(found.service, doc_id)),
+            location=location,
+        )
+
+    def _new_id(self, service):
+        while True:
+            doc_id = secrets.token_hex(4)
+            if self._store.body(service, doc_id) is None:
+                return doc_id
+
+    def _check_conditions(self, found, request):
+        # RFC 7252 section 5.10.8: an empty If-Match value asks for any existing document.
+        body = self._store.body(found.service, found.doc_id)
+        wanted = request.opt.if_match
+        if wanted and (body is None or not {b"", store.etag(body)} & set(wanted)):
+            raise Problem(codes.PRECONDITION_FAILED, "the document is not the one in If-Match")
+        if request.opt.if_none_match and body is not None:
+            raise Problem(codes.PRECONDITION_FAILED, "the document exists already")

@@ -1,0 +1,149 @@
+"""The running server: sockets, site and database, started and stopped together."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+from contextlib import contextmanager
+
+import aiocoap
+from aiocoap import error
+
+from tools.scm_server import transports
+from tools.scm_server.problem import ScmError
+from tools.scm_server.settings import address_text
+from tools.scm_server.site import Site
+from tools.scm_server.store import Store
+
+_LOCK_S = 0.25  # how long everything waits for another process's import: then 5.03
+
+
+class ScmServer:
+    """`async with ScmServer(Settings(db=..., bind=("127.0.0.1", 0))) as server: server.address`.
+
+    `on_event` is called with one dict for each event: "started", "served", "notified" and
+    "stopped". `address`, `tcp_address` and `ws_address` are the bound (host, port), `store` is
+    the open Store; after changing it by hand call `documents_changed()`.
+    """
+
+    def __init__(self, settings, on_event=None):
+        self.settings = settings
+        self.address = self.tcp_address = self.ws_address = None
+        self.store = None
+        self._on_event = on_event or (lambda event: None)
+        self._context = self._site = self._poll = None
+
+    async def __aenter__(self):
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.stop()
+
+    async def start(self):
+        """ScmError, one line, when the database or an address cannot be used."""
+        settings = self.settings
+        self.store = Store(settings.db, timeout_s=_LOCK_S)
+        self._site = Site(self.store, settings, self._on_event)
+        self._context = aiocoap.Context(serversite=self._site, loggername="coap-server")
+        datagrams = self._context._append_tokenmanaged_messagemanaged_transport
+        streams = self._context._append_tokenmanaged_transport
+        try:
+            with _ports_of_our_own():
+                udp = transports.udp_server()
+                self.address = await self._open(settings.bind, udp, datagrams)
+                if settings.tcp:
+                    tcp = transports.TcpServer
+                    self.tcp_address = await self._open(settings.tcp, tcp, streams)
+                if settings.ws:
+                    ws = transports.WebSocketServer
+                    self.ws_address = await self._open(settings.ws, ws, streams)
+        except BaseException:
+            await self.stop()
+            raise
+        self._poll = asyncio.create_task(self._look_for_changes())
+        self._on_event(self._started())
+
+    async def stop(self):
+        """Safe to call twice, and on a server that did not start."""
+        if self._poll:
+            self._poll.cancel()
+            self._poll = None
+            self._on_event({"event": "stopped"})
+        if self._context and self._context.request_interfaces:
+            await self._context.shutdown()
+        self._context = None
+        if self.store:
+            self.store.close()
+            self.store = None
+
+    def documents_changed(self):
+        """Tell the observers to look again."""
+        self._site.observers.changed()
+
+    async def _open(self, bind, transport, append):
+        """The bound (host, port) of a new transport of the context."""
+        opened = []
+
+        async def listen(manager):
+            loop = asyncio.get_running_loop()
+            opened.append(await transport.listen(bind, manager, self._context.log, loop))
+            return opened[0]
+
+        try:
+            await append(listen)
+        except (OSError, OverflowError, ValueError, error.Error) as reason:
+            text = getattr(reason, "strerror", None) or str(reason)
+            raise ScmError(f"cannot bind {address_text(*bind)}: {text}") from None
+        return opened[0].bound
+
+    def _started(self):
+        event = {"event": "started", "bind": address_text(*self.address)}
+        if self.tcp_address:
+            event["tcp"] = address_text(*self.tcp_address)
+        if self.ws_address:
+            event["ws"] = address_text(*self.ws_address)
+        event["db"] = str(self.settings.db)
+        event["recipient"] = self.settings.recipient
+        return event
+
+    async def _look_for_changes(self):
+        """Another process may import documents: PRAGMA data_version says so."""
+        seen, _ = self.store.state()
+        while True:
+            await asyncio.sleep(self.settings.poll_s)
+            try:
+                version, _ = self.store.state()
+            except sqlite3.OperationalError:
+                continue  # locked for a moment: the next look will see it
+            if version != seen:
+                seen = version
+                self.documents_changed()
+
+
+async def run(settings, on_event, on_fault):
+    """Serve until SIGTERM or SIGINT. `on_fault` gets one line about what should not happen."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    loop.set_exception_handler(
+        lambda _, context: on_fault(f"{context['message']}: {context.get('exception')!r}")
+    )
+    async with ScmServer(settings, on_event):
+        await stopped.wait()
+
+
+@contextmanager
+def _ports_of_our_own():
+    """Without it aiocoap sets SO_REUSEPORT, and a second server would share the port unseen."""
+    name = "AIOCOAP_REUSE_PORT"
+    before = os.environ.get(name)
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

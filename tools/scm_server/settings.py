@@ -1,0 +1,73 @@
+"""What the server is told at its start, checked."""
+
+import re
+from dataclasses import dataclass
+
+from tools.scm_server import identity, options
+from tools.scm_server.problem import ScmError
+
+_ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
+
+
+def address(text, name):
+    """(host, port) of HOST:PORT or [V6]:PORT; `name` is what the error line calls it."""
+    match = _ADDRESS.fullmatch(text)
+    if not match or int(match[3]) > 65535:
+        raise ScmError(f"{name}: '{text}' is not HOST:PORT with a port of 0 to 65535")
+    return match[1] or match[2], int(match[3])
+
+
+def address_text(host, port):
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@dataclass
+class Settings:
+    """`bind`, `tcp` and `ws` are (host, port); port 0 lets the system choose."""
+
+    db: str
+    bind: tuple = ("127.0.0.1", 5683)
+    tcp: tuple | None = None
+    ws: tuple | None = None
+    recipient: str | None = None  # our own address; a request for another one gets 4.00
+    recipient_option: int = 65020
+    content_format: int = 65001
+    service_id: str = "msgin5g"  # advertised in /.well-known/core even without documents
+    bulk_id: str = "msgin5g-bulk"
+    gateways: tuple = ()  # hosts entitled to bulk, besides those in the database
+    max_age: int = 60
+    max_body: int = 65536
+    max_observers: int = 10000
+    strict_relay: bool = False
+    read_only: bool = False
+    echo: bool = False
+    poll_s: float = 1.0  # how often changes by other processes are looked for
+    notify_interval_s: float = 0.2  # between two notifications to one observer
+
+    def __post_init__(self):
+        if self.recipient is not None:
+            fault = identity.uri_fault(self.recipient)
+            if fault:
+                raise ScmError(f"recipient: '{self.recipient}' {fault}")
+        _range("recipient option", self.recipient_option, 256, 65535)
+        if self.recipient_option in options.KNOWN:
+            raise ScmError(f"recipient option: {self.recipient_option} is taken")
+        _range("content format", self.content_format, 0, 65535)
+        _range("max age", self.max_age, 0, 2**32 - 1)
+        _range("max body", self.max_body, 1, 16 * 1024 * 1024)
+        _range("max observers", self.max_observers, 0, 1_000_000)
+        for name, value in (("service id", self.service_id), ("bulk id", self.bulk_id)):
+            if not value or len(value.encode()) > 240:
+                raise ScmError(f"{name}: '{value}' is not a text of 1 to 240 bytes")
+        for host in self.gateways:
+            fault = identity.host_fault(host)
+            if fault:
+                raise ScmError(f"gateway: '{host}' {fault}")
+        self.gateways = tuple(map(identity.normal_host, self.gateways))
+        if self.echo and self.strict_relay:
+            raise ScmError("echo: needs 4.01, which a strict relay drops")
+
+
+def _range(name, value, low, high):
+    if not low <= value <= high:
+        raise ScmError(f"{name}: {value} is not between {low} and {high}")

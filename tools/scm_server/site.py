@@ -1,0 +1,236 @@
+"""From a request to its answer: the one place that aiocoap calls.
+
+Everything is answered here, what aiocoap's own site and block layer would answer too, so that
+Recipient and concise problem details are on every answer, error, block and notification.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from urllib.parse import quote
+
+from aiocoap import interfaces
+from aiocoap.numbers import codes
+from aiocoap.numbers.constants import Reliable
+from aiocoap.numbers.types import NON
+from aiocoap.util import hostportsplit
+
+from tools.scm_server import blocks, echo, options, problem, query, resources
+from tools.scm_server.identity import normal_host, normal_uri
+from tools.scm_server.observers import Observers
+from tools.scm_server.problem import Problem
+from tools.scm_server.settings import address_text
+from tools.scm_server.transports import LongTokenMessage
+
+_DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: what a missing option means
+_BUSY_S = 2
+_SUPPRESS_CLIENT_ERRORS = 8  # RFC 7967: the bit of class 4
+_COAP_PORT = 5683
+_UNSAFE = (codes.POST, codes.PUT, codes.DELETE)
+
+
+class Site(interfaces.Resource):
+    def __init__(self, documents, settings, on_event):
+        super().__init__()
+        self._store = documents
+        self._settings = settings
+        self._on_event = on_event
+        self._resources = resources.Resources(documents, settings)
+        self._spool = blocks.Spool(settings.max_body, time.monotonic)
+        self._verifier = echo.Verifier(time.monotonic)
+        self._log = logging.getLogger("msgin5g.scm-server")
+        self.observers = Observers(settings.max_observers)
+
+    async def needs_blockwise_assembly(self, request):
+        return False
+
+    async def render(self, request):
+        return await self._answer(request)
+
+    async def render_to_pipe(self, pipe):
+        request = pipe.request
+        found = resources.find(request.opt.uri_path)
+        observing = request.code == codes.GET and request.opt.observe == 0
+        # RFC 7959 section 3.4: only the first block of a body can be observed.
+        first = request.opt.block2 is None or request.opt.block2.block_number == 0
+        if observing and first and found and found.kind == resources.DOCUMENT:
+            await self._observe(pipe, found)
+        else:
+            message = await self._answer(request)
+            self._report("served", request, message)
+            pipe.add_response(message, is_last=True)
+
+    async def _observe(self, pipe, found):
+        with self.observers.watch(found) as changed:
+            message = await self._answer(pipe.request, changed is not None)
+            self._report("served", pipe.request, message)
+            is_last = changed is None or not message.code.is_successful()
+            pipe.add_response(message, is_last=is_last)
+            while not is_last:
+                # Two notifications are apart: a burst of changes ends in one of them.
+                await asyncio.sleep(self._settings.notify_interval_s)
+                tag = message.opt.etag
+                while message.code.is_successful() and message.opt.etag == tag:
+                    await changed.wait()
+                    changed.clear()
+                    message = await self._answer(pipe.request, True, registered=True)
+                is_last = not message.code.is_successful()
+                # Always CON, so that an observer who is gone is noticed (RFC 7641 section 4.5).
+                message.transport_tuning = Reliable()
+                pipe.add_response(message, is_last=is_last)
+                self._report("notified", pipe.request, message)
+
+    async def _answer(self, request, observing=False, registered=False):
+        """The Message that answers a request; whatever happens it is an answer."""
+        try:
+            reply = await self._serve(request)
+            message = self._message(request, reply, observing)
+            if not registered:
+                self._check_source(request, message, observing)
+            return message
+        except Problem as raised:
+            return self._refusal(request, raised)
+        except sqlite3.OperationalError as error:
+            detail = f"the database does not answer: {error}"
+            busy = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
+            return self._refusal(request, busy)
+        except Exception:
+            self._log.exception("no answer to %r", request)
+            fault = Problem(codes.INTERNAL_SERVER_ERROR, "the server has a fault")
+            return self._refusal(request, fault)
+
+    async def _serve(self, request):
+        settings = self._settings
+        path, method = request.opt.uri_path, request.code
+        found = resources.find(path)
+        unknown = options.unprocessed(
+            request, settings.recipient_option, resources.meaningless(found, method)
+        )
+        if unknown:
+            numbers = ", ".join(map(str, unknown))
+            raise Problem(codes.BAD_OPTION, f"option {numbers} is not understood", unknown)
+        if request.opt.proxy_uri is not None or request.opt.proxy_scheme is not None:
+            raise Problem(codes.PROXYING_NOT_SUPPORTED, "this server is not a proxy")
+        resources.require(found, path, method)
+        if getattr(request, "truncated", False):
+            detail = "the datagram is too long: send the body in blocks"
+            raise Problem(codes.REQUEST_ENTITY_TOO_LARGE, detail, block1=(0, False, 6))
+        self._check_recipient(request)
+        if found.kind == resources.CORE:
+            return await self._resources.core(request)
+        selector = query.parse(request.opt.uri_query, settings.bulk_id)
+        if selector.bulk and (found.kind, method) != (resources.COLLECTION, codes.GET):
+            raise Problem(codes.BAD_REQUEST, "bulkConfFlag is for a GET of the collection only")
+        self._authorise(request, selector)
+        if method == codes.GET:
+            content_format = self._resources.content_format(request)
+            return self._resources.get(found, selector, content_format)
+        self._require_source(request)
+        if method != codes.DELETE:
+            self._resources.check_format(request)
+        body = b"" if method == codes.DELETE else self._spool.feed(request)
+        if body is None:
+            return resources.reply(codes.CONTINUE)
+        reply = self._resources.change(found, request, body)
+        self.observers.changed(found)
+        return reply
+
+    def _check_recipient(self, request):
+        ours = self._settings.recipient
+        named = options.recipient(request, self._settings.recipient_option)
+        if ours and named is not None and normal_uri(named) != normal_uri(ours):
+            raise Problem(codes.BAD_REQUEST, f"Recipient '{named}' is not this server")
+
+    def _authorise(self, request, selector):
+        if selector.bulk:
+            entitled = {*self._settings.gateways, *self._store.gateways()}
+            host = normal_host(hostportsplit(request.remote.hostinfo)[0])
+            if entitled and host not in entitled:
+                raise Problem(codes.FORBIDDEN, f"{host} is not entitled to bulk configuration")
+        denied = self._store.first_denied(selector.uris)
+        if denied is not None:
+            raise Problem(codes.FORBIDDEN, f"{denied} is not allowed")
+
+    def _message(self, request, reply, observing):
+        """The answer as it goes out: options, 2.03 in place of a known body, its block."""
+        message = LongTokenMessage(code=reply.code, payload=reply.payload)
+        message.opt.location_path = reply.location
+        if reply.etag is not None:
+            message.opt.etag = reply.etag
+        if reply.code == codes.CONTENT:
+            if self._settings.max_age != _DEFAULT_MAX_AGE:
+                message.opt.max_age = self._settings.max_age
+            if observing:
+                message.opt.observe = self.observers.next_number()
+            if reply.etag in request.opt.etags:
+                message.code, message.payload = codes.VALID, b""
+            else:
+                message.opt.content_format = reply.content_format
+        self._address(request, message)
+        if message.code == codes.CONTENT:
+            blocks.cut(message, request)
+        blocks.acknowledge(message, request)
+        return message
+
+    def _refusal(self, request, raised):
+        if self._settings.strict_relay and raised.code in (codes.BAD_REQUEST, codes.UNAUTHORIZED):
+            raised = raised.with_code(codes.FORBIDDEN)
+        message = LongTokenMessage(code=raised.code, payload=raised.payload)
+        message.detail = raised.detail
+        message.opt.content_format = problem.CONTENT_FORMAT
+        for name, value in raised.options.items():
+            setattr(message.opt, name, value)
+        if raised.code == codes.BAD_OPTION and request.mtype == NON:
+            # RFC 7252 section 5.4.1: in a NON it makes the whole message rejected, silently.
+            message.opt.no_response = _SUPPRESS_CLIENT_ERRORS
+        self._address(request, message)
+        if request.code in _UNSAFE:
+            blocks.acknowledge(message, request)
+        return message
+
+    def _address(self, request, message):
+        uri = query.recipient(request.opt.uri_query)
+        if uri is not None:
+            options.set_recipient(message, self._settings.recipient_option, uri)
+        if message.opt.no_response is None:
+            message.opt.no_response = request.opt.no_response
+
+    def _check_source(self, request, message, registering):
+        """Problem 4.01 with Echo when the answer would be too much for an unverified source."""
+        if message.code.is_successful() and request.code == codes.GET:
+            asked = 5 + len(request.token) + len(request.opt.encode())
+            size = 5 + len(request.token) + len(message.opt.encode()) + len(message.payload)
+            if registering or size > echo.FACTOR * asked:
+                self._require_source(request)
+
+    def _require_source(self, request):
+        if not self._settings.echo or not blocks.is_datagram(request.remote):
+            return
+        endpoint = request.remote.hostinfo
+        if not self._verifier.check(endpoint, request.opt.echo):
+            raise Problem(
+                codes.UNAUTHORIZED,
+                "repeat the request with this Echo",
+                echo=self._verifier.value(endpoint),
+            )
+
+    def _report(self, event, request, message):
+        path = "/" + "/".join(quote(segment, safe=":@,;") for segment in request.opt.uri_path)
+        if request.opt.uri_query:
+            path += "?" + "&".join(quote(item, safe=":@,;/?=") for item in request.opt.uri_query)
+        host, port = hostportsplit(request.remote.hostinfo)
+        method = str(request.code)
+        entry = {
+            "event": event,
+            "remote": address_text(host, port or _COAP_PORT),
+            "method": method if method.isalpha() else request.code.dotted,
+            "code": message.code.dotted,
+            "uri": path,
+            "ue_uri": query.ue_uris(request.opt.uri_query),
+            "recipient": options.recipient(message, self._settings.recipient_option),
+            "size": len(message.payload),
+        }
+        if hasattr(message, "detail"):
+            entry["detail"] = message.detail
+        self._on_event(entry)

@@ -1,0 +1,201 @@
+"""The documents, the deny list and the entitled gateways.
+
+A document is kept as the CBOR that is served, so that its ETag is the same after a restart;
+its identities are rows of their own, indexed.
+"""
+
+import hashlib
+from collections import namedtuple
+
+import cbor2
+
+from tools.scm_server import identity, ue_config
+from tools.scm_server.database import Database
+
+Document = namedtuple("Document", "service doc_id body")
+
+
+def etag(payload):
+    """8 bytes that depend on what is represented and on nothing else."""
+    return hashlib.sha256(payload).digest()[:8]
+
+
+class Store(Database):
+    """Every method is one transaction; `transaction()` joins several."""
+
+    # documents
+
+    def body(self, service, doc_id):
+        """The document as CBOR, or None."""
+        return self._one(
+            "SELECT body FROM documents WHERE service = ? AND doc_id = ?", service, doc_id
+        )
+
+    def put(self, service, doc_id, document):
+        """Create or replace; "created", "changed" or "unchanged"."""
+        body = ue_config.encode(document, doc_id)
+        with self.transaction():
+            old = self.body(service, doc_id)
+            if old == body:
+                return "unchanged"
+            self.delete(service, doc_id)
+            ids = document.get("valUeIds")
+            vendors = document.get("ueVendors", ())
+            ranges = (ids or {}).get("imeiRanges", ())
+            row = self._db.execute(
+                "INSERT INTO documents (service, doc_id, for_all, uris_only, body)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (service, doc_id, ids is None and not vendors, not ranges and not vendors, body),
+            ).lastrowid
+            uris = {identity.normal_uri(uri) for uri in (ids or {}).get("uris", ())}
+            self._db.executemany("INSERT INTO uris VALUES (?, ?)", [(uri, row) for uri in uris])
+            self._db.executemany(
+                "INSERT INTO imeis VALUES (?, ?, ?, ?)",
+                [(*span, row) for imei in ranges for span in _spans(imei)],
+            )
+            self._db.executemany(
+                "INSERT INTO vendors VALUES (?, ?)", [(vendor, row) for vendor in set(vendors)]
+            )
+        return "created" if old is None else "changed"
+
+    def delete(self, service, doc_id):
+        """True when there was such a document."""
+        with self.transaction():
+            row = self._one(
+                "SELECT id FROM documents WHERE service = ? AND doc_id = ?", service, doc_id
+            )
+            if row is None:
+                return False
+            for table in ("uris", "imeis", "vendors"):
+                self._db.execute(f"DELETE FROM {table} WHERE document = ?", (row,))
+            self._db.execute("DELETE FROM documents WHERE id = ?", (row,))
+        return True
+
+    def clear(self):
+        """Forget everything: documents, deny list and gateways."""
+        with self.transaction():
+            for table in ("uris", "imeis", "vendors", "documents", "denied", "gateways"):
+                self._db.execute(f"DELETE FROM {table}")
+
+    def select(self, service, selector=None):
+        """The documents (CBOR each) that match any parameter of the query.Selector, by id."""
+        wanted, values = _matches(selector) if selector else (None, [])
+        condition = "service = ?"
+        if wanted:
+            for_all = "SELECT id FROM documents WHERE service = ? AND for_all"
+            # The + keeps SQLite from walking all documents of the service instead.
+            condition = f"id IN ({for_all} UNION {wanted}) AND +service = ?"
+            values.insert(0, service)
+        rows = self._db.execute(
+            f"SELECT body FROM documents WHERE {condition} ORDER BY doc_id", (*values, service)
+        )
+        return [body for (body,) in rows]
+
+    def is_for(self, service, doc_id, uris):
+        """False when the document names its UEs by URI only, and none of these is among them."""
+        marks = ", ".join("?" * len(uris))
+        return bool(
+            self._one(
+                "SELECT count(*) FROM documents WHERE service = ? AND doc_id = ?"
+                " AND (for_all OR NOT uris_only OR id IN"
+                f" (SELECT document FROM uris WHERE uri IN ({marks})))",
+                service,
+                doc_id,
+                *map(identity.normal_uri, uris),
+            )
+        )
+
+    def documents(self):
+        """Every Document, by service and id."""
+        return [
+            Document(*row)
+            for row in self._db.execute(
+                "SELECT service, doc_id, body FROM documents ORDER BY service, doc_id"
+            )
+        ]
+
+    def services(self):
+        return [row[0] for row in self._db.execute("SELECT DISTINCT service FROM documents")]
+
+    # who may ask
+
+    def deny(self, uri):
+        """True when the UE was allowed before."""
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO denied VALUES (?, ?)", (identity.normal_uri(uri), uri)
+        )
+        return cursor.rowcount > 0
+
+    def allow(self, uri):
+        """True when the UE was denied before."""
+        cursor = self._db.execute("DELETE FROM denied WHERE uri = ?", (identity.normal_uri(uri),))
+        return cursor.rowcount > 0
+
+    def denied(self):
+        return [row[0] for row in self._db.execute("SELECT spelling FROM denied ORDER BY uri")]
+
+    def first_denied(self, uris):
+        """The first of these UEs that is on the deny list, or None."""
+        for uri in uris:
+            if self._one("SELECT 1 FROM denied WHERE uri = ?", identity.normal_uri(uri)):
+                return uri
+        return None
+
+    def entitle(self, host):
+        """True when the gateway was not on the list before."""
+        host = identity.normal_host(host)
+        return self._db.execute("INSERT OR IGNORE INTO gateways VALUES (?)", (host,)).rowcount > 0
+
+    def withdraw(self, host):
+        """True when the gateway was on the list before."""
+        host = identity.normal_host(host)
+        return self._db.execute("DELETE FROM gateways WHERE host = ?", (host,)).rowcount > 0
+
+    def gateways(self):
+        return [row[0] for row in self._db.execute("SELECT host FROM gateways ORDER BY host")]
+
+
+def array(bodies):
+    """CBOR of an array of items that are CBOR already."""
+    return _array_head(len(bodies)) + b"".join(bodies)
+
+
+def _array_head(n):
+    # The head of an array is the head of an integer with another major type.
+    head = bytearray(cbor2.dumps(n))
+    head[0] |= 0x80
+    return bytes(head)
+
+
+def _spans(imei):
+    """(tac, low, high) rows of one ImeiRange; neither snrs nor snrRange means every UE."""
+    if "snrs" not in imei and "snrRange" not in imei:
+        yield imei["tac"], 0, identity.MAX_SNR
+    for snr in imei.get("snrs", ()):
+        yield imei["tac"], int(snr), int(snr)
+    if "snrRange" in imei:
+        yield imei["tac"], int(imei["snrRange"]["low"]), int(imei["snrRange"]["high"])
+
+
+def _matches(selector):
+    """SQL and values that give the ids of matching documents; None when nothing is asked."""
+    parts = []
+    values = []
+    if selector.uris:
+        marks = ", ".join("?" * len(selector.uris))
+        parts.append(f"SELECT document FROM uris WHERE uri IN ({marks})")
+        values.extend(map(identity.normal_uri, selector.uris))
+    if selector.vendor is not None:
+        parts.append("SELECT document FROM vendors WHERE vendor = ?")
+        values.append(selector.vendor)
+    if selector.type is not None and selector.snr is not None:
+        # TAC and serial number are two halves of one IMEI: together they mean one UE.
+        parts.append("SELECT document FROM imeis WHERE tac = ? AND low <= ? AND high >= ?")
+        values.extend((selector.type, int(selector.snr), int(selector.snr)))
+    elif selector.type is not None:
+        parts.append("SELECT document FROM imeis WHERE tac = ?")
+        values.append(selector.type)
+    elif selector.snr is not None:
+        parts.append("SELECT document FROM imeis WHERE low <= ? AND high >= ?")
+        values.extend((int(selector.snr), int(selector.snr)))
+    return " UNION ".join(parts) or None, values
