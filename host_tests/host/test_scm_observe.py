@@ -164,7 +164,7 @@ def test_a_large_notification_is_its_first_block(scm):
 
 
 def test_a_burst_of_changes_ends_in_the_last_one(tmp_path):
-    with Scm(tmp_path, notify_interval_s=0.1) as scm, scm.client() as client:
+    with Scm(tmp_path, notify_interval_s=0.3) as scm, scm.client() as client:
         with scm.client() as writer:
             writer.put("ue-0007", document(UE7, configName="first"))
             register(client)
@@ -173,7 +173,7 @@ def test_a_burst_of_changes_ends_in_the_last_one(tmp_path):
         names = []
         while not names or names[-1] != "19":
             names.append(cbor2.loads(notified(client).payload)["configName"])
-        assert len(names) <= 3, names
+        assert len(names) <= 5, names
 
 
 def test_a_registration_beyond_the_limit_is_a_plain_answer(tmp_path):
