@@ -45,7 +45,7 @@ def _item(reader, depth=MAX_DEPTH):
     if major == SIMPLE:
         return _simple(reader)
     if depth == 0:
-        raise CborError("nested too deep")
+        raise CborError("too deep")
     if major == ARRAY:
         items = []
         while reader.more(n):
@@ -83,7 +83,7 @@ def _simple(reader):
     if low == 27:
         return struct.unpack(">d", reader.view[reader.i - 8 : reader.i])[0]
     # 31 is a break out of place.
-    raise CborError("a simple value that has no meaning")
+    raise CborError("simple")
 
 
 def _half(bits):

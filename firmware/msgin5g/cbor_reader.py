@@ -56,7 +56,7 @@ class Reader:
         elif low == 31 and first >> 5 not in (UINT, NINT, _TAG):
             self.argument = -1
         else:
-            raise CborError("reserved length")
+            raise CborError("length")
         self.i = i
         return first >> 5
 
@@ -75,7 +75,7 @@ class Reader:
         """Enter an array or a map; give the number of its items or pairs, -1 for indefinite."""
         self._untag()
         if self.head() != major:
-            raise CborError("an array was expected" if major == ARRAY else "a map was expected")
+            raise CborError("no array" if major == ARRAY else "no map")
         return self.argument
 
     def more(self, n):
@@ -91,13 +91,13 @@ class Reader:
         """The bytes of a byte or text string, joined when they came in chunks."""
         self._untag()
         if self.head() != major:
-            raise CborError("a string was expected")
+            raise CborError("no string")
         if self.argument >= 0:
             return self._take(self.argument)
         chunks = []
         while self.more(-1):
             if self.head() != major or self.argument < 0:
-                raise CborError("a chunk was expected")
+                raise CborError("no chunk")
             chunks.append(self._take(self.argument))
         return b"".join(chunks)
 
@@ -120,13 +120,13 @@ class Reader:
                 return
             while self.more(-1):
                 if self.head() != major or self.argument < 0:
-                    raise CborError("a chunk was expected")
+                    raise CborError("no chunk")
                 if self.argument > self.end - self.i:
                     raise CborError("cut off")
                 self.i += self.argument
         elif major == ARRAY or major == MAP or major == _TAG:
             if depth == 0:
-                raise CborError("nested too deep")
+                raise CborError("too deep")
             if major == _TAG:
                 n = 1
             while self.more(n):
@@ -136,4 +136,4 @@ class Reader:
                 n -= n > 0
         elif (major == SIMPLE and not 20 <= self.first & 31 <= 27) or self.first == 0xF8:
             # 31 is a break out of place.
-            raise CborError("a simple value that has no meaning")
+            raise CborError("simple")

@@ -7,6 +7,8 @@ micropython main.py --settings FILE --once    on a host, see `msgin5g run`
 import gc
 import sys
 
+from msgin5g.unload import unload
+
 
 class _Console:
     """Tells events to a person, or as one JSON object a line, and keeps `once` in mind."""
@@ -74,7 +76,7 @@ def main(
     from msgin5g.port.system import ticks_ms
 
     role, links, started = _compose(path, directory, ticks_ms, role_name)
-    _unload(("composition",))
+    unload("composition")
     if role is None:
         return 2
     if as_json is None:
@@ -103,7 +105,8 @@ def _compose(path, directory, ticks_ms, role_name):
 
     settings = load(path, role_name)
     del load
-    _unload(("settings", "configuration.strict_json"))
+    unload("settings")
+    unload("configuration.strict_json")
     if settings is not None:
         from msgin5g.composition import build
 
@@ -115,12 +118,3 @@ def _compose(path, directory, ticks_ms, role_name):
         except LinkError as error:
             print(str(error))
     return None, None, None
-
-
-def _unload(names):
-    """Unload modules that are needed once: heap is dear. A frozen one costs nothing and stays."""
-    for name in names:
-        package, _, last = ("msgin5g." + name).rpartition(".")
-        if sys.modules.pop(package + "." + last, None) is not None:
-            delattr(sys.modules[package], last)
-    gc.collect()

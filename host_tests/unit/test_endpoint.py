@@ -131,10 +131,10 @@ def test_retransmission_doubles_and_ends_after_max_transmit_wait():
 
 def test_the_parameters_give_the_times_of_section_4_8_2():
     defaults = Parameters()
-    assert defaults.max_transmit_wait_ms() == 93000
-    assert defaults.exchange_lifetime_ms() == 247000
-    assert defaults.non_lifetime_ms() == 145000
-    assert Parameters(1000, 150, 3).max_transmit_wait_ms() == 22500
+    assert defaults.max_transmit_wait_ms == 93000
+    assert defaults.exchange_lifetime_ms == 247000
+    assert defaults.non_lifetime_ms == 145000
+    assert Parameters(1000, 150, 3).max_transmit_wait_ms == 22500
 
 
 def test_first_timeouts_spread_over_the_whole_range():

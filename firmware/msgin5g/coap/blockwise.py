@@ -51,13 +51,13 @@ class Assembly:
             szx = block & 7
             more = block & 8
             if szx == 7:
-                raise BlockError("reserved block size")
+                raise BlockError("block size")
             if szx > self.szx:
-                raise BlockError("larger blocks than were asked for")
+                raise BlockError("block size")
             if (block >> 4) << (szx + 4) != self.size:
-                raise BlockError("another block than was asked for")
+                raise BlockError("wrong block")
             if size > 16 << szx or (more and size != 16 << szx):
-                raise BlockError("a block of a wrong size")
+                raise BlockError("block size")
             self.szx = szx
         total = self.size + size
         if not self.size:

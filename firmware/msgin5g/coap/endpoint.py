@@ -188,9 +188,9 @@ class Endpoint(Transmitter):
                 return None
         confirmable = message.mtype == CON
         lifetime_ms = (
-            self.parameters.exchange_lifetime_ms()
+            self.parameters.exchange_lifetime_ms
             if confirmable
-            else self.parameters.non_lifetime_ms()
+            else self.parameters.non_lifetime_ms
         )
         incoming = Incoming(
             self._link,

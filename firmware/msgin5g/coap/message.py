@@ -47,7 +47,7 @@ class Message:
         """Take `datagram` apart; MessageFormatError for anything that is not a CoAP message."""
         size = len(datagram)
         if size < 4:
-            raise MessageFormatError("shorter than a header")
+            raise MessageFormatError("too short")
         first = datagram[0]
         if first >> 6 != 1:
             raise MessageFormatError("version")  # section 3: silently ignored
@@ -63,16 +63,16 @@ class Message:
                 token_length = ((datagram[4] << 8) | datagram[5]) + 269
                 i = 6
             else:
-                raise MessageFormatError("token length")
+                raise MessageFormatError("token")
         self.token_start = i
         i += token_length
         if i > size:
-            raise MessageFormatError("token length")
+            raise MessageFormatError("token")
         if code == 0:
             if size > 4:
-                raise MessageFormatError("an empty message with content")  # section 4.1
+                raise MessageFormatError("not empty")  # section 4.1
         elif 31 < code < 64 or code > 191:
-            raise MessageFormatError("reserved code class")  # section 12.1
+            raise MessageFormatError("code class")  # section 12.1
         self.token_end = i
         numbers = self.numbers
         starts = self.starts
@@ -85,7 +85,7 @@ class Message:
             i += 1
             if head == _PAYLOAD_MARKER:
                 if i == size:
-                    raise MessageFormatError("payload marker without payload")
+                    raise MessageFormatError("no payload")
                 break
             delta = head >> 4
             length = head & 15
@@ -98,7 +98,7 @@ class Message:
                     delta = ((datagram[i] << 8) | datagram[i + 1]) + 269
                     i += 2
                 else:
-                    raise MessageFormatError("option delta")
+                    raise MessageFormatError("delta")
             if length > 12:
                 if length == 13 and i < size:
                     length = datagram[i] + 13
@@ -107,17 +107,17 @@ class Message:
                     length = ((datagram[i] << 8) | datagram[i + 1]) + 269
                     i += 2
                 else:
-                    raise MessageFormatError("option length")
+                    raise MessageFormatError("length")
             number += delta
             if number > 65535:
-                raise MessageFormatError("option number")
+                raise MessageFormatError("number")
             if n == capacity:
-                raise MessageFormatError("too many options")
+                raise MessageFormatError("options")
             numbers[n] = number
             starts[n] = i
             i += length
             if i > size:
-                raise MessageFormatError("option length")
+                raise MessageFormatError("length")
             ends[n] = i
             n += 1
         self.view = datagram

@@ -5,8 +5,6 @@ RFC 7252 sections 4.2 to 4.8.
 
 from micropython import const
 
-from msgin5g.coap.ticks import MAX_MS
-
 # States of an Exchange. A state that means "sent" is set when the datagram has been handed out.
 QUEUED = const(0)  # not sent yet: NSTART holds it back, or the loop has not asked
 SENT = const(1)  # confirmable, sent, neither acknowledged nor answered
@@ -17,41 +15,34 @@ RESET = const(5)  # the peer rejected it
 TIMED_OUT = const(6)  # nothing within MAX_TRANSMIT_WAIT
 CANCELLED = const(7)  # given up by its owner
 
+_MAX_LATENCY_MS = const(100000)
+
 
 class Parameters:
-    """Transmission parameters, RFC 7252 section 4.8; the defaults are the RFC's."""
+    """Transmission parameters, RFC 7252 section 4.8; the defaults are the RFC's.
+
+    max_transmit_wait_ms: from the first transmission to giving up (93 s by default);
+    exchange_lifetime_ms, non_lifetime_ms: how long a message ID is taken (247 s, 145 s).
+    """
 
     def __init__(self, ack_timeout_ms=2000, ack_random_percent=150, max_retransmit=4, nstart=1):
         # The bounds keep every product below 2**29 ms and every span above 0.
-        if not 1 <= ack_timeout_ms <= 60000:
-            raise ValueError("ack_timeout_ms must be 1 to 60000")
-        if not 100 <= ack_random_percent <= 300:
-            raise ValueError("ack_random_percent must be 100 to 300")
-        if not 0 <= max_retransmit <= 8:
-            raise ValueError("max_retransmit must be 0 to 8")
-        if nstart < 1:
-            raise ValueError("nstart must be at least 1")
+        if not (
+            1 <= ack_timeout_ms <= 60000
+            and 100 <= ack_random_percent <= 300
+            and 0 <= max_retransmit <= 8
+            and nstart >= 1
+        ):
+            raise ValueError("transmission parameters out of range")
         self.ack_timeout_ms = ack_timeout_ms
-        self.ack_random_percent = ack_random_percent
         self.max_retransmit = max_retransmit
         self.nstart = nstart
-
-    def _longest_ms(self):
-        return self.ack_timeout_ms * self.ack_random_percent // 100
-
-    def max_transmit_wait_ms(self):
-        """From the first transmission to giving up, section 4.8.2: 93 s by default."""
-        return min(self._longest_ms() * ((2 << self.max_retransmit) - 1), MAX_MS)
-
-    def exchange_lifetime_ms(self):
-        """How long a message ID of a confirmable message is taken, section 4.8.2: 247 s."""
-        span = self._longest_ms() * ((1 << self.max_retransmit) - 1)
-        return min(span + 2 * 100000 + self.ack_timeout_ms, MAX_MS)
-
-    def non_lifetime_ms(self):
-        """How long a message ID of a non-confirmable message is taken: 145 s."""
-        span = self._longest_ms() * ((1 << self.max_retransmit) - 1)
-        return min(span + 100000, MAX_MS)
+        longest_ms = ack_timeout_ms * ack_random_percent // 100
+        self.spread_ms = longest_ms - ack_timeout_ms
+        span_ms = longest_ms * ((1 << max_retransmit) - 1)
+        self.max_transmit_wait_ms = span_ms + (longest_ms << max_retransmit)
+        self.exchange_lifetime_ms = span_ms + 2 * _MAX_LATENCY_MS + ack_timeout_ms
+        self.non_lifetime_ms = span_ms + _MAX_LATENCY_MS
 
 
 class Exchange:

@@ -103,7 +103,7 @@ class Transmitter:
             if state == QUEUED:
                 if exchange.confirmable and self._crowded(exchange):
                     continue
-                exchange.expires_at = add(now, self.parameters.max_transmit_wait_ms())
+                exchange.expires_at = add(now, self.parameters.max_transmit_wait_ms)
                 exchange.timeout_ms = self._first_timeout_ms()
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
                 exchange.n_sent = 1
@@ -158,8 +158,8 @@ class Transmitter:
     def _first_timeout_ms(self):
         """Between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR, section 4.2."""
         parameters = self.parameters
-        spread = parameters.ack_timeout_ms * (parameters.ack_random_percent - 100) // 100
-        return parameters.ack_timeout_ms + spread * (self._random() << 8 | self._random()) // 65535
+        chance = (self._random() << 8 | self._random()) >> 4  # of 4095: stays below 2**30
+        return parameters.ack_timeout_ms + parameters.spread_ms * chance // 4095
 
     # Small things
 

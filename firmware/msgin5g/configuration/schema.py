@@ -11,7 +11,7 @@ A reason names the key and the rule, never the value of a string, which may be a
 """
 
 from micropython import const
-from msgin5g.configuration.strict_json import JsonFault, parse
+from msgin5g.unload import unload
 
 SERVER_ADDRESS = "MSGin5G-Server-address"
 UE_SERVICE_ID = "MSGin5G-UE-Service-id"
@@ -103,6 +103,7 @@ class Schema:
         None and a list of str, one for each key that breaks its rule. No input raises.
         """
         configuration, reason = self._parse(text)
+        unload("configuration.strict_json")
         if reason:
             return None, ["configData: " + reason]
         reasons = []
@@ -119,6 +120,8 @@ class Schema:
 
     def _parse(self, text):
         """(dict, None) or (None, reason)."""
+        from msgin5g.configuration.strict_json import JsonFault, parse
+
         try:
             if isinstance(text, str):
                 text = text.encode()

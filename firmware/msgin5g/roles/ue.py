@@ -208,7 +208,7 @@ class ConstrainedUe:
         delay_ms = self._backoff.failure_ms(asked_s)
         # PROBING_RATE, RFC 7252 section 4.7: the bytes a second to a peer that does not answer.
         probing_ms = self.client.unanswered_size * 1000 // self._probing_rate
-        delay_ms = max(delay_ms, probing_ms - self.endpoint.parameters.max_transmit_wait_ms())
+        delay_ms = max(delay_ms, probing_ms - self.endpoint.parameters.max_transmit_wait_ms)
         self._fetch_at = add(now, delay_ms)
         self._tell({"event": "backing_off", "seconds": (delay_ms + 500) // 1000})
 

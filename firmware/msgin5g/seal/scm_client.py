@@ -22,9 +22,7 @@ from msgin5g.coap.numbers import (
     VALID,
 )
 from msgin5g.coap.ticks import diff
-from msgin5g.seal.documents import find_configuration
 from msgin5g.seal.errors import DocumentError
-from msgin5g.seal.problem import parse
 from msgin5g.seal.resources import same_uri
 
 # Kinds of Outcome.
@@ -254,6 +252,9 @@ class ScmClient:
             if self._ask(self._asked_etag, self._asked_observe):
                 return None
         self._assembly = None
+        # Imported here and below: what reads an answer takes its heap only once one has come.
+        from msgin5g.seal.problem import parse
+
         outcome = Outcome(REJECTED, code)
         outcome.title, outcome.detail = parse(message.payload())
         outcome.max_age_s = message.uint(MAX_AGE)
@@ -278,6 +279,8 @@ class ScmClient:
                 raise BlockError("no room for the next request")
             self._assembly = None
             body = assembly.body
+            from msgin5g.seal.documents import find_configuration
+
             data, document_id = find_configuration(body, self.ue_id)
         except (BlockError, DocumentError) as error:
             self._assembly = None
