@@ -85,7 +85,8 @@ def main(
     gc.collect()
     if hasattr(gc, "threshold"):
         gc.threshold(-1)
-    started.pop("log", None)
+    started.pop("log")
+    trace = started.pop("trace") or trace
     console.tell(started)
     try:
         run(role, links, ticks_ms, console.tell, console.trace if trace else None)
@@ -114,7 +115,7 @@ def _compose(path, directory, ticks_ms, role_name):
             role, links = build(settings, ticks_ms(), directory)
             return role, links, {"event": "started", "role": settings.role,
                                  "ue_id": settings.ue_id, "bind": list(settings.bind),
-                                 "log": settings.log}  # fmt: skip
+                                 "log": settings.log, "trace": settings.trace}  # fmt: skip
         except LinkError as error:
             print(str(error))
     return None, None, None

@@ -130,6 +130,7 @@ def settings_of(values):
     settings.max_rate = values.number("relay.max_rate", 20, 1, 1000)
     settings.own_configuration = values.flag("own_configuration", False)
     settings.log = values.choice("log", "text", "json")
+    settings.trace = values.flag("trace", False)
     settings.parameters = Parameters(
         values.number("transmission.ack_timeout_ms", 2000, 1, 60000),
         values.number("transmission.ack_random_percent", 150, 100, 300),
