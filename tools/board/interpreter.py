@@ -62,6 +62,7 @@ class Interpreter:
         command, self._signal = find_interpreter()
         self.inbox = _bound_socket()
         self.inbox.setblocking(False)
+        self._buffer = memoryview(bytearray(_MAX_WRITE))
         senders = {kind: _bound_socket(self.inbox) for kind in (CONSOLE, RAW, CONTROL)}
         self._kinds = {sender.getsockname(): kind for kind, sender in senders.items()}
         self.lifeline, lifeline = socket.socketpair()
@@ -99,9 +100,9 @@ class Interpreter:
         """The next (kind, bytes) that the board has written, or None."""
         try:
             while True:
-                data, sender = self.inbox.recvfrom(_MAX_WRITE)
+                n_bytes, sender = self.inbox.recvfrom_into(self._buffer)
                 if sender in self._kinds:
-                    return self._kinds[sender], data
+                    return self._kinds[sender], bytes(self._buffer[:n_bytes])
         except BlockingIOError:
             return None
 

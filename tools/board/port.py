@@ -20,11 +20,9 @@ class HostPort:
 
     def __init__(self, link=None):
         self.master, self._slave = pty.openpty()
-        # The slave stays open here: without it each close by a host tool would be a hang-up, and
-        # the next tool would find the terminal in line mode with echo.
-        tty.setraw(self._slave)
-        os.set_blocking(self.master, False)
         self.path = os.ttyname(self._slave)
+        os.set_blocking(self.master, False)
+        tty.setraw(self._slave)  # and it stays open: see _hold
         self._unsent = bytearray()
         self._stuck_at = None
         self._dropping = False
@@ -73,6 +71,18 @@ class HostPort:
             return os.read(self.master, 4096)
         except BlockingIOError:
             return b""
+        except OSError:
+            self._hold()  # somebody's hang-up has taken our end of the pty too
+            return b""
+
+    def _hold(self):
+        """Keep the slave open, raw: else each close by a host tool would be a hang-up, and the
+        next tool would find the terminal in line mode with echo.
+        """
+        slave = os.open(self.path, os.O_RDWR | os.O_NOCTTY)
+        os.dup2(slave, self._slave, inheritable=False)
+        os.close(slave)
+        tty.setraw(self._slave)
 
     def close(self):
         if self._link is not None:

@@ -74,6 +74,9 @@ class Supervisor:
         except BoardError as error:
             self.error = str(error)
             self._shown += f"\r\nboard: {error}\r\n".encode()
+        except Exception as error:
+            self.error = f"a bug in tools/board: {error!r}"
+            raise
         finally:
             self.power_off()
             self._flush()
@@ -136,7 +139,7 @@ class Supervisor:
                 action()
             finally:
                 done.set()
-        if events.get(self._port.master, 0) & select.POLLIN:
+        if events.get(self._port.master, 0) & ~select.POLLOUT:
             self._keyboard.type(self._port.read())
         if child is not None and child is self._child:
             if child.lifeline.fileno() in events:
