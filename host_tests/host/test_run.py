@@ -1,0 +1,218 @@
+"""`msgin5g run`, main.py on a board, and the two loops: real interpreters, real sockets."""
+
+import ast
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from aiocoap import CON, GET, Message
+from aiocoap.numbers import OptionNumber
+from aiocoap.optiontypes import OpaqueOption
+from board_hands import Hand, mpremote
+from scm_world import Scm, document
+
+from tools.board import VirtualBoard
+from tools.build_mpy import build_firmware
+from tools.run import command_of, interpreter_command
+
+UE_ID = "urn:x-msgin5g:ue:0007"
+CONFIGURATION = {
+    "MSGin5G-Server-address": "coap://msgin5g.example:5683",
+    "MSGin5G-UE-Service-id": "user-7@example.com",
+}
+# Addresses of this process, so that runs side by side do not meet: every role has port 65401.
+NET = f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 250}"
+UE, RELAY, NOBODY = NET + ".2", NET + ".3", NET + ".9"
+
+
+def settings_file(folder, name="ue.json", **more):
+    values = {
+        "ue_id": UE_ID,
+        "bind": [UE, 65401],
+        "next_hop": [RELAY, 65401],
+        "start_delay_s": 0,
+        "observe": False,
+    }
+    values.update(more)
+    path = folder / name
+    path.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+    return path
+
+
+def lines_of(command, timeout=30):
+    """(exit code, JSON objects printed) of a role that ends by itself."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def scm(tmp_path_factory):
+    with Scm(tmp_path_factory.mktemp("scm"), bind=(NET + ".4", 0)) as server:
+        data = json.dumps(CONFIGURATION)
+        doc = document(UE_ID, ueConfigs=[{"configType": "ON_NETWORK", "configData": data}])
+        server.call(lambda store: store.put("msgin5g", "ue-0007", doc))
+        yield server
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+def test_a_ue_is_configured_through_a_relay(scm, tmp_path, interpreter):
+    relay_settings = settings_file(
+        tmp_path,
+        "relay.json",
+        role="relay",
+        ue_id="urn:x-msgin5g:relay:1",
+        bind=[RELAY, 65401],
+        next_hop=None,
+        server={"address": list(scm.address)},
+        links={UE_ID: [UE, 65401]},
+    )
+    relay = subprocess.Popen(
+        command_of(relay_settings, tmp_path, interpreter, as_json=True),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert json.loads(relay.stdout.readline())["event"] == "started"
+        code, events = lines_of(
+            command_of(settings_file(tmp_path), tmp_path, interpreter, as_json=True, once=True)
+        )
+    finally:
+        relay.send_signal(2)
+        rest = relay.communicate(timeout=10)[0]
+    assert code == 0
+    assert [event["event"] for event in events] == ["started", "applied", "stopped"]
+    assert events[1]["configuration"] == CONFIGURATION
+    assert len(bytes.fromhex(events[1]["etag"])) == 8
+    assert json.loads(rest.splitlines()[-1]) == {"event": "stopped", "counters": {}}
+
+
+def test_the_bytes_of_the_get_are_those_of_an_independent_encoder(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
+        relay.bind((RELAY, 65401))
+        relay.settimeout(20)
+        settings = settings_file(tmp_path)
+        ue = subprocess.Popen(command_of(settings, tmp_path), stdout=subprocess.DEVNULL)
+        try:
+            datagram, remote = relay.recvfrom(2000)
+        finally:
+            ue.kill()
+            ue.wait()
+    assert remote == (UE, 65401)
+    path = ("su-uc", "v1", "val-services", "msgin5g", "ue-configurations")
+    message = Message(_mtype=CON, _mid=datagram[2] << 8 | datagram[3], code=GET, uri_path=path)
+    message.token = datagram[4:8]
+    message.opt.uri_query = ("ue-uri=" + UE_ID,)
+    message.opt.accept = 65001
+    message.opt.add_option(OpaqueOption(OptionNumber(65020), b"coap://scm.example"))
+    assert datagram == message.encode()
+
+
+def test_with_nobody_there_the_outcome_is_a_timeout(tmp_path):
+    fast = {"ack_timeout_ms": 50, "max_retransmit": 2}
+    settings = settings_file(tmp_path, next_hop=[NOBODY, 65401], transmission=fast)
+    code, events = lines_of(command_of(settings, tmp_path, as_json=True, once=True))
+    assert code == 0
+    assert [event["event"] for event in events] == ["started", "timeout", "stopped"]
+
+
+def test_the_command_itself_runs_and_keeps_nothing(scm, tmp_path):
+    settings = settings_file(tmp_path, next_hop=list(scm.address), next_hop_is="server")
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--role", "ue"]
+    for _ in range(2):
+        code, events = lines_of([*command, "--settings", str(settings), "--once", "--json"])
+        assert code == 0 and events[1]["event"] == "applied", events
+
+
+WRONG = [
+    ({"ue_id": None}, "settings: ue_id: is missing: the MSGin5G UE ID, a URI"),
+    ({"next_hop": [RELAY, 70000]}, "settings: next_hop: port 70000 is not 1 to 65535"),
+    ({"ue_id": "urn:" + "x" * 296}, "settings: ue_id: 300 bytes are not 1 to 248"),
+    ({"bind": ["192.0.2.77", 65401]}, "bind: 192.0.2.77:65401: "),
+]
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+@pytest.mark.parametrize("change,line", WRONG)
+def test_wrong_settings_are_one_line_and_exit_code_2(tmp_path, interpreter, change, line):
+    settings = settings_file(tmp_path, **change)
+    command = command_of(settings, tmp_path, interpreter)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2
+    assert done.stdout.startswith(line) and done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_an_address_in_use_is_one_line(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((UE, 65401))
+        command = command_of(settings_file(tmp_path), tmp_path)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (2, f"bind: {UE}:65401: in use\n")
+
+
+def test_settings_that_are_cut_off_leave_a_board_at_its_prompt(tmp_path):
+    whole = settings_file(tmp_path).read_bytes()
+    (tmp_path / "cut.json").write_bytes(whole[: len(whole) // 2])
+    with VirtualBoard(heap="96K") as board:
+        firmware = build_firmware()
+        mpremote(board, "fs", "cp", "-r", firmware / "msgin5g", firmware / "main.py", ":")
+        mpremote(board, "fs", "cp", tmp_path / "cut.json", ":settings.json")
+        mark = board.output.mark()
+        board.reset()
+        board.output.wait_for(r"settings: not JSON: .*\n(.*\n)*>>> ", since=mark)
+        text = board.output.text(mark)
+        assert "Traceback" not in text and text.count("settings:") == 1
+        resets = len(board.resets)
+        with Hand(board) as hand:
+            hand.presses(b"\r")
+        assert len(board.resets) == resets
+
+
+ASYNC = """
+import sys
+sys.path[:] = path + sys.path
+try:
+    import micropython  # the shim gives CPython the ticks of a board
+except ImportError:
+    pass
+import asyncio
+from msgin5g.composition import build
+from msgin5g.port import aio, system
+from msgin5g.settings import load
+
+beats = []
+
+async def heart():
+    while True:
+        beats.append(1)
+        await asyncio.sleep(0.01)
+
+async def main():
+    asyncio.create_task(heart())
+    role, links = build(load(settings), system.ticks_ms(), state)
+    told = []
+    def tell(event):
+        told.append(event["event"])
+        return event["event"] == "applied"
+    await aio.run(role, links, system.ticks_ms, tell)
+    print(told, len(beats) > 1, role.configuration.configuration["MSGin5G-UE-Service-id"])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+def test_the_asyncio_pump_runs_beside_an_application(scm, tmp_path, interpreter):
+    settings = settings_file(tmp_path, next_hop=list(scm.address), next_hop_is="server")
+    command = command_of(settings, tmp_path, interpreter)
+    paths = command[-1].splitlines()[0].split(" = ", 1)[1]
+    paths = ast.literal_eval(paths)[0]  # the path that command_of would set
+    program = f"path, settings, state = {paths!r}, {str(settings)!r}, {str(tmp_path)!r}\n{ASYNC}"
+    start = [sys.executable] if interpreter == "cpython" else [interpreter_command()]
+    done = subprocess.run(
+        [*start, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout == "['applied'] True user-7@example.com\n", done.stderr
