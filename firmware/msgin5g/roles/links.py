@@ -37,6 +37,8 @@ class LinkTable:
             return False
         known = self._by_id.get(ue_id)
         if known is not None:
+            if known.link == link and known.remote == remote:
+                return True  # told twice: what is under way for it goes on
             del self._by_remote[self._key(known.remote)]
         elif len(self._by_id) >= self.max_links:
             return False
