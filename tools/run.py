@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,14 +78,22 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
             once=once,
             trace=trace,
         )
-        child = subprocess.Popen(command)
-        try:
-            code = child.wait()
-        except KeyboardInterrupt:  # the child has got it too, and says goodbye
-            code = child.wait(timeout=5)
+        code = _wait(subprocess.Popen(command))
     except BuildError as error:
         raise click.ClickException(str(error)) from None
     finally:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
     sys.exit(code)
+
+
+def _wait(child):
+    """The exit code of the role; what ends this command ends the role first, with a goodbye."""
+
+    def stop(number, frame):
+        if child.poll() is None:
+            child.send_signal(signal.SIGINT)
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, stop)
+    return child.wait()

@@ -126,6 +126,21 @@ def test_the_command_itself_runs_and_keeps_nothing(scm, tmp_path):
         assert code == 0 and events[1]["event"] == "applied", events
 
 
+def test_what_ends_the_command_ends_the_role(tmp_path):
+    settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--json"]
+    run = subprocess.Popen(
+        [*command, "--settings", str(settings)], stdout=subprocess.PIPE, text=True
+    )
+    assert json.loads(run.stdout.readline())["event"] == "started"
+    run.terminate()
+    rest = run.communicate(timeout=10)[0]
+    assert json.loads(rest.splitlines()[-1])["event"] == "stopped"
+    assert run.returncode == 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind((UE, 65401))
+
+
 WRONG = [
     ({"ue_id": None}, "settings: ue_id: is missing: the MSGin5G UE ID, a URI"),
     ({"next_hop": [RELAY, 70000]}, "settings: next_hop: port 70000 is not 1 to 65535"),

@@ -6,7 +6,7 @@ asyncio.create_task(aio.run(role, links, system.ticks_ms, tell))
 import asyncio
 
 from micropython import const
-from msgin5g.port.loop import collect, exchange
+from msgin5g.port.loop import act, collect
 
 # asyncio has no datagrams on MicroPython: sockets are looked at this often. An answer is late by
 # at most as much, which is little beside CoAP's two seconds.
@@ -15,14 +15,7 @@ _LOOK_MS = const(20)
 
 async def run(role, links, ticks_ms, tell, trace=None):
     """Run a role until `tell(event)` gives true."""
-    while True:
-        while True:
-            event = role.poll()
-            if event is None:
-                break
-            if tell(event):
-                return
-        exchange(role, links, ticks_ms(), trace)
+    while not act(role, links, ticks_ms(), tell, trace):
         wait_ms = role.wait_ms(ticks_ms())
         await asyncio.sleep((_LOOK_MS if wait_ms is None else min(wait_ms, _LOOK_MS)) / 1000)
         collect(role, links, ticks_ms, trace)

@@ -11,13 +11,23 @@ _LONGEST_MS = const(60000)  # moments must not grow older than half the clock's 
 _BATCH = const(16)  # datagrams taken from a link before the role may answer
 
 
-def exchange(role, links, now, trace):
-    """Let the role act at this moment, and carry what it sends; trace(out, datagram, remote)."""
+def act(role, links, now, tell, trace):
+    """Tell the role's events, let it act at this moment, carry what it sends.
+
+    True when `tell(event)` said that this was the end. trace: None, or a function of (out,
+    datagram, remote) for every datagram.
+    """
+    while True:
+        event = role.poll()
+        if event is None:
+            break
+        if tell(event):
+            return True
     role.step(now)
     while True:
         out = role.transmit(now)
         if out is None:
-            return
+            return False
         if trace is not None:
             trace(True, out[1], out[2])
         links[out[0]].send(out[1], out[2])
@@ -40,14 +50,7 @@ def run(role, links, ticks_ms, tell, trace=None):
     poller = select.poll()
     for link in links:
         poller.register(link.socket, select.POLLIN)
-    while True:
-        while True:
-            event = role.poll()
-            if event is None:
-                break
-            if tell(event):
-                return
-        exchange(role, links, ticks_ms(), trace)
+    while not act(role, links, ticks_ms(), tell, trace):
         wait_ms = role.wait_ms(ticks_ms())
         poller.poll(_LONGEST_MS if wait_ms is None else min(wait_ms, _LONGEST_MS))
         collect(role, links, ticks_ms, trace)
