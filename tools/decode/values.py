@@ -1,0 +1,68 @@
+"""Option values in readable form, and what is wrong with them."""
+
+from tools.decode.names import BLOCK, EMPTY, FORMAT, OBSERVE, SECONDS, TEXT, UINT, printable
+from tools.paths import import_firmware
+
+import_firmware()
+from msgin5g.coap.message import uint  # noqa: E402
+
+
+def value_text(number, value, registry, is_request):
+    """The value of an option (bytes) for a person."""
+    known = registry.option(number)
+    if known is None:
+        return _unknown(number, value)
+    _, kind, low, high = known
+    if not low <= len(value) <= high:
+        # RFC 7252 section 5.4.3: then it is an option that is not recognised.
+        return f"{value.hex()}  ({len(value)} bytes, not {low} to {high}: not recognised)"
+    if kind == TEXT:
+        return text_of(value)
+    if kind == EMPTY:
+        return ""
+    if kind in (UINT, SECONDS, FORMAT, OBSERVE, BLOCK):
+        return _number(kind, uint(value, 0, len(value)), registry, is_request)
+    return value.hex() or "empty"
+
+
+def text_of(value):
+    """Bytes that should be UTF-8 on one line, as hex when they are not."""
+    try:
+        return printable(value.decode()) or '""'
+    except UnicodeDecodeError:
+        return f"{value.hex()}  (not UTF-8)"
+
+
+def flags(number):
+    """What the number says of an option that nobody knows (RFC 7252 section 5.4.6)."""
+    words = ["critical" if number & 1 else "elective"]
+    words.append("unsafe to forward" if number & 2 else "safe to forward")
+    if number & 0x1E == 0x1C:
+        words.append("no cache key")
+    return ", ".join(words)
+
+
+def _unknown(number, value):
+    shown = value.hex() or "empty"
+    if 0 < len(value) and all(32 <= byte < 127 for byte in value):
+        shown += f' "{value.decode()}"'
+    return f"{shown}  ({flags(number)})"
+
+
+def _number(kind, number, registry, is_request):
+    if kind == SECONDS:
+        return f"{number} s"
+    if kind == FORMAT:
+        return f"{number}  {registry.media_type(number) or _unnamed_format(number)}"
+    if kind == OBSERVE and is_request:
+        return f"{number}  " + {0: "register", 1: "deregister"}.get(number, "not defined")
+    if kind == BLOCK:
+        exponent = number & 7
+        size = f"{16 << exponent} bytes a block" if exponent < 7 else "size 7 is reserved"
+        more = "more follow" if number & 8 else "no more"
+        return f"block {number >> 4}, {more}, {size}"
+    return str(number)
+
+
+def _unnamed_format(number):
+    return "experimental" if number >= 65000 else "not known here"
