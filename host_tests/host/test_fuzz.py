@@ -1,0 +1,71 @@
+"""The fuzzer of host_tests/nodes on both interpreters.
+
+FUZZ_CASES sets how many cases CPython gets; MicroPython gets a tenth of them. The default is a
+million where CI is true, and a tenth of it elsewhere. A failure prints the arguments with which
+the rig plays it again.
+"""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+
+from peers import ROOT, micropython
+
+from tools.paths import FIRMWARE, SHIM
+
+RIG = ROOT / "host_tests" / "nodes" / "fuzz_rig.py"
+CASES = int(os.environ.get("FUZZ_CASES") or (10**6 if os.environ.get("CI") == "true" else 10**5))
+_TIMEOUT_S = 600 + CASES // 1000  # it hangs, if it takes a millisecond for each
+# Bytes: after 100 cases the tables of tokens and counters have not yet grown to their limits, and
+# what the collector takes for a pointer differs from time to time.
+_NOISE = 2048
+
+
+def rig(*arguments, interpreter="micropython"):
+    """What the rig prints; AssertionError with the case when it fails."""
+    env = dict(os.environ)
+    if interpreter == "cpython":
+        start = [sys.executable]
+        env["PYTHONPATH"] = os.pathsep.join([str(SHIM), str(FIRMWARE)])
+    else:
+        start = [micropython(), "-X", "heapsize=512K"]  # it compiles the firmware as well
+        env["MICROPYPATH"] = str(FIRMWARE)
+    command = [*start, str(RIG), *map(str, arguments)]
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_no_case_on_cpython_leaves_a_role_or_a_part_other_than_as_it_should():
+    assert f"{CASES} cases, no failure" in rig("--cases", CASES, interpreter="cpython")
+
+
+def test_no_case_on_micropython_does():
+    n = CASES // 10
+    assert f"{n} cases, no failure" in rig("--cases", n)
+
+
+def test_a_fresh_seed_each_run_finds_nothing_either():
+    seed = int.from_bytes(os.urandom(4), "big")
+    rig("--cases", CASES // 10, "--seed", seed, interpreter="cpython")
+
+
+def test_both_interpreters_are_given_the_same_and_make_the_same_of_it():
+    reports = []
+    for interpreter in ("cpython", "micropython"):
+        lines = rig("--cases", 8000, interpreter=interpreter).splitlines()
+        reports.append([ast.literal_eval(line) for line in lines[:-1]])
+    assert reports[0] == reports[1]
+    for report in reports[0][:2]:
+        assert report["most"] <= 16 and report["largest"] <= 1152
+        assert len(report["counters"]) > 8, "the cases do not reach deep enough"
+
+
+def test_the_heap_after_10_000_cases_is_what_it_was_after_100():
+    for name, (early, late, latest) in json.loads(rig("--heap")).items():
+        assert late <= early + _NOISE, (name, early, late)
+        assert latest <= late + _NOISE, (name, late, latest)
