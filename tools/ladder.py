@@ -24,7 +24,7 @@ _ARROWS = {True: " --> ", False: " <-- "}
 _CODE_SIZE = 14
 _TOKEN_SIZE = 8
 _RECIPIENT_SIZE = 22
-_STYLES = {"2": "green", "4": "red", "5": "red"}
+_STYLES = {"2": "green", "4": "yellow", "5": "red"}
 
 
 class Ladder:
@@ -66,7 +66,7 @@ class Ladder:
         line.append(f" {mid:<6} {_short(fields['token'] or '-', _TOKEN_SIZE)} ")
         line.append(f"{_short(fields['recipient'] or '-', _RECIPIENT_SIZE)} {fields['size']:>5}")
         if entry.note:
-            line.append(f"  {entry.note}", "yellow")
+            line.append(f"  {entry.note}", "magenta")
         return line
 
     def _way(self, entry):

@@ -1,0 +1,202 @@
+"""`msgin5g demo`: what its users see, that it tells the truth, and that nothing stays behind."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tools.decode import Registry, explain
+from tools.demo import cast
+from tools.demo.tap import foreign_copy
+
+_COMMAND = "from tools.cli import main; main()"
+_UES = [f"urn:x-msgin5g:ue:{n:04}" for n in (7, 8, 9)]
+_SERVER = "coap://scm.example"
+
+# What a child of ours leaves behind becomes ours: so all of it is seen.
+_WITNESS = """
+import ctypes, os, signal, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+number, line = int(sys.argv[1]), sys.argv[2]
+demo = subprocess.Popen([sys.executable, "-c", "from tools.cli import main; main()", "demo"],
+                        stdout=subprocess.PIPE, text=True)
+for text in demo.stdout:
+    if line in text:
+        demo.send_signal(number)
+print(demo.wait())
+try:
+    print("left behind:", os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("nobody left")
+"""
+
+
+def start(repository, tmp_path, code=_COMMAND, *arguments, **environment):
+    """The demo, with a temporary directory of its own."""
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=repository,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process, tmp_path):
+    """(exit status, what was printed); neither files nor complaints are left."""
+    said, complaints = process.communicate(timeout=120)
+    assert complaints == ""
+    assert list((tmp_path / "tmp").iterdir()) == []
+    return process.returncode, said
+
+
+@pytest.fixture(scope="module")
+def two(repository, tmp_path_factory):
+    """What two demos at once print, one for a person and one as JSON."""
+    places = tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("json")
+    processes = [
+        start(repository, places[0], _COMMAND, "demo"),
+        start(repository, places[1], _COMMAND, "demo", "--json"),
+    ]
+    done = [finish(process, place) for process, place in zip(processes, places, strict=True)]
+    assert [status for status, _ in done] == [0, 0], done
+    return done[0][1], json.loads(done[1][1])
+
+
+def test_one_is_configured_one_forbidden_one_unknown(two):
+    _, story = two
+    assert (story["ok"], story["errors"]) == (True, [])
+    outcomes = [story["outcomes"][ue] for ue in _UES]
+    assert [(o["event"], o["code"]) for o in outcomes] == [
+        ("applied", "2.05"),
+        ("rejected", "4.03"),
+        ("rejected", "4.04"),
+    ]
+    assert outcomes[0]["configuration"] == story["configuration"] == cast.CONFIGURATION
+    assert outcomes[1]["detail"] == f"{_UES[1]} is not allowed"
+    assert story["set_up_seconds"] < story["seconds"]
+    assert "logs" not in story
+
+
+def test_a_foreign_answer_is_discarded_and_the_true_one_arrives(two):
+    _, story = two
+    assert story["counters"] == {"recipient_not_linked": 1}
+    assert story["foreign_answer"] == {
+        "recipient": "urn:x-msgin5g:ue:0010",
+        "arrived": True,
+        "counted": 1,
+        "discarded": True,
+    }
+    planted, true = (m for m in story["ladder"] if (m["from"], m["code"]) == ("server", "2.05"))
+    assert planted["note"] == "planted" and "note" not in true
+    for key in ("type", "mid", "token", "size", "to"):
+        assert planted[key] == true[key], key
+    assert planted["hex"].replace(b"0010".hex(), b"0007".hex(), 1) == true["hex"]
+    assert [m["from"] for m in story["ladder"] if m["recipient"] == planted["recipient"]] == [
+        "server"
+    ]
+
+
+def test_the_ladder_shows_a_hop_with_message_ids_and_tokens_of_its_own(two):
+    _, story = two
+    messages = [m for m in story["ladder"] if "note" not in m]
+    assert [m["ms"] for m in messages] == sorted(m["ms"] for m in messages)
+    for name, ue, code in zip(("UE 0007", "UE 0008", "UE 0009"), _UES, ("2.05", "4.03", "4.04")):
+        at = next(i for i, m in enumerate(messages) if m["from"] == name)
+        ask, forward, answer, back = messages[at : at + 4]
+        assert [(m["from"], m["to"]) for m in (ask, forward, answer, back)] == [
+            (name, "relay"),
+            ("relay", "server"),
+            ("server", "relay"),
+            ("relay", name),
+        ]
+        assert [m["code"] for m in (ask, forward, answer, back)] == ["0.01", "0.01", code, code]
+        assert [m["recipient"] for m in (ask, forward)] == [_SERVER, _SERVER]
+        assert [m["recipient"] for m in (answer, back)] == [ue, ue]
+        assert (ask["mid"], ask["token"]) == (back["mid"], back["token"])
+        assert (forward["mid"], forward["token"]) == (answer["mid"], answer["token"])
+        assert ask["token"] != forward["token"]
+        assert all(len(m["token"]) >= 8 and m["size"] == len(m["hex"]) // 2 for m in messages)
+    assert len(messages) == 12
+
+
+def test_a_person_sees_the_ladder_the_outcomes_and_the_configuration(two):
+    text, story = two
+    assert "\x1b" not in text
+    lines = text.split("\n")
+    assert max(map(len, lines)) <= 120
+    at = next(i for i, line in enumerate(lines) if line.startswith("   ms  UE "))
+    ladder = lines[at + 1 : at + 14]
+    assert "UE 0007 --> relay             CON  GET            0x" in ladder[0]
+    assert "             relay --> server  CON  GET            0x" in ladder[1]
+    assert ladder[2].endswith(" 327  planted")
+    recipient = lines[at].index("Recipient")
+    assert [line[recipient:].split()[0] for line in ladder[:3]] == [
+        _SERVER,
+        _SERVER,
+        "urn:x-msgin5g:ue:0010",
+    ]
+    for pattern in (
+        r"^UE 0007  applied +2\.05 Content",
+        r"^UE 0008  rejected +4\.03 Forbidden: ",
+        r"^UE 0009  rejected +4\.04 Not Found: no document for this UE$",
+        r"^planted  discarded ",
+        r"^relay    counted +recipient_not_linked 1$",
+        r"^As expected, in [0-9.]+ s ",
+    ):
+        assert re.search(pattern, text, re.MULTILINE), pattern
+    assert json.loads(text[text.index("\n{") : text.rindex("}") + 1]) == story["configuration"]
+
+
+def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
+    code = (
+        "from tools.demo import cast, tap\n"
+        "cast._DOCUMENTS['deny'] = []\n"
+        "tap.foreign_copy = lambda datagram: None\n"
+    )
+    process = start(repository, tmp_path, code + _COMMAND, "demo")
+    status, text = finish(process, tmp_path)
+    assert status == 1 and "As expected" not in text
+    missing = [line for line in text.split("\n") if line.startswith("missing: ")]
+    assert len(missing) == 2, text
+    assert missing[0].startswith("missing: UE 0008: expected rejected (4.03), got {")
+    assert missing[1].startswith("missing: the foreign answer was not seen to be discarded: ")
+    assert "\nserver, last lines:\n" in text
+
+
+def test_a_part_that_does_not_start_is_named(repository, tmp_path):
+    process = start(repository, tmp_path, _COMMAND, "demo", "--json", MICROPYTHON="/bin/false")
+    status, text = finish(process, tmp_path)
+    story = json.loads(text)
+    assert (status, story["ok"]) == (1, False)
+    assert story["errors"][0].startswith("UE 0007: the interpreter does not start")
+
+
+@pytest.mark.parametrize(
+    ("number", "line", "status"), [(2, "UE 0007 <-- relay", 130), (15, "flashed with", 143)]
+)
+def test_nothing_is_left_of_a_demo_that_was_interrupted(
+    repository, tmp_path, number, line, status
+):
+    process = start(repository, tmp_path, _WITNESS, str(number), line)
+    assert finish(process, tmp_path) == (0, f"{status}\nnobody left\n")
+
+
+def test_the_foreign_copy_differs_in_its_recipient_only():
+    true = bytes.fromhex(
+        "64451234a1b2c3d4 c2fde9 edfce308 75726e3a782d6d7367696e35673a75653a30303037 ff80"
+    )
+    copy = explain(foreign_copy(true), Registry())
+    original = explain(true, Registry())
+    assert copy.heading == original.heading
+    differing = [pair for pair in zip(copy.lines, original.lines, strict=True) if len({*pair}) > 1]
+    assert differing == [
+        (f"  65020 Recipient       {cast.FOREIGN}", f"  65020 Recipient       {cast.LINKED}")
+    ]
+    for other in (b"", b"\x40", true[:-1], true.replace(b"0007", b"0008"), b"\x64\x84" + true[2:]):
+        assert foreign_copy(other) is None

@@ -1,0 +1,208 @@
+"""The processes and boards of the demo: started, watched, and gone at the end however it ends."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tools.board import BoardError, VirtualBoard
+from tools.demo.cast import Addresses, NoAddress
+
+MSGIN5G = (sys.executable, "-c", "from tools.cli import main; main()")
+_LOOK_S = 0.005
+_HOST_TOOL_S = 60
+_TAIL = 12
+
+
+class DemoError(Exception):
+    """What went wrong, in one line."""
+
+
+class Process:
+    """A child whose output is read as it comes. lines: what it has printed so far.
+
+    on_event: called with each event that it prints; true means that the line is not to be kept.
+    """
+
+    def __init__(self, name, child, on_event):
+        self.name = name
+        self.lines = []
+        self._child = child
+        self._on_event = on_event
+        self._events = []
+        self._reader = asyncio.create_task(self._read())
+
+    async def event(self, name, timeout_s):
+        """The first event of that name; DemoError when it ends, or does not say so in time."""
+        until = time.monotonic() + timeout_s
+        while True:
+            ended = self._reader.done()
+            for event in self._events:
+                if event["event"] == name:
+                    return event
+            if ended:
+                raise DemoError(f"{self.name}: has ended without the event {name!r}")
+            if time.monotonic() > until:
+                raise DemoError(f"{self.name}: no event {name!r} in {timeout_s} s")
+            await asyncio.sleep(_LOOK_S)
+
+    async def finish(self, timeout_s):
+        """Wait until it ends; DemoError unless it ends well."""
+        try:
+            await asyncio.wait_for(self._child.wait(), timeout_s)
+            await asyncio.wait_for(self._reader, timeout_s)
+        except asyncio.TimeoutError:
+            raise DemoError(f"{self.name}: still busy after {timeout_s} s") from None
+        if self._child.returncode:
+            raise DemoError(f"{self.name}: exit status {self._child.returncode}")
+
+    @property
+    def ended_well(self):
+        return self._child.returncode == 0
+
+    def interrupt(self):
+        """Press Ctrl-C."""
+        self._signal(signal.SIGINT)
+
+    async def kill(self):
+        self._signal(signal.SIGKILL)
+        await self._child.wait()
+        self._reader.cancel()
+
+    def _signal(self, number):
+        if self._child.returncode is None:
+            try:
+                os.killpg(self._child.pid, number)
+            except ProcessLookupError:
+                pass  # it has ended, and asyncio is about to hear of it
+
+    async def _read(self):
+        async for line in self._child.stdout:
+            text = line.decode("utf-8", "replace").rstrip()
+            event = event_of(text)
+            if event and self._on_event and self._on_event(event):
+                continue
+            self.lines.append(text)
+            if event:
+                self._events.append(event)
+
+
+class Stage:
+    """`async with Stage() as stage`: a directory, addresses, processes and boards of its own."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+        self._processes = []
+        self._boards = {}
+        self._marks = {}  # name of a board -> where its last start stands in its output
+
+    async def __aenter__(self):
+        try:
+            self.addresses = Addresses()
+        except NoAddress as error:
+            raise DemoError(str(error)) from None
+        self.directory = Path(tempfile.mkdtemp(prefix="msgin5g-demo-"))
+        return self
+
+    async def __aexit__(self, *_):
+        for process in self._processes:
+            await process.kill()
+        for board in self._boards.values():
+            board.stop()
+        self.addresses.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def seconds(self):
+        return time.monotonic() - self.began
+
+    async def start(self, name, *command, on_event=None):
+        """A Process in a session of its own: a Ctrl-C at the terminal is the demo's to handle."""
+        child = await asyncio.create_subprocess_exec(
+            *map(str, command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            limit=1 << 20,
+        )
+        process = Process(name, child, on_event)
+        self._processes.append(process)
+        return process
+
+    async def mpremote(self, name, *arguments):
+        """What the unmodified mpremote prints at a board's port."""
+        port = self._boards[name].port
+        command = (sys.executable, "-m", "mpremote", "connect", port, *arguments)
+        process = await self.start(f"{name}: mpremote {arguments[0]}", *command)
+        await process.finish(_HOST_TOOL_S)
+        return process.lines
+
+    def switch_on(self, name, heap):
+        """A virtual board, without files."""
+        board = VirtualBoard(heap=heap)
+        self._boards[name] = board
+        try:
+            board.start()
+        except BoardError as error:
+            raise DemoError(f"{name}: {error}") from None
+
+    async def reset(self, name):
+        """Reset a board with mpremote, so that its main.py runs."""
+        self._marks[name] = self._boards[name].output.mark()
+        await self.mpremote(name, "reset")
+
+    async def outcome(self, name, outcomes, timeout_s):
+        """The first event of these that a board prints; DemoError when there is none."""
+        until = time.monotonic() + timeout_s
+        while True:
+            lines = self._board_lines(name)
+            for event in map(event_of, lines[:-1]):
+                if event and event["event"] in outcomes:
+                    return event
+            if lines[-1] == ">>> ":
+                raise DemoError(f"{name}: main.py has ended without an outcome")
+            if time.monotonic() > until:
+                raise DemoError(f"{name}: no outcome in {timeout_s} s")
+            await asyncio.sleep(_LOOK_S)
+
+    def logs(self):
+        """{name: last lines} of boards, and of processes save those that ended well."""
+        logs = {name: self._board_lines(name) for name in self._boards}
+        logs.update((p.name, p.lines) for p in self._processes if not p.ended_well)
+        return {
+            name: [line for line in lines if line.strip()][-_TAIL:]
+            for name, lines in logs.items()
+            if any(lines)
+        }
+
+    def _board_lines(self, name):
+        """What a board has printed since its last start; the first line is mpremote's."""
+        return self._boards[name].output.text(self._marks.get(name, 0)).split("\n")
+
+
+async def together(*coroutines):
+    """The results of all; when one fails, the others are ended before anything else happens."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def event_of(line):
+    """The event (a dict) in a line, None when there is none; a prompt may stand before it."""
+    at = line.find("{")
+    if at < 0:
+        return None
+    try:
+        event = json.loads(line[at:])
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
