@@ -18,12 +18,14 @@ class Held:
     def __init__(self):
         self.configuration = None
         self.data = None
+        self.etag = b""
         self.n_applied = 0
         self.reasons = []
 
     def offer(self, data, etag, now):
         if self.reasons:
             return "refused", self.reasons
+        self.etag = etag
         if data == self.data:
             return "unchanged", ()
         self.data = data
@@ -74,6 +76,16 @@ class Plain:
         self.max_flows = 16
         self.max_observations = 32
         self.max_rate = 20
+        self.bulk_id = "msgin5g-bulk"
+        self.bulk_count = 20
+        self.bulk_window_s = 2
+        self.bulk_urgent = []
+        self.max_wait_s = 80
+        self.max_waiting = 200
+        self.max_transfers = 2
+        self.max_answers = 16
+        self.hold_size = 4096
+        self.cache_size = 8192
         self.require_recipient = True
         self.parameters = self.peer_key = None
         self.update(more)

@@ -38,7 +38,7 @@ class _Values:
         unknown = []
         for key, value in self.values.items():
             if key not in ("server", "bulk", "security", "wifi", "refresh", "retry",
-                           "transmission", "relay"):  # fmt: skip
+                           "transmission", "relay", "gateway", "seal_c"):  # fmt: skip
                 unknown.append(key)
             elif isinstance(value, dict):
                 unknown.extend([key + "." + k for k in value])
@@ -87,7 +87,7 @@ def settings_of(values):
     """Settings from a dict; SettingsError for the first value that is wrong."""
     settings = Settings()
     values = _Values(values)
-    settings.role = role = values.choice("role", "ue", "relay", "gateway")
+    settings.role = role = values.choice("role", "ue", "relay", "gateway", "seal-c")
     settings.ue_id = values.uri("ue_id", None, _MAX_UE_ID)
     if settings.ue_id is None:
         raise _error("ue_id", "is missing: the MSGin5G UE ID, a URI")
@@ -100,6 +100,16 @@ def settings_of(values):
     settings.bulk_id = values.text("bulk.id", "msgin5g-bulk", 240)
     settings.bulk_count = values.number("bulk.count", 20, 1, 1000)
     settings.bulk_window_s = values.number("bulk.window_s", 2, 0, 60)
+    settings.bulk_urgent = _uris("bulk.urgent", values.take("bulk.urgent"))
+    settings.max_wait_s = values.number("gateway.max_wait_s", 80, 1, 90)
+    settings.max_waiting = values.number("gateway.max_waiting", 200, 1, 10000)
+    settings.max_transfers = values.number("gateway.max_transfers", 2, 1, 100)
+    settings.max_answers = values.number("gateway.max_answers", 16, 1, 1000)
+    settings.hold_size = values.number("gateway.hold_size", 4096, 0, 1048576)
+    settings.cache_size = values.number("gateway.cache_size", 8192, 0, 1048576)
+    settings.seal_c_mode = values.choice("seal_c.mode", "collocated", "separated")
+    settings.seal_c_bind = values.address("seal_c.bind", None, 0)
+    settings.seal_c_peer = values.address("seal_c.peer")
     settings.ue_vendor = values.text("ue_vendor", None, 200)
     settings.ue_type = values.text("ue_type", None, 8, 8)
     if settings.ue_type and not settings.ue_type.isdigit():
@@ -143,6 +153,11 @@ def settings_of(values):
             raise _error("next_hop", "is missing: [host, port] of the relay or gateway")
     elif settings.server_address is None:
         raise _error("server.address", "is missing: [host, port] of the server")
+    if role == "seal-c" or (role == "gateway" and settings.seal_c_mode == "separated"):
+        if settings.seal_c_bind is None:
+            raise _error("seal_c.bind", "is missing: [host, port] of this end of SEAL-C")
+        if settings.seal_c_peer is None:
+            raise _error("seal_c.peer", "is missing: [host, port] of the other end of SEAL-C")
     # Behind a relay or gateway an answer must say whose it is.
     settings.require_recipient = role == "ue" and next_hop_is != "server"
     settings.peer_key = None  # set by main, when check_source_port is off
@@ -228,6 +243,14 @@ def _address(key, value, low):
     if not low <= value[1] <= 65535:
         raise _error(key, "port " + str(value[1]) + " is not " + str(low) + " to 65535")
     return (value[0], value[1])
+
+
+def _uris(key, value):
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _error(key, "must be a list of MSGin5G UE IDs")
+    return [_uri(key, ue_id, _MAX_UE_ID) for ue_id in value]
 
 
 def _links(value):

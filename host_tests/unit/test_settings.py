@@ -49,7 +49,7 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
         ({"next_hop": ["a", "b"]}, "settings: next_hop: port must be a whole number"),
         ({"next_hop": "a:1"}, "settings: next_hop: must be [host, port]"),
         ({"bind": ["0.0.0.0", -1]}, "settings: bind: port -1 is not 0 to 65535"),
-        ({"role": "boss"}, "settings: role: must be one of ue, relay, gateway"),
+        ({"role": "boss"}, "settings: role: must be one of ue, relay, gateway, seal-c"),
         ({"server": 5}, "settings: server: must be an object"),
         ({"server": {"recipient": "x" * 300}},
          "settings: server.recipient: 300 bytes are not 1 to 255"),

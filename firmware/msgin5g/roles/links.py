@@ -6,12 +6,16 @@ proves nothing about one.
 
 
 class Link:
-    """An established one-to-one link: the UE's identity (bytes) and where it is reached."""
+    """An established one-to-one link: the UE's identity (bytes) and where it is reached.
+
+    asked: the gateway's note of the request that the UE has made last.
+    """
 
     def __init__(self, ue_id, link, remote):
         self.ue_id = ue_id
         self.link = link
         self.remote = remote
+        self.asked = None
 
 
 class LinkTable:

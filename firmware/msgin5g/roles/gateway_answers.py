@@ -1,0 +1,199 @@
+"""The gateway's side towards the UEs: who waits, and the answer that each of them gets.
+
+An answer is a message of its own, confirmable and repeated until the UE has acknowledged it
+(RFC 7252 section 5.2.2), in the shape that the server would have given it. What is too large for
+one message goes block by block: the later blocks are cut from the body that the cache keeps.
+"""
+
+from hashlib import sha256
+
+from micropython import const
+
+from msgin5g.coap.message import insert, uint_bytes
+from msgin5g.coap.numbers import (
+    BAD_REQUEST,
+    BLOCK2,
+    CONCISE_PROBLEM_DETAILS,
+    CONTENT,
+    CONTENT_FORMAT,
+    ETAG,
+    MAX_AGE,
+    MAX_MESSAGE_SIZE,
+    SIZE2,
+    VALID,
+)
+from msgin5g.coap.ticks import diff
+from msgin5g.coap.transmission import QUEUED, SENT, Incoming
+from msgin5g.roles.gateway_cache import Cache
+from msgin5g.roles.hop import Hop
+from msgin5g.seal.problem_writer import compose
+from msgin5g.seal.split import array_of
+
+# Header, longest Content-Format, ETag, Max-Age, Block2, Size2, head of Recipient, and the marker.
+_OVERHEAD = const(4 + 9 + 4 + 6 + 5 + 5 + 5 + 1)
+_HOPELESS = const(3)  # transmissions after which an answer makes room for others
+
+# What a request asks for, as a tuple; equal requests of several UEs share one.
+DOCUMENT_ID = const(0)  # of the individual document, None for the collection
+ACCEPT = const(1)  # the Content-Format of the answer
+BLOCK = const(2)  # Block2, None when the UE leaves the size to us
+KNOWN_ETAG = const(3)
+QUERIES = const(4)  # all but ue-uri
+CONFIRMABLE = const(5)
+
+
+class Waiting:
+    """A request of a UE that waits for its answer; peer is None when nobody wants it any more.
+
+    key: message ID and token. found: its documents so far. alone: it may not go with others.
+    """
+
+    def __init__(self, peer, remote, key, form, now):
+        self.peer = peer
+        self.remote = remote
+        self.key = key
+        self.form = form
+        self.asked_at = now
+        self.found = None
+        self.verdict = None
+        self.alone = False
+
+
+class Verdict:
+    """What an answer is made of, the same for all who asked together.
+
+    payload: of an error. documents: those that are for everybody.
+    """
+
+    def __init__(self, code, payload=b"", max_age_s=None, fresh_until=0, documents=()):
+        self.code = code
+        self.payload = payload
+        self.max_age_s = max_age_s
+        self.fresh_until = fresh_until
+        self.documents = documents
+
+
+class Answers(Hop):
+    """The half of a gateway that answers."""
+
+    def __init__(self, settings, random):
+        self._max_answers = settings.max_answers
+        n = 4 * settings.max_answers + 2 * settings.max_transfers + 2 * settings.max_observations
+        super().__init__(settings, random, n + 4, 16)
+        self.cache = Cache(settings.cache_size)
+        self._szx = 6
+        while 16 << self._szx > settings.block_size:
+            self._szx -= 1
+        self.n_waiting = 0
+        self._held_size = 0  # bytes of documents that wait to be sent
+        self._ready = []  # Waiting with a verdict, in the order of their verdicts
+        self._answers = []  # exchanges of answers that are not acknowledged yet
+
+    def _conclude(self, waiting, verdict):
+        """Answer a request as soon as there is room for one more answer on its way."""
+        waiting.verdict = verdict
+        if verdict.code != CONTENT:
+            self._empty(waiting)
+        self._ready.append(waiting)
+
+    def _fail(self, waitings, code, title, max_age_s=None):
+        """Answer requests with an error of our own."""
+        if waitings:
+            verdict = Verdict(code, compose(code, title), max_age_s)
+            for waiting in waitings:
+                self._conclude(waiting, verdict)
+
+    def _empty(self, waiting):
+        """Let go of the documents of a request."""
+        if waiting.found:
+            for document in waiting.found:
+                self._held_size -= len(document)
+        waiting.found = None
+
+    def _drop(self, waiting):
+        """Forget a request; whoever has it in a list skips it."""
+        self._empty(waiting)
+        if waiting.peer.asked is waiting:
+            waiting.peer.asked = None
+        waiting.peer = None
+        self.n_waiting -= 1
+
+    def _flush(self, now):
+        """Send what is ready while there is room for answers on their way."""
+        answers = self._answers
+        n_hopeful = 0
+        for i in range(len(answers) - 1, -1, -1):
+            exchange = answers[i]
+            if exchange.state != QUEUED and exchange.state != SENT:
+                answers.pop(i)
+            elif exchange.n_sent < _HOPELESS:
+                n_hopeful += 1
+        while self._ready and n_hopeful < self._max_answers:
+            if len(answers) >= 4 * self._max_answers:
+                return
+            waiting = self._ready.pop(0)
+            if waiting.peer is None:
+                continue
+            self._answer(waiting, now)
+            n_hopeful += 1
+
+    def _answer(self, waiting, now):
+        peer = waiting.peer
+        form = waiting.form
+        verdict = waiting.verdict
+        if verdict.code == CONTENT:
+            documents = (waiting.found or []) + verdict.documents
+            body = array_of(documents) if form[DOCUMENT_ID] is None else bytes(documents[0])
+            self._empty(waiting)
+            entry = self.cache.put(
+                (peer.ue_id, form[DOCUMENT_ID], form[QUERIES]),
+                body,
+                sha256(body).digest()[:8],
+                verdict.fresh_until,
+            )
+            code, options, payload = self._cut(entry, form, peer, waiting.key, now)
+        else:
+            code = verdict.code
+            payload = verdict.payload
+            options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
+            if verdict.max_age_s is not None:
+                options.append((MAX_AGE, uint_bytes(verdict.max_age_s)))
+            insert(options, self._recipient_option, peer.ue_id)
+        to = Incoming(peer.link, waiting.remote, 0, waiting.key[2:], form[CONFIRMABLE], 0)
+        exchange = self.endpoint.notify(to, code, options, payload, peer, None, form[CONFIRMABLE])
+        if exchange is not None:
+            self._answers.append(exchange)
+        self.n_waiting -= 1
+        peer.asked = waiting.key
+
+    def _cut(self, entry, form, peer, key, now):
+        """(code, options, payload) of the block of a body that a request asks for."""
+        left_s = max(diff(entry.fresh_until, now), 0) // 1000
+        options = [(ETAG, entry.etag)]
+        block = form[BLOCK]
+        number = 0 if block is None else block >> 4
+        if form[KNOWN_ETAG] == entry.etag and not number:
+            options.append((MAX_AGE, uint_bytes(left_s)))
+            insert(options, self._recipient_option, peer.ue_id)
+            return VALID, options, b""
+        options.append((CONTENT_FORMAT, uint_bytes(form[ACCEPT])))
+        options.append((MAX_AGE, uint_bytes(left_s)))
+        body = entry.body
+        asked = self._szx if block is None else block & 7
+        szx = min(asked, self._szx)
+        room = MAX_MESSAGE_SIZE - _OVERHEAD - len(key) - len(peer.ue_id)
+        while szx and 16 << szx > room:
+            szx -= 1
+        size = 16 << szx
+        start = number << (asked + 4)
+        end = start + size
+        if start and start >= len(body):
+            options = [(self._recipient_option, peer.ue_id)]
+            return BAD_REQUEST, options, b""
+        if start or len(body) > size:
+            more = 8 if end < len(body) else 0
+            options.append((BLOCK2, uint_bytes(start >> (szx + 4) << 4 | more | szx)))
+            if not start:
+                options.append((SIZE2, uint_bytes(len(body))))
+        insert(options, self._recipient_option, peer.ue_id)
+        return CONTENT, options, bytes(memoryview(body)[start:end])

@@ -1,0 +1,99 @@
+"""One GET to the server for one UE or several, with its blocks (RFC 7959 section 2.4)."""
+
+from micropython import const
+
+from msgin5g.coap.errors import BlockError
+from msgin5g.coap.numbers import BLOCK2, ETAG
+from msgin5g.coap.ticks import add, diff
+from msgin5g.coap.transmission import SENT
+from msgin5g.seal.split import Splitter
+
+MORE = const(0)
+WHOLE = const(1)
+CHANGED = const(2)
+
+_MAX_RESTARTS = const(3)
+
+
+class Transfer:
+    """What is asked of the server at once, and how far its answer has come.
+
+    members: whoever waits for it, the owner's objects; ids: the MSGin5G UE IDs (bytes) that it
+    names, and queries further ones, the same for all its blocks. document_id: of the individual
+    document, None for the collection.
+    """
+
+    def __init__(self, members, ids, queries, document_id, szx, max_size):
+        self.members = members
+        self.ids = ids
+        self.queries = queries
+        self.document_id = document_id
+        self.exchange = None  # the request under way
+        self.again = False  # the next block is to be asked for
+        self.n_restarts = 0
+        self.asked_at = 0
+        self.fresh_until = None  # when its answer will be too old, once it has begun
+        self.etag = None
+        self.size = 0
+        self._szx = szx
+        self._max_size = max_size
+        self.splitter = None
+        self.common = []  # its documents that are for everybody
+
+    def ask(self, client, now, echo=None, etag=None):
+        """Ask for the next block, or the first one; false when there is no room for a request."""
+        if self.splitter is None:
+            self.splitter = Splitter(self._max_size)
+        block2 = None
+        if self.size or self._szx < 6:
+            block2 = (self.size >> (self._szx + 4)) << 4 | self._szx
+        self.exchange = client.ask(
+            self, self.ids, self.queries, self.document_id, block2, etag, None, None, echo
+        )
+        self.asked_at = now
+        self.again = self.exchange is None
+        return not self.again
+
+    def restart(self):
+        """Begin anew: the body has changed under the transfer; false when it did so too often."""
+        self.n_restarts += 1
+        self.size = 0
+        self.splitter = self.etag = self.fresh_until = None
+        self.common = []
+        self.again = self.n_restarts <= _MAX_RESTARTS
+        return self.again
+
+    def take(self, message):
+        """Take the block in a 2.05 response; MORE, WHOLE or CHANGED. BlockError: it is no good."""
+        start = message.payload_start
+        size = message.size - start
+        block = message.uint(BLOCK2)
+        etag = message.option(ETAG)
+        if self.size and (block is None or etag != self.etag):
+            return CHANGED
+        more = 0
+        if block is not None:
+            szx = block & 7
+            more = block & 8
+            if (
+                szx == 7
+                or szx > self._szx
+                or (block >> 4) << (szx + 4) != self.size
+                or size > 16 << szx
+                or (more and size != 16 << szx)
+            ):
+                raise BlockError("wrong block")
+            self._szx = szx
+        self.etag = etag
+        self.size += size
+        self.splitter.feed(memoryview(message.view)[start : message.size])
+        return MORE if more else WHOLE
+
+    def silent_ms(self, now, patience_ms):
+        """Milliseconds until it has heard nothing at all for `patience_ms`; None: it has heard.
+
+        To ask anew is then better than to wait: four transmissions were lost.
+        """
+        if self.exchange is None or self.exchange.state != SENT:
+            return None
+        return max(diff(add(self.asked_at, patience_ms), now), 0)

@@ -1,0 +1,133 @@
+"""A gateway and its surroundings: UEs as the shipped role, or by hand; collocated and apart."""
+
+from checks import xorshift
+from msgin5g.cbor import loads
+from msgin5g.coap.message import Message, encode
+from stations import RELAY, SERVER, Plain, document, new_ue
+
+GATEWAY = RELAY
+GATEWAY_ID = "urn:x-msgin5g:gateway:1"
+
+
+def name(n):
+    return "urn:x-msgin5g:ue:%04d" % n
+
+
+def address(n):
+    return ("192.168." + str(5 + n // 250) + "." + str(n % 250), 65401)
+
+
+def data(n):
+    return '{"who":"' + str(n) + '"}'
+
+
+def doc(n, **more):
+    """The document of UE n."""
+    return document(name(n), data(n), "doc-" + str(n), **more)
+
+
+def shared(names, document_id="shared", text="{}"):
+    """A document for several UEs, None for all of them."""
+    made = document("", text, document_id)
+    if names is None:
+        made.pop("valUeIds")
+    else:
+        made["valUeIds"] = {"uris": list(names), "imeiRanges": [{"tac": "35123456"}]}
+    return made
+
+
+def gateway_settings(**more):
+    from msgin5g.coap.transmission import Parameters
+
+    settings = Plain({"role": "gateway", "ue_id": GATEWAY_ID, "max_links": 2000})
+    settings.update(more)
+    settings.parameters = Parameters(nstart=settings.max_flows)
+    return settings
+
+
+def new_gateway(world=None, ues=(), seed=5, now=0, **settings):
+    """A gateway that is linked with these UEs (their numbers)."""
+    from msgin5g.roles.gateway import Gateway
+    from msgin5g.roles.seal_c import Collocated
+
+    settings = gateway_settings(**settings)
+    gateway = Gateway(settings, xorshift(seed), now if world is None else world.now)
+    gateway.seal_c = Collocated(settings, gateway.endpoint, 0, SERVER)
+    for n in ues:
+        assert gateway.link_up(name(n).encode(), 0, address(n))
+    if world is not None:
+        world.add(GATEWAY, gateway)
+    return gateway
+
+
+def new_bulk_server(world, documents, seed=9, **options):
+    from scm_bulk import BulkServer
+
+    server = BulkServer(xorshift(seed), documents, **options)
+    world.add(SERVER, server)
+    return server
+
+
+def new_ues(world, numbers, **settings):
+    return [
+        new_ue(world, address(n), n + 100, GATEWAY, ue_id=name(n), **settings) for n in numbers
+    ]
+
+
+class Hand:
+    """A UE worked by hand: it sends requests, acknowledges what comes, and keeps it."""
+
+    def __init__(self, world, n, at=None):
+        from msgin5g.coap.endpoint import Endpoint
+        from msgin5g.coap.transmission import Parameters
+
+        self.world = world
+        self.n = n
+        self.counters = {}
+        parameters = Parameters(nstart=8)
+        self.endpoint = Endpoint(xorshift(n + 50), self.counters, parameters, None, 8, 8)
+        self.answers = []
+        self.deaf = False
+        world.add(at or address(n), self)
+
+    def get(self, document_id=None, more=(), queries=(), etag=None, observe=None, block2=None,
+            confirmable=True, ue_ids=None, token=None):  # fmt: skip
+        from msgin5g.seal.resources import ConfigurationResource
+
+        ids = [name(self.n).encode()] if ue_ids is None else ue_ids
+        resource = ConfigurationResource("msgin5g", ids, b"coap://scm.example", queries=queries)
+        options = resource.options(document_id, etag, observe, block2)
+        for number, value in more:
+            i = 0
+            while i < len(options) and options[i][0] <= number:
+                i += 1
+            options.insert(i, (number, value))
+        return self.endpoint.request(0, GATEWAY, 1, options, self, confirmable, None, token)
+
+    def receive(self, link, datagram, remote, now):
+        if self.deaf:
+            return
+        kind = self.endpoint.receive(link, datagram, remote, now)
+        if kind == 2:
+            message = self.endpoint.message
+            watching = message.find(6) >= 0
+            self.answers.append(Message(32).decode(bytes(datagram)))
+            self.endpoint.accept(now, watching)
+
+    def step(self, now):
+        while self.endpoint.step(now):
+            pass
+
+    def transmit(self, now):
+        return self.endpoint.transmit(now)
+
+    def wait_ms(self, now):
+        return self.endpoint.wait_ms(now)
+
+    def documents(self, i=-1):
+        return loads(self.answers[i].payload())
+
+
+def packet(mtype, code, mid, token, options, payload=b""):
+    buf = bytearray(1152)
+    return bytes(buf[: encode(buf, mtype, code, mid, token, options, payload)])
