@@ -46,7 +46,7 @@ class Capture:
             start = seconds if start is None and seconds is not None else start
             try:
                 found = self._udp(link_type, frame)
-            except (struct.error, IndexError):
+            except (struct.error, IndexError, ValueError):
                 continue  # shorter than its headers: cut by the capture, or not what it says
             if found:
                 yield Datagram(self.n_frames, (seconds or start or 0) - (start or 0), *found)
