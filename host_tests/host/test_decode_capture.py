@@ -136,7 +136,7 @@ def test_a_capture_that_is_none_or_is_cut_off_is_one_line(tmp_path):
         (b"hello, world, this is text", "neither pcap nor pcapng"),
         (
             whole[:-1],
-            f"byte {24 + 16 + FRAME_SIZE + 16}: the file ends within a frame of {FRAME_SIZE} bytes",
+            f"byte {56 + FRAME_SIZE}: the file ends within a frame of {FRAME_SIZE} bytes",
         ),
         (whole[:30], "byte 24: the file ends within a header"),
         (pcap(147, [b"x"]), "frame 1: link type 147 is not read"),
