@@ -1,0 +1,2 @@
+include("$(BOARD_DIR)/manifest.py")
+include("../../manifest.py", role="ue")

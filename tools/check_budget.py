@@ -1,0 +1,172 @@
+"""Hold what each role takes against boards/*/budget.toml; fail when it is more, and say by what.
+
+python -m tools.check_budget             measure and compare
+python -m tools.check_budget --ratchet   and write lower limits where there is room, never higher
+
+mpy_bytes: the .mpy files (-O1) of the modules in the role's manifest. heap_bytes: the role
+configured and idle, above the bare interpreter, on the 64-bit Unix port; a 32-bit board takes
+about half. Both are for .mpy files on the file system: what is frozen takes no heap for code.
+goal_mpy_bytes, goal_heap_bytes: what is wanted in the end; shown, not enforced.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cbor2
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+from tools.build_mpy import BuildError, build_firmware
+from tools.check_manifests import BOARDS, ROLES, Manifest, ManifestError
+from tools.paths import ROOT
+from tools.run import interpreter_command
+
+_UE_ID = "urn:x-msgin5g:ue:0007"
+_HEAP = "128K"  # ample: in a tight heap less is kept, and a document may be refused
+_ROOM_PERCENT = 2  # what a ratchet leaves for the next small change
+_SERVER = {"address": ["127.0.0.1", 9]}
+_SETTINGS = {
+    "ue": {"ue_id": _UE_ID, "next_hop": ["127.0.0.1", 9], "observe": False, "start_delay_s": 0},
+    "relay": {"ue_id": "urn:x-msgin5g:relay:1", "server": _SERVER},
+    "gateway": {"ue_id": "urn:x-msgin5g:gateway:1", "server": _SERVER},
+}
+
+
+def mpy_bytes_of(manifest, firmware):
+    """{module file: bytes} of what a manifest puts on a board."""
+    sizes = {}
+    for name in manifest.files:
+        built = firmware / name
+        if name != "main.py":
+            built = built.with_suffix(".mpy")
+        sizes[name] = built.stat().st_size
+    return sizes
+
+
+def heap_bytes_of(role, firmware):
+    """Bytes of heap that a configured, idle role takes above the bare interpreter."""
+    settings = {"role": role, "bind": ["127.0.0.1", 0], **_SETTINGS[role]}
+    if role != "ue":  # a small site
+        settings["links"] = {
+            f"urn:x-msgin5g:ue:{n:04}": [f"127.0.0.{n}", 65401] for n in range(2, 10)
+        }
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "settings.json").write_text(json.dumps(settings))
+        (Path(directory) / "answer").write_bytes(_answer())
+        command = [interpreter_command(), "-X", f"heapsize={_HEAP}"]
+        command += [str(ROOT / "tools" / "heap_rig.py"), str(firmware), directory]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    found = re.search(r"^(\d+)$", done.stdout, re.MULTILINE)
+    if not found or (role == "ue" and "applied" not in done.stdout):
+        sys.exit(f"budget: {role} does not come up in {_HEAP}: {done.stdout}{done.stderr}")
+    return int(found[1])
+
+
+def _answer():
+    """The options and the payload that configure the UE."""
+    data = {
+        "MSGin5G-Server-address": "coap://msgin5g.example:5683",
+        "MSGin5G-UE-Service-id": "user-7@example.com",
+    }
+    document = {
+        "ueConfigDocId": "doc-1",
+        "valServiceDomain": "example.com",
+        "valUeIds": {"uris": [_UE_ID]},
+        "ueConfigs": [{"configType": "ON_NETWORK", "configData": json.dumps(data)}],
+    }
+    recipient = _UE_ID.encode()
+    return (
+        b"\x44abcd"  # ETag
+        + b"\x82\xfd\xe9"  # Content-Format 65001
+        + b"\xed"  # Recipient, 65020: 65008 on, with an extended delta and length
+        + (65020 - 12 - 269).to_bytes(2, "big")
+        + bytes([len(recipient) - 13])
+        + recipient
+        + b"\xff"
+        + cbor2.dumps([document])
+    )
+
+
+def measure():
+    """({(board, role): {limit name: bytes}}, {(board, role): sizes of the modules})."""
+    firmware = build_firmware()
+    heaps = {role: heap_bytes_of(role, firmware) for role in ROLES}
+    found, modules = {}, {}
+    for folder in sorted(path.parent for path in BOARDS.glob("*/budget.toml")):
+        for role in ROLES:
+            sizes = mpy_bytes_of(Manifest(folder / role / "manifest.py"), firmware)
+            key = (folder.name, role)
+            found[key] = {"mpy_bytes": sum(sizes.values()), "heap_bytes": heaps[role]}
+            modules[key] = sizes
+    return found, modules
+
+
+def budget_of(board):
+    """A budget.toml as a dict."""
+    return tomllib.loads((BOARDS / board / "budget.toml").read_text())
+
+
+def excesses(found, modules):
+    """What is above its budget, a line each."""
+    for (board, role), figures in found.items():
+        budget = budget_of(board).get(role, {})
+        for name, value in figures.items():
+            if name not in budget:
+                yield f"boards/{board}/budget.toml: [{role}] {name} is missing; it is {value}"
+            elif value > budget[name]:
+                line = (
+                    f"{board} {role}: {name} is {value}, {value - budget[name]} above its budget"
+                )
+                if name == "mpy_bytes":
+                    largest = sorted(modules[board, role].items(), key=lambda row: -row[1])[:5]
+                    line += "; largest: " + ", ".join(f"{n} {size}" for n, size in largest)
+                yield line
+
+
+def ratchet(text, role, figures):
+    """A budget.toml with lower limits for a role where there is room."""
+    head, mark, section = text.partition(f"[{role}]\n")
+    for name, value in figures.items():
+        wanted = value + value * _ROOM_PERCENT // 100
+
+        def lower(match, wanted=wanted):
+            return f"{match[1]}{min(int(match[2]), wanted)}"
+
+        section = re.sub(rf"^({name} = )(\d+)", lower, section, count=1, flags=re.MULTILINE)
+    return head + mark + section
+
+
+def main():
+    try:
+        found, modules = measure()
+    except (BuildError, ManifestError) as error:
+        sys.exit(f"budget: {error}")
+    lines = list(excesses(found, modules))
+    if "--ratchet" in sys.argv[1:]:
+        for (board, role), figures in found.items():
+            file = BOARDS / board / "budget.toml"
+            file.write_text(ratchet(file.read_text(), role, figures))
+    shown = {}
+    for (board, role), figures in found.items():
+        goals = budget_of(board)[role]
+        words = []
+        for name, value in figures.items():
+            goal = goals.get("goal_" + name)
+            words.append(f"{name} {value}" + (f" (goal {goal})" if goal else ""))
+        shown.setdefault(f"{role}: {', '.join(words)}", []).append(board)
+    for line, boards in shown.items():
+        print(f"{line}: {', '.join(boards)}")
+    for line in lines:
+        print(line)
+    sys.exit(1 if lines else 0)
+
+
+if __name__ == "__main__":
+    main()
