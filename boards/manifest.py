@@ -2,16 +2,13 @@
 #
 #     include("../manifest.py", role="ue", espnow=True)
 #
-# tools/check_manifests.py holds these names against what the roles import.
+# The lists are what the roles import: `python -m tools.check_manifests --write` puts them right.
 options.defaults(role="all", espnow=False)
 
 _EVERY_ROLE = (
     "__init__.py",
+    "app.py",
     "cbor_reader.py",
-    "composition.py",
-    "main.py",
-    "settings.py",
-    "unload.py",
     "coap/__init__.py",
     "coap/blockwise.py",
     "coap/endpoint.py",
@@ -21,18 +18,26 @@ _EVERY_ROLE = (
     "coap/ticks.py",
     "coap/transmission.py",
     "coap/transmitter.py",
+    "composition.py",
     "configuration/__init__.py",
     "configuration/lifecycle.py",
     "configuration/schema.py",
     "configuration/store.py",
     "configuration/strict_json.py",
+    "main.py",
     "port/__init__.py",
     "port/aio.py",
+    "port/button.py",
     "port/flash.py",
+    "port/lookup.py",
     "port/loop.py",
     "port/system.py",
     "port/udp.py",
+    "port/watchdog.py",
     "roles/__init__.py",
+    "roles/check.py",
+    "roles/node.py",
+    "roles/ping.py",
     "roles/retry.py",
     "roles/ue.py",
     "seal/__init__.py",
@@ -41,25 +46,42 @@ _EVERY_ROLE = (
     "seal/problem.py",
     "seal/resources.py",
     "seal/scm_client.py",
+    "settings.py",
+    "settings_hop.py",
+    "unload.py",
 )
 
-# Whoever stands between UEs and the server.
-_HOP = (
+_UE = ()
+
+_RELAY = (
     "cbor.py",
     "coap/server.py",
     "roles/hop.py",
     "roles/links.py",
     "roles/pace.py",
+    "roles/relay.py",
     "seal/problem_writer.py",
 )
-_RELAY = ("roles/relay.py",)
 
-_FILES = {
-    "ue": _EVERY_ROLE,
-    "relay": _EVERY_ROLE + _HOP + _RELAY,
-    "gateway": _EVERY_ROLE + _HOP + _RELAY,
-    "all": _EVERY_ROLE + _HOP + _RELAY,
+_GATEWAY = (
+    "cbor.py",
+    "coap/server.py",
+    "roles/hop.py",
+    "roles/links.py",
+    "roles/pace.py",
+    "roles/relay.py",
+    "seal/problem_writer.py",
+)
+
+_MORE = {
+    "ue": _UE,
+    "relay": _RELAY,
+    "gateway": _GATEWAY,
+    "all": sorted({*_UE, *_RELAY, *_GATEWAY}),
 }
+_ESPNOW = "port/espnow.py"
 
-package("msgin5g", files=_FILES[options.role], base_path="../firmware", opt=1)
+for _file in (*_EVERY_ROLE, *_MORE[options.role]):
+    if _file != _ESPNOW or options.espnow:
+        package("msgin5g", files=(_file,), base_path="../firmware", opt=1)
 module("main.py", base_path="../firmware", opt=1)

@@ -1,5 +1,8 @@
 """Check boards/: what the manifests name exists, and is what each role imports, no more, no less.
 
+python -m tools.check_manifests           say what is wrong
+python -m tools.check_manifests --write   and put the lists in boards/manifest.py right
+
 A manifest is evaluated with the functions that MicroPython's makemanifest.py gives it. What lies
 in MicroPython's own tree, `$(PORT_DIR)/...`, is noted and not followed. `manifest.py` of a board
 holds every role, `<role>/manifest.py` one.
@@ -7,6 +10,7 @@ holds every role, `<role>/manifest.py` one.
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -32,7 +36,7 @@ _JSON_KEYS = {
 _CHOOSERS = {"composition", "main", "repl", "app"}
 # The roles whose modules a role needs: relay and gateway may configure themselves like a UE.
 _ROLE_MODULES = {"ue": {"ue"}, "relay": {"relay", "ue"}, "gateway": {"gateway", "relay", "ue"}}
-_ROLE_MODULES["all"] = {"ue", "relay", "gateway"}
+_ROLE_MODULES["all"] = _ALL_ROLES = {"ue", "relay", "gateway"}
 # Not imported by the firmware, but by its users: programs, and people at the REPL.
 _FOR_USERS = {"msgin5g.app", "msgin5g.repl", "msgin5g.port.aio", "msgin5g.coap.numbers"}
 
@@ -143,8 +147,8 @@ def modules_of(role, graph):
         todo.extend(".".join(parts[:i]) for i in range(1, len(parts)))
         for name, inside in graph[module]:
             other = name.split(".")
-            a_choice = inside and parts[-1] in _CHOOSERS and other[1] == "roles" and other[2:]
-            if not a_choice or other[2] in _ROLE_MODULES[role]:
+            of_roles = {other[2]} & _ALL_ROLES if other[1:2] == ["roles"] and other[2:] else set()
+            if not (inside and parts[-1] in _CHOOSERS) or of_roles <= _ROLE_MODULES[role]:
                 todo.append(name)
     return needed
 
@@ -204,12 +208,39 @@ def faults():
                     yield str(error)
 
 
+def lists(graph):
+    """{name of a list in boards/manifest.py: its files}."""
+    needed = {role: modules_of(role, graph) for role in ROLES}
+    common = set.intersection(*needed.values())
+    found = {"_EVERY_ROLE": common}
+    found.update({f"_{role.upper()}": modules - common for role, modules in needed.items()})
+    return {name: sorted(_file_of(m) for m in modules) for name, modules in found.items()}
+
+
+def _file_of(module):
+    path = Path(*module.split(".")[1:])
+    if (FIRMWARE / "msgin5g" / path).is_dir():
+        return (path / "__init__.py").as_posix()
+    return path.with_suffix(".py").as_posix()
+
+
+def written(text, found):
+    """The text of boards/manifest.py with these lists."""
+    for name, files in found.items():
+        value = "(\n" + "".join(f'    "{file}",\n' for file in files) + ")" if files else "()"
+        text = re.sub(rf"^{name} = \([^)]*\)", f"{name} = {value}", text, flags=re.MULTILINE)
+    return text
+
+
 def _short(path):
     path = Path(path).resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
 def main():
+    if "--write" in sys.argv[1:]:
+        shared = BOARDS / "manifest.py"
+        shared.write_text(written(shared.read_text(), lists(imports())))
     found = list(dict.fromkeys(faults()))
     for fault in found:
         print(fault)

@@ -70,6 +70,7 @@ def test_a_module_too_few_or_too_many_is_named(tmp_path, monkeypatch):
     shutil.copytree(BOARDS, tmp_path / "boards")
     (tmp_path / "firmware").symlink_to(check_manifests.FIRMWARE)
     shared = tmp_path / "boards" / "manifest.py"
+    lists = check_manifests.lists(check_manifests.imports())
     text = shared.read_text().replace('    "coap/ticks.py",\n', "")
     shared.write_text(
         text.replace("_RELAY = (", '_RELAY = ("coap/ticks.py",').replace("opt=1", "", 1)
@@ -80,6 +81,8 @@ def test_a_module_too_few_or_too_many_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(check_manifests, "BOARDS", tmp_path / "boards")
     monkeypatch.setattr(check_manifests, "FIRMWARE", (tmp_path / "firmware").resolve())
     said = "\n".join(check_manifests.faults())
+    repaired = check_manifests.written(shared.read_text(), lists)
+    assert '    "coap/ticks.py",\n' in repaired and '("coap/ticks.py",' not in repaired
     assert "role ue imports msgin5g.coap.ticks, which the manifest does not name" in said
     assert "role relay imports msgin5g.coap.ticks" not in said
     assert "is not frozen with opt=1" in said
