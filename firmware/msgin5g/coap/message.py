@@ -146,8 +146,8 @@ class Message:
         n = self.n_options
         numbers = self.numbers
         while i < n:
-            if numbers[i] == number:
-                return i
+            if numbers[i] >= number:  # they ascend
+                return i if numbers[i] == number else -1
             i += 1
         return -1
 

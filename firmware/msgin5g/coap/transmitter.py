@@ -12,6 +12,7 @@ from msgin5g.coap.ticks import add, diff
 from msgin5g.coap.transmission import (
     ACKED,
     CANCELLED,
+    OBSERVING,
     QUEUED,
     SENT,
     TIMED_OUT,
@@ -19,7 +20,6 @@ from msgin5g.coap.transmission import (
     Parameters,
 )
 
-_TOKEN_SIZE = const(4)  # RFC 7252 section 5.3.1: at least 32 bits of randomness
 _OUTBOX_SIZE = const(16)
 
 
@@ -32,8 +32,11 @@ class Transmitter:
         self.parameters = parameters or Parameters()
         self.peer_key = peer_key
         self.max_exchanges = max_exchanges
-        self._exchanges = []
-        self._by_token = {}
+        self._exchanges = []  # whose timers run, or will
+        self._queued = []  # those of them that were not sent yet
+        self._by_token = {}  # and those that are observing, besides
+        self._n_observing = 0
+        self._alarm_at = None  # no timer ends before; None: none runs
         self._outbox = []
         self._buf = bytearray(max_size)
         self._mid = random() << 8 | random()
@@ -44,8 +47,7 @@ class Transmitter:
         options: list of (number, value), ascending; tail: see `message.encode`. token: that of
         an observation to be renewed or ended, which must not be in use any more.
         """
-        if len(self._exchanges) >= self.max_exchanges:
-            self.count("exchanges_full")
+        if self._full():
             return None
         if token is None:
             token = self._new_token()
@@ -55,6 +57,7 @@ class Transmitter:
         if exchange.datagram is None:
             return None
         self._exchanges.append(exchange)
+        self._queued.append(exchange)
         self._by_token[token] = exchange
         return exchange
 
@@ -63,30 +66,52 @@ class Transmitter:
         return self._confirm(link, remote, EMPTY, b"", (), b"", None, owner)
 
     def _confirm(self, link, remote, code, token, options, payload, tail, owner):
-        if len(self._exchanges) >= self.max_exchanges:
-            self.count("exchanges_full")
+        if self._full():
             return None
         exchange = Exchange(link, remote, self._new_mid(), None, True, owner)
         exchange.datagram = self._encode(CON, code, exchange.mid, token, options, payload, tail)
         if exchange.datagram is None:
             return None
         self._exchanges.append(exchange)
+        self._queued.append(exchange)
         return exchange
+
+    def _full(self):
+        if len(self._exchanges) + self._n_observing < self.max_exchanges:
+            return False
+        self.count("exchanges_full")
+        return True
 
     def cancel(self, exchange):
         """Forget an exchange; what still arrives for it is unmatched."""
-        if exchange in self._exchanges:
+        if exchange.state <= OBSERVING:
             self._finish(exchange, CANCELLED)
 
-    def _finish(self, exchange, state):
+    def _observe(self, exchange):
+        """Its response has come and more will: no timer is needed any more."""
+        if exchange.state != OBSERVING:
+            self._stop(exchange, OBSERVING)
+            self._n_observing += 1
+
+    def _stop(self, exchange, state):
+        if exchange.state == OBSERVING:
+            self._n_observing -= 1
+        else:
+            self._exchanges.remove(exchange)
+            if exchange.state == QUEUED:
+                self._queued.remove(exchange)
         exchange.state = state
         exchange.datagram = None
-        self._exchanges.remove(exchange)
+
+    def _finish(self, exchange, state):
+        self._stop(exchange, state)
         if exchange.token is not None:
             del self._by_token[exchange.token]
 
     def step(self, now):
         """Let time pass: an exchange that has just timed out, or None."""
+        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
+            return None
         for exchange in self._exchanges:
             state = exchange.state
             if (state == SENT or state == ACKED) and diff(now, exchange.expires_at) >= 0:
@@ -98,24 +123,31 @@ class Transmitter:
         """The next datagram to send as (link, datagram, remote), or None."""
         if self._outbox:
             return self._outbox.pop(0)
-        for exchange in self._exchanges:
-            state = exchange.state
-            if state == QUEUED:
-                if exchange.confirmable and self._crowded(exchange):
-                    continue
-                exchange.expires_at = add(now, self.parameters.max_transmit_wait_ms)
+        for exchange in self._queued:
+            if exchange.confirmable and self._crowded(exchange):
+                continue
+            self._queued.remove(exchange)
+            parameters = self.parameters
+            exchange.expires_at = alarm_at = add(now, parameters.max_transmit_wait_ms)
+            exchange.n_sent = 1
+            datagram = exchange.datagram
+            if exchange.confirmable:
+                exchange.state = SENT
                 exchange.timeout_ms = self._first_timeout_ms()
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
-                exchange.n_sent = 1
-                datagram = exchange.datagram
-                if exchange.confirmable:
-                    exchange.state = SENT
-                else:
-                    exchange.state = ACKED
-                    exchange.datagram = None
-                return (exchange.link, datagram, exchange.remote)
+                if parameters.max_retransmit:
+                    alarm_at = exchange.retransmit_at
+            else:
+                exchange.state = ACKED
+                exchange.datagram = None
+            if self._alarm_at is None or diff(alarm_at, self._alarm_at) < 0:
+                self._alarm_at = alarm_at
+            return (exchange.link, datagram, exchange.remote)
+        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
+            return None
+        for exchange in self._exchanges:
             if (
-                state == SENT
+                exchange.state == SENT
                 and exchange.n_sent <= self.parameters.max_retransmit
                 and diff(now, exchange.retransmit_at) >= 0
             ):
@@ -124,27 +156,30 @@ class Transmitter:
                 exchange.timeout_ms *= 2
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
                 return (exchange.link, exchange.datagram, exchange.remote)
+        self._timers_ms(now)
         return None
 
     def wait_ms(self, now):
         """Milliseconds until `step` or `transmit` may have something; None: no timer runs."""
         if self._outbox:
             return 0
+        for exchange in self._queued:
+            if not exchange.confirmable or not self._crowded(exchange):
+                return 0
+        return self._timers_ms(now)
+
+    def _timers_ms(self, now):
+        """Milliseconds until the first timer ends, which sets the alarm; None: none runs."""
         wait = None
         for exchange in self._exchanges:
             state = exchange.state
-            if state == QUEUED:
-                if not exchange.confirmable or not self._crowded(exchange):
-                    return 0
-                continue
             if state == SENT or state == ACKED:
                 ms = diff(exchange.expires_at, now)
                 if state == SENT and exchange.n_sent <= self.parameters.max_retransmit:
                     ms = min(ms, diff(exchange.retransmit_at, now))
-                if ms <= 0:
-                    return 0
                 if wait is None or ms < wait:
-                    wait = ms
+                    wait = max(ms, 0)
+        self._alarm_at = None if wait is None else add(now, wait)
         return wait
 
     def _crowded(self, exchange):
@@ -178,8 +213,10 @@ class Transmitter:
         return mid
 
     def _new_token(self):
+        random = self._random
         while True:
-            token = bytes([self._random() for _ in range(_TOKEN_SIZE)])
+            # RFC 7252 section 5.3.1: at least 32 bits of randomness.
+            token = bytes((random(), random(), random(), random()))
             if token not in self._by_token:
                 return token
 
