@@ -128,6 +128,20 @@ class Hand:
         return loads(self.answers[i].payload())
 
 
+def new(numbers, documents, server=None, hands=None, fate=None, **settings):
+    """(world, gateway, server, hands): every UE of `numbers` is linked and worked by hand."""
+    from world import World
+
+    world = World(fate)
+    gateway = new_gateway(world, numbers, **settings)
+    a_server = new_bulk_server(world, documents, **(server or {}))
+    return world, gateway, a_server, [Hand(world, n) for n in (hands or numbers)]
+
+
+def answered(world, hands, limit_ms=200000):
+    return world.run(lambda: all(hand.answers for hand in hands), limit_ms)
+
+
 def packet(mtype, code, mid, token, options, payload=b""):
     buf = bytearray(1152)
     return bytes(buf[: encode(buf, mtype, code, mid, token, options, payload)])

@@ -1,21 +1,21 @@
 """The MSGin5G Gateway UE (TS 24.538 6.2.2.x): one request to the server for many constrained UEs.
 
 It takes the requests of linked UEs as a relay does (see hop), acknowledges them at once, asks the
-server for several UEs with one bulk GET (see gateway_bulk), splits what it gets, and gives each UE
-an answer of its own (see gateway_answers). A UE has one request under way: a newer one takes the
-place of the former. What cannot be taken on is answered 5.03 with Max-Age.
+server for several UEs with one bulk GET (see gateway_collect), splits what it gets (see
+gateway_bulk), and gives each UE an answer of its own (see gateway_answers). A UE has one request
+under way: a newer one takes the place of the former. What cannot be taken on is answered 5.03
+with Max-Age.
 
     counters: those of Hop and of the endpoint, and duplicate, busy, cached, bulk_refused,
-    broken_transfer, document_not_asked, document_broken, server_timeout, answer_timeout
+    broken_transfer, document_not_asked, document_broken, server_timeout, answer_timeout,
+    answer_reset, observations_full, stale_notification
 """
 
 from micropython import const
 
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import (
-    ACCEPT as ACCEPT_OPTION,
-)
-from msgin5g.coap.numbers import (
+    ACCEPT,
     BAD_OPTION,
     BAD_REQUEST,
     BLOCK1,
@@ -26,13 +26,14 @@ from msgin5g.coap.numbers import (
     GATEWAY_TIMEOUT,
     NOT_ACCEPTABLE,
     NOT_FOUND,
+    OBSERVE,
     SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
 )
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.roles.gateway_answers import BLOCK, DOCUMENT_ID, QUERIES, Waiting
-from msgin5g.roles.gateway_bulk import Bulk
+from msgin5g.roles.gateway_answers import DOCUMENT_ID, QUERIES, Waiting
+from msgin5g.roles.gateway_documents import Documents
 from msgin5g.roles.pace import Pace
 from msgin5g.seal.resources import UE_URI
 from msgin5g.seal.transfer import Transfer
@@ -40,7 +41,7 @@ from msgin5g.seal.transfer import Transfer
 _PURGE_MS = const(30000)
 
 
-class Gateway(Bulk):
+class Gateway(Documents):
     """A gateway; settings and random as for ConstrainedUe. Its `seal_c` is set before it runs.
 
     Bounds: settings.max_waiting requests, max_transfers GETs to the server and max_answers
@@ -77,6 +78,7 @@ class Gateway(Bulk):
                 self.own.handle(kind, now)
             else:
                 endpoint.count("answer_reset")
+                self._gone(owner.peer)
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
 
@@ -93,6 +95,7 @@ class Gateway(Bulk):
                 self.own.timed_out(exchange, now)
             else:
                 self.endpoint.count("answer_timeout")
+                self._gone(owner.peer)
         self._tend(now)
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
@@ -127,6 +130,7 @@ class Gateway(Bulk):
         """The link with a UE has ended: forget all that was under way for it."""
         peer = self.links.down(ue_id)
         if peer is not None:
+            self._gone(peer)
             self._forget_request(peer)
             self.endpoint.forget_peer(peer.link, peer.remote)
 
@@ -138,6 +142,7 @@ class Gateway(Bulk):
         if peer is None:
             return
         message = endpoint.message
+        peer.remote = remote  # another port, where ports are not checked
         key = bytes(message.view[2:4]) + message.token()
         asked = peer.asked
         waits = isinstance(asked, Waiting)
@@ -153,7 +158,6 @@ class Gateway(Bulk):
             return
         if waits and asked.form == form:
             asked.key = key  # the UE has begun anew
-            asked.remote = remote
             self._acknowledge(now)
             return
         if waits:
@@ -163,12 +167,11 @@ class Gateway(Bulk):
             seconds = self._pace.appointment_s(now)
             self.refuse(SERVICE_UNAVAILABLE, "Gateway is busy", peer, now, max_age_s=seconds)
             return
-        waiting = Waiting(peer, peer.remote if remote == peer.remote else remote, key, form, now)
-        waiting.alone = peer.ue_id in self._urgent or self._is_special(form)
+        waiting = Waiting(peer, key, form, now)
         peer.asked = waiting
         self.n_waiting += 1
         self._acknowledge(now)
-        self._collect(waiting, now)
+        self._collect(waiting, peer.ue_id in self._urgent or self._is_special(form), now)
 
     def _acknowledge(self, now):
         incoming = self.endpoint.accept(now)
@@ -179,6 +182,9 @@ class Gateway(Bulk):
     def _forget_request(self, peer):
         if isinstance(peer.asked, Waiting):
             waiting = peer.asked
+            shared = self._of(waiting.form[DOCUMENT_ID])
+            if shared is not None:
+                self._unobserve(peer, shared)
             self._drop(waiting)
             self._withdraw((waiting,))
         peer.asked = None
@@ -188,7 +194,7 @@ class Gateway(Bulk):
         for query in form[QUERIES]:
             if not query.startswith(b"ue-vendor=") and not query.startswith(b"ue-type="):
                 return True
-        return form[DOCUMENT_ID] is not None
+        return False
 
     def _understand(self, message, peer, now):
         """What a request asks for (see gateway_answers), or None when it was refused."""
@@ -208,7 +214,7 @@ class Gateway(Bulk):
         if message.find(BLOCK1) >= 0:
             self.refuse(BAD_OPTION, "Option not supported", peer, now, option=BLOCK1)
             return None
-        accept = message.uint(ACCEPT_OPTION, self._settings.content_format)
+        accept = message.uint(ACCEPT, self._settings.content_format)
         if accept != CBOR and accept != self._settings.content_format:
             self.refuse(NOT_ACCEPTABLE, "Accept", peer, now)
             return None
@@ -223,28 +229,8 @@ class Gateway(Bulk):
             message.option(ETAG),
             tuple(queries),
             message.mtype == CON,
+            message.uint(OBSERVE),
         )
         if form != self._form:
             self._form = form
         return self._form
-
-    def _cached(self, peer, form, key, now):
-        """Answer from what is kept, as long as it is fresh; a later block as long as it is there.
-
-        RFC 7252 section 5.6.
-        """
-        entry = self.cache.find((peer.ue_id, form[DOCUMENT_ID], form[QUERIES]))
-        if entry is None:
-            return False
-        later = form[BLOCK] is not None and form[BLOCK] >> 4
-        if not later and diff(entry.fresh_until, now) < 1000:
-            return False
-        incoming = self.endpoint.accept(now)
-        if incoming is not None:
-            self.endpoint.count("cached")
-            self._forget_request(peer)
-            code, options, payload = self._cut(entry, form, peer, key, now)
-            self.endpoint.respond(incoming, code, options, payload)
-            # Worked again when it comes again: that costs less than to keep what was said.
-            self.endpoint.forget(incoming)
-        return True

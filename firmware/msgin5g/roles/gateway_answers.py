@@ -19,18 +19,19 @@ from msgin5g.coap.numbers import (
     ETAG,
     MAX_AGE,
     MAX_MESSAGE_SIZE,
+    OBSERVE,
     SIZE2,
     VALID,
 )
 from msgin5g.coap.ticks import diff
 from msgin5g.coap.transmission import QUEUED, SENT, Incoming
-from msgin5g.roles.gateway_cache import Cache
+from msgin5g.roles.gateway_cache import Cache, Entry
 from msgin5g.roles.hop import Hop
 from msgin5g.seal.problem_writer import compose
 from msgin5g.seal.split import array_of
 
-# Header, longest Content-Format, ETag, Max-Age, Block2, Size2, head of Recipient, and the marker.
-_OVERHEAD = const(4 + 9 + 4 + 6 + 5 + 5 + 5 + 1)
+# Header, ETag, Observe, Content-Format, Max-Age, Block2, Size2, head of Recipient, marker.
+_OVERHEAD = const(4 + 9 + 4 + 4 + 6 + 5 + 5 + 5 + 1)
 _HOPELESS = const(3)  # transmissions after which an answer makes room for others
 
 # What a request asks for, as a tuple; equal requests of several UEs share one.
@@ -40,29 +41,28 @@ BLOCK = const(2)  # Block2, None when the UE leaves the size to us
 KNOWN_ETAG = const(3)
 QUERIES = const(4)  # all but ue-uri
 CONFIRMABLE = const(5)
+OBSERVING = const(6)  # Observe of the request, None without
 
 
 class Waiting:
     """A request of a UE that waits for its answer; peer is None when nobody wants it any more.
 
-    key: message ID and token. found: its documents so far. alone: it may not go with others.
+    key: message ID and token. found: its documents so far.
     """
 
-    def __init__(self, peer, remote, key, form, now):
+    def __init__(self, peer, key, form, now):
         self.peer = peer
-        self.remote = remote
         self.key = key
         self.form = form
         self.asked_at = now
         self.found = None
         self.verdict = None
-        self.alone = False
 
 
 class Verdict:
     """What an answer is made of, the same for all who asked together.
 
-    payload: of an error. documents: those that are for everybody.
+    payload: of an error. documents: those that are for everybody; or an Entry of the cache.
     """
 
     def __init__(self, code, payload=b"", max_age_s=None, fresh_until=0, documents=()):
@@ -73,13 +73,18 @@ class Verdict:
         self.documents = documents
 
 
+def tag_of(body):
+    """The ETag of a body: the same for the same content, whoever made it, and when."""
+    return sha256(body).digest()[:8]
+
+
 class Answers(Hop):
     """The half of a gateway that answers."""
 
     def __init__(self, settings, random):
         self._max_answers = settings.max_answers
         n = 4 * settings.max_answers + 2 * settings.max_transfers + 2 * settings.max_observations
-        super().__init__(settings, random, n + 4, 16)
+        super().__init__(settings, random, n + 4, 8)
         self.cache = Cache(settings.cache_size)
         self._szx = 6
         while 16 << self._szx > settings.block_size:
@@ -143,14 +148,14 @@ class Answers(Hop):
         verdict = waiting.verdict
         if verdict.code == CONTENT:
             documents = (waiting.found or []) + verdict.documents
-            body = array_of(documents) if form[DOCUMENT_ID] is None else bytes(documents[0])
             self._empty(waiting)
-            entry = self.cache.put(
-                (peer.ue_id, form[DOCUMENT_ID], form[QUERIES]),
-                body,
-                sha256(body).digest()[:8],
-                verdict.fresh_until,
-            )
+            if form[DOCUMENT_ID] is None:
+                body = array_of(documents)
+                key = (peer.ue_id, form[QUERIES])
+                entry = self.cache.put(key, body, tag_of(body), verdict.fresh_until)
+            else:
+                body = documents[0]
+                entry = Entry(None, body, tag_of(body), verdict.fresh_until)
             code, options, payload = self._cut(entry, form, peer, waiting.key, now)
         else:
             code = verdict.code
@@ -159,17 +164,31 @@ class Answers(Hop):
             if verdict.max_age_s is not None:
                 options.append((MAX_AGE, uint_bytes(verdict.max_age_s)))
             insert(options, self._recipient_option, peer.ue_id)
-        to = Incoming(peer.link, waiting.remote, 0, waiting.key[2:], form[CONFIRMABLE], 0)
-        exchange = self.endpoint.notify(to, code, options, payload, peer, None, form[CONFIRMABLE])
+        self._send_answer(waiting, code, options, payload)
+
+    def _send_answer(self, waiting, code, options, payload):
+        """Send an answer of its own; gives the exchange, None for a non-confirmable one."""
+        peer = waiting.peer
+        confirmable = waiting.form[CONFIRMABLE]
+        to = Incoming(peer.link, peer.remote, 0, waiting.key[2:], confirmable, 0)
+        exchange = self.endpoint.notify(to, code, options, payload, waiting, None, confirmable)
         if exchange is not None:
             self._answers.append(exchange)
         self.n_waiting -= 1
-        peer.asked = waiting.key
+        waiting.verdict = None
+        if peer.asked is waiting:
+            peer.asked = waiting.key
+        return exchange
 
-    def _cut(self, entry, form, peer, key, now):
-        """(code, options, payload) of the block of a body that a request asks for."""
+    def _cut(self, entry, form, peer, key, now, sequence=None):
+        """(code, options, payload) of the block of a body that a request asks for.
+
+        sequence: the number of a notification (RFC 7641), None when it is not one.
+        """
         left_s = max(diff(entry.fresh_until, now), 0) // 1000
         options = [(ETAG, entry.etag)]
+        if sequence is not None:
+            options.append((OBSERVE, uint_bytes(sequence)))
         block = form[BLOCK]
         number = 0 if block is None else block >> 4
         if form[KNOWN_ETAG] == entry.etag and not number:

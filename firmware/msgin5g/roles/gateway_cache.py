@@ -8,13 +8,14 @@ _KEPT_MS = const(100000)  # a stale body still serves the blocks of a transfer t
 
 
 class Entry:
-    """A body and its ETag, fresh until a moment."""
+    """A body and its ETag, fresh until a moment; upstream: the ETag that the server gave it."""
 
     def __init__(self, key, body, etag, fresh_until):
         self.key = key
         self.body = body
         self.etag = etag
         self.fresh_until = fresh_until
+        self.upstream = None
 
 
 class Cache:

@@ -25,30 +25,24 @@ class Transfer:
 
     def __init__(self, members, ids, queries, document_id, szx, max_size):
         self.members = members
+        self.observers = ()  # see roles/gateway_documents.py
         self.ids = ids
         self.queries = queries
         self.document_id = document_id
         self.exchange = None  # the request under way
-        self.again = False  # the next block is to be asked for
         self.n_restarts = 0
         self.asked_at = 0
-        self.fresh_until = None  # when its answer will be too old, once it has begun
-        self.etag = None
-        self.size = 0
         self._szx = szx
         self._max_size = max_size
-        self.splitter = None
-        self.common = []  # its documents that are for everybody
+        self.begin()
 
-    def ask(self, client, now, echo=None, etag=None):
+    def ask(self, client, now, echo=None, etag=None, observe=None, token=None):
         """Ask for the next block, or the first one; false when there is no room for a request."""
-        if self.splitter is None:
-            self.splitter = Splitter(self._max_size)
         block2 = None
         if self.size or self._szx < 6:
             block2 = (self.size >> (self._szx + 4)) << 4 | self._szx
         self.exchange = client.ask(
-            self, self.ids, self.queries, self.document_id, block2, etag, None, None, echo
+            self, self.ids, self.queries, self.document_id, block2, etag, observe, token, echo
         )
         self.asked_at = now
         self.again = self.exchange is None
@@ -57,11 +51,18 @@ class Transfer:
     def restart(self):
         """Begin anew: the body has changed under the transfer; false when it did so too often."""
         self.n_restarts += 1
-        self.size = 0
-        self.splitter = self.etag = self.fresh_until = None
-        self.common = []
+        self.begin()
         self.again = self.n_restarts <= _MAX_RESTARTS
         return self.again
+
+    def begin(self):
+        """Expect the first block."""
+        self.splitter = Splitter(self._max_size)
+        self.size = 0  # of what has come
+        self.etag = None
+        self.fresh_until = None  # when the answer will be too old, once it has begun
+        self.common = []  # its documents that are for everybody
+        self.again = False  # the next block is to be asked for
 
     def take(self, message):
         """Take the block in a 2.05 response; MORE, WHOLE or CHANGED. BlockError: it is no good."""

@@ -1,0 +1,181 @@
+"""Individual documents at the gateway: one question, and one subscription, for all who ask.
+
+What came for one UE serves every UE that the document names, as long as it is fresh; after that
+it is revalidated with its ETag. UEs that observe a document (RFC 7641) share one observation at
+the server. Each gets the document as if it named nobody but itself.
+"""
+
+from micropython import const
+
+from msgin5g.coap.numbers import CONTENT, FORBIDDEN, MAX_AGE, NOT_FOUND, OBSERVE, VALID
+from msgin5g.coap.ticks import add, diff
+from msgin5g.roles.gateway_answers import DOCUMENT_ID, OBSERVING, QUERIES, Verdict
+from msgin5g.roles.gateway_bulk import Bulk
+from msgin5g.roles.gateway_cache import Entry
+from msgin5g.roles.gateway_observers import Observers
+from msgin5g.seal.split import Document
+from msgin5g.seal.transfer import Transfer
+
+_REORDER_MS = const(128000)  # RFC 7641 section 3.4
+_DEFAULT_MAX_AGE_S = const(60)
+
+
+class Shared(Transfer):
+    """An individual document that UEs wait for (members) or observe (observers).
+
+    observation: the exchange that asked the server to observe; watching: the server agreed.
+    """
+
+    def __init__(self, ue_id, document_id, szx, max_size):
+        super().__init__([], [ue_id], (), document_id, szx, max_size)
+        self.observers = []
+        self.observation = None
+        self.token = None
+        self.watching = False
+        self.copy = None
+        self._sequence = 0
+        self._told_at = 0
+
+    def newer(self, sequence, now):
+        """Whether a notification is newer than the last one (RFC 7641 section 3.4)."""
+        ahead = (sequence - self._sequence) & 0xFFFFFF
+        if not self.watching or 0 < ahead < 0x800000 or diff(now, self._told_at) > _REORDER_MS:
+            self._sequence = sequence
+            self._told_at = now
+            return True
+        return False
+
+
+class Documents(Observers):
+    """The part of a gateway that shares individual documents."""
+
+    def _collect(self, waiting, alone, now):
+        document_id = waiting.form[DOCUMENT_ID]
+        if document_id is None or waiting.form[QUERIES]:
+            Bulk._collect(self, waiting, alone or document_id is not None, now)
+            return
+        shared = self._of(document_id)
+        if shared is None:
+            shared = Shared(waiting.peer.ue_id, document_id, self._szx, self._max_document_size)
+            self._shared.append(shared)
+        shared.members.append(waiting)
+        if shared not in self._transfers and shared not in self._queued:
+            self._queued.append(shared)
+        self._look_by(add(now, self._max_wait_ms))
+
+    def _ask(self, transfer, now, echo=None):
+        if not isinstance(transfer, Shared) or transfer.size:
+            Bulk._ask(self, transfer, now, echo)
+            return
+        wanted = bool(transfer.observers)
+        for one in transfer.members:
+            wanted = wanted or (
+                one.form[OBSERVING] == 0 and self._n_observers < self._max_observers
+            )
+        token = None
+        if transfer.observation is not None:
+            # RFC 7641 section 3.6: the same token renews the registration.
+            token = transfer.token if wanted else None
+            self.endpoint.cancel(transfer.observation)
+            transfer.observation = None
+            transfer.watching = False
+        entry = self.cache.find(transfer.document_id)
+        etag = entry.upstream if entry is not None else None
+        if transfer.ask(self.seal_c, now, echo, etag, 0 if wanted else None, token) and wanted:
+            transfer.observation = transfer.exchange
+            transfer.token = transfer.exchange.token
+
+    def _accept(self, transfer, message, now):
+        exchange = self.endpoint.exchange
+        if not isinstance(transfer, Shared) or exchange is not transfer.observation:
+            return Bulk._accept(self, transfer, message, now)
+        sequence = message.uint(OBSERVE)
+        watching = sequence is not None and message.code >> 5 == 2
+        if watching and not transfer.newer(sequence, now):
+            self.endpoint.accept(now, True)
+            self.endpoint.count("stale_notification")
+            return False
+        self.endpoint.accept(now, watching)
+        transfer.watching = watching
+        if not watching:
+            transfer.observation = None
+        if transfer.exchange is not exchange and transfer.exchange is not None:
+            self.endpoint.cancel(transfer.exchange)  # blocks of the former state
+        transfer.exchange = None
+        transfer.begin()
+        if transfer not in self._transfers:
+            self._transfers.append(transfer)
+        return True
+
+    def _found(self, transfer, splitter):
+        if isinstance(transfer, Shared):
+            transfer.copy = Document(splitter.view, splitter.start, splitter.end).copy()
+        else:
+            Bulk._found(self, transfer, splitter)
+
+    def _complete(self, transfer, now):
+        if not isinstance(transfer, Shared):
+            Bulk._complete(self, transfer, now)
+            return
+        entry = self.cache.put(transfer.document_id, transfer.copy, None, transfer.fresh_until)
+        entry.upstream = transfer.etag
+        transfer.copy = None
+        self._publish(transfer, entry, True)
+
+    def _publish(self, shared, entry, changed):
+        """Give a document to all who wait for it, and to its observers when it has changed."""
+        verdict = Verdict(CONTENT, b"", None, entry.fresh_until, entry)
+        if changed:
+            self._tell(shared, verdict)
+        for one in shared.members:
+            if one.peer is not None:
+                if self._for(entry, one.peer.ue_id) is None:
+                    self._singles.append(one)  # the server is to tell it so itself
+                    continue
+                if shared.watching and one.form[OBSERVING] == 0:
+                    self._observe(one, shared)
+                self._conclude(one, verdict)
+        shared.members = []
+        self._end(shared)
+
+    def _end(self, transfer):
+        Bulk._end(self, transfer)
+        if isinstance(transfer, Shared):
+            self._let_go(transfer)
+
+    def _answer(self, waiting, now):
+        entry = waiting.verdict.documents
+        if not isinstance(entry, Entry):
+            Bulk._answer(self, waiting, now)
+            return
+        peer = waiting.peer
+        form = waiting.form
+        shared = self._of(form[DOCUMENT_ID])
+        observer = shared is not None and waiting in shared.observers
+        code, options, payload = self._cut(
+            self._for(entry, peer.ue_id), form, peer, waiting.key, now,
+            self._number if observer else None,
+        )  # fmt: skip
+        exchange = self._send_answer(waiting, code, options, payload)
+        if observer:
+            waiting.exchange = exchange
+
+    def _refused(self, transfer, code, message, now):
+        if not isinstance(transfer, Shared):
+            Bulk._refused(self, transfer, code, message, now)
+            return
+        entry = self.cache.find(transfer.document_id)
+        if code == VALID and entry is not None:
+            seconds = min(message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S), 86400)
+            entry.fresh_until = add(now, seconds * 1000)
+            self._publish(transfer, entry, False)
+            return
+        self.cache.drop(transfer.document_id)
+        if code == NOT_FOUND:
+            self._tell(transfer, Verdict(code, message.payload()))
+        if code == FORBIDDEN:
+            # That is between the server and the UE that was named: the others ask themselves.
+            others = transfer.members[1:]
+            transfer.members = transfer.members[:1]
+            self._singles.extend([m for m in others if m.peer is not None])
+        Bulk._refused(self, transfer, code, message, now)

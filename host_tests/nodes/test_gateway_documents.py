@@ -1,0 +1,185 @@
+"""Individual documents at the gateway: shared, kept while fresh, observed once for all."""
+
+from gateway_stations import (
+    answered,
+    doc,
+    name,
+    new,
+    new_bulk_server,
+    new_gateway,
+    new_ues,
+    shared,
+)
+from msgin5g.cbor import loads
+from world import World
+
+
+def more(world, hand, limit_ms=30000):
+    """Wait for one more answer to a UE; gives it."""
+    n = len(hand.answers)
+    assert world.run(lambda: len(hand.answers) > n, limit_ms)
+    return hand.answers[-1]
+
+
+def for_one(document, n):
+    return dict(document, valUeIds={"uris": [name(n)]})
+
+
+def test_one_question_serves_all_whom_the_document_names_while_it_is_fresh():
+    both = shared([name(1), name(2)])
+    world, gateway, server, hands = new((1, 2, 3), [both, doc(3)], {"max_age_s": 100})
+    hands[0].get(b"shared")
+    hands[1].get(b"shared")
+    assert answered(world, hands[:2])
+    assert [hand.documents() for hand in hands[:2]] == [for_one(both, 1), for_one(both, 2)]
+    assert hands[0].answers[0].option(4) != hands[1].answers[0].option(4)
+    world.run(None, 40000)
+    hands[0].get(b"shared")
+    answer = more(world, hands[0])
+    assert answer.uint(14) == 59 and answer.mtype == 2
+    assert len(server.asked) == 1 and gateway.counters == {"cached": 1}
+    # Who is not named is the server's to refuse.
+    hands[2].get(b"shared")
+    assert more(world, hands[2]).code == 0x84
+    assert [a[:1] for a in server.asked[1:]] == [((name(3),),)]
+
+
+def test_a_stale_document_is_revalidated_with_its_etag():
+    both = shared([name(1), name(2)])
+    world, _, server, (one, two) = new((1, 2), [both], {"max_age_s": 10})
+    one.get(b"shared")
+    etag = more(world, one).option(4)
+    world.run(None, 20000)
+    two.get(b"shared")
+    one.get(b"shared", etag=etag)
+    assert loads(more(world, two).payload()) == for_one(both, 2)
+    world.run(None, 100)
+    assert (one.answers[-1].code, one.answers[-1].option(4)) == (0x43, etag)
+    assert server.n_requests == 2 and server.n_bodies == 1
+
+
+def test_what_came_in_a_collection_serves_the_individual_document_too():
+    world, _, server, (one, two) = new((1, 2), [doc(1), doc(2)])
+    one.get()
+    two.get()
+    assert answered(world, (one, two))
+    one.get(b"doc-1")
+    assert loads(more(world, one).payload()) == doc(1)
+    one.get(b"doc-2")
+    assert more(world, one).code == 0x84
+    assert len(server.asked) == 2
+
+
+def test_observers_share_one_observation_and_each_is_told():
+    both = shared([name(1), name(2), name(3)])
+    world, gateway, server, hands = new((1, 2, 3), [both])
+    for hand in hands[:2]:
+        hand.get(b"shared", observe=0)
+    assert answered(world, hands[:2])
+    hands[2].get(b"shared", observe=0)
+    assert answered(world, hands)
+    assert len(server.asked) == 1 and server.asked[0][3] == 0
+    first = [hand.answers[0].uint(6) for hand in hands]
+    assert all(number is not None for number in first)
+    for text in ("one", "two"):
+        changed = shared([name(1), name(2)], text=text)
+        server.change("shared", changed)
+        world.run(None, 1000)
+        assert all(hand.answers[-1].mtype == 0 for hand in hands)
+    for hand, number in zip(hands[:2], first):
+        assert len(hand.answers) == 3
+        assert hand.documents() == for_one(changed, hand.n)
+        assert number < hand.answers[1].uint(6) < hand.answers[2].uint(6)
+    # The third one is not named any more.
+    assert len(hands[2].answers) == 2 and hands[2].answers[1].code == 0x84
+    assert len(server.asked) == 1 and gateway._n_observers == 2
+
+
+def test_a_document_that_goes_ends_its_observations():
+    both = shared([name(1), name(2)])
+    world, gateway, server, hands = new((1, 2), [both])
+    for hand in hands:
+        hand.get(b"shared", observe=0)
+    assert answered(world, hands)
+    server.change("shared", None)
+    for hand in hands:
+        if len(hand.answers) < 2:
+            more(world, hand)
+        assert hand.answers[1].code == 0x84 and hand.answers[1].uint(6) is None
+    assert gateway._n_observers == 0 and gateway._shared == []
+
+
+def test_the_last_observer_gone_ends_the_observation_at_the_server():
+    both = shared([name(1), name(2), name(3)])
+    world, gateway, server, hands = new((1, 2, 3), [both])
+    exchanges = [hand.get(b"shared", observe=0) for hand in hands]
+    assert answered(world, hands)
+    # One says so, one is gone, one rejects a notification.
+    hands[0].endpoint.cancel(exchanges[0])
+    hands[0].get(b"shared", observe=1, token=exchanges[0].token)
+    assert more(world, hands[0]).uint(6) is None
+    gateway.link_down(name(2).encode())
+    assert gateway._n_observers == 1 and len(server._observers) == 1
+    hands[2].endpoint.cancel(exchanges[2])
+    server.change("shared", shared([name(1), name(2), name(3)], text="new"))
+    world.run(None, 5000)
+    assert gateway._n_observers == 0 and gateway._shared == []
+    server.change("shared", shared([name(1), name(2), name(3)], text="newer"))
+    world.run(None, 5000)
+    assert server._observers == [] and len(hands[0].answers) == 2
+
+
+def test_only_so_many_observe_and_the_others_get_a_plain_answer():
+    both = shared([name(1), name(2)])
+    world, gateway, server, hands = new((1, 2), [both], max_observations=1)
+    for hand in hands:
+        hand.get(b"shared", observe=0)
+        world.run(None, 100)
+    assert [hand.answers[0].uint(6) is not None for hand in hands] == [True, False]
+    # Again with another token: the UE had forgotten that it observes.
+    hands[0].get(b"shared", observe=0)
+    assert more(world, hands[0]).uint(6) is not None
+    assert gateway._n_observers == 1 and len(server.asked) == 1
+
+
+def test_a_large_document_is_observed_block_by_block():
+    big = doc(1, text=3000 * "x")
+    world, gateway, server, (hand,) = new((1,), [big])
+    hand.get(b"doc-1", observe=0)
+    answer = more(world, hand)
+    for text in ("x", "y"):
+        body = answer.payload()
+        tag = answer.option(4)
+        assert answer.uint(6) is not None
+        while answer.uint(23) & 8:
+            block = answer.uint(23)
+            hand.get(b"doc-1", block2=(block >> 4) + 1 << 4 | block & 7)
+            answer = more(world, hand)
+            assert answer.uint(6) is None and answer.option(4) == tag
+            body += answer.payload()
+        assert loads(body)["text"] == 3000 * text
+        if text == "x":
+            server.change("doc-1", doc(1, text=3000 * "y"))
+            answer = more(world, hand)
+    assert [a[1] for a in server.asked] == [0, 1, 2, 3, 1, 2, 3]
+    assert gateway._n_observers == 1
+
+
+def test_the_shipped_ues_observe_through_the_gateway_and_apply_what_changes():
+    numbers = (1, 2, 3)
+    everybody = shared([name(n) for n in numbers], text='{"a":1}')
+    world = World()
+    gateway = new_gateway(world, numbers)
+    server = new_bulk_server(world, [everybody])
+    ues = new_ues(world, numbers, observe=True)
+    assert world.run(lambda: all(ue.client.observing for ue in ues))
+    assert len(server.asked) == 2 and len(server.bulks) == 1
+    server.change("shared", shared([name(n) for n in numbers], text='{"a":2}'))
+    assert world.run(lambda: all(ue.configuration.data == b'{"a":2}' for ue in ues), 5000)
+    # It lasts: they renew it before it is too old, at the server once for all.
+    server.asked = []
+    world.run(None, 600000)
+    assert gateway._n_observers == 3 and len(server._observers) == 1
+    assert len(server.asked) <= 12
+    server.change("shared", shared([name(n) for n in numbers], text='{"a":3}'))
+    assert world.run(lambda: all(ue.configuration.data == b'{"a":3}' for ue in ues), 5000)

@@ -1,0 +1,132 @@
+"""The gateway when things go wrong: nobody starves, nobody waits for ever."""
+
+from gateway_stations import address, answered, doc, name, new
+
+
+def test_what_ends_a_bulk_reaches_everybody_in_it():
+    named = ("for " + name(1)).encode()
+    for fault, code, age in (
+        ((0x84, [], named), 0x84, None),
+        ((0x9D, [(14, b"\x07")], named), 0x9D, 7),
+        ((0xA0, [], named), 0xA3, None),
+        ((0xA3, [(14, b"\x09")], named), 0xA3, 9),
+        ((0xA4, [], named), 0xA4, None),
+        ((0x45, [(12, b"\x00")], b"text"), 0xA3, None),
+        ((0x45, [], b"\x82\xa0"), 0xA3, None),
+        ((0x45, [], b"not CBOR"), 0xA3, None),
+        ((0x45, [], b"\x80\x80"), 0xA3, None),
+        ((0x45, [(23, b"\x1e")], 1024 * b"\x80"), 0xA3, None),
+        ((0x45, [(23, b"\x0f")], 1024 * b"\x80"), 0xA3, None),
+        ((0x45, [(23, b"\x0e")], 1000 * b"\x80"), 0xA3, None),
+    ):
+        world, gateway, server, hands = new((1, 2), [doc(1), doc(2)], {"faults": {0: fault}})
+        for hand in hands:
+            hand.get()
+        assert answered(world, hands)
+        for hand in hands:
+            answer = hand.answers[0]
+            assert (answer.code, answer.uint(14)) == (code, age), (fault, answer.code)
+            assert answer.option(65020) == name(hand.n).encode()
+            assert answer.uint(12) == 257 and b"ue:" not in answer.payload()
+        assert gateway.n_waiting == 0 and len(server.asked) == 1
+
+
+def test_a_server_that_is_gone_is_504_in_the_time_that_a_ue_waits():
+    world, gateway, _, hands = new((1, 2, 3), [])
+    world.remove(("192.0.2.1", 5683))
+    for hand in hands:
+        hand.get()
+    assert answered(world, hands)
+    assert 80000 <= world.elapsed_ms < 93000
+    assert [hand.answers[0].code for hand in hands] == [0xA4, 0xA4, 0xA4]
+    assert gateway.n_waiting == 0
+    world.run(None, 200000)
+    assert gateway.wait_ms(world.now) is None
+
+
+def test_a_duplicate_while_waiting_repeats_the_acknowledgement_and_adds_nothing():
+    world, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
+    for hand in hands:
+        hand.get()
+    world.run(None, 100)
+    request = next(d for _, s, _, d in world.log if s == address(1))
+    for n in range(30):
+        # Long after the endpoint has forgotten the message it is still known.
+        if n == 10:
+            for i in range(20):
+                world.send(("10.0.0.1", 1), address(0), b"")
+        world.send(address(1), ("192.168.4.1", 65401), request, 10 + n)
+    world.run(None, 200)
+    acks = [d for _, _, to, d in world.log if to == address(1)]
+    assert len(acks) == 31 and all(a == acks[0] and len(a) == 4 for a in acks)
+    assert answered(world, hands)
+    assert server.asked == [((name(1), name(2)), 0, None, None)]
+    assert gateway.counters["duplicate"] == 30
+    # Late, after the answer: acknowledged, not asked for again.
+    world.send(address(1), ("192.168.4.1", 65401), request, 10)
+    world.run(None, 5000)
+    assert len(server.asked) == 1 and len(hands[0].answers) == 1
+
+
+def test_a_newer_request_takes_the_place_of_the_former():
+    world, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
+    first = hands[0].get()
+    hands[1].get()
+    world.run(None, 100)
+    hands[0].endpoint.cancel(first)
+    second = hands[0].get()
+    assert answered(world, hands)
+    assert hands[0].answers[0].token() == second.token
+    assert server.bulks == [(name(1), name(2))] and gateway.n_waiting == 0
+    world.run(None, 100000)
+    assert len(hands[0].answers) == 1
+
+
+def test_a_full_gateway_says_busy_with_a_time_for_everybody():
+    numbers = tuple(range(1, 7))
+    world, gateway, _, hands = new(numbers, [doc(n) for n in numbers], max_waiting=2)
+    for hand in hands:
+        hand.get()
+    assert answered(world, hands)
+    codes = [hand.answers[0].code for hand in hands]
+    assert codes.count(0x45) == 2 and codes.count(0xA3) == 4
+    for hand in hands:
+        answer = hand.answers[0]
+        assert answer.option(65020) == name(hand.n).encode()
+        assert answer.code == 0x45 or answer.uint(14) >= 1
+    assert gateway.counters["busy"] == 4
+
+
+def test_link_down_forgets_the_request():
+    world, gateway, server, hands = new((1, 2, 3), [doc(n) for n in (1, 2, 3)])
+    for hand in hands:
+        hand.get()
+    world.run(None, 100)
+    gateway.link_down(name(2).encode())
+    assert gateway.n_waiting == 2
+    assert answered(world, [hands[0], hands[2]])
+    assert server.bulks == [(name(1), name(3))]
+    world.run(None, 100000)
+    assert not hands[1].answers and gateway.n_waiting == 0
+    # And while its answer is on its way, or repeated.
+    hands[0].deaf = True
+    for hand in (hands[0], hands[2]):
+        hand.get()
+    world.run(lambda: len(hands[2].answers) == 2)
+    gateway.link_down(name(1).encode())
+    gateway.link_down(name(3).encode())
+    n_sent = world.n_sent
+    world.run(None, 60000)
+    assert all(to != address(1) for _, _, to, _ in world.log[n_sent:])
+
+
+def test_the_last_one_gone_ends_the_question_itself():
+    world, gateway, _, hands = new((1, 2), [doc(1), doc(2)], {"slow_ms": 30000})
+    for hand in hands:
+        hand.get()
+    world.run(None, 5000)
+    gateway.link_down(name(1).encode())
+    gateway.link_down(name(2).encode())
+    assert gateway.n_waiting == 0 and gateway._transfers == []
+    world.run(None, 100000)
+    assert not hands[0].answers and gateway.counters["unmatched_response"] >= 1

@@ -1,0 +1,132 @@
+"""The gateway and sizes: full messages, large documents, blocks, what makes no sense."""
+
+from gateway_stations import Hand, answered, doc, name, new, shared
+from msgin5g.cbor import loads
+from msgin5g.seal.problem import parse
+
+
+def test_more_ues_than_a_message_names_are_asked_for_in_several():
+    numbers = tuple(range(1, 101))
+    documents = [doc(n) for n in numbers]
+    world, _, server, hands = new(numbers, documents, bulk_count=1000, cache_size=0)
+    for hand in hands:
+        hand.get()
+    assert answered(world, hands)
+    for hand in hands:
+        assert hand.documents() == [doc(hand.n)]
+    assert server.largest <= 1152 and world.largest <= 1152
+    sizes = [len(ids) for ids in server.bulks]
+    assert sizes == [33, 33, 33]  # and the one that is left has a request of its own
+    assert len({i for asked in server.asked for i in asked[0]}) == 100
+    assert server.largest > 1152 - 42 - 4 - 32
+
+
+def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
+    numbers = tuple(range(1, 31))
+    for block_size, hold_size in ((1024, 0), (64, 500), (16, 2000)):
+        peaks = []
+        world, gateway, server, hands = new(
+            numbers, [doc(n) for n in numbers], bulk_count=30, hold_size=hold_size,
+            block_size=block_size, max_answers=2,
+        )  # fmt: skip
+        for hand in hands:
+            hand.get(block2=6)
+
+        def done():
+            peaks.append(gateway._held_size)
+            return all(hand.answers for hand in hands)
+
+        assert world.run(done, 80000), block_size
+        # A document that comes in the block that fills the room is the last one.
+        assert max(peaks) <= hold_size + block_size + 200, (block_size, max(peaks))
+        assert gateway._held_size == 0 and len(server.bulks) == 1
+        for hand in hands:
+            assert hand.answers[0].option(65020) == name(hand.n).encode()
+
+
+def test_a_large_answer_goes_block_by_block():
+    big = doc(1, text=3000 * "x")
+    for szx, mine in ((None, 1024), (6, 1024), (4, 256)):
+        world, _, server, (hand, other) = new((1, 2), [big, doc(2)])
+        hand.get(block2=szx)
+        other.get()
+        assert answered(world, (hand, other))
+        body = b""
+        while True:
+            answer = hand.answers[-1]
+            assert answer.code == 0x45 and answer.option(65020) == name(1).encode()
+            block = answer.uint(23)
+            assert 16 << (block & 7) == mine and answer.option(4) == hand.answers[0].option(4)
+            body += answer.payload()
+            if not block & 8:
+                break
+            n = len(hand.answers)
+            hand.get(block2=(block >> 4) + 1 << 4 | block & 7)
+            assert world.run(lambda: len(hand.answers) > n)
+        assert loads(body) == [big] and hand.answers[0].uint(28) == len(body)
+        assert len(server.bulks) == 1 and all(len(a[0]) == 2 for a in server.asked)
+        n = len(hand.answers)
+        hand.get(block2=500 << 4 | 6)
+        assert world.run(lambda: len(hand.answers) > n)
+        assert hand.answers[-1].code == 0x80
+
+
+def test_the_body_changes_under_the_transfer_and_all_get_the_new_one():
+    numbers = (1, 2, 3, 4, 5)
+    world, _, server, hands = new(numbers, [doc(n, text=400 * "x") for n in numbers])
+    for hand in hands:
+        hand.get()
+    assert world.run(lambda: len(server.asked) == 2)
+    server.documents = [doc(n, text=500 * "y") for n in numbers]
+    assert answered(world, hands)
+    for hand in hands:
+        assert hand.documents() == [doc(hand.n, text=500 * "y")]
+    assert len(server.bulks) == 2
+
+
+def test_an_individual_document_is_fetched_for_the_ue_that_it_names():
+    both = shared([name(1), name(2)])
+    world, _, server, (hand, other) = new((1, 2, 3), [both, doc(3)], hands=(1, 3))
+    hand.get(b"shared")
+    assert answered(world, [hand])
+    assert world.elapsed_ms < 100
+    assert hand.documents() == dict(both, valUeIds={"uris": [name(1)]})
+    other.get(b"shared")
+    assert answered(world, [other])
+    assert other.answers[0].code == 0x84
+    assert [a[2] for a in server.asked] == ["shared", "shared"]
+
+
+def test_what_may_not_come_is_discarded_as_at_a_relay():
+    world, gateway, server, (hand,) = new((1,), [doc(1), doc(2)])
+    hand.get(ue_ids=[name(2).encode()])
+    hand.get(ue_ids=[name(1).encode(), name(2).encode()])
+    stranger = Hand(world, 7)
+    stranger.get()
+    world.run(None, 1000)
+    assert gateway.counters["wrong_ue_uri"] == 2 and gateway.counters["not_linked"] >= 1
+    assert not server.asked and not hand.answers and not stranger.answers
+
+
+def test_requests_that_make_no_sense_are_refused_with_a_reason():
+    for more, code in (
+        ([(11, b"a"), (11, b"b")], 0x84),
+        ([(27, b"\x06")], 0x82),
+        ([(23, b"\x07")], 0x80),
+        ([(35, b"coap://x")], 0xA5),
+    ):
+        world, gateway, server, (hand,) = new((1,), [doc(1)])
+        hand.get(more=more)
+        assert answered(world, [hand], 1000), more
+        assert hand.answers[0].code == code and parse(hand.answers[0].payload())[0]
+        assert not server.asked and gateway.n_waiting == 0
+
+
+def test_what_a_server_gives_to_another_is_dropped():
+    world, gateway, _, (hand,) = new((1,), [doc(1)], {"faults": {
+        0: (0x45, [(65020, name(9).encode())], b"\x80")}})  # fmt: skip
+    hand.get()
+    world.run(None, 15000)
+    assert gateway.counters["foreign_recipient"] >= 1 and not hand.answers
+    # After a while it asks anew.
+    assert answered(world, [hand], 20000) and hand.documents() == [doc(1)]
