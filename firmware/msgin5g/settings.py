@@ -8,6 +8,10 @@ from msgin5g.coap.transmission import Parameters
 from msgin5g.configuration.strict_json import JsonFault
 from msgin5g.configuration.strict_json import parse as parse_json
 
+# Keys that hold an object, and those that a UE has no use for; one text takes the least heap.
+_GROUPS = " server bulk security wifi refresh retry transmission relay gateway seal_c "
+_HOP_KEYS = " bulk links strict_codes relay gateway seal_c own_configuration "
+
 _MAX_URI = 255  # bytes in one CoAP option
 _MAX_FILE = 16384  # bytes of settings.json; hundreds of links
 _MAX_UE_ID = 248  # 255 less `ue-uri=`
@@ -34,14 +38,16 @@ class _Values:
                 raise _error(outer, "must be an object")
         return group.pop(key, None)
 
-    def left(self):
+    def left(self, hop):
+        """The keys that nobody has asked for; those of a hop are known to a UE, too."""
         unknown = []
         for key, value in self.values.items():
-            if key not in ("server", "bulk", "security", "wifi", "refresh", "retry",
-                           "transmission", "relay", "gateway", "seal_c"):  # fmt: skip
-                unknown.append(key)
-            elif isinstance(value, dict):
+            if not hop and " " + key + " " in _HOP_KEYS:
+                continue
+            if isinstance(value, dict) and " " + key + " " in _GROUPS:
                 unknown.extend([key + "." + k for k in value])
+            else:
+                unknown.append(key)
         return unknown
 
     def number(self, key, default, low, high):
@@ -97,27 +103,12 @@ def settings_of(values):
     settings.server_recipient = values.uri("server.recipient", "coap://scm.example")
     settings.server_address = values.address("server.address")
     settings.service_id = values.text("service_id", "msgin5g")
-    settings.bulk_id = values.text("bulk.id", "msgin5g-bulk", 240)
-    settings.bulk_count = values.number("bulk.count", 20, 1, 1000)
-    settings.bulk_window_s = values.number("bulk.window_s", 2, 0, 60)
-    settings.bulk_urgent = _uris("bulk.urgent", values.take("bulk.urgent"))
-    settings.max_wait_s = values.number("gateway.max_wait_s", 80, 1, 90)
-    settings.max_waiting = values.number("gateway.max_waiting", 200, 1, 10000)
-    settings.max_transfers = values.number("gateway.max_transfers", 2, 1, 100)
-    settings.max_answers = values.number("gateway.max_answers", 16, 1, 1000)
-    settings.hold_size = values.number("gateway.hold_size", 4096, 0, 1048576)
-    settings.cache_size = values.number("gateway.cache_size", 8192, 0, 1048576)
-    settings.seal_c_mode = values.choice("seal_c.mode", "collocated", "separated")
-    settings.seal_c_bind = values.address("seal_c.bind", None, 0)
-    settings.seal_c_peer = values.address("seal_c.peer")
     settings.ue_vendor = values.text("ue_vendor", None, 200)
     settings.ue_type = values.text("ue_type", None, 8, 8)
     if settings.ue_type and not settings.ue_type.isdigit():
         raise _error("ue_type", "must be 8 digits")
     settings.recipient_option = values.number("recipient_option", 65020, 1, 65535)
     settings.content_format = values.number("content_format", 65001, 0, 65535)
-    settings.links = _links(values.take("links"))
-    settings.strict_codes = values.flag("strict_codes", False)
     settings.check_source_port = values.flag("check_source_port", True)
     settings.security_mode = values.choice("security.mode", "none")
     settings.wifi_ssid = values.text("wifi.ssid", None, 32)
@@ -134,34 +125,37 @@ def settings_of(values):
     settings.retry_max_s = values.number("retry.max_s", 3600, 1, 86400)
     settings.retry_jitter_percent = values.number("retry.jitter_percent", 50, 0, 100)
     settings.probing_rate = values.number("retry.probing_rate", 8, 1, 1000000)
-    settings.max_links = values.number("relay.max_links", 32, 1, 10000)
-    settings.max_flows = values.number("relay.max_flows", 16, 1, 10000)
-    settings.max_observations = values.number("relay.max_observations", 32, 0, 10000)
-    settings.max_rate = values.number("relay.max_rate", 20, 1, 1000)
-    settings.own_configuration = values.flag("own_configuration", False)
+    # auto: at_once, or lasting when an application runs beside the role
+    settings.confirm = values.choice(
+        "confirm", "auto", "at_once", "lasting", "ping", "application"
+    )
+    settings.trial_s = values.number("trial_s", 300, 10, 86400)
+    settings.watchdog_s = values.number("watchdog_s", 0, 0, 600)
+    settings.button_pin = values.number("button_pin", None, 0, 63)
+    settings.prompt = values.flag("prompt", False)
+    settings.application = values.text("application", None, 64)
     settings.log = values.choice("log", "text", "json")
     settings.trace = values.flag("trace", False)
+    nstart = 1
+    if role != "ue":
+        # What a UE has no use for is in a module of its own, which a UE does not load.
+        from msgin5g.settings_hop import take_hop
+
+        take_hop(settings, values)
+        nstart = settings.max_flows  # it speaks to the server for many UEs at once
     settings.parameters = Parameters(
         values.number("transmission.ack_timeout_ms", 2000, 1, 60000),
         values.number("transmission.ack_random_percent", 150, 100, 300),
         values.number("transmission.max_retransmit", 4, 0, 8),
-        # A relay or gateway speaks to the server for many UEs at once.
-        values.number("transmission.nstart", 1 if role == "ue" else settings.max_flows, 1, 10000),
+        values.number("transmission.nstart", nstart, 1, 10000),
     )
     if role == "ue":
         if settings.next_hop is None:
             raise _error("next_hop", "is missing: [host, port] of the relay or gateway")
-    elif settings.server_address is None:
-        raise _error("server.address", "is missing: [host, port] of the server")
-    if role == "seal-c" or (role == "gateway" and settings.seal_c_mode == "separated"):
-        if settings.seal_c_bind is None:
-            raise _error("seal_c.bind", "is missing: [host, port] of this end of SEAL-C")
-        if settings.seal_c_peer is None:
-            raise _error("seal_c.peer", "is missing: [host, port] of the other end of SEAL-C")
     # Behind a relay or gateway an answer must say whose it is.
     settings.require_recipient = role == "ue" and next_hop_is != "server"
     settings.peer_key = None  # set by main, when check_source_port is off
-    settings.unknown = values.left()
+    settings.unknown = values.left(role != "ue")
     return settings
 
 
@@ -243,23 +237,3 @@ def _address(key, value, low):
     if not low <= value[1] <= 65535:
         raise _error(key, "port " + str(value[1]) + " is not " + str(low) + " to 65535")
     return (value[0], value[1])
-
-
-def _uris(key, value):
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _error(key, "must be a list of MSGin5G UE IDs")
-    return [_uri(key, ue_id, _MAX_UE_ID) for ue_id in value]
-
-
-def _links(value):
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise _error("links", "must be an object of UE ID: [host, port]")
-    links = {}
-    for ue_id in value:
-        _uri("links", ue_id, _MAX_UE_ID)
-        links[ue_id] = _address("links " + ue_id, value[ue_id], 1)
-    return links

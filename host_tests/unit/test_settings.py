@@ -13,24 +13,24 @@ def test_the_defaults_are_those_of_the_contract():
     assert (settings.role, settings.bind) == ("ue", ("0.0.0.0", 65401))
     assert settings.next_hop == ("192.168.4.1", 65401)
     assert (settings.recipient_option, settings.content_format) == (65020, 65001)
-    assert (settings.service_id, settings.bulk_id, settings.bulk_count) == (
-        "msgin5g",
-        "msgin5g-bulk",
-        20,
-    )
+    assert settings.service_id == "msgin5g"
+    hop = settings_of(RELAY)
+    assert (hop.bulk_id, hop.bulk_count) == ("msgin5g-bulk", 20)
     assert settings.require_recipient and settings.check_source_port
-    assert settings.unknown == [] and settings.links == {}
+    assert settings.unknown == [] and hop.links == {}
     assert settings.parameters.nstart == 1
-    assert settings_of(RELAY).parameters.nstart == 16
+    assert hop.parameters.nstart == 16
     assert not settings_of(dict(GOOD, next_hop_is="server")).require_recipient
 
 
 def test_the_plain_settings_of_the_tests_are_the_defaults():
     plain = Plain({})
     real = settings_of(GOOD)
+    hop = settings_of(RELAY)  # a UE's settings are without what only a hop needs
     for name in plain.__dict__:
         if name != "parameters":
-            assert getattr(plain, name) == getattr(real, name), name
+            value = getattr(real, name) if hasattr(real, name) else getattr(hop, name)
+            assert getattr(plain, name) == value, name
 
 
 def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
@@ -57,11 +57,13 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
         ({"ue_type": "1234567x"}, "settings: ue_type: must be 8 digits"),
         ({"recipient_option": 0}, "settings: recipient_option: 0 is not 1 to 65535"),
         ({"recipient_option": True}, "settings: recipient_option: must be a whole number"),
-        ({"strict_codes": 1}, "settings: strict_codes: must be true or false"),
-        ({"links": ["x"]}, "settings: links: must be an object of UE ID: [host, port]"),
-        ({"links": {"nope": ["a", 1]}},
+        ({"role": "relay", "strict_codes": 1}, "settings: strict_codes: must be true or false"),
+        ({"role": "relay", "links": ["x"]},
+         "settings: links: must be an object of UE ID: [host, port]"),
+        ({"role": "relay", "links": {"nope": ["a", 1]}},
          "settings: links: must be a URI such as urn:x-msgin5g:ue:0007"),
-        ({"links": {"urn:x:2": ["a", 0]}}, "settings: links urn:x:2: port 0 is not 1 to 65535"),
+        ({"role": "relay", "links": {"urn:x:2": ["a", 0]}},
+         "settings: links urn:x:2: port 0 is not 1 to 65535"),
         ({"block_size": 100},
          "settings: block_size: must be one of 1024, 512, 256, 128, 64, 32, 16"),
         ({"security": {"mode": "tls"}}, "settings: security.mode: must be one of none"),

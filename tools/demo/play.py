@@ -18,7 +18,7 @@ import_firmware()
 from msgin5g.configuration.store import GOOD, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
-UE_HEAP = "98K"
+UE_HEAP = "96K"
 RELAY_HEAP = "192K"
 PLANTED = "planted"
 
