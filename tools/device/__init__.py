@@ -1,0 +1,16 @@
+"""Boards at the end of a serial port: what is on them, what shall be, and how it gets there.
+
+errors.py     the exit statuses
+boards.py     MicroPython's boards and where their file systems are
+bundle.py     the files of a role, compiled
+checks.py     settings and secrets, judged before a board is touched
+session.py    the raw REPL, through mpremote or ampy
+programs.py   what runs on the board
+inventory.py  what is there, what is to be done
+install.py    doing it, so that the board boots at any moment
+events.py     what the firmware prints
+watch.py      the first boot
+flashing.py   all of it for one board
+ports.py      several boards at once
+progress.py   one line a board
+"""

@@ -1,0 +1,52 @@
+"""Settings and secrets are judged here, by the firmware's own rules, before a board is touched."""
+
+import json
+from pathlib import Path
+
+from tools.device.errors import WRONG_INPUT, DeviceError
+from tools.paths import import_firmware
+
+MAX_SETTINGS = 16384  # bytes; the firmware reads no more
+
+
+def read_file(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DeviceError(WRONG_INPUT, f"{path}: {error.strerror}") from None
+
+
+def checked_settings(data, role=None):
+    """(data, Settings): data as it goes on the board, with `role` in place of its own."""
+    import_firmware()
+    from msgin5g.settings import SettingsError, parse
+
+    if len(data) > MAX_SETTINGS:
+        raise DeviceError(WRONG_INPUT, f"settings: {len(data)} bytes are above {MAX_SETTINGS}")
+    try:
+        settings = parse(data, role)
+        if role and json.loads(data).get("role", "ue") != role:
+            data = json.dumps({**json.loads(data), "role": role}).encode()
+    except SettingsError as error:
+        raise DeviceError(WRONG_INPUT, str(error)) from None
+    return data, settings
+
+
+def checked_secrets(data):
+    """The same bytes, when they are a JSON object; what is in it is nobody's business."""
+    try:
+        if not isinstance(json.loads(data), dict):
+            raise DeviceError(WRONG_INPUT, "secrets: must be a JSON object")
+    except (ValueError, RecursionError):
+        raise DeviceError(WRONG_INPUT, "secrets: not JSON") from None
+    return data
+
+
+def role_on_board(inventory):
+    """The role that the settings on a board name, or None."""
+    if inventory.settings is None:
+        return None
+    try:
+        return checked_settings(inventory.settings)[1].role
+    except DeviceError:
+        return None

@@ -1,0 +1,28 @@
+"""What can go wrong between this computer and a board, and the exit status that says so.
+
+    0  done; and configured, where the first boot was watched
+    1  settings, secrets, a table or the build are wrong: nothing was written
+    2  the command line is wrong (click's own)
+    3  the port does not exist or cannot be opened
+    4  the port is in use by another program
+    5  what answers is not a MicroPython that can run the firmware, or nothing answers
+    6  the board refused, filled up or went away: flash it again
+    7  installed, but the first boot did not end configured
+
+With several boards it is the highest of all.
+"""
+
+WRONG_INPUT = 1
+PORT_MISSING = 3
+PORT_BUSY = 4
+NOT_MICROPYTHON = 5
+FAILED = 6
+NOT_CONFIGURED = 7
+
+
+class DeviceError(Exception):
+    """One clear line, and the exit status that goes with it."""
+
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status = status

@@ -1,0 +1,66 @@
+"""What a board prints, understood: events as JSON or as text, faults, tracebacks, the prompt."""
+
+import ast
+import json
+import re
+
+NAMES = frozenset(
+    "started applied rejected unchanged refused timeout backing_off rolled_back confirmed"
+    " safe_mode unconfigured factory_reset stopped datagram".split()
+)
+# One line that main prints instead of an event: see settings.load, LinkError, StorageError.
+_FAULT = re.compile(r"(settings|bind|address|storage|wifi|link|security): (?!unknown, ignored)")
+_WORD = re.compile(r"([a-z_]+)(?= |$)")
+_KEY = re.compile(r" ([a-z_]+)=")
+
+
+def parse_event(line):
+    """The event in a line of console output, as a dict, or None. Values of text stay text."""
+    if line.startswith("{"):
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+        known = isinstance(event, dict) and isinstance(event.get("event"), str)
+        return event if known else None
+    word = _WORD.match(line)
+    if not word or word[1] not in NAMES:
+        return None
+    parts = _KEY.split(line[word.end() :])
+    if parts[0].strip():
+        return None
+    values = [_value(text) for text in parts[2::2]]
+    return {"event": word[1], **dict(zip(parts[1::2], values, strict=True))}
+
+
+def _value(text):
+    """What str() was made from, where that is a list or a dict."""
+    if text[:1] in ("[", "{"):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError):
+            pass
+    return text
+
+
+def parse_fault(line):
+    """The line itself when it is the one in which main says what is wrong, else None."""
+    return line if _FAULT.match(line) else None
+
+
+def outcome(event):
+    """(configured, in words) when an event decides whether a UE has a configuration, or None."""
+    name = event["event"]
+    if name in ("applied", "unchanged", "confirmed"):
+        return True, "configured"
+    if name == "rejected":
+        words = [str(event[key]) for key in ("code", "title", "detail") if event.get(key)]
+        return False, "rejected: " + ", ".join(words)
+    if name == "refused":
+        reasons = event.get("reasons", [])
+        if isinstance(reasons, list):
+            reasons = "; ".join(map(str, reasons))
+        return False, f"the document is refused: {reasons}"
+    if name == "timeout":
+        return False, "timeout: nobody answers"
+    return None

@@ -1,0 +1,85 @@
+"""One board from knock to verdict: what `msgin5g flash` and `msgin5g provision` do with each."""
+
+import threading
+from collections import namedtuple
+
+from tools.device import bundle
+from tools.device.boards import board_fault
+from tools.device.bundle import file_of
+from tools.device.checks import role_on_board
+from tools.device.errors import NOT_MICROPYTHON, DeviceError
+from tools.device.install import install
+from tools.device.inventory import feed_watchdog, take_inventory
+from tools.device.session import open_session
+from tools.device.watch import require_configured, watch_boot
+
+# role, settings, secrets: None leaves what the board has. settings and secrets are bytes, checked.
+Job = namedtuple("Job", "port role settings secrets")
+
+# board: a Board or None. watch: None waits for a configuration if anything was copied.
+Options = namedtuple("Options", "tool board dry_run watch wait_s")
+
+
+class Bundles:
+    """The files of each role, compiled once, when the first board needs them."""
+
+    def __init__(self):
+        self._files = {}
+        self._lock = threading.Lock()
+
+    def of(self, role):
+        with self._lock:
+            if role not in self._files:
+                self._files[role] = bundle.build(role)
+            return self._files[role]
+
+
+def flash_board(job, options, bundles, line):
+    """Do the job; the text that says how it ended, or DeviceError."""
+    line.say("connecting")
+    session = open_session(job.port, options.tool)
+    try:
+        inventory = take_inventory(session)
+        feed_watchdog(session, inventory)
+        fault = board_fault(options.board, inventory.facts)
+        if fault:
+            session.restart()
+            raise DeviceError(NOT_MICROPYTHON, fault)
+        role = job.role or role_on_board(inventory) or "ue"
+        try:
+            n_copied = install(
+                session, inventory, wanted_files(job, role, bundles), line, options.dry_run
+            )
+        except DeviceError:
+            session.restart()  # what was there before is still there
+            raise
+        if options.dry_run:
+            session.restart()
+            return f"{n_copied} files would be copied ({role})" if n_copied else "up to date"
+        return _first_boot(session, job, inventory, n_copied, options, line)
+    finally:
+        session.close()
+
+
+def wanted_files(job, role, bundles):
+    """The Files that the board shall have: the role's, and what the job brings."""
+    files = list(bundles.of(role))
+    if job.settings is not None:
+        files.append(file_of("settings.json", job.settings))
+    if job.secrets is not None:
+        files.append(file_of("secrets.json", job.secrets))
+    return files
+
+
+def _first_boot(session, job, inventory, n_copied, options, line):
+    done = f"{n_copied} files copied" if n_copied else "nothing to copy"
+    if job.settings is None and inventory.settings is None:
+        session.reset()
+        return f"{done}, no settings.json: pass --settings FILE"
+    if options.watch is False:
+        session.reset()
+        return f"{done}, reset"
+    line.say(f"{done}, watching the first boot")
+    until_started = options.watch is None and not n_copied
+    verdict = watch_boot(session, options.wait_s, until_started)
+    return f"{done}, {require_configured(verdict)}"

@@ -1,0 +1,38 @@
+"""The serial ports of this computer, and work done on several of them at the same time."""
+
+import threading
+import time
+
+from serial.tools import list_ports
+
+from tools.device.errors import FAILED, DeviceError
+
+_POLL_S = 0.05
+
+
+def all_ports():
+    """The names of the ports where a board may be: those on USB."""
+    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
+
+
+def on_each(ports, work):
+    """{port: (result, None) or (None, DeviceError)} of work(port), each in a thread of its own.
+
+    The threads do not keep the process alive: Ctrl-C ends all of them with it.
+    """
+    results = {}
+
+    def run(port):
+        try:
+            results[port] = (work(port), None)
+        except DeviceError as error:
+            results[port] = (None, error)
+        except Exception as error:
+            results[port] = (None, DeviceError(FAILED, f"a bug in msgin5g: {error!r}"))
+
+    threads = [threading.Thread(target=run, args=(port,), daemon=True) for port in ports]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(_POLL_S)  # where Ctrl-C is heard
+    return results

@@ -1,0 +1,102 @@
+"""One line a board: a bar in a terminal, plain lines elsewhere."""
+
+import sys
+import threading
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+
+def reporter(ports, stream=None):
+    """A context manager; `lines[port]` is the Line of a board."""
+    stream = stream or sys.stdout
+    console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _Bars(ports, console) if console.is_terminal else _Plain(ports, stream)
+
+
+class _Plain:
+    """PORT: what happened."""
+
+    def __init__(self, ports, stream):
+        self._stream = stream
+        self._lock = threading.Lock()
+        self.lines = {port: _PlainLine(port, self) for port in ports}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def print(self, text):
+        with self._lock:
+            print(text, file=self._stream, flush=True)
+
+
+class _PlainLine:
+    def __init__(self, port, parent):
+        self._port = port
+        self._parent = parent
+        self._total = self._done = 0
+
+    def say(self, text):
+        self._parent.print(f"{self._port}: {text}")
+
+    def total(self, n_files):
+        self._total = n_files
+
+    def copied(self, file):
+        self._done += 1
+        self.say(f"{self._done}/{self._total} {file.path}")
+
+    def end(self, good, text):
+        del good
+        self.say(text)
+
+
+class _Bars:
+    def __init__(self, ports, console):
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=console,
+        )
+        self.lines = {port: _Bar(self._progress, port) for port in ports}
+
+    def __enter__(self):
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_):
+        self._progress.stop()
+
+
+class _Bar:
+    def __init__(self, progress, port):
+        self._progress = progress
+        self._task = progress.add_task(_plain(port), total=0, status="")
+
+    def say(self, text):
+        self._progress.update(self._task, status=_plain(text))
+
+    def total(self, n_files):
+        self._progress.update(self._task, total=n_files)
+
+    def copied(self, file):
+        self._progress.update(self._task, advance=1, status=_plain(file.path))
+
+    def end(self, good, text):
+        mark = "[green]done[/]" if good else "[red]failed[/]"
+        self._progress.update(self._task, status=f"{mark} {_plain(text)}")
+        self._progress.stop_task(self._task)
+
+
+def _plain(text):
+    """What a board says is text, never markup, and moves no cursor."""
+    from rich.markup import escape
+
+    return escape("".join(c if c.isprintable() else "?" for c in Text(text).plain))

@@ -1,0 +1,207 @@
+"""A board at its raw REPL, through mpremote or through adafruit-ampy: one session for everything.
+
+The commands `mpremote` and `ampy` open the port and reset the board once for each file. Their
+Python classes, used here as they are, need that once only. What each of the two does:
+
+    mpremote   raw paste with flow control, one soft reset to enter
+    ampy       256 bytes every 10 ms, waits of 0.1 to 0.5 s to enter; its own files.Files would
+               send 32 bytes a command, 40 s for a board, so that only its Pyboard is used
+
+Before either is let loose, `_knock` finds out in two seconds whether there is a MicroPython at
+all: the tools would wait ten, print what they saw, or wait for ever.
+"""
+
+import errno
+import os
+import struct
+import time
+
+import serial
+
+from tools.device.errors import (
+    FAILED,
+    NOT_MICROPYTHON,
+    PORT_BUSY,
+    PORT_MISSING,
+    DeviceError,
+)
+
+TOOLS = ("mpremote", "ampy")
+
+_BAUD_RATE = 115200
+_READ_TIMEOUT_S = 0.5
+_WRITE_TIMEOUT_S = 5
+_KNOCKS = (0.7, 1.5)  # seconds to wait for an answer, each time
+_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
+# A pty has no modem lines, and one that has gone gives any of these.
+_LOST = (OSError, serial.SerialException, struct.error)
+
+
+def open_session(port, tool="mpremote"):
+    """The Session at a port, at the raw REPL of a board that has been soft-reset."""
+    port = os.path.realpath(port) if os.path.exists(port) else port
+    session = _Ampy(port) if tool == "ampy" else _Mpremote(port)
+    try:
+        session.enter()
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def open_serial(port, **options):
+    """The port as a serial.Serial that nobody else has; DeviceError says why it is not."""
+    try:
+        return serial.Serial(port, _BAUD_RATE, exclusive=True, **options)
+    except (OSError, ValueError) as error:
+        raise _not_opened(port, error) from None
+
+
+def _not_opened(port, error):
+    number = getattr(error, "errno", None)
+    if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK):
+        return DeviceError(PORT_BUSY, "the port is in use by another program")
+    if number == errno.EACCES:
+        return DeviceError(PORT_MISSING, "no permission: is your user in the group of the port?")
+    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO) or not os.path.exists(port):
+        return DeviceError(PORT_MISSING, "there is no such port")
+    return DeviceError(PORT_MISSING, "this is not a serial port")
+
+
+class Session:
+    """What both tools have in common. `serial` is the open port."""
+
+    serial = None
+
+    def enter(self):
+        """To the raw REPL, on a fresh heap, whatever the board was doing."""
+        self.serial.timeout = _READ_TIMEOUT_S
+        self.serial.write_timeout = _WRITE_TIMEOUT_S
+        if not any(self._knock(wait_s) for wait_s in _KNOCKS):
+            raise DeviceError(NOT_MICROPYTHON, "no answer from a MicroPython at this port")
+        try:
+            self._enter(soft_reset=True)
+        except self._errors:
+            # boot.py does not end: it is interrupted instead.
+            if not self._knock(_KNOCKS[-1]):
+                raise DeviceError(NOT_MICROPYTHON, "the raw REPL is not reached") from None
+            self._enter(soft_reset=False)
+
+    def _knock(self, wait_s):
+        """Interrupt what runs and ask for the raw REPL; whether it is there."""
+        seen = b""
+        try:
+            self.serial.reset_input_buffer()
+            self.serial.write(b"\r\x03\x03\r\x01")
+            until = time.monotonic() + wait_s
+            while time.monotonic() < until and _PROMPT not in seen:
+                seen += self.serial.read(max(1, self.serial.in_waiting))
+        except (*_LOST, serial.SerialTimeoutException):
+            return False
+        return _PROMPT in seen
+
+    def run(self, program):
+        """What a program prints; DeviceError with the last line of its traceback."""
+        try:
+            printed, raised = self._exec(program)
+        except (*_LOST, *self._errors) as error:
+            raise lost(error) from None
+        if raised:
+            raise DeviceError(FAILED, _reason(raised.decode("utf-8", "replace")))
+        return printed.decode("utf-8", "replace")
+
+    def reset(self):
+        """Press the reset button; what the board prints from now on is its new life."""
+        try:
+            self._start("import machine\nmachine.reset()")
+        except (*_LOST, *self._errors) as error:
+            raise lost(error) from None
+
+    def restart(self):
+        """Leave the raw REPL by a soft reset: main.py runs again."""
+        try:
+            self.serial.write(b"\r\x02\x04")
+            self.serial.flush()
+        except _LOST:
+            pass
+
+    def close(self):
+        if self.serial is not None:
+            try:
+                self.serial.close()
+            except _LOST:
+                pass
+
+
+def lost(error):
+    """The one line for a board that went away in the middle."""
+    del error
+    return DeviceError(FAILED, "the connection was lost: run the command again")
+
+
+def _reason(traceback):
+    """The last line of a traceback, in words where it is a common one."""
+    lines = [line for line in traceback.replace("\r", "").split("\n") if line.strip()]
+    last = lines[-1].strip() if lines else "no reason given"
+    if "ENOSPC" in last or last == "OSError: 28":
+        return "the board's flash is full"
+    return f"the board refused: {last}"
+
+
+class _Mpremote(Session):
+    def __init__(self, port):
+        from mpremote import transport_serial
+
+        transport_serial.print = _silent
+        self._errors = (transport_serial.TransportError, AssertionError)
+        try:
+            self._transport = transport_serial.SerialTransport(
+                port, _BAUD_RATE, timeout=_READ_TIMEOUT_S
+            )
+        except transport_serial.TransportError:
+            open_serial(port).close()  # it says only that it failed: find out why
+            raise DeviceError(PORT_MISSING, "the port cannot be opened") from None
+        except ValueError as error:
+            raise _not_opened(port, error) from None
+        self.serial = self._transport.serial
+
+    def _enter(self, soft_reset):
+        self._transport.enter_raw_repl(soft_reset)
+
+    def _exec(self, program):
+        return self._transport.exec_raw(program)
+
+    def _start(self, program):
+        self._transport.exec_raw_no_follow(program)
+
+
+class _Ampy(Session):
+    def __init__(self, port):
+        from ampy import pyboard
+
+        pyboard.print = _silent
+        self._errors = (pyboard.PyboardError,)
+        try:
+            self._pyboard = pyboard.Pyboard(port, _BAUD_RATE)
+        except pyboard.PyboardError:
+            open_serial(port).close()
+            raise DeviceError(PORT_MISSING, "the port cannot be opened") from None
+        self.serial = self._pyboard.serial
+        try:
+            self.serial.exclusive = True  # ampy itself shares the port with anybody
+        except OSError as error:
+            self.close()
+            raise _not_opened(port, error) from None
+
+    def _enter(self, soft_reset):
+        self._pyboard.enter_raw_repl()
+
+    def _exec(self, program):
+        return self._pyboard.exec_raw(program)
+
+    def _start(self, program):
+        self._pyboard.exec_raw_no_follow(program)
+
+
+def _silent(*_):
+    """Both tools print what they did not understand; we say it in one line."""

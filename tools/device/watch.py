@@ -1,0 +1,110 @@
+"""The first boot, watched: whether the board ends configured, after how long, or why not."""
+
+import time
+
+import serial
+
+from tools.device.errors import FAILED, NOT_CONFIGURED, DeviceError
+from tools.device.events import outcome, parse_event, parse_fault
+
+_REOPEN_S = 10  # a board with USB of its own leaves the bus when it is reset
+_LINE_LIMIT = 4096
+
+
+class Watch:
+    """Judges the lines of a boot. `verdict` is None, or (configured, text).
+
+    until_started: the event `started` is enough, as it is for a relay or a gateway.
+    """
+
+    def __init__(self, until_started=False):
+        self.verdict = None
+        self.started = None
+        self._until_started = until_started
+        self._raised = False
+        self._fault = None
+
+    def line(self, line, seconds):
+        """A complete line that came `seconds` after the reset."""
+        event = parse_event(line)
+        if event is not None:
+            self._event(event, seconds)
+        elif parse_fault(line):
+            self._fault = line
+        elif line.startswith(("Traceback ", "MemoryError")):
+            self._raised = True
+        elif self._raised and line and not line.startswith(" "):
+            self._raised = False
+            self._fault = f"traceback: {line}"
+        elif line.startswith("MicroPython "):
+            self.prompt()  # the banner of the REPL: main.py is over
+
+    def prompt(self):
+        """The REPL is there, so main.py is not running."""
+        if self.verdict is None:
+            why = self._fault or ("main.py ended" if self.started else "there is no main.py")
+            self.verdict = (False, why)
+
+    def _event(self, event, seconds):
+        if event["event"] == "started":
+            self.started = event
+            role = event.get("role", "ue")
+            if self._until_started or role != "ue":
+                self.verdict = (True, f"{role} running after {seconds:.1f} s")
+            return
+        result = outcome(event)
+        if result is not None:
+            good, text = result
+            self.verdict = (good, f"{text} after {seconds:.1f} s" if good else text)
+
+    def late(self, wait_s):
+        """The verdict when nothing has decided it in time."""
+        if self._fault:
+            return False, self._fault
+        if self.started is None:
+            return False, f"no sign of life within {wait_s:.0f} s"
+        return False, f"started, but not configured within {wait_s:.0f} s: no answer yet"
+
+
+def watch_boot(session, wait_s, until_started=False):
+    """Reset the board and watch it; (configured, text)."""
+    watch = Watch(until_started)
+    since = time.monotonic()
+    session.reset()
+    pending = b""
+    port = session.serial
+    port.timeout = 0.1
+    while watch.verdict is None and time.monotonic() - since < wait_s:
+        try:
+            pending += port.read(max(1, port.in_waiting))
+        except (OSError, serial.SerialException):
+            port = session.serial = _reopen(session.serial.port)
+            # What was said before the port came back is lost: start it once more, to see it all.
+            port.write(b"\x03\x03\x02\x04")
+            continue
+        *lines, pending = pending[-_LINE_LIMIT:].split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "replace").strip("\r\x04\x00")
+            watch.line(text, time.monotonic() - since)
+            if watch.verdict is not None:
+                break
+    return watch.verdict or watch.late(wait_s)
+
+
+def require_configured(verdict):
+    """The text of a good verdict; DeviceError for another one."""
+    good, text = verdict
+    if not good:
+        raise DeviceError(NOT_CONFIGURED, f"installed, but {text}")
+    return text
+
+
+def _reopen(name):
+    until = time.monotonic() + _REOPEN_S
+    while time.monotonic() < until:
+        time.sleep(0.2)
+        try:
+            return serial.Serial(name, 115200, timeout=0.1, exclusive=True)
+        except (OSError, serial.SerialException):
+            pass
+    raise DeviceError(FAILED, "the port did not come back after the reset")
