@@ -5,8 +5,8 @@ import json
 from rich.console import Console
 
 from tools.decode.names import Registry, code_name, printable
+from tools.demo import play
 from tools.demo.cast import FOREIGN, LINKED, UES
-from tools.demo.play import RELAY_HEAP, UE_HEAP
 from tools.ladder import entry_fields
 
 
@@ -18,10 +18,10 @@ class Report:
         self._status = None
         self._ladder = None
 
-    def begin(self, play):
-        self._ladder = play.ladder()
+    def begin(self, story):
+        self._ladder = story.ladder()
         self._print("MSGin5G configuration through a relay, on real MicroPython", "bold")
-        for line in _CAST:
+        for line in _cast():
             self._print("  " + line)
         self._print()
         if self._console.is_terminal:
@@ -38,31 +38,31 @@ class Report:
             self._print(self._ladder.heading("UE"))
         self._print(self._ladder.line(entry))
 
-    def end(self, play, seconds, logs):
+    def end(self, story, seconds, logs):
         self.close()
         self._print()
         for ue in UES:
-            self._outcome(ue, play.outcomes.get(ue.name))
-        foreign = play.foreign_answer()
+            self._outcome(ue, story.outcomes.get(ue.name))
+        foreign = story.foreign_answer()
         if foreign["discarded"]:
             self._line("planted", "discarded", "green", f"answer for {FOREIGN}, which has no link")
-        if play.counters is not None:
-            counters = ", ".join(f"{name} {n}" for name, n in sorted(play.counters.items()))
+        if story.counters is not None:
+            counters = ", ".join(f"{name} {n}" for name, n in sorted(story.counters.items()))
             self._line("relay", "counted", "", counters or "nothing")
-        if play.configuration is not None:
+        if story.configuration is not None:
             self._print(f"\nThe configuration of {LINKED}, read back from its board's flash:")
-            self._print(json.dumps(play.configuration, indent=2))
+            self._print(json.dumps(story.configuration, indent=2))
         self._print()
-        if play.errors:
+        if story.errors:
             for name, lines in logs.items():
                 self._print(f"{name}, last lines:", "bold")
                 for line in lines:
                     self._print("  " + printable(line))
                 self._print()
-            for line in play.errors:
+            for line in story.errors:
                 self._print(f"missing: {printable(line)}", "red")
         else:
-            set_up = f"{play.set_up_s:.1f} s of them to compile, start and flash"
+            set_up = f"{story.set_up_s:.1f} s of them to compile, start and flash"
             self._print(f"As expected, in {seconds:.1f} s ({set_up}).", "bold green")
 
     def fail(self, line):
@@ -94,17 +94,20 @@ class Report:
         self._console.print(text, style=style, end=end, soft_wrap=True)
 
 
-_CAST = (
-    "server   msgin5g scm-server: aiocoap and SQLite, two documents, UE 0008 on the deny list",
-    f"relay    MicroPython, {RELAY_HEAP[:-1]} KiB of heap, links with the three UEs",
-    f"UE       three virtual boards, {UE_HEAP[:-1]} KiB of heap each, flashed with mpremote",
-)
+def _cast():
+    """Who takes part, one line each."""
+    relay, ue = play.RELAY_HEAP[:-1], play.UE_HEAP[:-1]
+    return (
+        "server   msgin5g scm-server: aiocoap and SQLite, two documents, UE 0008 on the deny list",
+        f"relay    MicroPython, {relay} KiB of heap, links with the three UEs",
+        f"UE       three virtual boards, {ue} KiB of heap each, flashed with mpremote",
+    )
 
 
 class JsonReport:
     """One JSON object at the end, nothing before."""
 
-    def begin(self, play):
+    def begin(self, story):
         pass
 
     def progress(self, text):
@@ -113,22 +116,22 @@ class JsonReport:
     def message(self, entry):
         pass
 
-    def end(self, play, seconds, logs):
+    def end(self, story, seconds, logs):
         registry = Registry()
-        outcomes = {ue.ue_id: play.outcomes.get(ue.name) for ue in UES}
+        outcomes = {ue.ue_id: story.outcomes.get(ue.name) for ue in UES}
         for event in outcomes.values():
             if event and event["event"] == "applied":
                 event["code"] = "2.05"
         said = {
-            "ok": not play.errors,
-            "errors": play.errors,
+            "ok": not story.errors,
+            "errors": story.errors,
             "seconds": round(seconds, 2),
-            "set_up_seconds": play.set_up_s and round(play.set_up_s, 2),
-            "ladder": [entry_fields(entry, registry) for entry in play.entries],
+            "set_up_seconds": story.set_up_s and round(story.set_up_s, 2),
+            "ladder": [entry_fields(entry, registry) for entry in story.entries],
             "outcomes": outcomes,
-            "foreign_answer": play.foreign_answer(),
-            "counters": play.counters,
-            "configuration": play.configuration,
+            "foreign_answer": story.foreign_answer(),
+            "counters": story.counters,
+            "configuration": story.configuration,
         }
         if logs:
             said["logs"] = logs
