@@ -1,0 +1,230 @@
+"""ESP-NOW as the one-to-one direct link between two ESP32: a link and a part of a node in one.
+
+A remote is the peer's MAC address, 6 bytes. ESP-NOW carries 250 bytes, CoAP up to 1,152, so a
+datagram goes in numbered pieces, and is joined from them; when one is lost, all of it is, and
+CoAP sends it again.
+
+    0xC0 | number of pieces, datagram number, index of the piece, up to 247 bytes
+    0xC0                                                             a probe
+
+`espnow.send` waits for the acknowledgement of the peer's radio, which tells whether the peer is
+in range. A peer that nothing was heard of for a while is probed; one that misses three frames in
+a row is out of range, and is probed, less and less often, until it is back.
+"""
+
+from micropython import const
+from msgin5g.coap.ticks import add, diff
+
+_MARK = const(0xC0)
+_PIECE_SIZE = const(247)  # espnow.MAX_DATA_LEN less the head
+_MAX_PIECES = const(6)  # 1,281 bytes and more
+_MAX_QUEUE = const(24)  # frames; a datagram that does not fit is lost
+_RECEIVE_BUFFER = const(2 * 1578)  # twelve frames with what the driver adds
+_BUSY_MS = const(10)  # the driver's buffers are full: so much later again,
+_MAX_BUSY = const(50)  # so often
+_JOIN_MS = const(3000)  # the pieces of a datagram come within this, or not at all
+_MAX_LOST = const(3)
+_FIRST_PROBE_MS = const(1000)
+
+
+class Peer:
+    """One peer: ue_id, and up: True in range, False out of range, None not known yet."""
+
+    def __init__(self, mac, ue_id):
+        self.mac = mac
+        self.ue_id = ue_id
+        self.up = None
+        self.n_lost = 0
+        self.probe_at = None  # None: at once
+        self.number = -1  # of the datagram that is joined
+        self.pieces = None
+        self.joining_at = 0
+
+
+class EspNowLink:
+    """espnow: an ESPNow object, not active yet. peers: {MAC: (key of 16 bytes or None, UE ID)}.
+
+    on_up(peer, now, again), on_down(peer): when a peer has come into range, again if it had been
+    out of it, or has gone out of it. tell: the node's. probe_ms: how long a peer may be silent. n_failed: datagrams that did not go out; n_strange:
+    frames of others than the peers; n_broken: datagrams of which pieces are missing.
+    """
+
+    def __init__(self, espnow, pmk, peers, probe_ms=10000):
+        self.socket = espnow
+        self.peers = {}
+        self.on_up = self.on_down = self.tell = None
+        self.n_failed = self.n_strange = self.n_broken = 0
+        self._probe_ms = probe_ms
+        self._queue = []  # [peer, frame, number of the datagram]
+        self._n_busy = 0
+        self._busy_until = None
+        self._number = 0
+        self._now = 0
+        espnow.config(rxbuf=_RECEIVE_BUFFER)
+        espnow.active(True)
+        if pmk is not None:
+            espnow.set_pmk(pmk)
+        for mac in peers:
+            key, ue_id = peers[mac]
+            if key is None:
+                espnow.add_peer(mac)
+            else:
+                espnow.add_peer(mac, key, encrypt=True)
+            self.peers[mac] = Peer(mac, ue_id)
+
+    # A link
+
+    def receive(self):
+        """(datagram, remote), or None when nothing whole has come."""
+        while True:
+            try:
+                mac, frame = self.socket.recv(0)
+            except (OSError, ValueError):  # not active; the driver has lost its place
+                return None
+            if mac is None:
+                return None
+            peer = self.peers.get(bytes(mac))
+            if peer is None:
+                self.n_strange += 1
+                continue
+            self._heard(peer)
+            datagram = self._join(peer, frame)
+            if datagram is not None:
+                return datagram, peer.mac
+
+    def send(self, datagram, remote):
+        """Send one datagram in pieces; what does not go out is counted as lost."""
+        peer = self.peers.get(remote)
+        size = len(datagram)
+        n_pieces = (size + _PIECE_SIZE - 1) // _PIECE_SIZE or 1
+        if peer is None or n_pieces > _MAX_PIECES or len(self._queue) + n_pieces > _MAX_QUEUE:
+            self.n_failed += 1
+            return
+        self._number = number = (self._number + 1) & 0xFF
+        for i in range(n_pieces):
+            head = bytes((_MARK | n_pieces, number, i))
+            piece = datagram[i * _PIECE_SIZE : (i + 1) * _PIECE_SIZE]
+            self._queue.append((peer, head + bytes(piece), number))
+        self._flush()
+
+    def close(self):
+        """Switch ESP-NOW off."""
+        self.socket.active(False)
+
+    # A part
+
+    def step(self, now):
+        """The clock has moved."""
+        self._now = now
+        if self._queue:
+            self._flush()
+        for peer in self.peers.values():
+            if peer.pieces is not None and diff(now, peer.joining_at) >= _JOIN_MS:
+                peer.pieces = None
+                self.n_broken += 1
+            if peer.probe_at is None or diff(now, peer.probe_at) >= 0:
+                if not self._queue:
+                    self._queue.append((peer, bytes((_MARK,)), -1))
+                    self._flush()
+
+    def wait_ms(self, now):
+        """Milliseconds for which nothing will happen by itself."""
+        if self._queue:
+            return max(diff(self._busy_until, now), 0) if self._busy_until is not None else 0
+        wait = self._probe_ms
+        for peer in self.peers.values():
+            wait = 0 if peer.probe_at is None else min(wait, max(diff(peer.probe_at, now), 0))
+            if peer.pieces is not None:
+                wait = min(wait, max(_JOIN_MS - diff(now, peer.joining_at), 0))
+            if not wait:
+                break
+        return wait
+
+    def status(self):
+        """What a person wants to know."""
+        states = {None: "not known yet", False: "out of range", True: None}
+        peers = list(self.peers.values())
+        down = [p.ue_id + ": " + states[p.up] for p in peers if not p.up]
+        return {
+            "link": "espnow",
+            "up": len(down) < len(peers),
+            "reason": ", ".join(sorted(down)) or None,
+        }
+
+    # Frames
+
+    def _flush(self):
+        if self._busy_until is not None:
+            if diff(self._now, self._busy_until) < 0:
+                return
+            self._busy_until = None
+        while self._queue:
+            peer, frame, number = self._queue[0]
+            try:
+                acknowledged = self.socket.send(peer.mac, frame, True)
+            except OSError as error:
+                if error.args[-1] == "ESP_ERR_ESPNOW_NO_MEM" and self._n_busy < _MAX_BUSY:
+                    self._n_busy += 1
+                    self._busy_until = add(self._now, _BUSY_MS)
+                    return
+                acknowledged = False  # the interface is down, which shows as out of range
+            self._n_busy = 0
+            self._queue.pop(0)
+            if acknowledged:
+                self._heard(peer)
+            else:
+                if number >= 0:
+                    self.n_failed += 1
+                    self._queue = [row for row in self._queue if row[2] != number]
+                self._lost(peer)
+
+    def _heard(self, peer):
+        peer.n_lost = 0
+        peer.probe_at = add(self._now, self._probe_ms)
+        if not peer.up:
+            again = peer.up is not None
+            peer.up = True
+            self._say("link_up", peer.ue_id)
+            if self.on_up is not None:
+                self.on_up(peer, self._now, again)
+
+    def _lost(self, peer):
+        peer.n_lost += 1
+        n = peer.n_lost - _MAX_LOST
+        delay_ms = _FIRST_PROBE_MS if n < 0 else _FIRST_PROBE_MS << min(n, 4)
+        peer.probe_at = add(self._now, min(delay_ms, self._probe_ms))
+        if n >= 0 and peer.up is not False:
+            peer.up = False
+            self._say("link_down", peer.ue_id + " is out of range")
+            if self.on_down is not None:
+                self.on_down(peer)
+
+    def _say(self, name, text):
+        if self.tell is not None:
+            self.tell(name, ["espnow: " + text])
+
+    def _join(self, peer, frame):
+        """The datagram that a frame completes, else None."""
+        head = frame[0] if frame else 0
+        n_pieces = head & 15
+        if head & 0xF0 != _MARK or not 1 <= n_pieces <= _MAX_PIECES or len(frame) < 3:
+            return None
+        index = frame[2]
+        if index >= n_pieces:
+            return None
+        piece = bytes(frame[3:])
+        if n_pieces == 1:
+            return piece
+        if peer.pieces is None or frame[1] != peer.number or len(peer.pieces) != n_pieces:
+            if peer.pieces is not None:
+                self.n_broken += 1
+            peer.number = frame[1]
+            peer.pieces = [None] * n_pieces
+            peer.joining_at = self._now
+        peer.pieces[index] = piece
+        for known in peer.pieces:
+            if known is None:
+                return None
+        datagram = b"".join(peer.pieces)
+        peer.pieces = None
+        return datagram

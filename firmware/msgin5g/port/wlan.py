@@ -1,0 +1,202 @@
+"""Wi-Fi as parts of a node: a station that stays connected, an access point that knows its UEs.
+
+    step(now)      look, and do what is due
+    wait_ms(now)   milliseconds until the next look
+    status()       what a person wants to know, as a dict
+
+`tell(name, reasons)` is the node's: `link_up` and `link_down` with a reason. Status codes and
+exceptions are those of the `network` module of the ESP32 and RP2 ports.
+"""
+
+from micropython import const
+from msgin5g.coap.ticks import add, diff
+
+_WAITING = const(0)
+_CONNECTING = const(1)
+_CONNECTED = const(2)
+
+_LOOK_MS = const(1000)
+_LOOK_CONNECTING_MS = const(250)
+_CONNECT_MS = const(12000)  # association and DHCP; longer than that it does not work
+_FIRST_RETRY_MS = const(1000)
+_LONGEST_RETRY_MS = const(16000)
+# Reasons that the ESP32 port passes on beside the documented constants (IEEE 802.11, ESP-IDF).
+_WRONG_KEY = (15, 204)  # the four-way handshake timed out
+_NO_ACCESS_POINT = (200, 210, 211, 212)  # no beacons; none with that security, none near enough
+
+
+class Station:
+    """Keeps this board connected to the access point `ssid`, with back-off when it cannot be.
+
+    network: the module. address: an IPv4 address for ourselves in place of DHCP, in a network
+    of 256 whose .1 is the access point. on_up(now): called when the link has come up again
+    after it had been down or could not be had.
+    """
+
+    def __init__(self, network, tell, random, ssid, key, address=None, on_up=None):
+        self._network = network
+        self._tell = tell
+        self._random = random
+        self._ssid = ssid
+        self._key = key
+        self._on_up = on_up
+        self._state = _WAITING
+        self._at = None  # the next look or try; None: at once
+        self._deadline_at = 0
+        self._n_failures = 0
+        self.reason = "connecting"
+        self._wlan = wlan = network.WLAN(network.WLAN.IF_STA)
+        wlan.active(True)
+        try:
+            # The ESP32 would try again by itself for ever, and report nothing but "connecting".
+            wlan.config(reconnects=0)
+        except (ValueError, OSError):
+            pass  # the RP2 has no such thing, and does not try again
+        if address is not None:
+            gateway = address[: address.rfind(".")] + ".1"
+            wlan.ifconfig((address, "255.255.255.0", gateway, gateway))
+
+    def step(self, now):
+        """The clock has moved."""
+        if self._at is not None and diff(now, self._at) < 0:
+            return
+        state = self._state
+        if state == _WAITING:
+            self._connect(now)
+        elif self._wlan.isconnected():
+            if state == _CONNECTING:
+                self._connected(now)
+            self._at = add(now, _LOOK_MS)
+        elif state == _CONNECTED:
+            self._failed("lost " + self._ssid, now)
+            self._at = now  # the first try is at once
+        else:
+            reason = self._failure()
+            if reason is not None or diff(now, self._deadline_at) >= 0:
+                self._failed(reason or "no answer", now)
+            else:
+                self._at = add(now, _LOOK_CONNECTING_MS)
+
+    def wait_ms(self, now):
+        """Milliseconds until the next look."""
+        return 0 if self._at is None else max(diff(self._at, now), 0)
+
+    def status(self):
+        """What a person wants to know."""
+        connected = self._state == _CONNECTED
+        return {
+            "link": "wifi",
+            "up": connected,
+            "reason": None if connected else self.reason,
+            "address": self._wlan.ifconfig()[0] if connected else None,
+        }
+
+    def _connect(self, now):
+        self._state = _CONNECTING
+        self._deadline_at = add(now, _CONNECT_MS)
+        self._at = add(now, _LOOK_CONNECTING_MS)
+        try:
+            self._wlan.connect(self._ssid, self._key)
+        except OSError as error:  # the driver is in the middle of something
+            self._failed("refused by the driver: " + str(error), now)
+
+    def _connected(self, now):
+        self._state = _CONNECTED
+        again = self._n_failures > 0
+        self._n_failures = 0
+        self.reason = None
+        self._tell("link_up", ["wifi: " + self._ssid])
+        if again and self._on_up is not None:
+            self._on_up(now)
+
+    def _failure(self):
+        """Why the attempt has failed, None while it has not."""
+        network = self._network
+        status = self._wlan.status()
+        if status == network.STAT_WRONG_PASSWORD or status in _WRONG_KEY:
+            return "wrong key for " + self._ssid
+        if status == network.STAT_NO_AP_FOUND or status in _NO_ACCESS_POINT:
+            return "no access point " + self._ssid
+        if status in (network.STAT_IDLE, network.STAT_CONNECTING, network.STAT_GOT_IP, 2):
+            return None  # 2 is the RP2's: associated, no address yet
+        return "failed with status " + str(status)
+
+    def _failed(self, reason, now):
+        self._state = _WAITING
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            pass
+        if reason != self.reason:
+            self.reason = reason
+            self._tell("link_down", ["wifi: " + reason])
+        delay_ms = min(_FIRST_RETRY_MS << min(self._n_failures, 6), _LONGEST_RETRY_MS)
+        self._n_failures += 1
+        # Up to a quarter more, so that a site does not come back all at once.
+        self._at = add(now, delay_ms + delay_ms * self._random() // 1024)
+
+
+class AccessPoint:
+    """An access point whose stations are the one-to-one links of a relay or gateway.
+
+    stations: {MAC address, 6 bytes: UE ID}. up(ue_id) and down(ue_id) are called when one of
+    them associates or leaves; whoever else comes is counted in `n_strange` and has no link.
+    """
+
+    def __init__(self, network, tell, ssid, key, channel, stations, up, down):
+        self._tell = tell
+        self._ssid = ssid
+        self._stations = stations
+        self._up = up
+        self._down = down
+        self._present = set()
+        self._at = None
+        self.n_strange = 0
+        kind = network.WLAN
+        self._wlan = wlan = kind(kind.IF_AP)
+        if key is None:
+            wlan.config(ssid=ssid, security=kind.SEC_OPEN)
+        else:
+            # The RP2 has the mixed mode only.
+            security = kind.SEC_WPA2 if hasattr(kind, "SEC_WPA2") else kind.SEC_WPA_WPA2
+            wlan.config(ssid=ssid, key=key, security=security)
+        if channel:
+            wlan.config(channel=channel)
+        wlan.active(True)
+
+    def step(self, now):
+        """The clock has moved."""
+        if self._at is not None and diff(now, self._at) < 0:
+            return
+        self._at = add(now, _LOOK_MS)
+        try:
+            present = {bytes(row[0]) for row in self._wlan.status("stations")}
+        except OSError:
+            return  # not started yet
+        for mac in present - self._present:
+            ue_id = self._stations.get(mac)
+            if ue_id is None:
+                self.n_strange += 1
+            else:
+                self._up(ue_id)
+                self._tell("link_up", ["wifi: " + ue_id])
+        for mac in self._present - present:
+            ue_id = self._stations.get(mac)
+            if ue_id is not None:
+                self._down(ue_id)
+                self._tell("link_down", ["wifi: " + ue_id])
+        self._present = present
+
+    def wait_ms(self, now):
+        """Milliseconds until the next look."""
+        return 0 if self._at is None else max(diff(self._at, now), 0)
+
+    def status(self):
+        """What a person wants to know."""
+        present = [self._stations[mac] for mac in self._present if mac in self._stations]
+        return {
+            "link": "access_point",
+            "up": self._wlan.active(),
+            "stations": sorted(present),
+            "strange": len(self._present) - len(present),
+        }

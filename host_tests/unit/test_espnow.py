@@ -1,0 +1,175 @@
+"""The ESP-NOW link against a scripted `espnow`: pieces, peers, range, full buffers."""
+
+import sys
+
+sys.path.append("host_tests")  # where this runs as .mpy the shim is the source's
+
+from shim import espnow
+
+from checks import raises
+from msgin5g.port.espnow import EspNowLink
+
+_A = b"\x02aaaaa"
+_B = b"\x02bbbbb"
+_C = b"\x02ccccc"
+_MASK = 0x3FFFFFFF
+
+
+def _link(mac, peers, told=None, pmk=None):
+    espnow.here = mac
+    link = EspNowLink(espnow.ESPNow(), pmk, peers)
+    if told is not None:
+        link.tell = lambda name, reasons: told.append((name, reasons[0]))
+    return link
+
+
+def _pair(**more):
+    espnow.reset()
+    a = _link(_A, {_B: (None, "urn:b")}, **more)
+    b = _link(_B, {_A: (None, "urn:a")})
+    return a, b
+
+
+def _datagram(size):
+    return bytes([(i * 7 + size) & 255 for i in range(size)])
+
+
+def _run(link, start, for_ms):
+    """Let time pass for one link; the moment after it."""
+    now = start
+    end = for_ms
+    passed = 0
+    while passed <= end:
+        link.step(now)
+        wait = max(link.wait_ms(now), 1)
+        passed += wait
+        now = (now + wait) & _MASK
+    return now
+
+
+def test_datagrams_of_every_size_arrive_whole():
+    a, b = _pair()
+    for size in (0, 1, 246, 247, 248, 494, 495, 1152, 1281):
+        a.send(_datagram(size), _B)
+        assert b.receive() == (_datagram(size), _A), size
+        assert b.receive() is None
+    assert a.n_failed == 0 and b.n_broken == 0
+    assert espnow.air.n_sent == 1 + 1 + 1 + 1 + 2 + 2 + 3 + 5 + 6
+    a.send(_datagram(1483), _B)
+    a.send(b"x", _C)
+    assert a.n_failed == 2 and b.receive() is None
+
+
+def test_the_buffer_of_the_driver_holds_the_longest_datagram_twice():
+    a, b = _pair()
+    for _ in range(2):
+        a.send(_datagram(1152), _B)
+    assert [b.receive()[0] for _ in range(2)] == [_datagram(1152)] * 2
+
+
+def test_a_lost_piece_loses_the_datagram_and_nothing_else():
+    a, b = _pair()
+    for lost in range(3):
+        espnow.lost.add(espnow.air.n_sent + lost)
+        a.send(_datagram(700), _B)
+        assert b.receive() is None, lost
+        a.send(_datagram(600), _B)
+        assert b.receive() == (_datagram(600), _A), lost
+    assert a.n_failed == 3
+    a.send(_datagram(600), _B)
+    frames = espnow.ESPNow().inbox  # of B: here is B's
+    frames.insert(1, frames[0])  # a radio may repeat a frame
+    frames[2], frames[3] = frames[3], frames[2]
+    assert b.receive() == (_datagram(600), _A)
+    a.send(_datagram(600), _B)
+    frames.pop()
+    b.step(0)
+    assert b.receive() is None
+    b.step(3000)
+    assert b.n_broken >= 1
+    a.send(b"next", _B)
+    assert b.receive() == (b"next", _A)
+
+
+def test_what_others_send_is_not_heard():
+    a, b = _pair()
+    c = _link(_C, {_B: (None, "urn:b")})
+    c.send(b"hello", _B)
+    assert b.receive() is None and b.n_strange == 1
+    espnow.boards[_B].inbox.extend(
+        [
+            (_A, frame)
+            for frame in (b"", b"\xc1", b"\xc1\0", b"\xc0", b"\xc7\0\0", b"\xc2\0\2x", b"?")
+        ]
+    )
+    assert b.receive() is None and not espnow.boards[_B].inbox
+    a.send(b"hello", _B)
+    assert b.receive() == (b"hello", _A)
+
+
+def test_full_buffers_delay_and_do_not_lose():
+    a, b = _pair()
+    espnow.air.full = 3
+    a.send(_datagram(600), _B)
+    assert b.receive() is None and a.wait_ms(0) == 10
+    now = _run(a, 0, 100)
+    assert b.receive() == (_datagram(600), _A) and a.n_failed == 0
+    espnow.air.full = 1000
+    for _ in range(30):
+        a.send(_datagram(600), _B)
+    assert a.n_failed == 22  # 24 frames wait
+    _run(a, now, 60000)
+    assert espnow.air.full < 700  # given up after so many tries each
+    espnow.air.full = 0
+
+
+def test_keys_of_peers():
+    espnow.reset()
+    key, pmk = b"k" * 16, b"p" * 16
+    a = _link(_A, {_B: (key, "urn:b")}, pmk=pmk)
+    b = _link(_B, {_A: (key, "urn:a")}, pmk=pmk)
+    c = _link(_C, {_B: (b"x" * 16, "urn:b")}, pmk=pmk)
+    a.send(b"secret", _B)
+    c.send(b"other key", _B)
+    assert b.receive() == (b"secret", _A) and b.receive() is None
+    b.close()
+    assert not espnow.boards[_B].is_active and b.receive() is None
+    with raises(ValueError):
+        _link(b"\x02ddddd", {_B: (b"short", "urn:b")})
+
+
+def test_a_peer_out_of_range_is_said_within_30_s_and_found_again():
+    told, log = [], []
+    a, _ = _pair(told=told)
+    a.on_up = lambda peer, now, again: log.append(("up", peer.ue_id, again))
+    a.on_down = lambda peer: log.append(("down", peer.ue_id))
+    assert a.status()["reason"] == "urn:b: not known yet"
+    now = _run(a, _MASK - 15000, 60000)  # the clock wraps
+    assert told == [("link_up", "espnow: urn:b")] and a.status()["up"]
+    assert 5 <= espnow.air.n_sent <= 8  # a probe every ten seconds
+    espnow.apart.add((_A, _B))
+    now = _run(a, now, 30000)
+    assert told[1:] == [("link_down", "espnow: urn:b is out of range")]
+    assert a.status() == {"link": "espnow", "up": False, "reason": "urn:b: out of range"}
+    before = espnow.air.n_sent
+    now = _run(a, now, 600000)
+    assert len(told) == 2 and espnow.air.n_sent - before < 80
+    espnow.apart.clear()
+    now = _run(a, now, 30000)
+    assert told[2:] == [("link_up", "espnow: urn:b")] and a.status()["up"]
+    assert log == [("up", "urn:b", False), ("down", "urn:b"), ("up", "urn:b", True)]
+
+
+def test_what_is_heard_of_a_peer_tells_that_it_is_in_range():
+    told = []
+    a, b = _pair(told=told)
+    b.send(b"hello", _A)
+    assert a.receive() == (b"hello", _B) and told == [("link_up", "espnow: urn:b")]
+
+
+def test_a_peer_that_was_never_there():
+    espnow.reset()
+    told = []
+    a = _link(_A, {_B: (None, "urn:b")}, told)
+    _run(a, 0, 30000)
+    assert told == [("link_down", "espnow: urn:b is out of range")]

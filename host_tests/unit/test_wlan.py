@@ -1,0 +1,165 @@
+"""The Wi-Fi parts against a scripted `network`, with the codes and habits of both ports."""
+
+import sys
+
+sys.path.append("host_tests")  # where this runs as .mpy the shim is the source's
+
+from shim import network
+
+from checks import xorshift
+from msgin5g.port.wlan import AccessPoint, Station
+
+_MASK = 0x3FFFFFFF
+
+
+class Clock:
+    """Virtual time, which wraps as on a board, and a part that lives in it."""
+
+    def __init__(self, port):
+        self.ms = 0
+        self.told = []
+        network.reset(port, lambda: self.ms)
+
+    def now(self):
+        return (_MASK - 5000 + self.ms) & _MASK
+
+    def tell(self, name, reasons):
+        self.told.append((self.ms, name, reasons[0]))
+
+    def run(self, part, for_ms):
+        end = self.ms + for_ms
+        while True:
+            part.step(self.now())
+            wait = part.wait_ms(self.now())
+            assert wait >= 0
+            if self.ms + wait > end:
+                self.ms = end
+                return
+            self.ms += max(wait, 1)
+
+    def last(self):
+        return self.told[-1][1:] if self.told else None
+
+
+def _station(clock, key="the key", **more):
+    return Station(network, clock.tell, xorshift(7), "site", key, **more)
+
+
+def test_a_station_connects_and_says_so():
+    for port in ("esp32", "rp2"):
+        clock = Clock(port)
+        network.air["site"] = "the key"
+        station = _station(clock)
+        assert station.status()["reason"] == "connecting"
+        clock.run(station, 5000)
+        assert clock.told[0][0] < 3000 and clock.last() == ("link_up", "wifi: site"), port
+        assert station.status() == {
+            "link": "wifi",
+            "up": True,
+            "reason": None,
+            "address": "192.168.4.2",
+        }
+        clock.run(station, 600000)
+        assert len(clock.told) == 1 and network.WLAN(0).n_connects == 1, port
+
+
+def test_an_address_of_its_own():
+    clock = Clock("rp2")
+    network.air["site"] = "the key"
+    station = _station(clock, address="192.168.4.77")
+    clock.run(station, 5000)
+    assert station.status()["address"] == "192.168.4.77"
+    assert network.WLAN(0).ifconfig()[2] == "192.168.4.1"
+
+
+def test_a_wrong_key_is_said_and_cured():
+    for port in ("esp32", "rp2"):
+        clock = Clock(port)
+        network.air["site"] = "another key"
+        woken = []
+        station = _station(clock, on_up=woken.append)
+        clock.run(station, 30000)
+        assert clock.told[0][0] < 30000 and station.status()["up"] is False, port
+        assert clock.last() == ("link_down", "wifi: wrong key for site"), (port, clock.told)
+        clock.run(station, 600000)
+        assert len(clock.told) == 1, port  # said once, not at every try
+        n_connects = network.WLAN(0).n_connects
+        assert 20 < n_connects < 50, (port, n_connects)
+        network.air["site"] = "the key"
+        clock.run(station, 30000)
+        assert clock.last() == ("link_up", "wifi: site") and len(woken) == 1, port
+
+
+def test_an_access_point_that_vanishes_and_returns():
+    for port in ("esp32", "rp2"):
+        clock = Clock(port)
+        network.air["site"] = "the key"
+        woken = []
+        station = _station(clock, on_up=woken.append)
+        clock.run(station, 10000)
+        assert not woken, port  # the first time is no return
+        del network.air["site"]
+        gone_at = clock.ms
+        clock.run(station, 30000)
+        assert clock.told[1][0] - gone_at < 30000, port
+        assert clock.told[1][1:] == ("link_down", "wifi: lost site"), port
+        assert clock.last() == ("link_down", "wifi: no access point site"), port
+        clock.run(station, 3600000)
+        assert len(clock.told) == 3, (port, clock.told)
+        network.air["site"] = "the key"
+        clock.run(station, 30000)
+        assert clock.last() == ("link_up", "wifi: site") and len(woken) == 1, port
+
+
+def test_a_driver_that_refuses_is_asked_again():
+    clock = Clock("esp32")
+    network.air["site"] = "the key"
+    network.WLAN(0).busy = 2
+    station = _station(clock)
+    clock.run(station, 30000)
+    assert clock.told[0][1:] == (
+        "link_down",
+        "wifi: refused by the driver: Wifi Internal State Error",
+    )
+    assert clock.last() == ("link_up", "wifi: site")
+
+
+def test_an_access_point_knows_its_ues():
+    ue, other, stranger = b"\x02\0\0\0\0\x07", b"\x02\0\0\0\0\x08", b"\x02\0\0\0\0\x66"
+    for port, security in (("esp32", 3), ("rp2", 4)):
+        clock = Clock(port)
+        log = []
+        point = AccessPoint(
+            network,
+            clock.tell,
+            "relay",
+            "12345678",
+            6,
+            {ue: "urn:ue:7", other: "urn:ue:8"},
+            lambda ue_id: log.append(("up", ue_id)),
+            lambda ue_id: log.append(("down", ue_id)),
+        )
+        wlan = network.WLAN(1)
+        assert wlan.active() and wlan.parameters == {
+            "ssid": "relay",
+            "key": "12345678",
+            "security": security,
+            "channel": 6,
+        }
+        wlan.stations = [ue, stranger]
+        clock.run(point, 3000)
+        assert log == [("up", "urn:ue:7")] and point.n_strange == 1, port
+        assert point.status()["stations"] == ["urn:ue:7"] and point.status()["strange"] == 1
+        wlan.stations = [other]
+        clock.run(point, 3000)
+        assert sorted(log[1:]) == [("down", "urn:ue:7"), ("up", "urn:ue:8")], port
+        assert clock.told[0][1:] == ("link_up", "wifi: urn:ue:7")
+        wlan.active(False)
+        clock.run(point, 3000)
+        assert len(log) == 3, port
+
+
+def test_an_open_access_point():
+    clock = Clock("esp32")
+    AccessPoint(network, clock.tell, "relay", None, None, {}, None, None)
+    assert network.WLAN(1).parameters == {"ssid": "relay", "security": 0}
