@@ -177,6 +177,15 @@ def test_a_part_that_does_not_start_is_named(repository, tmp_path):
     assert story["errors"][0].startswith("UE 0007: the interpreter does not start")
 
 
+def test_a_reader_who_goes_away_does_not_stop_it(repository, tmp_path):
+    for arguments in (("demo",), ("demo", "--json")):
+        process = start(repository, tmp_path, _COMMAND, *arguments)
+        process.stdout.close()
+        assert process.wait(timeout=120) == 0, arguments
+        assert process.stderr.read() == ""
+        assert list((tmp_path / "tmp").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("number", "line", "status"), [(2, "UE 0007 <-- relay", 130), (15, "flashed with", 143)]
 )

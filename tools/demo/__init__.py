@@ -69,6 +69,8 @@ async def _perform(report):
         report.fail(str(error))
         return 1
     except asyncio.CancelledError:
+        if not ended_by:
+            raise
         report.fail("interrupted")
         return 128 + ended_by[0]
     finally:

@@ -1,6 +1,8 @@
 """What the demo prints: for a person, or as one JSON object."""
 
 import json
+import os
+import sys
 
 from rich.console import Console
 
@@ -10,11 +12,21 @@ from tools.demo.cast import FOREIGN, LINKED, UES
 from tools.ladder import entry_fields
 
 
+class _Console(Console):
+    def on_broken_pipe(self):
+        _read_by_nobody()
+
+
+def _read_by_nobody():
+    """Nobody reads any more, as after `| head`; the demo plays to its end, and tidies up."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Report:
     """Lines for a person; colours and a spinner on a terminal only."""
 
     def __init__(self):
-        self._console = Console(highlight=False, emoji=False, markup=False)
+        self._console = _Console(highlight=False, emoji=False, markup=False)
         self._status = None
         self._ladder = None
 
@@ -135,10 +147,17 @@ class JsonReport:
         }
         if logs:
             said["logs"] = logs
-        print(json.dumps(said))
+        self._print(said)
 
     def fail(self, line):
-        print(json.dumps({"ok": False, "errors": [line]}))
+        self._print({"ok": False, "errors": [line]})
+
+    @staticmethod
+    def _print(said):
+        try:
+            print(json.dumps(said), flush=True)
+        except BrokenPipeError:
+            _read_by_nobody()
 
     def close(self):
         pass
