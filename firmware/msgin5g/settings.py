@@ -7,9 +7,13 @@ The keys and their meaning are in the README. A key that nobody asks for is igno
 from msgin5g.coap.transmission import Parameters
 from msgin5g.configuration.strict_json import JsonFault
 from msgin5g.configuration.strict_json import parse as parse_json
+from msgin5g.unload import unload
 
 # Keys that hold an object, and those that a UE has no use for; one text takes the least heap.
-_GROUPS = " server bulk security wifi refresh retry transmission relay gateway seal_c "
+_GROUPS = (
+    " server bulk security wifi access_point espnow refresh retry transmission relay gateway "
+    "seal_c "
+)
 _HOP_KEYS = " bulk links strict_codes relay gateway seal_c own_configuration "
 
 _MAX_URI = 255  # bytes in one CoAP option
@@ -111,8 +115,7 @@ def settings_of(values):
     settings.content_format = values.number("content_format", 65001, 0, 65535)
     settings.check_source_port = values.flag("check_source_port", True)
     settings.security_mode = values.choice("security.mode", "none")
-    settings.wifi_ssid = values.text("wifi.ssid", None, 32)
-    settings.wifi_key = values.text("wifi.key", None, 64, 8)
+    settings.radio = _radio(values, role)
     settings.observe = values.flag("observe", True)
     settings.start_delay_s = values.number("start_delay_s", 3, 0, 3600)
     settings.block_size = values.choice("block_size", 1024, 512, 256, 128, 64, 32, 16)
@@ -150,13 +153,30 @@ def settings_of(values):
         values.number("transmission.nstart", nstart, 1, 10000),
     )
     if role == "ue":
-        if settings.next_hop is None:
+        if settings.next_hop is None and not (settings.radio and settings.radio.peers):
             raise _error("next_hop", "is missing: [host, port] of the relay or gateway")
     # Behind a relay or gateway an answer must say whose it is.
     settings.require_recipient = role == "ue" and next_hop_is != "server"
     settings.peer_key = None  # set by main, when check_source_port is off
     settings.unknown = values.left(role != "ue")
     return settings
+
+
+def _radio(values, role):
+    """RadioSettings of a board that has any; see settings_radio."""
+    for group in ("wifi", "access_point", "espnow"):
+        if group in values.values:
+            break
+    else:
+        return None
+    from msgin5g.settings_radio import radio_of
+
+    radio = radio_of(values)
+    if radio and role == "ue" and len(radio.peers) > 1:
+        raise _error("espnow.peers", "must be one, the next hop, for a UE")
+    del radio_of
+    unload("settings_radio")
+    return radio
 
 
 def parse(text, role=None):

@@ -61,6 +61,8 @@ class WLAN:
     SEC_WPA_WPA2 = 4
 
     def __new__(cls, interface=0):
+        if not _state:
+            raise RuntimeError("no radio here: see reset")
         if _state[interface] is None:
             wlan = object.__new__(cls)
             wlan.begin(interface)

@@ -41,8 +41,11 @@ class Clock:
         return self.told[-1][1:] if self.told else None
 
 
-def _station(clock, key="the key", **more):
-    return Station(network, clock.tell, xorshift(7), "site", key, **more)
+def _station(clock, address=None, on_up=None):
+    station = Station(network, xorshift(7), "site", "the key", address)
+    station.tell = clock.tell
+    station.on_up = on_up
+    return station
 
 
 def test_a_station_connects_and_says_so():
@@ -129,16 +132,11 @@ def test_an_access_point_knows_its_ues():
     for port, security in (("esp32", 3), ("rp2", 4)):
         clock = Clock(port)
         log = []
-        point = AccessPoint(
-            network,
-            clock.tell,
-            "relay",
-            "12345678",
-            6,
-            {ue: "urn:ue:7", other: "urn:ue:8"},
-            lambda ue_id: log.append(("up", ue_id)),
-            lambda ue_id: log.append(("down", ue_id)),
-        )
+        stations = {ue: "urn:ue:7", other: "urn:ue:8"}
+        point = AccessPoint(network, "relay", "12345678", 6, stations)
+        point.tell = clock.tell
+        point.on_up = lambda ue_id, log=log: log.append(("up", ue_id))
+        point.on_down = lambda ue_id, log=log: log.append(("down", ue_id))
         wlan = network.WLAN(1)
         assert wlan.active() and wlan.parameters == {
             "ssid": "relay",
@@ -160,6 +158,6 @@ def test_an_access_point_knows_its_ues():
 
 
 def test_an_open_access_point():
-    clock = Clock("esp32")
-    AccessPoint(network, clock.tell, "relay", None, None, {}, None, None)
+    Clock("esp32")
+    AccessPoint(network, "relay", None, None, {})
     assert network.WLAN(1).parameters == {"ssid": "relay", "security": 0}

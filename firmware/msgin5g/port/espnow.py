@@ -45,8 +45,9 @@ class EspNowLink:
     """espnow: an ESPNow object, not active yet. peers: {MAC: (key of 16 bytes or None, UE ID)}.
 
     on_up(peer, now, again), on_down(peer): when a peer has come into range, again if it had been
-    out of it, or has gone out of it. tell: the node's. probe_ms: how long a peer may be silent. n_failed: datagrams that did not go out; n_strange:
-    frames of others than the peers; n_broken: datagrams of which pieces are missing.
+    out of it, or has gone out of it. tell: the node's. probe_ms: how long a peer may be silent.
+    n_failed: datagrams that did not go out; n_strange: frames of others than the peers;
+    n_broken: datagrams of which pieces are missing.
     """
 
     def __init__(self, espnow, pmk, peers, probe_ms=10000):

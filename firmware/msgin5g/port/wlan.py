@@ -4,8 +4,8 @@
     wait_ms(now)   milliseconds until the next look
     status()       what a person wants to know, as a dict
 
-`tell(name, reasons)` is the node's: `link_up` and `link_down` with a reason. Status codes and
-exceptions are those of the `network` module of the ESP32 and RP2 ports.
+`tell(name, reasons)` is the node's, set before the first step: `link_up` and `link_down` with a
+reason. Status codes and exceptions are those of the `network` module of the ESP32 and RP2 ports.
 """
 
 from micropython import const
@@ -29,17 +29,16 @@ class Station:
     """Keeps this board connected to the access point `ssid`, with back-off when it cannot be.
 
     network: the module. address: an IPv4 address for ourselves in place of DHCP, in a network
-    of 256 whose .1 is the access point. on_up(now): called when the link has come up again
+    of 256 whose .1 is the access point. on_up(now), or None: called when the link has come up
     after it had been down or could not be had.
     """
 
-    def __init__(self, network, tell, random, ssid, key, address=None, on_up=None):
+    def __init__(self, network, random, ssid, key, address=None):
+        self.tell = self.on_up = None
         self._network = network
-        self._tell = tell
         self._random = random
         self._ssid = ssid
         self._key = key
-        self._on_up = on_up
         self._state = _WAITING
         self._at = None  # the next look or try; None: at once
         self._deadline_at = 0
@@ -105,9 +104,9 @@ class Station:
         again = self._n_failures > 0
         self._n_failures = 0
         self.reason = None
-        self._tell("link_up", ["wifi: " + self._ssid])
-        if again and self._on_up is not None:
-            self._on_up(now)
+        self.tell("link_up", ["wifi: " + self._ssid])
+        if again and self.on_up is not None:
+            self.on_up(now)
 
     def _failure(self):
         """Why the attempt has failed, None while it has not."""
@@ -129,7 +128,7 @@ class Station:
             pass
         if reason != self.reason:
             self.reason = reason
-            self._tell("link_down", ["wifi: " + reason])
+            self.tell("link_down", ["wifi: " + reason])
         delay_ms = min(_FIRST_RETRY_MS << min(self._n_failures, 6), _LONGEST_RETRY_MS)
         self._n_failures += 1
         # Up to a quarter more, so that a site does not come back all at once.
@@ -139,16 +138,14 @@ class Station:
 class AccessPoint:
     """An access point whose stations are the one-to-one links of a relay or gateway.
 
-    stations: {MAC address, 6 bytes: UE ID}. up(ue_id) and down(ue_id) are called when one of
-    them associates or leaves; whoever else comes is counted in `n_strange` and has no link.
+    stations: {MAC address, 6 bytes: UE ID}. on_up(ue_id) and on_down(ue_id), or None, are
+    called when one of them associates or leaves; whoever else comes is counted in `n_strange`
+    and has no link.
     """
 
-    def __init__(self, network, tell, ssid, key, channel, stations, up, down):
-        self._tell = tell
-        self._ssid = ssid
+    def __init__(self, network, ssid, key, channel, stations):
+        self.tell = self.on_up = self.on_down = None
         self._stations = stations
-        self._up = up
-        self._down = down
         self._present = set()
         self._at = None
         self.n_strange = 0
@@ -178,13 +175,15 @@ class AccessPoint:
             if ue_id is None:
                 self.n_strange += 1
             else:
-                self._up(ue_id)
-                self._tell("link_up", ["wifi: " + ue_id])
+                if self.on_up is not None:
+                    self.on_up(ue_id)
+                self.tell("link_up", ["wifi: " + ue_id])
         for mac in self._present - present:
             ue_id = self._stations.get(mac)
             if ue_id is not None:
-                self._down(ue_id)
-                self._tell("link_down", ["wifi: " + ue_id])
+                if self.on_down is not None:
+                    self.on_down(ue_id)
+                self.tell("link_down", ["wifi: " + ue_id])
         self._present = present
 
     def wait_ms(self, now):

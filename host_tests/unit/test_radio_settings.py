@@ -1,0 +1,60 @@
+"""The settings of radios: what they become, and one line for every mistake."""
+
+from checks import raises
+from msgin5g.settings import SettingsError, settings_of
+
+_UE = {"ue_id": "urn:x:7", "next_hop": ["192.168.4.1", 65401]}
+_RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}
+_MAC = "24:0A:c4:00:00:07"
+
+
+def test_without_them_there_are_none():
+    assert settings_of(_UE).radio is None
+
+
+def test_a_station():
+    settings = settings_of(
+        dict(_UE, wifi={"ssid": "site", "key": "12345678", "address": "192.168.4.7"})
+    )
+    radio = settings.radio
+    assert (radio.ssid, radio.key, radio.address) == ("site", "12345678", "192.168.4.7")
+    assert radio.ap_ssid is None and radio.peers == {} and settings.unknown == []
+
+
+def test_an_access_point_and_its_stations():
+    point = {"ssid": "relay", "key": "12345678", "channel": 6, "stations": {"urn:x:7": _MAC}}
+    radio = settings_of(dict(_RELAY, access_point=point)).radio
+    assert (radio.ap_ssid, radio.ap_key, radio.ap_channel) == ("relay", "12345678", 6)
+    assert radio.stations == {b"\x24\x0a\xc4\0\0\x07": "urn:x:7"}
+
+
+def test_peers_of_esp_now():
+    key = "00112233445566778899aabbccddeeff"
+    values = {"ue_id": "urn:x:7", "espnow": {"peers": {"urn:x:1": [_MAC, key]}, "pmk": key}}
+    radio = settings_of(values).radio  # a next hop of ESP-NOW needs no address
+    secret = bytes.fromhex(key)
+    assert radio.peers == {b"\x24\x0a\xc4\0\0\x07": (secret, "urn:x:1")} and radio.pmk == secret
+    assert radio.probe_s == 10 and radio.channel is None
+
+
+def test_every_mistake_is_one_line():
+    peers = {"urn:x:" + str(n): ["24:0a:c4:00:00:" + "%02x" % n] for n in range(30)}
+    two = {"urn:x:1": [_MAC], "urn:x:2": ["24:0a:c4:00:00:08"]}
+    for more, line in (
+        ({"wifi": 7}, "wifi: must be an object"),
+        ({"wifi": {"key": "short"}}, "wifi.key: 5 bytes are not 8 to 64"),
+        ({"wifi": {"ssid": "x", "address": "1.2.3.256"}}, "wifi.address: must be an IPv4"),
+        ({"access_point": {"channel": 14}}, "access_point.channel: 14 is not 1 to 13"),
+        ({"access_point": {"stations": []}}, "access_point.stations: must be an object"),
+        ({"access_point": {"stations": {"urn:x:7": "1:2"}}}, "stations: must be a MAC address"),
+        ({"access_point": {"stations": {"urn:x:7": 7}}}, "stations: must be a MAC address"),
+        ({"access_point": {"stations": {"7": _MAC}}}, "links: must be a URI"),
+        ({"espnow": {"pmk": "00"}}, "espnow.pmk: must be a key of 32 hex digits"),
+        ({"espnow": {"peers": {"urn:x:1": _MAC}}}, "espnow.peers: must be an object of UE ID:"),
+        ({"espnow": {"peers": {"urn:x:1": [_MAC, "zz"]}}}, "espnow.peers: must be a key"),
+        ({"espnow": {"peers": peers}}, "espnow.peers: must be 20 at most"),
+        ({"espnow": {"probe_s": 60}}, "espnow.probe_s: 60 is not 1 to 15"),
+        ({"espnow": {"peers": two}}, "espnow.peers: must be one, the next hop, for a UE"),
+    ):
+        with raises(SettingsError, line):
+            settings_of(dict(_UE, **more))
