@@ -8,6 +8,12 @@ from stations import RELAY, SERVER, Plain, document, new_ue
 GATEWAY = RELAY
 GATEWAY_ID = "urn:x-msgin5g:gateway:1"
 
+# Both ends of SEAL-C when the configuration client is a node of its own, and its way to the
+# server. `apart` has every new gateway made so: each test of the gateway holds in both forms.
+SEAL_C = (("127.0.0.1", 65400), ("127.0.0.1", 65402))
+CLIENT = ("192.0.2.7", 65401)
+apart = [False]
+
 
 def name(n):
     return "urn:x-msgin5g:ue:%04d" % n
@@ -56,8 +62,24 @@ def new_gateway(world=None, ues=(), seed=5, now=0, **settings):
     for n in ues:
         assert gateway.link_up(name(n).encode(), 0, address(n))
     if world is not None:
+        if apart[0]:
+            from msgin5g.roles.seal_c_apart import Separated
+
+            gateway.seal_c = Separated(gateway.endpoint, 1, SEAL_C[1])
+            world.add(SEAL_C[0], gateway, 1)
+            new_seal_c(world, settings)
         world.add(GATEWAY, gateway)
     return gateway
+
+
+def new_seal_c(world, settings, seed=77):
+    """A configuration client that is a node of its own."""
+    from msgin5g.roles.seal_c_client import SealC
+
+    client = SealC(settings, xorshift(seed), SERVER, SEAL_C[0])
+    world.add(SEAL_C[1], client, 1)
+    world.add(CLIENT, client)
+    return client
 
 
 def new_bulk_server(world, documents, seed=9, **options):

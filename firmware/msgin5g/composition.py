@@ -2,6 +2,7 @@
 
 from msgin5g.port.system import random_byte
 from msgin5g.port.udp import UdpLink, host_of
+from msgin5g.unload import unload
 
 
 def build_ue(settings, link, remote, now, directory, endpoint=None):
@@ -26,12 +27,22 @@ def build(settings, now, directory):
         remote = link.remote(settings.next_hop[0], settings.next_hop[1])
         return build_ue(settings, 0, remote, now, directory), [link]
     server = link.remote(settings.server_address[0], settings.server_address[1])
-    from msgin5g.roles.relay import Relay
+    links = [link]
+    if settings.role == "relay":
+        from msgin5g.roles.relay import Relay
 
-    role = Relay(settings, random_byte, server, now)
-    for ue_id in settings.links:
-        host, port = settings.links[ue_id]
-        role.link_up(ue_id.encode(), 0, link.remote(host, port))
+        role = Relay(settings, random_byte, server, now)
+    else:
+        from msgin5g.composition_gateway import build_gateway
+
+        role = build_gateway(settings, random_byte, server, now, links)
+        del build_gateway
+        unload("composition_gateway")
+    if settings.role != "seal-c":
+        for ue_id in settings.links:
+            host, port = settings.links[ue_id]
+            role.link_up(ue_id.encode(), 0, link.remote(host, port))
+    settings.links = None  # the role has them: they are the most of a gateway's settings
     if settings.own_configuration:
         role.own = build_ue(settings, 0, server, now, directory, role.endpoint)
-    return role, [link]
+    return role, links

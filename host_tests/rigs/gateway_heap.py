@@ -42,6 +42,10 @@ settings = Plain(
     {"role": "gateway", "ue_id": "urn:x-msgin5g:gateway:1", "max_links": N, "max_waiting": N,
      "bulk_count": 1000}
 )  # fmt: skip
+if len(sys.argv) > 4:
+    import json
+
+    settings.update(json.loads(sys.argv[4]))
 settings.parameters = Parameters(nstart=16)
 gateway = Gateway(settings, xorshift(3), 0)
 gateway.seal_c = Collocated(settings, gateway.endpoint, 0, SERVER)
@@ -114,12 +118,17 @@ def main():
             ack = bytes((0x60, 0, message.mid >> 8, message.mid & 255))
             gateway.receive(0, ack, remote, now)
         if gateway.n_waiting % 10 == 0:
-            peak = max(peak, in_use())
+            used = in_use()
+            if used > peak:
+                peak = used
+                at = (gateway.n_waiting, len(gateway._transfers), gateway._held_size,
+                      len(gateway._answers), len(gateway.cache._entries), gateway.cache._size,
+                      len(gateway._ready), len(gateway.endpoint._exchanges))  # fmt: skip
     left = in_use()
     print(
         "link", (linked - before) // N, "waiting", (waiting - linked) // N, "answers",
         len(answered), "bulks", n_bulks, "before", before, "peak", peak, "after", left - linked,
-        gateway.counters,
+        gateway.counters, at,
     )  # fmt: skip
 
 

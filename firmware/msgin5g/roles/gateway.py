@@ -27,6 +27,7 @@ from msgin5g.coap.numbers import (
     NOT_ACCEPTABLE,
     NOT_FOUND,
     OBSERVE,
+    RST,
     SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
@@ -81,6 +82,14 @@ class Gateway(Documents):
                 self._gone(owner.peer)
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
+            upstream = self.seal_c
+            if (
+                endpoint.message.mtype == CON
+                and link == upstream.link
+                and endpoint.same_peer(remote, upstream.remote)
+            ):
+                # RFC 7252 section 4.2: what nobody waits for any more need not be repeated.
+                endpoint._send_empty(RST)
 
     def step(self, now):
         """The clock has moved."""
@@ -142,7 +151,8 @@ class Gateway(Documents):
         if peer is None:
             return
         message = endpoint.message
-        peer.remote = remote  # another port, where ports are not checked
+        if peer.remote != remote:
+            peer.remote = remote  # another port, where ports are not checked
         key = bytes(message.view[2:4]) + message.token()
         asked = peer.asked
         waits = isinstance(asked, Waiting)

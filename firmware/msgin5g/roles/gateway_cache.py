@@ -5,6 +5,7 @@ from micropython import const
 from msgin5g.coap.ticks import add, diff
 
 _KEPT_MS = const(100000)  # a stale body still serves the blocks of a transfer that has begun
+_ENTRY_SIZE = const(256)  # bytes that an entry takes besides its body
 
 
 class Entry:
@@ -19,7 +20,7 @@ class Entry:
 
 
 class Cache:
-    """Bodies by key, at most max_size bytes of them; the one not used for longest goes first.
+    """Bodies by key in about max_size bytes of heap; the one not used for longest goes first.
 
     One body may be larger than all the room: it is then alone, until the next one comes.
     """
@@ -32,9 +33,9 @@ class Cache:
     def put(self, key, body, etag, fresh_until):
         """Keep a body in place of the former one of its key; gives its Entry."""
         self.drop(key)
-        self._size += len(body)
+        self._size += len(body) + _ENTRY_SIZE
         while self._entries and self._size > self._max_size:
-            self._size -= len(self._entries.pop(0).body)
+            self._remove(0)
         entry = Entry(key, body, etag, fresh_until)
         self._entries.append(entry)
         return entry
@@ -54,11 +55,14 @@ class Cache:
         """Forget a body."""
         entry = self.find(key)
         if entry is not None:
-            self._size -= len(self._entries.pop().body)
+            self._remove(-1)
+
+    def _remove(self, i):
+        self._size -= len(self._entries.pop(i).body) + _ENTRY_SIZE
 
     def purge(self, now):
         """Forget what has been stale for long, before its moment looks like the future."""
         entries = self._entries
         for i in range(len(entries) - 1, -1, -1):
             if diff(now, add(entries[i].fresh_until, _KEPT_MS)) >= 0:
-                self._size -= len(entries.pop(i).body)
+                self._remove(i)

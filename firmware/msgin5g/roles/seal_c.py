@@ -4,21 +4,12 @@ One verb, `ask`: make this GET to the configuration management server. Its answe
 that comes for the exchange that `ask` gives, wherever the configuration client lives:
 
     Collocated    in the gateway: the GET leaves from here
-    Separated     in another process, core or board: a FETCH (RFC 8132) of /seal-c over a link of
-                  its own carries the arguments of the verb; see roles/seal_c_client.py
-
-FETCH body, CBOR: [document_id or null, block2 or null, ETag or null, [UE ID...], [query...]],
-all texts as byte strings. The answer's code, options and payload are the server's.
+    Separated     in another process, core or board, over a link of its own: roles/seal_c_apart.py
 """
 
-from micropython import const
-
-from msgin5g.cbor import dumps
 from msgin5g.coap.message import encode
 from msgin5g.coap.numbers import GET, MAX_MESSAGE_SIZE
 from msgin5g.seal.resources import ConfigurationResource
-
-FETCH = const(5)  # RFC 8132 section 4: as safe and idempotent as GET, with a body
 
 
 class Collocated:
@@ -28,7 +19,7 @@ class Collocated:
         self._settings = settings
         self._endpoint = endpoint
         self.link = link
-        self._server = server
+        self.remote = server
 
     def ask(self, owner, ids, queries, document_id=None, block2=None, etag=None, observe=None,
             token=None, echo=None):  # fmt: skip
@@ -41,27 +32,8 @@ class Collocated:
             self._settings, ids, queries, document_id, block2, etag, observe, echo
         )
         return self._endpoint.request(
-            self.link, self._server, GET, options, owner, True, None, token
+            self.link, self.remote, GET, options, owner, True, None, token
         )
-
-
-class Separated:
-    """The way to a configuration client elsewhere; peer: its remote on `link`."""
-
-    def __init__(self, endpoint, link, peer):
-        self._endpoint = endpoint
-        self.link = link
-        self._peer = peer
-
-    def ask(self, owner, ids, queries, document_id=None, block2=None, etag=None, observe=None,
-            token=None, echo=None):  # fmt: skip
-        """As Collocated.ask; Echo is the other side's business."""
-        # Uri-Path seal-c, after Observe if there is one.
-        head = b"\xb6seal-c\xff"
-        if observe is not None:
-            head = (b"\x61\x01" if observe else b"\x60") + b"\x56seal-c\xff"
-        tail = head + dumps([document_id, block2, etag, list(ids), list(queries)])
-        return self._endpoint.request(self.link, self._peer, FETCH, (), owner, True, tail, token)
 
 
 def options_of(settings, ids, queries, document_id, block2, etag, observe, echo=None):

@@ -91,10 +91,13 @@ class Transfer:
         return MORE if more else WHOLE
 
     def silent_ms(self, now, patience_ms):
-        """Milliseconds until it has heard nothing at all for `patience_ms`; None: it has heard.
+        """Milliseconds until nothing was heard for `patience_ms`; None when nothing is asked.
 
-        To ask anew is then better than to wait: four transmissions were lost.
+        To ask anew is then better than to wait: four transmissions were lost, or, after an
+        acknowledgement and twice the time, the other side has forgotten.
         """
-        if self.exchange is None or self.exchange.state != SENT:
+        if self.exchange is None:
             return None
+        if self.exchange.state != SENT:
+            patience_ms *= 2
         return max(diff(add(self.asked_at, patience_ms), now), 0)

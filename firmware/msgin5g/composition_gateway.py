@@ -1,0 +1,28 @@
+"""A gateway, or its configuration client apart from it, from settings; see composition."""
+
+from msgin5g.port.udp import UdpLink
+
+
+def build_gateway(settings, random, server, now, links):
+    """The role; the link of SEAL-C is added to `links` where there is one."""
+    peer = None
+    if settings.role == "seal-c" or settings.seal_c_mode == "separated":
+        link = UdpLink(settings.seal_c_bind[0], settings.seal_c_bind[1])
+        links.append(link)
+        peer = link.remote(settings.seal_c_peer[0], settings.seal_c_peer[1])
+    if settings.role == "seal-c":
+        from msgin5g.roles.seal_c_client import SealC
+
+        return SealC(settings, random, server, peer)
+    from msgin5g.roles.gateway import Gateway
+
+    role = Gateway(settings, random, now)
+    if peer is None:
+        from msgin5g.roles.seal_c import Collocated
+
+        role.seal_c = Collocated(settings, role.endpoint, 0, server)
+    else:
+        from msgin5g.roles.seal_c_apart import Separated
+
+        role.seal_c = Separated(role.endpoint, 1, peer)
+    return role

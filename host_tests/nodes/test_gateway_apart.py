@@ -1,0 +1,155 @@
+"""SEAL-C between two nodes: the same on the PC5 side, and what happens when one is gone."""
+
+import gateway_stations
+from checks import xorshift
+from gateway_stations import (
+    CLIENT,
+    SEAL_C,
+    address,
+    answered,
+    doc,
+    name,
+    new,
+    new_seal_c,
+    packet,
+    shared,
+)
+from msgin5g.cbor import dumps
+from msgin5g.coap.message import Message
+from msgin5g.seal.problem import parse
+
+
+def apart(*arguments, **settings):
+    gateway_stations.apart[0] = True
+    try:
+        return new(*arguments, **settings)
+    finally:
+        gateway_stations.apart[0] = False
+
+
+def client_of(world):
+    return world._nodes[CLIENT]
+
+
+def test_both_forms_give_the_same_bytes_on_the_pc5_side():
+    numbers = (1, 2, 3, 4)
+    documents = [doc(n) for n in numbers[:3]] + [shared([name(1), name(2)]), shared(None, "all")]
+    documents[1]["text"] = 1500 * "x"
+    logs = []
+    for make in (new, apart):
+        # In a world where nobody waits: one form takes two hops more than the other.
+        world, _, server, hands = make(
+            numbers, documents, {"denied": (name(3),)}, fate=lambda n, datagram: [0]
+        )
+        for ask in (
+            lambda hand: hand.get(),
+            lambda hand: hand.get(block2=1 << 4 | 6),
+            lambda hand: hand.get(b"shared", observe=0),
+            lambda hand: hand.get(b"doc-9"),
+        ):
+            for hand in hands:
+                ask(hand)
+                world.run(None, 30)
+            world.run(None, 5000)
+        server.change("shared", shared([name(1), name(2)], text="new"))
+        world.run(None, 5000)
+        pc5 = [e for e in world.log if "192.168." in e[1][0] and "192.168." in e[2][0]]
+        assert len(pc5) > 40
+        # By UE: in which order nodes act at the same moment is chance on MicroPython.
+        logs.append([[bytes(e[3]) for e in pc5 if address(n) in (e[1], e[2])] for n in numbers])
+    assert logs[0] == logs[1]
+
+
+def test_killed_in_the_middle_it_is_504_in_time_and_when_it_is_back_all_is_well():
+    for acknowledged in (False, True):
+        world, gateway, server, hands = apart((1, 2, 3), [doc(n) for n in (1, 2, 3)],
+                                              {"slow_ms": 5000})  # fmt: skip
+        hands[0].get()
+        hands[1].get()
+        if acknowledged:
+            assert world.run(lambda: len(server.asked) == 1, 10000)
+        world.remove(SEAL_C[1])
+        world.remove(CLIENT)
+        assert answered(world, hands[:2])
+        assert world.elapsed_ms < 93000
+        assert [hand.answers[0].code for hand in hands[:2]] == [0xA4, 0xA4]
+        assert gateway.n_waiting == 0 and gateway._transfers == []
+        for hand in hands:
+            hand.get()
+        world.run(None, 10000)
+        new_seal_c(world, gateway_stations.gateway_settings(), 4711)
+        assert answered(world, [hands[2]], 60000)
+        assert world.run(lambda: all(hand.answers[-1].code == 0x45 for hand in hands), 60000)
+        for hand in hands:
+            assert hand.documents() == [doc(hand.n)]
+
+
+def test_a_new_configuration_client_goes_on_where_the_old_one_was_killed():
+    numbers = tuple(range(1, 11))
+    documents = [doc(n, text=700 * "x") for n in numbers]
+    world, _, server, hands = apart(numbers, documents, {"slow_ms": 100})
+    for hand in hands:
+        hand.get()
+    assert world.run(lambda: len(server.asked) == 4)
+    world.remove(SEAL_C[1])
+    world.remove(CLIENT)
+    world.run(None, 3000)
+    new_seal_c(world, gateway_stations.gateway_settings(), 4711)
+    assert answered(world, hands, 60000)
+    for hand in hands:
+        assert hand.documents() == [doc(hand.n, text=700 * "x")]
+    assert len(server.bulks) == 1
+
+
+def ask(world, body, code=5, path=b"seal-c", source=SEAL_C[0], link=1):
+    """What the configuration client says to a datagram."""
+    client = client_of(world)
+    datagram = packet(0, code, 99, b"tokn", [(11, path)], body)
+    client.receive(link, datagram, source, world.now)
+    out = []
+    while True:
+        item = client.transmit(world.now)
+        if item is None:
+            return client, out
+        out.append(Message(32).decode(bytes(item[1])))
+
+
+def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
+    good = dumps([None, None, None, [name(1).encode()], []])
+    for fields, counter in (
+        ({"source": ("127.0.0.1", 5)}, "not_linked"),
+        ({"link": 0}, "not_linked"),
+    ):
+        world, _, _, _ = apart((1,), [doc(1)])
+        client, out = ask(world, good, **fields)
+        assert out == [] and client.counters == {counter: 1}
+    for body, fields, code in (
+        (good, {"code": 1}, 0x85),
+        (good, {"path": b"else"}, 0x80),
+        (b"", {}, 0x80),
+        (b"\x80", {}, 0x80),
+        (b"\x85\xf6\xf6\xf6\x80\x80", {}, 0x80),
+        (dumps([1, None, None, [b"urn:x"], []]), {}, 0x80),
+        (dumps([None, None, None, ["urn:x"], []]), {}, 0x80),
+        (dumps([None, -1, None, [b"urn:x"], []]), {}, 0x80),
+        (dumps([None, b"", None, [b"urn:x"], []]), {}, 0x80),
+        (dumps({1: 2}), {}, 0x80),
+        (dumps([None, None, None, b"urn:x", []]), {}, 0x80),
+    ):
+        world, _, _, _ = apart((1,), [doc(1)])
+        client, (answer,) = ask(world, body, **fields)
+        assert answer.code == code and parse(answer.payload())[0], body
+        assert client._jobs == []
+    world, _, _, _ = apart((1,), [doc(1)])
+    client, (ack, get) = ask(world, good)
+    assert (ack.mtype, ack.code, get.code) == (2, 0, 1)
+
+
+def test_any_bytes_at_seal_c_leave_the_client_alive():
+    random = xorshift(12)
+    world, _, _, _ = apart((1,), [doc(1)])
+    for n in range(300):
+        body = bytes([random() for _ in range(random() % 40)])
+        client, _ = ask(world, body)
+        client._jobs = []
+        client.endpoint._incoming = []
