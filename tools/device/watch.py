@@ -31,9 +31,9 @@ class Watch:
             self._event(event, seconds)
         elif parse_fault(line):
             self._fault = line
-        elif line.startswith(("Traceback ", "MemoryError")):
+        elif line.startswith("Traceback "):
             self._raised = True
-        elif self._raised and line and not line.startswith(" "):
+        elif line.startswith("MemoryError") or (self._raised and line and line[0] != " "):
             self._raised = False
             self._fault = f"traceback: {line}"
         elif line.startswith("MicroPython "):

@@ -1,0 +1,95 @@
+"""Ports that are missing, busy or no MicroPython: one clear line and an exit status, per tool."""
+
+import fcntl
+import os
+import pty
+import threading
+import tty
+
+import pytest
+from flash_world import msgin5g
+
+from tools.board import VirtualBoard
+from tools.device.errors import NOT_MICROPYTHON, PORT_BUSY, PORT_MISSING
+
+
+@pytest.mark.parametrize("tool", ["mpremote", "ampy"])
+def test_a_port_that_will_not_do_gives_one_line(tool, tmp_path):
+    (tmp_path / "file").write_text("")
+    silent = _Pty()
+    echo = _Pty(lambda data: data)
+    old = _Pty(_Repl('{"name": "micropython", "version": "1.18.0", "mpy": 5, "settings": null}'))
+    other = _Pty(_Repl('{"name": "circuitpython", "version": "9.0", "mpy": 6, "settings": null}'))
+    with VirtualBoard(heap="96K") as board, open(board.port, "rb") as somebody:
+        fcntl.flock(somebody, fcntl.LOCK_EX)
+        for port, status, expected in (
+            (board.port, PORT_BUSY, "the port is in use by another program"),
+            (tmp_path / "none", PORT_MISSING, "there is no such port"),
+            (tmp_path / "file", PORT_MISSING, "this is not a serial port"),
+            (silent.port, NOT_MICROPYTHON, "no answer from a MicroPython at this port"),
+            (echo.port, NOT_MICROPYTHON, "no answer from a MicroPython at this port"),
+            (old.port, NOT_MICROPYTHON, "MicroPython 1.18.0 loads .mpy version 5"),
+            (other.port, NOT_MICROPYTHON, "this is circuitpython, not MicroPython"),
+        ):
+            said = msgin5g("flash", "--port", port, "--tool", tool, status=status)
+            lines = [line for line in said.splitlines() if not line.endswith(": connecting")]
+            assert len(lines) == 1 and lines[0].startswith(f"{port}: Error: {expected}"), said
+    for each in (silent, echo, old, other):
+        each.close()
+
+
+def test_the_worst_of_several_is_the_exit_status(tmp_path):
+    with VirtualBoard(heap="96K") as board:
+        ports = ["--port", board.port, "--port", tmp_path / "none"]
+        said = msgin5g("flash", *ports, "--no-watch", status=PORT_MISSING)
+        assert f"{tmp_path / 'none'}: Error: there is no such port" in said
+        assert f"{board.port}: " in said and "files copied" in said
+    said = msgin5g("flash", status=2)
+    assert "either --port PORT" in said
+
+
+class _Pty:
+    """The far end of a port; `answer` gives what comes back for what is written."""
+
+    def __init__(self, answer=None):
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        self.port = os.ttyname(self._slave)
+        self._answer = answer
+        if answer:
+            threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        try:
+            while True:
+                os.write(self._master, self._answer(os.read(self._master, 1024)))
+        except OSError:
+            pass
+
+    def close(self):
+        os.close(self._slave)
+        os.close(self._master)
+
+
+class _Repl:
+    """As much of a raw REPL as a session needs to ask who is there: no raw paste."""
+
+    def __init__(self, facts):
+        self._facts = facts.encode()
+        self._program = b""
+
+    def __call__(self, data):
+        out = b""
+        if b"\x05A\x01" in data:
+            return b"R\x00"
+        for byte in data:
+            if byte == 1:
+                out += b"raw REPL; CTRL-B to exit\r\n>"
+            elif byte == 4 and not self._program.strip():
+                out += b"OK\r\nMPY: soft reboot\r\nraw REPL; CTRL-B to exit\r\n>"
+            elif byte == 4:
+                out += b"OK" + self._facts + b"\r\n\x04\x04>"
+                self._program = b""
+            elif byte != 3:
+                self._program += bytes([byte])
+        return out
