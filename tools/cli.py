@@ -11,8 +11,12 @@ COMMANDS = {
     "board": ("board", "board", "Start a virtual board: real MicroPython behind a pty."),
     "decode": ("decode", "decode", "Explain CoAP datagrams as a person reads them."),
     "demo": ("demo", "demo", "Play the whole story on loopback with real MicroPython."),
+    "doctor": ("doctor", "doctor", "Say what is on a board and whether it is well."),
     "documents": ("documents", "documents", "Import, export or list the server's documents."),
     "flash": ("flash", "flash", "Build, copy, verify and reset a board."),
+    "image": ("image", "image", "Make a file system image for a board, everything on it."),
+    "monitor": ("monitor", "monitor", "Watch a board: events, messages, its REPL."),
+    "provision": ("provision", "provision", "Give each board of a table its own settings."),
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
 }
