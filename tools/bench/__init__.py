@@ -1,0 +1,10 @@
+"""`msgin5g bench`: the figures of the README's performance table, measured now.
+
+programs/ runs on MicroPython: `speed` (hot paths), `relay_heap` and `gateway_heap` (heap a UE),
+`ue` and `role` (a UE and a relay on loopback), `imports` (heap of modules).
+"""
+
+from tools.bench.command import bench
+from tools.bench.errors import BenchError
+
+__all__ = ["BenchError", "bench"]

@@ -1,0 +1,66 @@
+"""The figures in the order in which a person reads them, with the targets that they have."""
+
+from collections import namedtuple
+
+# target: the largest value that is wanted; None: there is none.
+Figure = namedtuple("Figure", "key text unit target", defaults=(None,))
+
+FIGURES = (
+    Figure("unit_us", "the unit: for i in range(100): buf[i & 63]", "µs"),
+    Figure("decode_units", "decode the request of 104 bytes", "units", 1.2),
+    Figure("decode_alloc_bytes", "- allocated", "bytes", 200),
+    Figure("encode_units", "encode it, with the copy that is sent", "units", 2),
+    Figure("encode_alloc_bytes", "- allocated", "bytes", 400),
+    Figure("answer_decode_units", "decode an answer of 293 bytes", "units"),
+    Figure("answer_encode_units", "encode it", "units"),
+    Figure("request_units", "start and end a request, encoding included", "units"),
+    Figure("relay_units", "relay a datagram, receive to transmit", "units", 10),
+    Figure("relay_busy_units", "- with 32 observations and 15 requests", "units"),
+    Figure("relay_uplink_alloc_bytes", "- allocated by a request", "bytes"),
+    Figure("relay_downlink_alloc_bytes", "- allocated by an answer", "bytes"),
+    Figure("relay_datagrams_per_s", "relay throughput, sockets included", "a second"),
+    Figure("idle_poll_units", "ask an idle relay what there is to do", "units"),
+    Figure("idle_poll_alloc_bytes", "- allocated", "bytes", 0),
+    Figure("relay_heap_per_link_bytes", "relay: heap a linked UE that observes", "bytes"),
+    Figure("relay_heap_per_bare_link_bytes", "- of that for the link", "bytes"),
+    Figure("relay_heap_per_request_bytes", "relay: heap a request under way", "bytes"),
+    Figure("gateway_heap_per_ue_bytes", "gateway: heap a linked UE that waits", "bytes"),
+    Figure("ue_mpy_bytes", "UE: the .mpy files that it loads", "bytes"),
+    Figure("ue_import_heap_bytes", "UE: heap of the modules that stay loaded", "bytes"),
+    Figure("ue_idle_heap_bytes", "UE: heap in use, configured, observing", "bytes"),
+    Figure("ue_min_heap_bytes", "UE: smallest heap to fetch and apply", "bytes"),
+    Figure("first_fetch_bytes", "on the wire: first fetch", "bytes"),
+    Figure("refresh_bytes", "on the wire: refresh, unchanged (2.03)", "bytes", 160),
+    Figure("registration_bytes", "on the wire: registration to observe", "bytes"),
+    Figure("push_bytes", "on the wire: a change pushed, and its ACK", "bytes"),
+)
+
+NOTES = (
+    "Times hold the garbage collections in a heap of 192 KiB (384 KiB for the relay at its"
+    " limits).",
+    "Heap and allocation are those of the 64-bit Unix port with .mpy files; a 32-bit board takes"
+    " about half, and for frozen modules none.",
+    "On the wire: UDP payload, both ways, on the hop between UE and relay; default settings, UE ID"
+    " of 24 characters, ETag of 8 bytes, a document with about 100 characters of configuration.",
+)
+
+
+def rows(figures):
+    """(text, value, target, whether it holds or None) of each figure that was measured."""
+    for figure in FIGURES:
+        if figure.key in figures:
+            value = figures[figure.key]
+            target = figure.target
+            yield (
+                figure.text,
+                f"{shown(value)} {figure.unit}",
+                "" if target is None else f"{shown(target)}",
+                None if target is None else value <= target,
+            )
+    for package, size in figures["mpy_bytes"].items():
+        yield f".mpy files: {package}", f"{shown(size)} bytes", "", None
+
+
+def shown(value):
+    """A number as a person reads it."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"

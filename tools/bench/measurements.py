@@ -1,0 +1,168 @@
+"""What is measured, and how it becomes the keys of `bench --json`."""
+
+from collections import defaultdict
+
+from tools.bench.errors import BenchError
+from tools.bench.loopback import Loopback, free_ports
+
+_ROUNDS = 25
+_N_UES = 32
+_CODES = {"2.03": 0x43, "2.05": 0x45}
+_RESOLUTION = 256  # bytes, of the smallest heap
+_REPEATS = 3
+
+
+def measure(interpreter, progress):
+    """All figures as a dict; progress(text) is told what comes next."""
+    figures = {"interpreter": interpreter.version()}
+    progress("decode, encode and relay: time and allocation")
+    figures.update(_speed(interpreter))
+    progress("heap of a relay and a gateway")
+    figures.update(_hop_heap(interpreter))
+    progress("relay throughput")
+    found = interpreter.run("throughput", "192K", *free_ports(3))
+    figures["relay_datagrams_per_s"] = found["datagrams_per_s"]
+    with Loopback(interpreter) as loopback:
+        progress("a UE on loopback: datagrams and heap")
+        found = _ue(interpreter, loopback)
+        progress("the smallest heap of a UE")
+        found["ue_min_heap_bytes"] = smallest(loopback.fetched, 8192, 131072)
+    figures.update(found)
+    progress("the .mpy files")
+    figures.update(_sizes(interpreter.firmware, figures))
+    return figures
+
+
+# Time and allocation
+
+
+def _speed(interpreter):
+    idle = interpreter.run("speed", "192K", _ROUNDS)
+    busy = interpreter.run("speed", "384K", _ROUNDS, "busy")
+    us, alloc = idle["us"], idle["alloc_bytes"]
+    unit = us["unit"]
+    figures = {"unit_us": round(unit, 3)}
+    for name in ("decode", "encode", "answer_decode", "answer_encode", "request", "idle_poll"):
+        figures[f"{name}_us"] = round(us[name], 3)
+        figures[f"{name}_units"] = round(us[name] / unit, 2)
+        figures[f"{name}_alloc_bytes"] = alloc[name]
+    up, down = us["uplink"] / unit, us["downlink"] / unit
+    busy_us = max(busy["us"]["uplink"], busy["us"]["downlink"])
+    figures.update(
+        {
+            "relay_units": round(max(up, down), 2),
+            "relay_uplink_units": round(up, 2),
+            "relay_downlink_units": round(down, 2),
+            "relay_uplink_alloc_bytes": alloc["uplink"],
+            "relay_downlink_alloc_bytes": alloc["downlink"],
+            "relay_busy_units": round(busy_us / busy["us"]["unit"], 2),
+        }
+    )
+    return figures
+
+
+# Heap
+
+
+def _hop_heap(interpreter):
+    relay = interpreter.run("relay_heap", "512K", _N_UES)
+    figures = {
+        "relay_heap_per_bare_link_bytes": relay["link"],
+        "relay_heap_per_request_bytes": relay["request"],
+        "relay_heap_per_observation_bytes": relay["observation"],
+        "relay_heap_per_resting_observation_bytes": relay["resting"],
+        # What a UE that is configured and observes costs for as long as it is linked.
+        "relay_heap_per_link_bytes": relay["link"] + relay["observation"],
+    }
+    if (interpreter.firmware / "msgin5g" / "roles" / "gateway.mpy").exists():
+        gateway = interpreter.run("gateway_heap", "1M", _N_UES)
+        figures["gateway_heap_per_bare_link_bytes"] = gateway["link"]
+        figures["gateway_heap_per_ue_bytes"] = gateway["link"] + gateway["waiting"]
+    return figures
+
+
+def _ue(interpreter, loopback):
+    """Bytes on the wire, and heap, of a UE that refreshes and of one that observes."""
+    refreshed = _transactions(loopback.watch(False, 3))
+    observed = loopback.watch(True, 3, push_after=2)
+    first, _, refresh = refreshed
+    _expect("first fetch", first, 2, "2.05")
+    _expect("refresh", refresh, 2, "2.03")
+    _, registration, push = _transactions(observed)
+    _expect("push", push, 2, "2.05")
+    at_last = next(item for item in observed if "modules" in item)
+    modules = at_last["modules"]
+    unloaded = {item["unloaded"] for item in observed if "unloaded" in item}
+    return {
+        "first_fetch_bytes": sum(map(len, first)),
+        "refresh_bytes": sum(map(len, refresh)),
+        "registration_bytes": sum(map(len, registration)),
+        "push_bytes": sum(map(len, push)),
+        "ue_idle_heap_bytes": at_last["heap"],
+        "ue_import_heap_bytes": interpreter.run("imports", "192K", *modules)["heap"],
+        "ue_modules": sorted({*modules, *unloaded}),
+    }
+
+
+def _transactions(items):
+    """The datagrams of each outcome; an acknowledgement belongs to what it acknowledges."""
+    found = [[]]
+    for item in items:
+        if "hex" in item:
+            datagram = bytes.fromhex(item["hex"])
+            known = [t for t in found if any(d[2:4] == datagram[2:4] for d in t)]
+            (known[-1] if known else found[-1]).append(datagram)
+        elif item.get("event") in ("applied", "unchanged"):
+            found.append([])
+    return found[:3]
+
+
+def _expect(what, datagrams, n, code):
+    codes = [datagram[1] for datagram in datagrams]
+    if len(codes) != n or _CODES[code] not in codes:
+        hexes = ", ".join(datagram.hex() for datagram in datagrams)
+        raise BenchError(f"{what}: not one message each way with a {code}: {hexes}")
+
+
+def smallest(works, low, high):
+    """The smallest size from which on `works(size)`, to _RESOLUTION bytes.
+
+    `works` is not all of one piece where memory is in pieces: what is found must work _REPEATS
+    times, and so must the sizes just above it.
+    """
+    if not works(high):
+        raise BenchError(f"a UE does not get its configuration in {high} bytes of heap")
+    while high - low > _RESOLUTION:
+        middle = (low + high) // 2 // _RESOLUTION * _RESOLUTION
+        if works(middle):
+            high = middle
+        else:
+            low = middle
+    size = high
+    n = 0
+    while n < _REPEATS:
+        if works(size + n * _RESOLUTION):
+            n += 1
+        else:
+            size += (n + 1) * _RESOLUTION
+            n = 0
+    return size
+
+
+# Size
+
+
+def _sizes(firmware, figures):
+    packages = defaultdict(int)
+    for file in sorted(firmware.glob("msgin5g/**/*.mpy")):
+        parts = file.relative_to(firmware).parts
+        packages[parts[1] if len(parts) > 2 else "msgin5g"] += file.stat().st_size
+    return {
+        "ue_mpy_bytes": sum(_file_of(firmware, m).stat().st_size for m in figures["ue_modules"]),
+        "mpy_bytes": dict(sorted(packages.items())),
+    }
+
+
+def _file_of(firmware, module):
+    path = firmware.joinpath(*module.split("."))
+    return path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")

@@ -1,0 +1,202 @@
+"""Time and allocation of the hot paths.
+
+    micropython -X heapsize=192K speed.py FIRMWARE_DIR ROUNDS
+    micropython -X heapsize=384K speed.py FIRMWARE_DIR ROUNDS busy     a relay at its limits
+
+Collections are part of the time: in a round each path is taken so often that some fall into it.
+Before each path the unit has its turn. A figure is the best of all rounds, so that whatever else
+the machine does spoils some rounds and not the figure.
+"""
+
+import gc
+import time
+
+from measure import allocated, arguments, microseconds, tell, unit
+
+import frames
+from msgin5g.coap.endpoint import Endpoint
+from msgin5g.coap.message import Message, encode
+from msgin5g.coap.numbers import GET
+from msgin5g.port.system import random_byte
+from msgin5g.roles.relay import Relay
+from msgin5g.settings import settings_of
+
+_MAX_RATE = 1000  # requests a second: one in each millisecond of the relay's clock
+
+
+class Codec:
+    """One datagram decoded, and encoded into a buffer and copied, as an endpoint does it."""
+
+    def __init__(self, datagram):
+        message = Message().decode(datagram)
+        self._options = frames.options_of(datagram)
+        self._head = (message.mtype, message.code, message.mid, message.token())
+        self._payload = message.payload()
+        self._datagram = datagram
+        self._message = message
+        self._buf = bytearray(1152)
+        assert self._buf[: self._encoded()] == datagram
+
+    def _encoded(self):
+        mtype, code, mid, token = self._head
+        return encode(self._buf, mtype, code, mid, token, self._options, self._payload)
+
+    def decode(self, n):
+        message = self._message
+        datagram = self._datagram
+        for _ in range(n):
+            message.decode(datagram)
+
+    def encode(self, n):
+        buf = self._buf
+        mtype, code, mid, token = self._head
+        options = self._options
+        payload = self._payload
+        for _ in range(n):
+            buf[: encode(buf, mtype, code, mid, token, options, payload)]
+
+
+class Requests:
+    """Endpoint.request: an exchange with its token and message ID, encoded; and its end."""
+
+    def __init__(self):
+        self._endpoint = Endpoint(random_byte, {}, None, None, 2, 4, 900, 32)
+        self._options = frames.options_of(frames.REQUEST)
+
+    def request(self, n):
+        endpoint = self._endpoint
+        options = self._options
+        for _ in range(n):
+            endpoint.cancel(endpoint.request(0, frames.SERVER, GET, options, None))
+
+
+class Fetches:
+    """Fetches of one UE through a relay with 32 links.
+
+    busy: the relay is at its limits, with 32 observations and 15 other requests under way.
+    """
+
+    def __init__(self, busy):
+        settings = {"role": "relay", "ue_id": "urn:x-msgin5g:relay:1"}
+        settings["server"] = {"address": frames.SERVER_ADDRESS}
+        settings["relay"] = {"max_rate": _MAX_RATE}
+        self.relay = Relay(settings_of(settings), random_byte, frames.SERVER, 0)
+        self._body = frames.body(0)
+        self._meter = time.ticks_us
+        self._mid = 0
+        self.now = 0
+        for number in range(32):
+            self.relay.link_up(frames.ue_id(number), 0, frames.ue_remote(number))
+        if busy:
+            for number in range(32):
+                self._fetch(number, True)
+            for number in range(15):
+                out, _ = self._up(number, False)
+                acknowledgement = bytes((0x60, 0, out[1][2], out[1][3]))
+                self.relay.receive(0, acknowledgement, frames.SERVER, self.now)
+            self.now += 1500  # those who wait are told that the relay has their requests
+            self.relay.step(self.now)
+            while self.relay.transmit(self.now):
+                pass
+        self.up_us = self.down_us = 0
+
+    def _way(self, datagram, remote):
+        """(what one datagram makes the relay send, what the meter says it took)."""
+        relay = self.relay
+        now = self.now
+        meter = self._meter
+        start = meter()
+        relay.receive(0, datagram, remote, now)
+        relay.step(now)
+        out = relay.transmit(now)
+        relay.transmit(now)
+        return out, meter() - start
+
+    def _up(self, number, observe):
+        self._mid = (self._mid + 1) & 0xFFFF
+        self.now = (self.now + 1) & 0x3FFFFFFF
+        request = frames.request(number, self._mid, observe)
+        return self._way(request, frames.ue_remote(number))
+
+    def _fetch(self, number, observe):
+        out, up_us = self._up(number, observe)
+        answer = frames.answer(number, out[1], self._body, observe)
+        out, down_us = self._way(answer, frames.SERVER)
+        assert out[2] == frames.ue_remote(number) and out[1][1] == 0x45
+        return up_us, down_us
+
+    def fetch(self, n):
+        self.up_us = self.down_us = 0
+        for _ in range(n):
+            up_us, down_us = self._fetch(0, False)
+            self.up_us += up_us / n
+            self.down_us += down_us / n
+
+    def allocated(self):
+        """(up, down): bytes allocated for a datagram from receive to transmit."""
+        gc.collect()
+        gc.disable()
+        self._meter = gc.mem_alloc
+        sizes = self._fetch(0, False)
+        self._meter = time.ticks_us
+        gc.enable()
+        return sizes
+
+
+class Polls:
+    """An idle relay with 32 links and 32 observations, asked whether there is anything to do."""
+
+    def __init__(self, fetches):
+        self._fetches = fetches
+
+    def poll(self, n):
+        relay = self._fetches.relay
+        now = self._fetches.now
+        for _ in range(n):
+            relay.step(now)
+            relay.transmit(now)
+            relay.wait_ms(now)
+
+
+def main():
+    rounds = int(arguments()[0])
+    paths = []
+    if len(arguments()) == 1:
+        for name, datagram in (
+            ("", frames.REQUEST),
+            ("answer_", frames.answer(0, frames.REQUEST, frames.body(0))),
+        ):
+            codec = Codec(datagram)
+            paths.append((name + "decode", codec.decode, 1000))
+            paths.append((name + "encode", codec.encode, 2000))
+        paths.append(("request", Requests().request, 500))
+    fetches = Fetches(len(arguments()) == 2)
+    paths.append(("idle_poll", Polls(fetches).poll, 1000))
+    paths.append(("fetch", fetches.fetch, 100))
+    best = {}
+    for _ in range(rounds):
+        for name, function, n in paths:
+            _better(best, "unit", microseconds(lambda n: unit(n, frames.REQUEST), 100))
+            taken = microseconds(function, n)
+            if name != "fetch":
+                _better(best, name, taken)
+                continue
+            _better(best, "uplink", fetches.up_us)
+            _better(best, "downlink", fetches.down_us)
+    alloc = {n: allocated(f) for n, f, _ in paths if n != "fetch"}
+    alloc["uplink"], alloc["downlink"] = fetches.allocated()
+    tell(
+        {
+            "us": best,
+            "alloc_bytes": alloc,
+            "answer_size": len(frames.answer(0, frames.REQUEST, frames.body(0))),
+        }
+    )
+
+
+def _better(best, name, value):
+    if name not in best or value < best[name]:
+        best[name] = value
+
+
+main()

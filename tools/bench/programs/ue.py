@@ -1,0 +1,76 @@
+"""A UE on loopback, its datagrams and its heap.
+
+    micropython -X heapsize=192K ue.py FIRMWARE_DIR SETTINGS STATE_DIR N_OUTCOMES
+
+It asks again after each outcome, observing or not as the settings say, until it has had
+N_OUTCOMES. One JSON object a line: `out` and `hex` of each datagram, `event` of each event,
+`unloaded` of each module that is not needed any more; at last `modules` that are loaded and
+`heap`, bytes in use above the bare interpreter when the UE has nothing more to do.
+"""
+
+import sys
+from binascii import hexlify
+
+from measure import arguments, heap_in_use, tell
+
+_OUTCOMES = ("applied", "unchanged", "refused", "rejected", "timeout")
+
+bare = heap_in_use()
+
+
+def _trace(out, datagram, remote):
+    tell({"out": out, "hex": hexlify(datagram).decode()})
+
+
+def _watch(run, n_outcomes):
+    def watched(node, links, ticks_ms, _tell, _trace_of_main, *rest):
+        n = 0
+        ue = getattr(node, "ue", node)
+
+        def told(event):
+            nonlocal n
+            tell({"event": event["event"]})
+            n += event["event"] in _OUTCOMES
+            if not ue.client.observing and not ue.client.busy:
+                ue.fetch(ticks_ms())
+            return n == n_outcomes
+
+        run(node, links, ticks_ms, told, _trace)
+        # What is due at once, an acknowledgement for one, is not left over.
+        while True:
+            out = node.transmit(ticks_ms())
+            if out is None:
+                break
+            _trace(True, out[1], out[2])
+            links[out[0]].send(out[1], out[2])
+        del out
+        tell(
+            {
+                "heap": heap_in_use() - bare,
+                "modules": sorted(m for m in sys.modules if m.startswith("msgin5g")),
+            }
+        )
+        return True
+
+    return watched
+
+
+def main():
+    settings, state, n_outcomes = arguments()
+    import msgin5g.unload as unloading
+    from msgin5g.port import loop
+
+    unload = unloading.unload
+
+    def noted(name):
+        tell({"unloaded": "msgin5g." + name})
+        unload(name)
+
+    unloading.unload = noted
+    loop.run = _watch(loop.run, int(n_outcomes))
+    from msgin5g.main import main as start
+
+    start(settings, state, True)
+
+
+main()
