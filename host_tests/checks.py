@@ -45,6 +45,20 @@ def heap_in_use():
     return gc.mem_alloc() if hasattr(gc, "mem_alloc") else None
 
 
+def load(*names):
+    """Import modules and collect often meanwhile, as a board's main does.
+
+    What the compiler leaves behind would lie in between them for good, and a small heap be full
+    of holes.
+    """
+    if hasattr(gc, "mem_free"):
+        gc.threshold(1024)
+    for name in names:
+        __import__(name)
+    if hasattr(gc, "mem_free"):
+        gc.threshold(-1)
+
+
 def xorshift(seed):
     """A function that gives a random byte: the same numbers for the same seed everywhere."""
     state = [seed or 1]

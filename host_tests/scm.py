@@ -29,23 +29,32 @@ RECIPIENT = 65020
 
 
 class Server:
-    """documents: {UE ID: UeConfigDoc as dict}; denied: UE IDs that get 4.03.
+    """documents: {UE ID: UeConfigDoc as dict, or the whole body as bytes}; denied: those that get
+    4.03.
 
     slow_ms: how long an answer takes. n_requests: how many were worked, repeats not counted.
     """
 
-    def __init__(self, random, documents, denied=(), slow_ms=0, max_age_s=None, max_exchanges=64):
+    def __init__(self, random, documents, denied=(), slow_ms=0, max_age_s=None, max_exchanges=64,
+                 max_incoming=64):  # fmt: skip
         self.counters = {}
-        self.endpoint = ServerEndpoint(random, self.counters, None, None, max_exchanges, 64)
+        self.endpoint = ServerEndpoint(
+            random, self.counters, None, None, max_exchanges, max_incoming
+        )
         self.documents = documents
         self.denied = denied
         self.slow_ms = slow_ms
         self.max_age_s = max_age_s
         self.n_requests = 0
         self.n_bodies = 0
-        self.requests = []  # (ue_id, observe) of each
+        self.requests = []  # (ue_id, observe) of the last ones
         self._slow = []
+        self.untag()
         self._observers = []  # [incoming, ue_id, sequence]
+
+    def untag(self):
+        """Forget the ETag of a body whose bytes have changed."""
+        self._tagged = (None, None)
 
     def receive(self, link, datagram, remote, now):
         kind = self.endpoint.receive(link, datagram, remote, now)
@@ -63,7 +72,7 @@ class Server:
         etag = message.option(ETAG)
         incoming = self.endpoint.accept(now)
         self.n_requests += 1
-        self.requests.append((ue_id, observe))
+        self.requests = self.requests[-63:] + [(ue_id, observe)]
         order = (add(now, self.slow_ms), incoming, ue_id, len(paths) == 6, observe, block, etag)
         if self.slow_ms:
             self.endpoint.acknowledge(incoming)
@@ -125,8 +134,13 @@ class Server:
             options = [(CONTENT_FORMAT, uint_bytes(257)), recipient]
             return code, options, compose(code, title, "for " + ue_id)
         doc = self.documents[ue_id]
-        body = dumps(doc if individual else [doc])
-        tag = _tag(body)
+        if isinstance(doc, (bytes, bytearray)):
+            body = doc
+        else:
+            body = dumps(doc if individual else [doc])
+        if body is not self._tagged[0]:
+            self._tagged = (body, _tag(body))
+        tag = self._tagged[1]
         options = [(ETAG, tag)]
         if sequence is not None:
             options.append((OBSERVE, uint_bytes(sequence)))

@@ -61,8 +61,8 @@ class World:
         self.log = []
         self.n_sent = 0
         self.largest = 0
-        self._fate = fate or all_but()
-        self._record = record
+        self.fate = fate or all_but()
+        self.record = record
         self._nodes = {}
         self._links = {}
         self._air = []  # (arrives at elapsed_ms, number, source, destination, datagram)
@@ -131,9 +131,9 @@ class World:
 
     def _carry(self, source, destination, datagram):
         self.largest = max(self.largest, len(datagram))
-        if self._record:
+        if self.record:
             self.log.append((self.elapsed_ms, source, destination, datagram))
-        for delay_ms in self._fate(self.n_sent, datagram):
+        for delay_ms in self.fate(self.n_sent, datagram):
             self._air.append(
                 (self.elapsed_ms + delay_ms, self.n_sent, source, destination, datagram)
             )

@@ -44,6 +44,8 @@ class Assembly:
         size = message.size - start
         block = message.uint(BLOCK2)
         etag = message.option(ETAG)
+        if etag is not None and not 0 < len(etag) < 9:
+            etag = None  # RFC 7252 section 5.4.3: as if it were not there
         if self.size and (block is None or etag != self.etag):
             return CHANGED
         more = 0
@@ -77,8 +79,7 @@ class Assembly:
         self.size = total
         if more:
             return MORE
-        if len(self.body) > total:
-            self.body = self.body[:total]
+        self.body[total:] = b""
         return WHOLE
 
     def _too_large(self, size):

@@ -4,12 +4,18 @@ RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
 """
 
 from msgin5g.coap.endpoint import Endpoint
-from msgin5g.coap.numbers import ACK, NON
-from msgin5g.coap.transmission import CANCELLED
+from msgin5g.coap.numbers import ACK, NO_RESPONSE, NON
 
 
 class ServerEndpoint(Endpoint):
     """An endpoint that answers requests too: those that `accept` gave an Incoming for."""
+
+    def accept(self, now, observing=False):
+        """See Endpoint."""
+        incoming = Endpoint.accept(self, now, observing)
+        if incoming:
+            incoming.unwanted = self.message.uint(NO_RESPONSE, 0)
+        return incoming
 
     def acknowledge(self, incoming):
         """Acknowledge a request now; its response will be a separate one (section 5.2.2)."""
@@ -25,6 +31,9 @@ class ServerEndpoint(Endpoint):
         which is given. Otherwise None.
         """
         incoming.open = False
+        if incoming.unwanted >> ((code >> 5) - 1) & 1:
+            self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
+            return None
         if incoming.acknowledged:
             return self._confirm(
                 incoming.link, incoming.remote, code, incoming.token, options, payload, tail, owner
@@ -55,9 +64,9 @@ class ServerEndpoint(Endpoint):
 
     def forget_peer(self, link, remote):
         """Forget everything about a peer that has gone."""
-        for exchange in [e for e in self._exchanges if e.link == link]:
-            if self.same_peer(exchange.remote, remote):
-                self._finish(exchange, CANCELLED)
+        for exchange in self._exchanges + list(self._by_token.values()):
+            if exchange.link == link and self.same_peer(exchange.remote, remote):
+                self.cancel(exchange)
         self._incoming = [
             i for i in self._incoming if i.link != link or not self.same_peer(i.remote, remote)
         ]

@@ -71,7 +71,8 @@ class Incoming:
     """A confirmable or non-confirmable message of a peer that was accepted.
 
     reply: the datagram that its repetition is answered with, None while nothing was said.
-    acknowledged: the response can no longer ride on the acknowledgement.
+    acknowledged: the response can no longer ride on the acknowledgement. unwanted: the classes
+    of response that its sender does not want, the bits of No-Response (RFC 7967).
     """
 
     def __init__(self, link, remote, mid, token, confirmable, expires_at):
@@ -82,5 +83,6 @@ class Incoming:
         self.confirmable = confirmable
         self.expires_at = expires_at
         self.acknowledged = False
+        self.unwanted = 0
         self.reply = None
         self.open = True  # the response is still owed: not forgotten to make room

@@ -10,7 +10,9 @@ from micropython import const
 
 from msgin5g.coap.message import insert, uint_bytes
 from msgin5g.coap.numbers import (
+    ACCEPT,
     BAD_OPTION,
+    BLOCK2,
     CONCISE_PROBLEM_DETAILS,
     CONTENT,
     CONTENT_FORMAT,
@@ -19,6 +21,7 @@ from msgin5g.coap.numbers import (
     MAX_AGE,
     METHOD_NOT_ALLOWED,
     NO_RESPONSE,
+    NOT_ACCEPTABLE,
     PROXY_SCHEME,
     PROXY_URI,
     PROXYING_NOT_SUPPORTED,
@@ -33,6 +36,8 @@ from msgin5g.seal.resources import UE_URI, same_uri
 # Unsafe options that a hop understands, as bits: Uri-Host 3, Observe 6, Uri-Port 7, Uri-Path 11,
 # Max-Age 14, Uri-Query 15, Block2 23, Block1 27.
 _UNDERSTOOD = const(0x0880C8C8)
+# Critical options that its own page knows: Uri-Host, Uri-Port, Uri-Path, Uri-Query, Accept 17.
+_UNDERSTOOD_HERE = const(0x00028888)
 
 
 class Hop:
@@ -63,7 +68,7 @@ class Hop:
             return None
         i = message.find(self._recipient_option)
         if i < 0:
-            self._local(message, now)
+            self._local(message, peer, now)
             return None
         if not same_uri(message.value(i), self._server_recipient):
             endpoint.count("foreign_recipient")
@@ -110,13 +115,25 @@ class Hop:
                 return number
         return 0
 
-    def _local(self, message, now):
+    def _local(self, message, peer, now):
         """A request that names no recipient is for this node itself; all it has is discovery."""
         path = [
             message.value(i) for i in range(message.n_options) if message.numbers[i] == URI_PATH
         ]
         if message.code != GET or path != [b".well-known", b"core"]:
             self.endpoint.count("missing_recipient")
+            return
+        for i in range(message.n_options):
+            number = message.numbers[i]
+            if (
+                number & 1
+                and not (number < 30 and _UNDERSTOOD_HERE >> number & 1)
+                and not (number == BLOCK2 and 0 < message.uint(BLOCK2) < 7)  # it is one block
+            ):
+                self.refuse(BAD_OPTION, "Option not supported", peer, now, option=number)
+                return
+        if message.uint(ACCEPT, LINK_FORMAT) != LINK_FORMAT:
+            self.refuse(NOT_ACCEPTABLE, "Accept", peer, now)
             return
         incoming = self.endpoint.accept(now)
         if incoming is not None:

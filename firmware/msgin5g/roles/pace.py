@@ -38,6 +38,12 @@ class Pace:
         self._next = (self._next + 1) % len(taken)
         return True
 
+    def wait_ms(self, now):
+        """Milliseconds until there is a turn."""
+        if self._n < len(self._taken):
+            return 0
+        return max(_WINDOW_MS - diff(now, self._taken[self._next]), 0)
+
     def appointment_s(self, now):
         """In how many seconds to come again: whole, at least 1, later for each who asks."""
         if diff(self._appointment_at, now) < _WINDOW_MS:

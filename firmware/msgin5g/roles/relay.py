@@ -43,6 +43,7 @@ class Flow:
         self.peer = peer
         self.incoming = incoming
         self.acknowledge_at = acknowledge_at
+        self.request = None  # (options, tail, token) of the request to the server, to be sent
         self.exchange = None  # the request to the server
         self.notification = None  # the last confirmable answer to the UE, while it is unanswered
         self.wants_observe = False
@@ -54,8 +55,9 @@ class Relay(Hop):
 
     server: the remote of the configuration management server, on link `server_link`. own: a
     ConstrainedUe on the same endpoint for the relay's own configuration, or None. At most
-    settings.max_flows requests and settings.max_observations observations are under way; what
-    is beyond is answered 5.03 with Max-Age.
+    settings.max_flows requests and settings.max_observations observations are under way, and
+    the server is asked settings.max_rate times in any second: as many requests are held back
+    for their turn, and what is beyond is answered 5.03 with Max-Age.
     """
 
     def __init__(self, settings, random, server, now, server_link=0):
@@ -66,6 +68,7 @@ class Relay(Hop):
         self._server = server
         self._server_link = server_link
         self._flows = []
+        self._held = []  # flows whose requests wait for their turn, the oldest first
         self._n_observing = 0
         self._pace = Pace(settings.max_rate, now)
 
@@ -109,6 +112,10 @@ class Relay(Hop):
             if not flow.incoming.acknowledged and diff(now, flow.acknowledge_at) >= 0:
                 self.endpoint.acknowledge(flow.incoming)
         self._pace.step(now)
+        while self._held and self._pace.take(now):
+            flow = self._held.pop(0)
+            self._ask(flow, *flow.request)
+            flow.request = None
         if self.own is not None:
             self.own.tick(now)
 
@@ -124,6 +131,8 @@ class Relay(Hop):
         for flow in self._flows:
             if not flow.incoming.acknowledged and flow.incoming.confirmable:
                 wait = shorter(wait, max(diff(flow.acknowledge_at, now), 0))
+        if self._held:
+            wait = shorter(wait, self._pace.wait_ms(now))
         return wait
 
     def poll(self):
@@ -175,46 +184,64 @@ class Relay(Hop):
         settings = self._settings
         known = self._flow_of(peer, message)
         token = None
-        observe = message.uint(OBSERVE)
-        if known is None:
-            n_active = len(self._flows) - self._n_observing
-            if n_active >= settings.max_flows or not self._pace.take(now):
-                self._busy(peer, now)
-                return
-        else:
+        if known is not None:
             token = known.exchange.token
             self._end(known)
+        observe = message.uint(OBSERVE)
+        full = len(self._flows) - self._n_observing >= settings.max_flows
+        held = full or self._held or not self._pace.take(now)
+        if full or (held and len(self._held) >= settings.max_rate):
+            self._busy(peer, now)
+            return
         incoming = endpoint.accept(now)
         if incoming is None:
             endpoint.count("incoming_full")
             return
         options = ()
-        if observe == 0 and self._n_observing >= settings.max_observations:
+        if observe == 0 and not self._may_observe(peer):
             # Observe is elective: without it the UE gets a plain answer (RFC 7641 section 4.1).
             endpoint.count("observations_full")
             observe = None
+            j = message.token_end
             options = [
-                (message.numbers[i], message.value(i))
+                (message.numbers[i], bytes(tail[message.starts[i] - j : message.ends[i] - j]))
                 for i in range(message.n_options)
                 if message.numbers[i] != OBSERVE
             ]
             tail = None
         flow = Flow(peer, incoming, add(now, _ACK_DELAY_MS))
         flow.wants_observe = observe == 0
-        flow.exchange = endpoint.request(
+        self._flows.append(flow)
+        if held:
+            flow.request = (options, tail and bytes(tail), token)
+            self._held.append(flow)
+        else:
+            self._ask(flow, options, tail, token)
+
+    def _ask(self, flow, options, tail, token):
+        flow.exchange = self.endpoint.request(
             self._server_link,
             self._server,
             GET,
             options,
             flow,
-            incoming.confirmable,
+            flow.incoming.confirmable,
             tail,
             token,
         )
         if flow.exchange is None:
-            endpoint.forget(incoming)
-            return
-        self._flows.append(flow)
+            self._end(flow)
+
+    def _may_observe(self, peer):
+        """Whether there is room for one more observation, those asked for included."""
+        watching = [flow for flow in self._flows if flow.wants_observe]
+        if len(watching) < self._settings.max_observations:
+            return True
+        for flow in watching:
+            if flow.peer is peer:  # it has begun anew, and lost its token
+                self._end(flow)
+                return True
+        return False
 
     def _flow_of(self, peer, message):
         """The observation of a UE that this request renews or ends: the one with its token."""
@@ -293,7 +320,8 @@ class Relay(Hop):
     def _timed_out(self, flow, exchange):
         if exchange is flow.exchange:
             self.endpoint.count("server_timeout")
-            if flow.incoming.open:
+            # With No-Response the server may well have nothing to say.
+            if flow.incoming.open and not flow.incoming.unwanted:
                 self.say(flow.incoming, GATEWAY_TIMEOUT, "No answer from the server", flow.peer)
         else:
             self.endpoint.count("answer_timeout")
@@ -311,6 +339,8 @@ class Relay(Hop):
         self._remove(flow)
 
     def _remove(self, flow):
+        if flow in self._held:
+            self._held.remove(flow)
         if flow in self._flows:
             self._flows.remove(flow)
             if flow.observing:

@@ -5,7 +5,8 @@ class Backoff:
     """Delays in ms: first_s doubled with every failure up to max_s, spread by jitter_percent.
 
     random: a function that gives a random byte. A time that the server gave (Max-Age of 4.29 and
-    5.03, RFC 8516 and RFC 7252 section 5.9.3.4) is kept and only ever lengthened.
+    5.03, RFC 8516 and RFC 7252 section 5.9.3.4) is kept and only ever lengthened, if it is not
+    more than a day.
     """
 
     def __init__(self, random, first_s, max_s, jitter_percent):
@@ -31,7 +32,7 @@ class Backoff:
         if asked_s is None:
             return self._spread_ms(seconds)
         # The spread keeps those apart who were given the same number of seconds.
-        seconds = min(max(asked_s, 1), self._max_s)
+        seconds = min(max(asked_s, 1), 86400)
         return seconds * 1000 + self.within_ms(min(seconds * 250, 30000))
 
     def _spread_ms(self, seconds):

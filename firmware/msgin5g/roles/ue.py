@@ -11,6 +11,7 @@ from micropython import const
 
 from msgin5g.seal.scm_client import (  # first: from source it takes the most heap to compile
     CONFIGURATION,
+    PAUSED,
     REFUSED,
     REJECTED,
     TIMEOUT,
@@ -21,7 +22,12 @@ from msgin5g.seal.scm_client import (  # first: from source it takes the most he
 from msgin5g.coap.endpoint import REJECTED as RESET_RECEIVED
 from msgin5g.coap.endpoint import REQUEST, RESPONSE, UNMATCHED, Endpoint
 from msgin5g.coap.message import code_text
-from msgin5g.coap.numbers import GATEWAY_TIMEOUT, NOT_FOUND
+from msgin5g.coap.numbers import (
+    GATEWAY_TIMEOUT,
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+)
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.roles.retry import Backoff
 from msgin5g.seal.resources import ConfigurationResource
@@ -66,7 +72,6 @@ class ConstrainedUe:
         self._backoff = Backoff(
             random, settings.retry_first_s, settings.retry_max_s, settings.retry_jitter_percent
         )
-        self._observe_refused = False
         self._events = []
         # A thousand boards that one switch powers on do not ask in the same second.
         self._fetch_at = add(now, self._backoff.within_ms(settings.start_delay_s * 1000))
@@ -112,9 +117,11 @@ class ConstrainedUe:
         event = self.configuration.step(now)
         if event is not None:
             self._tell({"event": event[0], "reasons": list(event[1])})
-        if not self.client.busy and diff(now, self._fetch_at) >= 0:
-            observe = self._observe and not self._observe_refused
-            if not self.client.fetch(observe):
+        fetch_at = self._fetch_at
+        client = self.client
+        if fetch_at is not None and not client.busy and diff(now, fetch_at) >= 0:
+            # With the ETag only of what runs, not of what was refused or rolled back.
+            if not client.fetch(self._observe, client.etag == self.configuration.etag):
                 self._fetch_at = add(now, 1000)  # a shared endpoint is full for the moment
 
     def transmit(self, now):
@@ -130,7 +137,7 @@ class ConstrainedUe:
         wait = self.configuration.wait_ms(now)
         if self._events:
             return 0
-        if self.client.busy:
+        if self.client.busy or self._fetch_at is None:
             return wait
         return shorter(wait, max(diff(self._fetch_at, now), 0))
 
@@ -145,7 +152,11 @@ class ConstrainedUe:
         self._fetch_at = now
 
     def stop(self):
-        """Deregister before the node goes to sleep or away; what is queued is to be sent."""
+        """Deregister before the node goes to sleep or away; what is queued is to be sent.
+
+        After that nothing is asked until `fetch`.
+        """
+        self._fetch_at = None
         self.client.stop()
 
     # What becomes of an outcome
@@ -156,6 +167,9 @@ class ConstrainedUe:
         kind = outcome.kind
         if kind == CONFIGURATION:
             self._offer(outcome, now)
+        elif kind == PAUSED:
+            if self._fetch_at is not None:
+                self._fetch_at = add(now, self._backoff.failure_ms(outcome.max_age_s))
         elif kind == UNCHANGED:
             self._tell({"event": "unchanged", "etag": hexadecimal(outcome.etag)})
             self._succeed(outcome, now)
@@ -177,7 +191,8 @@ class ConstrainedUe:
                     "detail": outcome.detail,
                 }
             )
-            self._fail(outcome.max_age_s, now)
+            asked = outcome.code in (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE)
+            self._fail(outcome.max_age_s if asked else None, now)
 
     def _offer(self, outcome, now):
         name, reasons = self.configuration.offer(outcome.data, outcome.etag or b"", now)
@@ -194,17 +209,18 @@ class ConstrainedUe:
         """The server has answered: ask again before the answer is too old."""
         client = self.client
         self._backoff.success()
-        if self._observe and client.document_id and not client.observing:
-            if client.observe_asked:
-                self._observe_refused = True
-            if not self._observe_refused:
-                self._fetch_at = now
-                return
+        if self._fetch_at is None:
+            return
+        if self._observe and client.document_id and not (client.observing or client.observe_asked):
+            self._fetch_at = now
+            return
         seconds = min(max(outcome.max_age_s, self._refresh_min_s), self._refresh_max_s)
         # A tenth before the age runs out, RFC 7641 section 3.3.1 being satisfied as well.
         self._fetch_at = add(now, seconds * 900)
 
     def _fail(self, asked_s, now):
+        if self._fetch_at is None:
+            return
         delay_ms = self._backoff.failure_ms(asked_s)
         # PROBING_RATE, RFC 7252 section 4.7: the bytes a second to a peer that does not answer.
         probing_ms = self.client.unanswered_size * 1000 // self._probing_rate

@@ -16,9 +16,13 @@ from msgin5g.coap.numbers import (
     CONTENT,
     CONTENT_FORMAT,
     ECHO,
+    ETAG,
+    GATEWAY_TIMEOUT,
     GET,
     MAX_AGE,
     OBSERVE,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
     VALID,
 )
 from msgin5g.coap.ticks import diff
@@ -31,9 +35,10 @@ UNCHANGED = const(1)  # 2.03: what is held is still true
 REJECTED = const(2)  # code, title, detail: the server, or a hop, said no
 REFUSED = const(3)  # detail: an answer that holds no configuration for this UE
 TIMEOUT = const(4)  # no answer within MAX_TRANSMIT_WAIT
+PAUSED = const(5)  # busy, in the midst of a transfer: the next fetch goes on with it
 
 _MAX_RESTARTS = const(3)  # of a transfer whose document changed under it
-_MAX_RESUMES = const(3)  # of one block that timed out, before the transfer is given up
+_MAX_RESUMES = const(4)  # of one block that nobody had, before the transfer is given up
 _REORDER_MS = const(128000)  # RFC 7641 section 3.4
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 
@@ -72,9 +77,9 @@ class ScmClient:
         self.max_size = settings.max_document_size
         self.document_id = None  # of the individual document, once it is known
         self.observing = False
-        self.observe_asked = False  # by the request under way, or the last one
+        self.observe_asked = False  # by the fetch under way, or the last one
+        self.etag = None  # of the representation that came last, and of which resource it is
         self.unanswered_size = 0  # bytes sent, repetitions included, that timed out
-        self._etag = None  # of the representation held, and of which resource it is
         self._etag_of = None
         self._observation = None  # the exchange that asked to observe
         self._observe_token = None
@@ -98,21 +103,28 @@ class ScmClient:
     def fetch(self, observe=False, conditional=True):
         """Ask for the configuration; false when the endpoint has no room for it.
 
-        Once the document is known it is asked for itself, with its ETag if `conditional`.
-        observe: register, or renew a registration, for its changes.
+        conditional: with the ETag of the former answer, which is still held. observe: once the
+        document is known, register, or renew a registration, for its changes.
         """
-        self._individual = self.document_id is not None
-        self._assembly = None
+        if self._assembly is not None:
+            return self._ask()  # a transfer that has paused
+        self._individual = self.observe_asked = observe and self.document_id is not None
         self._n_restarts = self._n_resumes = 0
-        etag = self._etag if conditional and self._etag_of == self.document_id else None
-        return self._ask(etag, 0 if observe and self._individual else None)
+        etag = self._known_etag() if conditional else None
+        return self._ask(etag, 0 if self._individual else None)
+
+    def _known_etag(self):
+        return self.etag if self._etag_of == self._asked_document() else None
+
+    def _asked_document(self):
+        return self.document_id if self._individual else None
 
     def stop(self):
         """End the observation, if any, with a GET that deregisters (RFC 7641 section 3.6)."""
         self._drop_exchange()
         if self._observation is not None:
             self._individual = True
-            self._ask(None, 1)
+            self._ask(self._known_etag(), 1)
 
     def forget(self):
         """Forget what is held: the next fetch begins as the first one did."""
@@ -121,7 +133,7 @@ class ScmClient:
             self.endpoint.cancel(self._observation)
             self._observation = None
         self.observing = False
-        self.document_id = self._etag = self._etag_of = None
+        self.document_id = self.etag = self._etag_of = None
 
     def _drop_exchange(self):
         if self._exchange is not None:
@@ -136,8 +148,7 @@ class ScmClient:
             block2 = self._assembly.next_block()
         elif self.szx < 6:
             block2 = self.szx  # RFC 7959 section 2.4: propose the size with the first request
-        document_id = self.document_id if self._individual else None
-        options = self.resource.options(document_id, etag, observe, block2, self._echo)
+        options = self.resource.options(self._asked_document(), etag, observe, block2, self._echo)
         self._echo = None
         token = None
         if observe is not None and self._observation is not None:
@@ -152,7 +163,6 @@ class ScmClient:
         self._asked_etag = etag
         self._asked_observe = observe
         self._request_size = len(exchange.datagram)
-        self.observe_asked = observe == 0
         self._exchange = exchange
         if observe is not None:
             self._observation = exchange if observe == 0 else None
@@ -236,14 +246,26 @@ class ScmClient:
     def _evaluate(self, message):
         code = message.code
         if code == VALID:
+            etag = message.option(ETAG)
+            if self.etag is None or (etag is not None and etag != self.etag):
+                return self._restart()  # true is a state that is not held any more
             outcome = Outcome(UNCHANGED, code)
-            outcome.etag = self._etag
+            outcome.etag = self.etag
             outcome.max_age_s = message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S)
             return outcome
         if code == CONTENT:
             return self._content(message)
-        if self._assembly is not None and code == BAD_REQUEST:
-            return self._restart()  # a block past the end: the document has become shorter
+        if self._assembly is not None:
+            if code == BAD_REQUEST:
+                return self._restart()  # a block past the end: the document has become shorter
+            if (
+                code in (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE, GATEWAY_TIMEOUT)
+                and self._n_resumes < _MAX_RESUMES
+            ):
+                self._n_resumes += 1
+                outcome = Outcome(PAUSED, code)
+                outcome.max_age_s = message.uint(MAX_AGE)
+                return outcome
         echo = message.option(ECHO)
         if code == 0x81 and echo and len(echo) <= 40 and self._n_restarts < _MAX_RESTARTS:
             # RFC 9175 section 2.3: show that we are reachable at our address.
@@ -288,8 +310,8 @@ class ScmClient:
         except MemoryError:
             self._assembly = None
             return Outcome(REFUSED, CONTENT, "too large for the memory that is free")
-        self._etag = assembly.etag
-        self._etag_of = self.document_id if self._individual else None
+        self.etag = assembly.etag
+        self._etag_of = self._asked_document()
         if not self._individual and document_id and len(document_id) <= 255:
             self.document_id = document_id
         outcome = Outcome(CONFIGURATION, CONTENT)
