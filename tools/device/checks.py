@@ -1,12 +1,14 @@
 """Settings and secrets are judged here, by the firmware's own rules, before a board is touched."""
 
 import json
+import threading
 from pathlib import Path
 
 from tools.device.errors import WRONG_INPUT, DeviceError
 from tools.paths import import_firmware
 
 MAX_SETTINGS = 16384  # bytes; the firmware reads no more
+_PARSING = threading.Lock()
 
 
 def read_file(path):
@@ -18,11 +20,16 @@ def read_file(path):
 
 def checked_settings(data, role=None):
     """(data, Settings): data as it goes on the board, with `role` in place of its own."""
+    if len(data) > MAX_SETTINGS:
+        raise DeviceError(WRONG_INPUT, f"settings: {len(data)} bytes are above {MAX_SETTINGS}")
+    with _PARSING:  # the firmware's parser unloads modules of its own as it goes
+        return _checked_settings(data, role)
+
+
+def _checked_settings(data, role):
     import_firmware()
     from msgin5g.settings import SettingsError, parse
 
-    if len(data) > MAX_SETTINGS:
-        raise DeviceError(WRONG_INPUT, f"settings: {len(data)} bytes are above {MAX_SETTINGS}")
     try:
         settings = parse(data, role)
         if role and json.loads(data).get("role", "ue") != role:

@@ -1,0 +1,106 @@
+"""msgin5g doctor: one line a finding on boards that are well, empty, wrong, cut short or gone."""
+
+import json
+import re
+
+from board_hands import mpremote
+from flash_world import World, address, msgin5g, ue_file, ue_id
+
+from tools.board import VirtualBoard
+from tools.device.errors import PORT_MISSING
+from tools.device.findings import FAIL, OK, WARN, findings
+from tools.device.inventory import Inventory
+
+_FACTS = {
+    "name": "micropython",
+    "version": "1.24.1",
+    "mpy": 6,
+    "build": "ESP32_GENERIC",
+    "machine": "Generic ESP32 module with ESP32",
+    "platform": "esp32",
+    "block": 4096,
+    "free": 1 << 20,
+    "size": 2 << 20,
+    "id": "a0b1c2d3e4f5",
+    "settings": None,
+}
+_EXAMINED = {
+    "heap": 160000,
+    "heap_free": 150000,
+    "frozen": False,
+    "time": [2000, 1, 1, 0, 0, 9],
+    "ping": None,
+    "wlan": None,
+}
+
+
+def test_a_board_that_is_well_and_goes_on_afterwards(tmp_path):
+    with World(tmp_path, 1), VirtualBoard(heap="128K") as board:
+        said = msgin5g("doctor", "--port", board.port, status=1)
+        assert _line(said, FAIL, "installed", "nothing: msgin5g flash puts it there")
+        assert _line(said, FAIL, "settings", "there is no settings.json")
+        msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0))
+        mark = board.output.mark()
+        said = msgin5g("doctor", "--port", board.port)
+        assert _line(said, OK, "MicroPython", r"1\.\d+\.\d+, \.mpy version 6")
+        assert _line(said, OK, "board", r".*id [0-9a-f]{12}")
+        assert _line(said, OK, "heap", r"\d+ of \d+ KiB free at the prompt")
+        assert _line(said, OK, "flash", r"\d+ of 1024 KiB free")
+        assert _line(said, OK, "installed", r"\d+ files, \d+ bytes of msgin5g for ue, as in this")
+        assert _line(said, OK, "settings", f"valid: ue {ue_id(0)}")
+        assert _line(said, OK, "secrets", "none")
+        assert _line(said, OK, "clock", r"20\d\d-")
+        hop = re.escape(f"next hop {address(1)}:65401")
+        assert _line(said, OK, "network", rf"{hop} answers a CoAP ping in \d+ ms")
+        board.output.wait_for("soft reboot\n(.*\n)*started ", since=mark)
+    msgin5g("doctor", "--port", tmp_path / "none", status=PORT_MISSING)
+
+
+def test_what_is_not_as_it_should_be(tmp_path):
+    settings = ue_file(tmp_path, 0, colour="red")
+    with VirtualBoard(heap="128K") as board:
+        msgin5g("flash", "--port", board.port, "--settings", settings, "--no-watch")
+        mpremote(
+            board, "exec", "import os; os.remove('msgin5g/main.mpy'); os.mkdir('msgin5g.new')"
+        )
+        mpremote(board, "exec", "f = open('msgin5g/x.mpy', 'w'); f.close()")
+        mpremote(board, "exec", "f = open('msgin5g.new/x.mpy', 'w'); f.close()")
+        said = msgin5g("doctor", "--port", board.port, "--tool", "ampy")
+        assert _line(said, WARN, "installed", "an installation was cut short")
+        assert _line(said, WARN, "installed", "files: 1 missing .* and 1 that ue does not need")
+        assert _line(said, WARN, "settings", "unknown, ignored: colour")
+        assert _line(said, WARN, "network", r"next hop .*: (no answer|.*E)")
+        mpremote(board, "exec", "f = open('settings.json', 'w'); f.write('{}'); f.close()")
+        said = msgin5g("doctor", "--port", board.port, "--json", status=1)
+        found = [json.loads(line) for line in said.splitlines()]
+        assert {"mark": FAIL, "subject": "settings"}.items() <= found[-3].items()
+        assert found[-3]["words"].startswith("ue_id: is missing")
+
+
+def test_what_only_other_boards_have():
+    def marks(facts, examined, **files):
+        text = json.dumps({**_FACTS, **facts})
+        text += "".join(f"\nfile 9 00 /{path}" for path in files.get("paths", ()))
+        found = findings(Inventory(text), {**_EXAMINED, **examined}, lambda role: [])
+        return [" ".join(finding) for finding in found]
+
+    lines = marks({}, {"frozen": True, "wlan": [True, True, "10.0.0.7"]})
+    assert "ok installed frozen into the image" in lines
+    assert "ok network Wi-Fi: 10.0.0.7" in lines
+    assert "warn clock not set: 2000-01-01 00:00:09" in lines
+    lines = marks(
+        {"version": "1.22.0", "size": 6 << 20, "free": 9000},
+        {"heap_free": 30000, "wlan": [False, False, "0.0.0.0"], "time": [2030, 1, 1, 0, 0, 0]},
+        paths=["lib/msgin5g/main.mpy"],
+    )
+    assert "fail MicroPython 1.22.0, .mpy version 6: 1.24 or newer is needed" in lines
+    assert any("msgin5g image --size 6144K" in line for line in lines)
+    assert "warn heap 29 of 156 KiB free at the prompt" in lines
+    assert "warn flash 8 of 6144 KiB free" in lines
+    assert any(line.startswith("warn installed in /lib by mip") for line in lines)
+    assert "warn network Wi-Fi: off; the firmware switches it on" in lines
+    assert any(line.startswith("warn clock 2030-01-01 00:00:00, ") for line in lines)
+
+
+def _line(said, mark, subject, words):
+    return re.search(rf"^{mark} +{subject} +{words}", said, re.MULTILINE) or print(said)

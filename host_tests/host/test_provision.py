@@ -1,0 +1,119 @@
+"""msgin5g provision: a table is checked as a whole, then each board gets what is its own."""
+
+import csv
+import json
+
+import pytest
+from board_hands import mpremote
+from flash_world import World, address, msgin5g, ue_id, ue_settings
+
+from tools.board import VirtualBoard
+from tools.device.errors import PORT_MISSING, WRONG_INPUT
+from tools.device.table import read_table
+
+_BASE = {"next_hop": ["127.0.0.1", 1], "wifi": {"ssid": "plant"}}
+
+
+def _identity(board):
+    program = "import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())"
+    return mpremote(board, "exec", program).strip()
+
+
+def test_boards_by_port_and_by_unique_id_end_configured_with_a_label_list(tmp_path):
+    base = ue_settings(0)
+    del base["ue_id"], base["bind"]
+    (tmp_path / "base.json").write_text(json.dumps(base))
+    with (
+        World(tmp_path, 2),
+        VirtualBoard(heap="128K", image=tmp_path / "a.img") as one,
+        VirtualBoard(heap="128K", image=tmp_path / "b.img") as two,
+    ):
+        identity = _identity(two)
+        table = tmp_path / "boards.csv"
+        table.write_text(
+            "port,unique_id,label,ue_id,bind,secrets.psk\n"
+            f"{one.port},,Door 1,{ue_id(0)},{address(2)}:65401,01\n"
+            f",{identity},Door 2,{ue_id(1)},{address(3)}:65401,02\n"
+            ",aabbccddeeff,Door 3,urn:x:3,127.0.0.1:1,03\n"
+        )
+        arguments = ["provision", table, "--settings", tmp_path / "base.json"]
+        arguments += ["--port", one.port, "--port", two.port, "--labels", tmp_path / "labels"]
+        said = msgin5g(*arguments, status=PORT_MISSING)
+        assert said == "row 3 (Door 3): not connected\n"
+        said = msgin5g(*arguments, "--partial", "--dry-run")
+        assert "files would be copied (ue)" in said
+        assert mpremote(two, "ls") == "ls :\n"
+        said = msgin5g(*arguments, "--partial")
+        assert said.count("configured after") == 2 and "Door 3): not connected; left out" in said
+        labels = list(csv.reader((tmp_path / "labels").open()))
+        assert labels[1:] == [
+            ["Door 1", ue_id(0), "ue", _identity(one), one.port],
+            ["Door 2", ue_id(1), "ue", identity, two.port],
+        ]
+        assert said.splitlines()[-1].split() == ["Door", "2", ue_id(1), "ue", identity, two.port]
+        assert json.loads(mpremote(two, "cat", "secrets.json")) == {"psk": "02"}
+
+
+def test_a_wrong_table_is_said_row_by_row_and_nothing_is_written(tmp_path):
+    table = tmp_path / "boards.csv"
+    table.write_text(
+        "port,unique_id,ue_id,bind,next_hop\n"
+        "/dev/a,,urn:x:1,10.0.0.1:65401,h:1\n"
+        "/dev/b,,urn:x:1,10.0.0.1:65401,h:1\n"
+        "/dev/a,,urn:x:3,,h:70000\n"
+        "/dev/a,,urn:x:4,,h:1\n"
+        ",,urn:x:5,,h:1\n"
+        ",xyz,urn:x:6,,h:1\n"
+        "/dev/g,,not a uri,,h:1\n"
+    )
+    said = msgin5g("provision", table, status=WRONG_INPUT)
+    assert [line.removeprefix(f"{table}: ") for line in said.splitlines()] == [
+        "row 2: ue_id: urn:x:1 is also in row 1",
+        "row 2: bind: 10.0.0.1:65401 is also in row 1",
+        "row 3: next_hop: port 70000 is not 1 to 65535",
+        "row 4: port: /dev/a is also in row 1",
+        "row 5: port or unique_id is missing",
+        "row 6: unique_id: must be bytes in hex, as msgin5g doctor prints it",
+        "row 7: ue_id: must be a URI such as urn:x-msgin5g:ue:0007",
+        f"Error: 7 faults in {table}; nothing was written",
+    ]
+    for text, expected in (
+        ("", "there is no board in it"),
+        ("port,ue_id\n", "there is no board in it"),
+        ("port\na,b\n", "more cells than the heading"),
+        ("[1]", "must be a JSON array of objects"),
+        ("[", "Expecting value"),
+    ):
+        table.write_text(text)
+        assert expected in msgin5g("provision", table, status=WRONG_INPUT)
+    msgin5g("provision", tmp_path / "none", status=WRONG_INPUT)
+
+
+def test_cells_take_the_form_that_the_rules_ask_for():
+    rows, faults = read_table(
+        "port,ue_id,ue_type,wifi.key,block_size,observe,next_hop,server.address\n"
+        'p,urn:x:1,00000012,12345678,256,false,"[""h"", 5]",srv:5683\n',
+        _BASE,
+    )
+    assert faults == []
+    parsed = rows[0].parsed
+    assert parsed.ue_type == "00000012"
+    assert json.loads(rows[0].settings)["wifi"] == {"ssid": "plant", "key": "12345678"}
+    assert (parsed.block_size, parsed.observe, parsed.next_hop) == (256, False, ("h", 5))
+    assert parsed.server_address == ("srv", 5683)
+
+
+@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"boards": rows}])
+def test_json_says_the_same_with_its_own_types(wrap):
+    entries = [
+        {"unique_id": "E6:61:64", "settings": {"ue_id": "urn:x:1"}, "secrets": {"psk": "01"}},
+        {"port": "q", "ue_id": "urn:x:2", "wifi.ssid": "other", "nxt_hop": 1},
+        {"port": "r", "ue_id": "urn:x:3", "secrets": {"psk": "01"}},
+    ]
+    rows, faults = read_table(json.dumps(wrap(entries)), _BASE)
+    assert rows[0].unique_id == "e66164" and json.loads(rows[0].secrets) == {"psk": "01"}
+    assert json.loads(rows[1].settings)["wifi"] == {"ssid": "other"}
+    assert faults == [
+        "row 2: nxt_hop: no such setting",
+        "row 3: secrets: the same secrets as row 1",
+    ]

@@ -1,0 +1,205 @@
+"""What `msgin5g doctor` makes of a board: a list of (mark, subject, words)."""
+
+import calendar
+import json
+import time
+from collections import namedtuple
+
+from tools.device.boards import BOARDS
+from tools.device.checks import checked_settings
+from tools.device.errors import DeviceError
+from tools.device.inventory import plan
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+Finding = namedtuple("Finding", "mark subject words")
+
+_SMALL_HEAP = 64 << 10
+_SMALL_FLASH = 64 << 10
+_CLOCK_S = 60
+_OLDEST = (1, 24)
+_PLAUSIBLE_YEAR = 2025
+
+# What the inventory does not tell. `ping` is [host, port] of the next hop or None: a CoAP ping is
+# an empty confirmable message, and any CoAP endpoint answers with a Reset (RFC 7252 section 4.3).
+EXAMINE = """
+import gc, json, os, sys, time
+gc.collect()
+d = {{"heap": gc.mem_free() + gc.mem_alloc(), "heap_free": gc.mem_free(), "frozen": False,
+     "time": list(time.gmtime()[:6]), "ping": None, "wlan": None, "reset": None}}
+try:
+    import machine
+    d["reset"] = machine.reset_cause()
+except (ImportError, AttributeError):
+    pass
+try:
+    os.stat("/msgin5g")
+except OSError:
+    try:
+        import msgin5g.main
+        d["frozen"] = True
+    except ImportError:
+        pass
+try:
+    import network
+    w = network.WLAN(network.STA_IF)
+    d["wlan"] = [w.active(), w.isconnected(), w.ifconfig()[0]]
+except Exception:
+    pass
+target = {target!r}
+if target:
+    try:
+        import select, socket
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if {bind!r}:
+            s.bind(socket.getaddrinfo({bind!r}, 0)[0][-1])
+        p = select.poll()
+        p.register(s, select.POLLIN)
+        a = socket.getaddrinfo(target[0], target[1], socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
+        d["ping"] = "no answer"
+        for i in range(2):
+            t = time.ticks_ms()
+            s.sendto(b"\\x40\\x00\\x4d\\x35", a)
+            if p.poll(700):
+                r = s.recv(16)
+                d["ping"] = time.ticks_diff(time.ticks_ms(), t) if r else "no answer"
+                break
+        s.close()
+    except OSError as e:
+        d["ping"] = str(e)
+print(json.dumps(d))
+"""
+
+
+def examine(session, inventory):
+    """The facts of EXAMINE as a dict."""
+    target, bind = None, None
+    try:
+        settings = checked_settings(inventory.settings or b"")[1]
+        target = settings.next_hop if settings.role == "ue" else settings.server_address
+        bind = settings.bind[0] if settings.bind[0].startswith("127.") else None
+    except DeviceError:
+        pass
+    program = EXAMINE.format(target=target and list(target), bind=bind)
+    return json.loads(session.run(program))
+
+
+def findings(inventory, examined, files_of):
+    """All Findings; files_of(role) gives the Files that this checkout would install."""
+    facts = inventory.facts
+    yield _version(facts)
+    yield _board(facts)
+    yield _heap(examined)
+    yield _flash(facts)
+    role, parsed, found = _settings(inventory)
+    yield from _installed(inventory, examined, files_of(role), role)
+    yield found
+    if parsed is not None and parsed.unknown:
+        yield Finding(WARN, "settings", "unknown, ignored: " + ", ".join(parsed.unknown))
+    yield _secrets(inventory)
+    yield _clock(examined["time"])
+    yield from _network(examined, parsed)
+
+
+def _version(facts):
+    version = tuple(int(part) for part in facts["version"].split(".")[:2])
+    words = f"{facts['version']}, .mpy version {facts['mpy']}"
+    if version < _OLDEST:
+        return Finding(FAIL, "MicroPython", f"{words}: 1.24 or newer is needed")
+    return Finding(OK, "MicroPython", words)
+
+
+def _board(facts):
+    board = BOARDS.get(facts["build"].split("-")[0])
+    words = f"{facts['machine']} ({facts['build'] or facts['platform']}), id {facts['id']}"
+    if board and board.fs_size != facts["size"]:
+        words += f"; its file system takes msgin5g image --size {facts['size'] >> 10}K"
+    return Finding(OK, "board", words)
+
+
+def _heap(examined):
+    words = f"{examined['heap_free'] >> 10} of {examined['heap'] >> 10} KiB free at the prompt"
+    return Finding(OK if examined["heap_free"] >= _SMALL_HEAP else WARN, "heap", words)
+
+
+def _flash(facts):
+    words = f"{facts['free'] >> 10} of {facts['size'] >> 10} KiB free"
+    return Finding(OK if facts["free"] >= _SMALL_FLASH else WARN, "flash", words)
+
+
+def _settings(inventory):
+    """(role, Settings or None, Finding)."""
+    if inventory.settings is None:
+        return "ue", None, Finding(FAIL, "settings", "there is no settings.json")
+    try:
+        parsed = checked_settings(inventory.settings)[1]
+    except DeviceError as error:
+        return "ue", None, Finding(FAIL, "settings", str(error).removeprefix("settings: "))
+    return parsed.role, parsed, Finding(OK, "settings", f"valid: {parsed.role} {parsed.ue_id}")
+
+
+def _installed(inventory, examined, wanted, role):
+    if any(path.startswith("lib/msgin5g/") for path in inventory.files):
+        yield Finding(
+            WARN, "installed", "in /lib by mip as well; the one in / runs, if it is there"
+        )
+    if inventory.staged:
+        yield Finding(
+            WARN, "installed", "an installation was cut short: msgin5g flash completes it"
+        )
+    if not inventory.n_bytes:
+        if examined["frozen"]:
+            yield Finding(OK, "installed", "frozen into the image")
+        else:
+            yield Finding(FAIL, "installed", "nothing: msgin5g flash puts it there")
+        return
+    todo = plan(inventory, wanted)
+    differ = [file for file in todo.missing if inventory.installed.get(file.path) != file.sha256]
+    words = f"{len(wanted)} files, {inventory.n_bytes} bytes of msgin5g for {role}"
+    if not differ and not todo.unwanted:
+        yield Finding(OK, "installed", f"{words}, as in this checkout")
+        return
+    parts = []
+    if differ:
+        parts.append(f"{len(differ)} missing or other than in this checkout")
+    if todo.unwanted:
+        parts.append(f"{len(todo.unwanted)} that {role} does not need")
+    yield Finding(WARN, "installed", f"files: {' and '.join(parts)}: msgin5g flash")
+
+
+def _secrets(inventory):
+    if "secrets.json" in inventory.files:
+        return Finding(OK, "secrets", "there; nobody reads them out")
+    return Finding(OK, "secrets", "none")
+
+
+def _clock(shown):
+    off = calendar.timegm((*shown, 0, 0, 0)) - time.time()
+    text = "{}-{:02}-{:02} {:02}:{:02}:{:02}".format(*shown)
+    if shown[0] < _PLAUSIBLE_YEAR:
+        return Finding(WARN, "clock", f"not set: {text}")
+    if abs(off) > _CLOCK_S:
+        return Finding(
+            WARN, "clock", f"{text}, {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}"
+        )
+    return Finding(OK, "clock", f"{text} UTC")
+
+
+def _network(examined, parsed):
+    wlan, ping = examined["wlan"], examined["ping"]
+    if wlan is not None:
+        active, connected, address = wlan
+        if connected:
+            yield Finding(OK, "network", f"Wi-Fi: {address}")
+        else:
+            words = "not connected" if active else "off; the firmware switches it on"
+            yield Finding(WARN, "network", f"Wi-Fi: {words}")
+    if parsed is None:
+        return
+    target = parsed.next_hop if parsed.role == "ue" else parsed.server_address
+    if target is None:
+        return  # an ESP-NOW peer
+    name = f"{'next hop' if parsed.role == 'ue' else 'server'} {target[0]}:{target[1]}"
+    if isinstance(ping, int):
+        yield Finding(OK, "network", f"{name} answers a CoAP ping in {ping} ms")
+    else:
+        yield Finding(WARN, "network", f"{name}: {ping}")
