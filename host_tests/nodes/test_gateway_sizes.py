@@ -129,4 +129,4 @@ def test_what_a_server_gives_to_another_is_dropped():
     world.run(None, 15000)
     assert gateway.counters["foreign_recipient"] >= 1 and not hand.answers
     # After a while it asks anew.
-    assert answered(world, [hand], 20000) and hand.documents() == [doc(1)]
+    assert answered(world, [hand], 60000) and hand.documents() == [doc(1)]

@@ -7,6 +7,8 @@ TS 24.546 6.2.2.1), and hands the answer back as it came. Links: 0 to the server
     server_timeout, unmatched_response
 """
 
+from micropython import const
+
 from msgin5g.cbor import loads
 from msgin5g.cbor_reader import CborError
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
@@ -26,10 +28,13 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.server import ServerEndpoint
-from msgin5g.coap.transmission import DONE
+from msgin5g.coap.ticks import add, diff, shorter
+from msgin5g.coap.transmission import DONE, SENT
 from msgin5g.roles.seal_c import Collocated
 from msgin5g.roles.seal_c_apart import FETCH
 from msgin5g.seal.problem_writer import compose
+
+_SILENCE = const(10)  # times ACK_TIMEOUT
 
 
 class Job:
@@ -40,6 +45,7 @@ class Job:
         self.arguments = arguments
         self.observe = observe
         self.exchange = None  # the request to the server
+        self.asked_at = 0
         self.answer = None  # the last answer to the gateway, until it is acknowledged
         self.watching = False
         self.echoed = False
@@ -89,6 +95,11 @@ class SealC:
 
     def step(self, now):
         """The clock has moved."""
+        for job in self._jobs:
+            if self._silent_ms(job, now) == 0:
+                self.endpoint.cancel(job.exchange)
+                self._ask(job, job.exchange.token, None, now)
+                break  # the list may be another one now
         while True:
             exchange = self.endpoint.step(now)
             if exchange is None:
@@ -106,7 +117,17 @@ class SealC:
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
-        return self.endpoint.wait_ms(now)
+        wait = self.endpoint.wait_ms(now)
+        for job in self._jobs:
+            wait = shorter(wait, self._silent_ms(job, now))
+        return wait
+
+    def _silent_ms(self, job, now):
+        """Milliseconds until the server has been silent for so long that it is asked anew."""
+        if job.exchange is None or job.exchange.state != SENT:
+            return None
+        patience_ms = _SILENCE * self.endpoint.parameters.ack_timeout_ms
+        return max(diff(add(job.asked_at, patience_ms), now), 0)
 
     def poll(self):
         """This node has nothing to tell."""
@@ -141,9 +162,10 @@ class SealC:
             self._fail(job, code, "A FETCH of /seal-c is expected")
             return
         endpoint.acknowledge(incoming)
-        self._ask(job, token, None)
+        self._ask(job, token, None, now)
 
-    def _ask(self, job, token, echo):
+    def _ask(self, job, token, echo, now):
+        job.asked_at = now
         document_id, block2, etag, ids, queries = job.arguments
         job.exchange = self._client.ask(
             job, ids, queries, document_id, block2, etag, job.observe, token, echo
@@ -159,7 +181,7 @@ class SealC:
             # RFC 9175 section 2.3: show that we are reachable at our address.
             endpoint.accept(now)
             job.echoed = True
-            self._ask(job, None, echo)
+            self._ask(job, None, echo, now)
             return
         code = message.code
         job.watching = job.observe == 0 and message.find(OBSERVE) >= 0 and code >> 5 == 2
