@@ -36,8 +36,9 @@ class Endpoint(Transmitter):
     peer_key: None, or a function of a remote; remotes with equal keys are the same endpoint.
     max_exchanges: our messages that wait; beyond it `request` gives None. max_incoming:
     messages of peers that are remembered; beyond it the oldest answered one is forgotten, whose
-    repetition would then be worked again (GET is idempotent, section 4.5). max_size: of what is
-    sent. max_options: of what is received.
+    repetition would then be worked again (GET is idempotent, section 4.5). max_replies_size: bytes
+    of answers kept for repetitions, beyond which the same happens to the oldest ones. max_size:
+    of what is sent. max_options: of what is received.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class Endpoint(Transmitter):
         max_incoming=8,
         max_size=MAX_MESSAGE_SIZE,
         max_options=64,
+        max_replies_size=4096,
     ):
         super().__init__(random, counters, parameters, peer_key, max_exchanges, max_size)
         self._max_incoming = max_incoming
+        self._max_replies_size = max_replies_size
         self._incoming = []
         self.message = Message(max_options)
         self.exchange = None
@@ -178,6 +181,12 @@ class Endpoint(Transmitter):
 
     def _remember(self, message, now):
         known = self._incoming
+        size = 0
+        for i in range(len(known) - 1, -1, -1):
+            if known[i].reply is not None:
+                size += len(known[i].reply)
+                if size > self._max_replies_size and not known[i].open:
+                    known.pop(i)
         if len(known) >= self._max_incoming:
             for i in range(len(known)):
                 if not known[i].open:
