@@ -63,7 +63,8 @@ class Lifecycle:
     ):
         """`good_after_ms`, within `trial_ms`, is how long a boot must last to count as good.
 
-        Of documents rolled back and of events the oldest are forgotten first.
+        With `trial_ms` 0 what is offered is good at once, without a trial. Of documents rolled
+        back and of events the oldest are forgotten first.
         """
         self.store = store
         self.schema = schema
@@ -94,10 +95,10 @@ class Lifecycle:
         store = self.store
         store.load()
         for report in store.reports:
-            self._event(now, "storage", (report,))
+            self.note(now, "storage", (report,))
         newest = store.newest
         if not newest:
-            return self._event(now, "unconfigured", ())
+            return self.note(now, "unconfigured", ())
         self._sequence = newest.sequence
         self._notes = newest.notes or b"\0"
         self._begin(newest.state, newest.boots, now)
@@ -120,8 +121,8 @@ class Lifecycle:
         if reasons and fallback and self.state != BAD:
             return self._roll_back(now, _SCHEMA)
         if self.safe_mode:
-            return self._event(now, "safe_mode", (str(self.boots) + " resets",))
-        return self._event(now, "unconfigured" if reasons else "applied", reasons)
+            return self.note(now, "safe_mode", (str(self.boots) + " resets",))
+        return self.note(now, "unconfigured" if reasons else "applied", reasons)
 
     def offer(self, text, etag, now):
         """A document has come from the server: `text` is bytes or str, `etag` 0 to 8 bytes.
@@ -129,6 +130,7 @@ class Lifecycle:
         applied: it is stored and on trial. unchanged: it runs already; only its ETag is new, and
         kept in RAM. refused: the reasons say why; nothing has changed.
         """
+        state = TRIAL if self.trial_ms else GOOD
         if isinstance(text, str):
             text = text.encode()
         store = self.store
@@ -141,19 +143,19 @@ class Lifecycle:
             notes = self._notes
             for i in range(1, len(notes), _ROW_SIZE):
                 if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
-                    return self._event(now, "refused", ("ETag: rolled back, waits for a change",))
+                    return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
             configuration, reasons = self.schema.check(text)
             if not reasons:
-                store.write(TRIAL, 0, etag, notes, text)
+                store.write(state, 0, etag, notes, text)
         except StorageError as error:
             reasons = (str(error),)
         if reasons:
-            return self._event(now, "refused", reasons)
+            return self.note(now, "refused", reasons)
         self.configuration = configuration
         self.etag = etag
         self._sequence = store.newest.sequence
-        self._begin(TRIAL, 0, now)
-        return self._event(now, "applied", ())
+        self._begin(state, 0, now)
+        return self.note(now, "applied", ())
 
     def confirm(self, now):
         """The application, or a person, says that the configuration on trial works.
@@ -164,7 +166,7 @@ class Lifecycle:
             return None
         self._begin(GOOD, 0, now)
         self._save(now)
-        return self._event(now, "confirmed", ())
+        return self.note(now, "confirmed", ())
 
     def check_passed(self):
         """The built-in check went well: `step` confirms once the boot has lasted long enough."""
@@ -189,7 +191,7 @@ class Lifecycle:
         """Remove all configuration. StorageError when the flash refuses."""
         self.store.erase()
         self._clear()
-        return self._event(now, "factory_reset", ())
+        return self.note(now, "factory_reset", ())
 
     def stored(self, newest):
         """(state, configuration) of one of the two documents stored; None when there is none.
@@ -274,7 +276,7 @@ class Lifecycle:
         self._begin(BAD, self.max_resets, now)
         self._use(self._fallback())
         self._save(now)
-        return self._event(now, "rolled_back", (_CAUSES[cause],))
+        return self.note(now, "rolled_back", (_CAUSES[cause],))
 
     def _row(self, text, etag):
         return struct.pack(_ROW, crc32(text), len(etag), etag)
@@ -291,9 +293,9 @@ class Lifecycle:
             except StorageError as error:
                 self.unsaved = True
                 self._good_at = add(now, self.good_after_ms)
-                self._event(now, "storage", (str(error),))
+                self.note(now, "storage", (str(error),))
 
-    def _event(self, now, name, reasons):
+    def note(self, now, name, reasons):
         """Note an event, unless it says the same as the one before."""
         if reasons:
             self.reasons = reasons

@@ -80,6 +80,7 @@ class Schema:
     def __init__(self, max_size=_MAX_SIZE):
         """`max_size` is the longest document in bytes; a longer one is refused."""
         self.max_size = max_size
+        self.late = None  # a function that declares more, called with this before the first check
         self._rules = []
         longest = _MAX_IDENTITY_SIZE
         self.declare(SERVER_ADDRESS, str, True, None, 1, longest, _address_fault)
@@ -102,6 +103,10 @@ class Schema:
         A good one gives its dict with the defaults filled in, and no reasons. A bad one gives
         None and a list of str, one for each key that breaks its rule. No input raises.
         """
+        late = self.late
+        if late:
+            self.late = None
+            late(self)
         configuration, reason = self._parse(text)
         unload("configuration.strict_json")
         if reason:

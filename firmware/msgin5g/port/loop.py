@@ -6,6 +6,7 @@
 import select
 
 from micropython import const
+from msgin5g.coap.ticks import add, diff, shorter
 
 _LONGEST_MS = const(60000)  # moments must not grow older than half the clock's period
 _BATCH = const(16)  # datagrams taken from a link before the role may answer
@@ -45,12 +46,19 @@ def collect(role, links, ticks_ms, trace):
             role.receive(i, arrived[0], arrived[1], ticks_ms())
 
 
-def run(role, links, ticks_ms, tell, trace=None):
-    """Run a role until `tell(event)` gives true."""
+def run(role, links, ticks_ms, tell, trace=None, limit_ms=None):
+    """Run a role until `tell(event)` gives true, which gives true, or for `limit_ms`."""
+    end_at = None if limit_ms is None else add(ticks_ms(), limit_ms)
     poller = select.poll()
     for link in links:
         poller.register(link.socket, select.POLLIN)
     while not act(role, links, ticks_ms(), tell, trace):
-        wait_ms = role.wait_ms(ticks_ms())
-        poller.poll(_LONGEST_MS if wait_ms is None else min(wait_ms, _LONGEST_MS))
+        wait_ms = shorter(role.wait_ms(ticks_ms()), _LONGEST_MS)
+        if end_at is not None:
+            left_ms = diff(end_at, ticks_ms())
+            if left_ms < 0:
+                return False
+            wait_ms = min(wait_ms, left_ms)
+        poller.poll(wait_ms)
         collect(role, links, ticks_ms, trace)
+    return True

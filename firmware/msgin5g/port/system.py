@@ -6,6 +6,9 @@ import time
 from micropython import const
 
 _MASK = const(0x3FFFFFFF)
+_AT_ONCE = const(16)
+
+_random = []  # bytes that were drawn and not given yet
 
 
 def ticks_ms():
@@ -15,4 +18,26 @@ def ticks_ms():
 
 def random_byte():
     """A byte from the hardware, or the operating system: tokens and IDs must not be guessed."""
-    return os.urandom(1)[0]
+    if not _random:
+        _random.extend(os.urandom(_AT_ONCE))
+    return _random.pop()
+
+
+def woken():
+    """Whether this start is a wake from deep sleep, which is no failed boot."""
+    try:
+        import machine
+
+        return machine.reset_cause() == machine.DEEPSLEEP_RESET
+    except (ImportError, AttributeError):  # a host
+        return False
+
+
+def reset():
+    """Start the board anew; on a host it returns."""
+    try:
+        import machine
+
+        machine.reset()
+    except (ImportError, AttributeError):
+        pass

@@ -47,7 +47,7 @@ class ConstrainedUe:
     def __init__(self, settings, random, configuration, remote, now, link=0, endpoint=None):
         self.counters = {} if endpoint is None else endpoint.counters
         self.endpoint = endpoint or Endpoint(
-            random, self.counters, settings.parameters, settings.peer_key, 2, 4, _MAX_SIZE, 32
+            random, self.counters, settings.parameters, settings.peer_key, 3, 4, _MAX_SIZE, 32
         )
         ue_id = settings.ue_id.encode()
         queries = []
@@ -201,7 +201,6 @@ class ConstrainedUe:
             event["reasons"] = list(reasons)
         elif name == "applied":
             event["configuration"] = self.configuration.configuration
-            self.configuration.confirm(now)
         self._tell(event)
         self._succeed(outcome, now)
 

@@ -1,0 +1,68 @@
+"""The hardware's watchdog, which resets a board whose loop stands still.
+
+No port lets a program stop a watchdog once it runs: not the RP2040's, which also goes on through
+a soft reset, nor the ESP32's. So it is started only when the settings say so, by main, and fed
+by the loop, which never waits longer than a third of its time. While a person is at the REPL, or
+a name is looked up, a timer feeds it instead (`hold`): interrupts go on there, while a loop that
+hangs feeds nothing.
+"""
+
+import sys
+
+import machine
+from micropython import const
+
+_RP2_LONGEST_MS = const(8388)  # a counter of 24 bits, in half microseconds
+_NO_TIMER_MS = const(3600000)
+
+
+class Watchdog:
+    """A part of a node: resets the board unless `step` is called within `timeout_ms`."""
+
+    def __init__(self, timeout_ms):
+        if sys.platform == "rp2":
+            timeout_ms = min(timeout_ms, _RP2_LONGEST_MS)
+        self.timeout_ms = timeout_ms
+        self._timer = None
+        self._wdt = machine.WDT(timeout=timeout_ms)
+
+    def step(self, now):
+        """The loop is alive."""
+        self._wdt.feed()
+
+    def wait_ms(self, now):
+        """The longest that a loop may wait."""
+        return self.timeout_ms // 3
+
+    @property
+    def held(self):
+        """Whether it is kept quiet."""
+        return self._timer is not None
+
+    def hold(self):
+        """Keep it quiet until `release`."""
+        self._wdt.feed()
+        if self._timer is not None:
+            return
+        if hasattr(machine, "Timer"):
+            wdt = self._wdt
+            # The ESP32 has numbered timers only, the RP2 only one without a number.
+            self._timer = machine.Timer(0 if sys.platform == "esp32" else -1)
+            self._timer.init(
+                period=self.timeout_ms // 3,
+                mode=machine.Timer.PERIODIC,
+                callback=lambda timer: wdt.feed(),
+            )
+        else:  # the virtual board: no timer, but a watchdog that takes another time
+            self._timer = machine.WDT(timeout=_NO_TIMER_MS)
+
+    def release(self):
+        """The loop feeds it again."""
+        timer = self._timer
+        self._timer = None
+        if timer is not None:
+            if hasattr(timer, "deinit"):
+                timer.deinit()
+            else:
+                self._wdt = machine.WDT(timeout=self.timeout_ms)
+        self._wdt.feed()

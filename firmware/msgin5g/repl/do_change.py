@@ -1,0 +1,40 @@
+"""repl.confirm(), repl.rollback() and repl.factory_reset()."""
+
+from msgin5g.configuration.store import StorageError
+from msgin5g.port.system import ticks_ms
+from msgin5g.repl.do_text import none_here, wrapped
+
+
+def confirm(node):
+    if none_here(node):
+        return
+    if node.configuration.confirm(ticks_ms()):
+        print("Confirmed: this configuration is kept.")
+    else:
+        print("Nothing is on trial.")
+
+
+def rollback(node):
+    if none_here(node):
+        return
+    lifecycle = node.configuration
+    if lifecycle.roll_back(ticks_ms()):
+        wrapped("Rolled back: the configuration before it runs. The server's document is not "
+                "tried again until it changes.")  # fmt: skip
+    else:
+        print("There is no good configuration to go back to.")
+
+
+def factory_reset(node, word):
+    if none_here(node):
+        return
+    if word != "erase":
+        wrapped("This removes every configuration that is stored. The settings, the application "
+                "and your files stay. If that is what you want:")  # fmt: skip
+        print('  repl.factory_reset("erase")')
+        return
+    try:
+        node.configuration.factory_reset(ticks_ms())
+        print("All configuration is removed. The next fetch brings a first one.")
+    except StorageError as error:
+        print("Not done, " + str(error))

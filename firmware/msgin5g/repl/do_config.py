@@ -1,0 +1,52 @@
+"""repl.config() and repl.diff()."""
+
+from msgin5g.configuration.store import BAD, TRIAL
+from msgin5g.repl.do_text import none_here, shown, wrapped
+
+
+def config(node):
+    if none_here(node):
+        return
+    lifecycle = node.configuration
+    configuration = lifecycle.configuration
+    if configuration is None:
+        print("There is no configuration yet.")
+        return
+    for key in sorted(configuration):
+        if len(key) > 24:
+            wrapped(key, "  ", "    ")
+            wrapped(shown(key, configuration[key]), "    ", "    ")
+        else:
+            wrapped(shown(key, configuration[key]), "  " + key + " " * (25 - len(key)), " " * 27)
+    if lifecycle.etag:
+        from binascii import hexlify
+
+        wrapped(hexlify(lifecycle.etag).decode(), "  (ETag)" + " " * 19)
+
+
+def diff(node):
+    if none_here(node):
+        return
+    new = node.configuration.stored(True)
+    old = node.configuration.stored(False)
+    if not new or not old:
+        print("There are no two configurations to compare.")
+        return
+    print("- " + _name(old) + "\n+ " + _name(new))
+    before = old[1] or {}
+    after = new[1] or {}
+    keys = [k for k in before if k not in after or after[k] != before[k]]
+    keys += [k for k in after if k not in before]
+    for key in sorted(keys):
+        if key in before:
+            wrapped(key + ": " + shown(key, before[key]), "  - ", "    ")
+        if key in after:
+            wrapped(key + ": " + shown(key, after[key]), "  + ", "    ")
+    if not keys:
+        print("  The values are the same.")
+
+
+def _name(stored):
+    state = stored[0]
+    text = "on trial" if state == TRIAL else "rolled back" if state == BAD else "good"
+    return text if stored[1] else text + ", and does not fit what the application declares"
