@@ -21,6 +21,7 @@ class UdpLink:
 
     def __init__(self, host, port):
         self.n_failed = 0  # datagrams that the network did not take; CoAP sends them again
+        self.n_lost = 0  # datagrams that there was no memory for
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self.socket.bind(self.remote(host, port))
@@ -44,6 +45,16 @@ class UdpLink:
             return self.socket.recvfrom(_BUFFER_SIZE)
         except OSError:
             return None  # EAGAIN; and what an ICMP message reports is seen as a time-out
+        except MemoryError:
+            return self._lose()
+
+    def _lose(self):
+        """Lose what has come, if anything has, for want of room in one piece; CoAP repeats it."""
+        try:
+            self.socket.recvfrom(1)
+            self.n_lost += 1
+        except OSError:
+            pass
 
     def send(self, datagram, remote):
         """Send one datagram; what the network does not take is counted as lost."""
