@@ -1,0 +1,144 @@
+"""msgin5g monitor: events and a ladder, into the REPL and back, the terminal as it was before."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+from flash_world import World, address, msgin5g, ue_file, ue_id
+
+from tools.board import VirtualBoard
+from tools.device.errors import PORT_BUSY, PORT_MISSING
+
+_COMMAND = [sys.executable, "-c", "from tools.cli import main; main()", "monitor"]
+
+
+class Person:
+    """`with Person(arguments) as person`: the monitor in a terminal of its own."""
+
+    def __init__(self, *arguments):
+        self.master, self.slave = pty.openpty()
+        self._before = termios.tcgetattr(self.slave)
+        self._seen = ""
+        self.process = subprocess.Popen(
+            [*_COMMAND, *map(str, arguments)],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            start_new_session=True,
+            env={**os.environ, "TERM": "dumb"},
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.slave)
+        os.close(self.master)
+
+    def types(self, keys):
+        os.write(self.master, keys)
+
+    def sees(self, text, timeout=15):
+        """Wait for a text; what came up to its end is forgotten then."""
+        until = time.monotonic() + timeout
+        while text not in self._seen:
+            assert time.monotonic() < until, (text, self._seen)
+            if select.select([self.master], [], [], 0.1)[0]:
+                self._seen += os.read(self.master, 4096).decode().replace("\r\n", "\n")
+        before, _, self._seen = self._seen.partition(text)
+        return before
+
+    def ends(self, status=0):
+        """Wait for the end; the terminal is as it was."""
+        assert self.process.wait(timeout=10) == status
+        assert termios.tcgetattr(self.slave) == self._before
+
+
+@pytest.mark.parametrize("log", ["text", "json"])
+def test_events_ladder_repl_and_back(log, tmp_path):
+    settings = ue_file(tmp_path, 0, log=log, trace=True)
+    with World(tmp_path, 1), VirtualBoard(heap="192K") as board:
+        msgin5g("flash", "--port", board.port, "--settings", settings, "--no-watch")
+        with Person("--port", board.port, "--reset") as person:
+            person.sees("started      bind=")
+            person.sees(ue_id(0))
+            person.sees("board --> " + f"{address(1)}:65401")
+            person.sees("CON  GET")
+            person.sees("board <-- " + f"{address(1)}:65401")
+            person.sees("2.05 Content")
+            person.sees("etag=")
+            person.types(b"\x03")
+            person.sees(">>> ")
+            person.types(b"print(6 * 7)\r")
+            person.sees("42\n>>> ")
+            person.types(b"\x04")
+            person.sees("soft reboot")
+            person.sees("started ")
+            person.sees("CON  GET")
+            person.types(b"\x1d")
+            person.sees("started 2")
+            person.ends()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_as_it_was(number):
+    with VirtualBoard(heap="96K") as board, Person("--port", board.port) as person:
+        person.sees("Ctrl-] leaves")
+        person.types(b"1 + 1\r")
+        person.sees("2\n")
+        person.process.send_signal(number)
+        person.ends(128 + number)
+
+
+def test_a_board_that_goes_is_waited_for(tmp_path):
+    link = tmp_path / "board"
+    with VirtualBoard(heap="96K", link=link) as board:
+        with Person("--port", board.port) as person:
+            person.sees("leaves")
+            board.stop()
+            person.sees("the board is gone")
+            person.types(b"\x1d")
+            person.ends()
+
+
+def test_without_a_terminal_it_prints_events_as_json(tmp_path):
+    settings = ue_file(tmp_path, 0, trace=True)
+    with World(tmp_path, 1), VirtualBoard(heap="192K") as board:
+        msgin5g("flash", "--port", board.port, "--settings", settings, "--no-watch")
+        said = msgin5g("monitor", "--port", board.port, "--reset", "--for", 4, "--json")
+        events = [json.loads(line) for line in said.splitlines()]
+        names = [event["event"] for event in events]
+        assert "started" in names and "datagram" in names
+        assert {"applied", "unchanged"} & set(names), names
+        assert all(event["seconds"] < 6 for event in events)
+        with Person("--port", board.port) as person:
+            person.sees("leaves")
+            msgin5g("monitor", "--port", board.port, status=PORT_BUSY)
+    msgin5g("monitor", "--port", tmp_path / "none", status=PORT_MISSING)
+
+
+def test_what_a_board_prints_cannot_move_the_cursor():
+    import io
+
+    from tools.device.screen import Screen
+
+    stream = io.StringIO()
+    screen = Screen(stream)
+    screen.feed(
+        b'{"event": "refused", "reasons": ["\\u001b[2J"]}\n\x1b]0;title\x07{"event": 3}', 1
+    )
+    screen.feed(b"\n>>> ", 1)
+    screen.idle()
+    screen.feed(b"1\r\n", 1)
+    assert "\x1b]" not in stream.getvalue() and "\x1b[2J" not in stream.getvalue()
+    assert stream.getvalue().endswith('{"event": 3}\n>>> 1\n')
+    assert screen.seen == {"refused": 1}
