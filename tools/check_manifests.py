@@ -32,11 +32,16 @@ _JSON_KEYS = {
     "url": str,
     "vendor": str,
 }
-# Where imports inside functions stand for a choice that the settings make.
-_CHOOSERS = {"composition", "main", "repl", "app"}
-# The roles whose modules a role needs: relay and gateway may configure themselves like a UE.
-_ROLE_MODULES = {"ue": {"ue"}, "relay": {"relay", "ue"}, "gateway": {"gateway", "relay", "ue"}}
-_ROLE_MODULES["all"] = _ALL_ROLES = {"ue", "relay", "gateway"}
+# Imported inside functions, by those roles only.
+_CHOICES = {
+    "msgin5g.roles.relay": {"relay"},
+    "msgin5g.roles.gateway": {"gateway"},
+    "msgin5g.composition_gateway": {"gateway"},
+    "msgin5g.settings_hop": {"relay", "gateway"},
+}
+# Imported inside functions when the settings ask for it, or a person does.
+OPTIONAL = ("app", "composition_radio", "settings_radio", "repl", "roles.check", "roles.ping")
+OPTIONAL += ("port.aio", "port.button", "port.lookup", "port.prompt", "port.watchdog")
 # Not imported by the firmware, but by its users: programs, and people at the REPL.
 _FOR_USERS = {"msgin5g.app", "msgin5g.repl", "msgin5g.port.aio", "msgin5g.coap.numbers"}
 
@@ -134,9 +139,13 @@ def imports():
     return found
 
 
-def modules_of(role, graph):
-    """The modules that a role imports, at once or later, from main and from what users import."""
-    todo = ["msgin5g.main", *sorted(_FOR_USERS & set(graph))]
+def modules_of(role, graph, optional=True):
+    """The modules that a role imports, at once or later, from main and from what users import.
+
+    optional: false for what it has when its settings name nothing but what must be.
+    """
+    without = set() if optional else {"msgin5g." + name for name in OPTIONAL}
+    todo = ["msgin5g.main"] + (sorted(_FOR_USERS & set(graph)) if optional else [])
     needed = set()
     while todo:
         module = todo.pop()
@@ -146,9 +155,8 @@ def modules_of(role, graph):
         parts = module.split(".")
         todo.extend(".".join(parts[:i]) for i in range(1, len(parts)))
         for name, inside in graph[module]:
-            other = name.split(".")
-            of_roles = {other[2]} & _ALL_ROLES if other[1:2] == ["roles"] and other[2:] else set()
-            if not (inside and parts[-1] in _CHOOSERS) or of_roles <= _ROLE_MODULES[role]:
+            of_roles = _CHOICES.get(name, {role})
+            if not inside or (name not in without and (role in of_roles or role == "all")):
                 todo.append(name)
     return needed
 
@@ -214,10 +222,11 @@ def lists(graph):
     common = set.intersection(*needed.values())
     found = {"_EVERY_ROLE": common}
     found.update({f"_{role.upper()}": modules - common for role, modules in needed.items()})
-    return {name: sorted(_file_of(m) for m in modules) for name, modules in found.items()}
+    return {name: sorted(file_of(m) for m in modules) for name, modules in found.items()}
 
 
-def _file_of(module):
+def file_of(module):
+    """The file of a module, below msgin5g/."""
     path = Path(*module.split(".")[1:])
     if (FIRMWARE / "msgin5g" / path).is_dir():
         return (path / "__init__.py").as_posix()

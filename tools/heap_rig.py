@@ -11,7 +11,7 @@ import gc
 import sys
 
 
-def play(role, links, ticks_ms, tell, trace=None):
+def play(role, links, ticks_ms, tell, trace=None, limit_ms=None):
     """In place of port.loop.run: until the role has nothing more to ask."""
     with open(sys.argv[2] + "/answer", "rb") as file:
         answer = file.read()

@@ -5,7 +5,7 @@ radios.join(node)          when there is a node: parts, links that come up and g
 """
 
 from msgin5g.coap.ticks import add
-from msgin5g.port.udp import LinkError
+from msgin5g.port.udp import LinkError, host_of
 
 
 class Radios:
@@ -20,6 +20,8 @@ class Radios:
         self.espnow = None
         self._random = random
         self._station = self._access_point = None
+        self._stations = radio.stations
+        self._addresses = {}  # {UE ID: remote on link 0} of those that may associate
         try:
             import network
 
@@ -55,8 +57,21 @@ class Radios:
             self.espnow = EspNowLink(espnow.ESPNow(), radio.pmk, radio.peers, radio.probe_s * 1000)
             self.parts.append(self.espnow)
 
-    def join(self, node, addresses):
-        """Tell a Node what happens. addresses: {UE ID: remote on link 0} of linked UEs."""
+    def awaits(self, ue_id, remote):
+        """Whether a UE is a station of our access point, to be linked when it comes."""
+        if self._access_point is None or ue_id not in self._stations.values():
+            return False
+        self._addresses[ue_id] = remote
+        return True
+
+    def peer_key(self, remote):
+        """What a remote is known by when ports are not checked; see Endpoint."""
+        return remote if remote in self.espnow.peers else host_of(remote)
+
+    def join(self, node):
+        """Tell a Node what happens."""
+        addresses = self._addresses
+        node.radios = self  # for whoever shows the status
         ue = node.ue
         role = node.role
         hop = role if hasattr(role, "link_up") else None

@@ -1,0 +1,84 @@
+"""`mpremote mip install` puts a role on the virtual board, from a checkout served on loopback."""
+
+import functools
+import http.server
+import json
+import threading
+
+import pytest
+from board_hands import mpremote
+
+from tools import check_packages
+from tools.board import VirtualBoard
+from tools.paths import FIRMWARE
+
+
+@pytest.fixture
+def served():
+    """The address of firmware/, served as `python -m http.server` does."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=str(FIRMWARE))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def board():
+    with VirtualBoard(heap="192K") as started:
+        yield started
+
+
+def test_the_packages_are_in_order():
+    assert list(check_packages.faults()) == []
+
+
+def test_a_package_that_is_not_in_order(tmp_path, monkeypatch):
+    found = check_packages.packages()
+    assert "msgin5g/roles/relay.py" in found["relay.json"]
+    assert "msgin5g/roles/relay.py" not in found["ue.json"]
+    assert "msgin5g/coap/server.py" in found["microcoapy.json"]
+    for name in ("msgin5g", "main.py", "microcoapy"):
+        (tmp_path / name).symlink_to(FIRMWARE / name)
+    monkeypatch.setattr(check_packages, "FIRMWARE", tmp_path)
+    monkeypatch.setattr(check_packages, "ROOT", tmp_path)
+    monkeypatch.setattr(check_packages, "packages", lambda: {"ue.json": ["main.py", "a.py"]})
+    assert list(check_packages.faults()) == ["ue.json: is missing"]
+    wrong = ["b.py", "msgin5g/main.py"]
+    (tmp_path / "ue.json").write_text(check_packages.text_of(wrong))
+    assert list(check_packages.faults()) == [
+        "ue.json: b.py does not exist, or is not where it belongs",
+        "ue.json: a.py is needed and not listed",
+        "ue.json: main.py is needed and not listed",
+        "ue.json: b.py is listed and not needed",
+        "ue.json: msgin5g/main.py is listed and not needed",
+    ]
+
+
+def test_a_role_is_installed_and_starts(served, board, tmp_path):
+    mpremote(board, "mip", "install", "--target", "/", f"{served}/ue.json")
+    listed = mpremote(board, "ls")
+    assert "main.py" in listed and "msgin5g/" in listed
+    for name, file in (("main.py", "main.py"), ("msgin5g/roles/ue.py", "msgin5g/roles/ue.py")):
+        mpremote(board, "cp", f":{name}", tmp_path / "back")
+        assert (tmp_path / "back").read_bytes() == (FIRMWARE / file).read_bytes(), name
+    settings = {"ue_id": "urn:x:7", "next_hop": ["127.0.0.1", 9], "bind": ["127.0.0.1", 0]}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    mpremote(board, "cp", tmp_path / "settings.json", ":settings.json")
+    mark = board.output.mark()
+    board.reset()
+    board.output.wait_for("started .*role=ue ue_id=urn:x:7", since=mark)
+
+
+def test_the_drop_in_is_installed_into_lib(served, board):
+    mpremote(board, "mip", "install", f"{served}/microcoapy.json")
+    program = "import microcoapy; print(microcoapy.Coap().get('127.0.0.1', 9, 'x'))"
+    assert mpremote(board, "exec", program) == "[microcoapy]: not started\n0\n"

@@ -1,0 +1,73 @@
+"""The composition wires the radios that settings.json names."""
+
+import sys
+
+import pytest
+
+sys.path.append("host_tests")
+
+from shim import espnow, network
+
+from msgin5g.composition import build_node
+from msgin5g.settings import settings_of
+
+_MAC = b"\x24\x0a\xc4\0\0\x07"
+_TEXT = "24:0a:c4:00:00:07"
+_RELAY = {
+    "role": "relay",
+    "ue_id": "urn:x:1",
+    "bind": ["127.0.0.1", 0],
+    "server": {"address": ["127.0.0.1", 9]},
+    "links": {"urn:x:7": ["127.0.0.7", 65401], "urn:x:8": ["127.0.0.8", 65401]},
+}
+
+
+@pytest.fixture
+def node(monkeypatch, tmp_path):
+    """A function that makes a node of settings, on a board with scripted radios."""
+    network.reset("esp32", lambda: 0)
+    espnow.reset()
+    monkeypatch.setitem(sys.modules, "network", network)
+    monkeypatch.setitem(sys.modules, "espnow", espnow)
+    made = []
+
+    def make(**settings):
+        made.append(build_node(settings_of(settings), str(tmp_path), None, False))
+        return made[-1]
+
+    yield make
+    for one in made:
+        for link in one.links:
+            link.close()
+
+
+def test_a_ue_on_wifi(node):
+    wifi = {"ssid": "site", "key": "12345678"}
+    ue = node(ue_id="urn:x:7", next_hop=["127.0.0.1", 9], bind=["127.0.0.1", 0], wifi=wifi)
+    assert [row["link"] for row in ue.radios.status()] == ["wifi"]
+    ue.step(0)
+    assert network.WLAN(0).n_connects == 1 and ue.wait_ms(0) <= 250
+
+
+def test_a_ue_on_esp_now_has_no_socket(node):
+    ue = node(ue_id="urn:x:7", espnow={"peers": {"urn:x:1": [_TEXT]}})
+    assert ue.links == [ue.radios.espnow] and ue.ue.client.remote == _MAC
+    assert network.WLAN(0).active()
+
+
+def test_a_relay_with_an_access_point_and_esp_now(node):
+    relay = node(
+        **_RELAY,
+        check_source_port=False,
+        access_point={"ssid": "relay", "key": "12345678", "stations": {"urn:x:7": _TEXT}},
+        espnow={"peers": {"urn:x:9": ["24:0a:c4:00:00:09"]}},
+    )
+    links = relay.role.links
+    assert links.of_ue(b"urn:x:7") is None and links.of_ue(b"urn:x:8") is not None
+    network.WLAN(1).stations = [_MAC]
+    relay.step(0)
+    assert links.of_ue(b"urn:x:7").remote == ("127.0.0.7", 65401)
+    espnow.boards[b""].inbox.append((b"\x24\x0a\xc4\0\0\x09", b"\xc0"))
+    assert relay.links[1].receive() is None
+    assert links.of_ue(b"urn:x:9").link == 1
+    assert [row["link"] for row in relay.radios.status()] == ["access_point", "espnow"]
