@@ -1,14 +1,13 @@
 """What a board gets: the modules that its role needs, compiled, and main.py.
 
-The modules of a role are those that are frozen for it: see tools/check_manifests.py, where they
-are declared. What begins another role is cut off here wherever it is imported.
+The modules of a role are those that are frozen for it: tools/check_manifests.py declares them.
 """
 
 import hashlib
 from collections import namedtuple
 
 from tools.build_mpy import BuildError, build_firmware
-from tools.check_manifests import _ROLE_MODULES, ROLES, imports, modules_of
+from tools.check_manifests import ROLES, imports, modules_of
 from tools.device.errors import WRONG_INPUT, DeviceError
 from tools.inline_constants import module_name
 from tools.paths import BUILD
@@ -26,7 +25,7 @@ def file_of(path, data):
 
 def build(role):
     """The Files of a role, freshly compiled, main.py last; DeviceError when it does not build."""
-    wanted = wanted_modules(role)
+    wanted = modules_of(role, imports())
     try:
         compiled = build_firmware(_TARGET)
     except BuildError as error:
@@ -37,17 +36,6 @@ def build(role):
         if module_name(mpy, compiled) in wanted
     ]
     return [*files, file_of("main.py", (compiled / "main.py").read_bytes())]
-
-
-def wanted_modules(role):
-    """The names of the modules that a role needs, packages included."""
-    others = set(ROLES) - _ROLE_MODULES[role]
-    cut = {f"{_PACKAGE}.{name}{other}" for other in others for name in ("roles.", "composition_")}
-    graph = {
-        module: [(name, inside) for name, inside in found if name not in cut]
-        for module, found in imports().items()
-    }
-    return modules_of(role, graph)
 
 
 __all__ = ["ROLES", "File", "build", "file_of"]
