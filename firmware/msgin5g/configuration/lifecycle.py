@@ -106,7 +106,7 @@ class Lifecycle:
         limit = self.max_resets
         if self.state == BAD:
             limit += limit
-            self.reasons = (_CAUSES[self._notes[0]],)
+            self.reasons = (self.cause,)
             if not fallback:  # the good one's file is lost: this one is better than none
                 self._begin(TRIAL, 0, now)
         if self.state == TRIAL or self.boots:
@@ -194,13 +194,17 @@ class Lifecycle:
         return self.note(now, "factory_reset", ())
 
     def stored(self, newest):
-        """(state, configuration) of one of the two documents stored; None when there is none.
+        """(state, configuration) of the newest document, or the one before; None without one.
 
-        The newest one, or the one before: the last good one, as a rule. The configuration is
-        None when it does not fit the schema.
+        The configuration is None when it does not fit the schema.
         """
         record = self.store.newest if newest else self.store.other
         return record and (record.state, self.schema.check(self._text(record))[0])
+
+    @property
+    def cause(self):
+        """Why the newest document was rolled back, when its state is BAD."""
+        return _CAUSES[self._notes[0]]
 
     def step(self, now):
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""

@@ -36,7 +36,8 @@ def why(node):
         text += str(lifecycle.max_resets) + " resets if there is a good one to go back to."
         wrapped(text)
     elif state == BAD:
-        wrapped("The last good configuration runs: the newest one was rolled back.")
+        cause = lifecycle.cause
+        wrapped("The last good configuration runs: the newest one was rolled back, " + cause + ".")
         wrapped("The server's document is not tried again until it changes.")
     if lifecycle.safe_mode:
         wrapped(

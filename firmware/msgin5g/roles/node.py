@@ -43,7 +43,8 @@ class Node:
 
     def poll(self):
         """The oldest event not yet told, or None."""
-        return self._events.pop(0) if self._events else self.role.poll()
+        event = self.role.poll()
+        return self._events.pop(0) if event is None and self._events else event
 
     def tell(self, name, reasons):
         """An event of a part; after `restarting` the loop ends and the board starts anew."""

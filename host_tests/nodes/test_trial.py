@@ -1,0 +1,312 @@
+"""A configuration on trial in a running node: confirmed, rolled back, crashed, told of."""
+
+import sys
+
+from checks import xorshift
+from memory_flash import MemoryFlash
+from msgin5g.app import Application
+from msgin5g.coap.server import ServerEndpoint
+from msgin5g.configuration.lifecycle import Lifecycle
+from msgin5g.configuration.schema import Schema
+from msgin5g.configuration.store import BAD, GOOD, TRIAL, Store
+from msgin5g.roles.check import Check
+from msgin5g.roles.node import Node
+from msgin5g.roles.ue import ConstrainedUe
+from stations import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
+from world import World
+
+GOOD_MS = 60_000
+TRIAL_MS = 300_000
+ADDRESS = ue_address(2)
+MSGIN5G = ("good.example", 5683)
+
+
+class Answering:
+    """An MSGin5G server of which one thing is known: it answers a CoAP ping."""
+
+    def __init__(self):
+        self.endpoint = ServerEndpoint(xorshift(11), {}, None, None, 4, 4)
+        self.n_pings = 0
+
+    def receive(self, link, datagram, remote, now):
+        self.n_pings += 1
+        self.endpoint.receive(link, datagram, remote, now)
+
+    def step(self, now):
+        self.endpoint.step(now)
+
+    def transmit(self, now):
+        return self.endpoint.transmit(now)
+
+    def wait_ms(self, now):
+        return self.endpoint.wait_ms(now)
+
+
+class Device:
+    """A UE that can be reset, its server, and perhaps an application: `module`."""
+
+    def __init__(self, confirm, module=None):
+        self.world = World()
+        self.server = new_server(self.world, {}, max_age_s=60)
+        self.confirm = confirm
+        self.module = module
+        self.flash = MemoryFlash()
+        self.n_boots = 0
+        self.boot()
+
+    def boot(self):
+        now = self.world.now
+        trial_ms = 0 if self.confirm == "at_once" else TRIAL_MS
+        self.lifecycle = Lifecycle(Store(self.flash), Schema(), trial_ms, min(GOOD_MS, trial_ms))
+        self.app = None
+        if self.module:
+            sys.modules["trial_app"] = self.module
+            self.app = Application("trial_app")
+            self.app.prepare(self.lifecycle)
+        name = self.lifecycle.start(now)[0]
+        settings = ue_settings(require_recipient=False)
+        self.n_boots += 1
+        ue = ConstrainedUe(settings, xorshift(self.n_boots), self.lifecycle, SERVER, now)
+        self.node = node = Node(ue, [])
+        if self.confirm in ("ping", "lasting"):
+            self.check = Check(ue, self.lookup if self.confirm == "ping" else None)
+            node.parts.append(self.check)
+        if self.app:
+            node.parts.append(self.app)
+            self.app.begin(node, self.lookup, lambda: self.world.now)
+        self.world.add(ADDRESS, node)
+        return name
+
+    def lookup(self, host, port):
+        return None if host == "unknown.example" else (host, port)
+
+    def serve(self, address=MSGIN5G[0], more=""):
+        data = '{"MSGin5G-Server-address":"' + address + ':5683","MSGin5G-UE-Service-id":"u"'
+        self.server.change(UE_ID, document(UE_ID, data + more + "}"))
+        self.node.ue.fetch(self.world.now)
+
+    def run(self, ms, until=None):
+        """Let time pass, to `until` an event; the events by their names."""
+        said = []
+
+        def done():
+            said.extend(names(self.node))
+            return until is not None and until in said
+
+        self.world.run(done, ms)
+        return said
+
+    def runs(self):
+        return self.lifecycle.configuration["MSGin5G-Server-address"].split(":")[0]
+
+
+def test_at_once_is_good_with_one_write_and_no_timer():
+    device = Device("at_once")
+    device.serve()
+    assert device.run(1000) == ["applied"]
+    assert device.lifecycle.state == GOOD and device.flash.n_writes == 1
+    device.serve("other.example")
+    assert device.run(1000) == ["applied"]
+    assert device.lifecycle.state == GOOD and device.flash.n_writes == 2
+
+
+def test_lasting_is_good_when_the_boot_has_lasted():
+    device = Device("lasting")
+    device.serve()
+    assert device.run(30000) == ["applied"]
+    assert device.lifecycle.state == TRIAL
+    assert device.run(60000, "confirmed")[-1] == "confirmed"
+    assert device.lifecycle.state == GOOD
+
+
+def test_a_server_that_answers_a_ping_confirms_once_the_boot_has_lasted():
+    device = Device("ping")
+    server = Answering()
+    device.world.add(MSGIN5G, server)
+    device.serve()
+    assert device.run(5000) == ["applied"]
+    assert device.check.passed and device.lifecycle.state == TRIAL
+    assert device.run(60000, "confirmed")[-1] == "confirmed"
+    assert server.n_pings == 1 and device.lifecycle.state == GOOD
+
+
+def test_a_lost_ping_is_repeated_as_any_message():
+    device = Device("ping")
+    device.serve()
+    device.run(10000)
+    server = Answering()
+    device.world.add(MSGIN5G, server)
+    assert "confirmed" in device.run(TRIAL_MS - 10000, "confirmed")
+    assert device.check.ping.answered is True
+
+
+def test_a_server_that_stays_silent_is_rolled_back_and_not_tried_again():
+    for address in ("silent.example", "unknown.example"):
+        device = Device("ping")
+        device.world.add(MSGIN5G, Answering())
+        device.serve()
+        device.run(70000, "confirmed")
+        device.serve(address)
+        said = device.run(TRIAL_MS + 1000, "rolled_back")
+        assert "applied" in said and said[-1] == "rolled_back", (address, said)
+        assert device.lifecycle.reasons == ("not confirmed in time",)
+        assert (device.runs(), device.lifecycle.state) == (MSGIN5G[0], BAD)
+        device.run(70000)
+        n_writes = device.flash.n_writes
+        device.node.ue.fetch(device.world.now)
+        assert "refused" in device.run(5000), address
+        assert device.lifecycle.reasons == ("ETag: rolled back, waits for a change",)
+        assert "applied" not in device.run(600000)
+        assert device.flash.n_writes == n_writes
+        device.serve("again.example")
+        assert "applied" in device.run(5000)
+        assert device.runs() == "again.example"
+
+
+def test_what_has_no_ping_over_udp_must_not_fail_for_that():
+    device = Device("ping")
+    device.serve("coaps://secure.example")
+    device.run(5000)
+    assert device.check.passed
+    assert device.check.ping.why == "coaps://secure.example:5683: no ping for coaps"
+
+
+class Program:
+    """What an app.py may define; `crash` is when it fails, `seen` what it was told."""
+
+    def __init__(self, crash=None):
+        self.crash = crash
+        self.seen = []
+        self.n_steps = 0
+
+    def declare(self, schema):
+        schema.declare("blink-ms", int, False, 500, 50, 10_000)
+
+    def changed(self, node):
+        configuration = node.configuration
+        self.seen.append(configuration and configuration["blink-ms"])
+        if configuration and configuration["blink-ms"] == self.crash:
+            raise ValueError("cannot blink like that")
+
+    def step(self, node, now):
+        self.n_steps += 1
+        return 1000
+
+
+def test_the_application_is_told_of_each_change_once():
+    device = Device("at_once", Program())
+    device.serve()
+    device.run(10000)
+    device.node.ue.fetch(device.world.now)
+    device.run(10000)  # unchanged
+    device.serve(more=',"blink-ms":100')
+    device.run(10000)
+    assert device.module.seen == [500, 100]
+    assert 28 <= device.module.n_steps <= 60
+    assert device.app.changed() and not device.app.changed()
+    device.boot()
+    device.run(1000)
+    assert device.module.seen == [500, 100, 100]
+
+
+def test_a_bad_value_is_refused_with_key_and_rule_and_changes_nothing():
+    device = Device("at_once", Program())
+    device.serve(more=',"blink-ms":100')
+    device.run(1000)
+    running = device.lifecycle.configuration
+    device.serve(more=',"blink-ms":20')
+    assert "refused" in device.run(1000)
+    assert device.lifecycle.reasons == ["blink-ms: 20, less than 50"]
+    assert device.lifecycle.configuration is running
+    assert device.module.seen == [100] and device.flash.n_writes == 1
+
+
+def test_the_application_confirms_or_is_too_late():
+    device = Device("application", Program())
+    device.serve()
+    device.run(1000)
+    assert device.app.on_trial
+    device.app.confirm()
+    assert device.run(1000) == ["confirmed"]
+    device.serve("second.example")
+    assert "rolled_back" in device.run(TRIAL_MS + 2000, "rolled_back")
+    assert device.runs() == MSGIN5G[0]
+    device.serve("third.example")
+    device.run(1000)
+    device.app.roll_back()
+    assert "rolled_back" in device.run(1000) and device.runs() == MSGIN5G[0]
+
+
+def crashes(device):
+    """Boot again and again while the application crashes; the events of each boot."""
+    boots = []
+    while len(boots) < 10:
+        said = device.run(2000, "restarting")
+        boots.append(said)
+        if "restarting" not in said:
+            return boots
+        assert "crashed" in said and device.node.ended
+        boots.append(device.boot())
+    raise AssertionError(boots)
+
+
+def test_a_document_that_crashes_the_application_is_rolled_back_after_three_resets():
+    device = Device("lasting", Program(crash=100))
+    device.serve()
+    device.run(70000, "confirmed")
+    device.serve(more=',"blink-ms":100')
+    boots = crashes(device)
+    assert boots[1::2] == ["applied", "applied", "rolled_back"], boots
+    assert device.lifecycle.cause == "reset too often"
+    assert device.module.seen[-1] == 500 and device.app.error is None
+    assert "applied" not in device.run(600000)
+
+
+def test_an_application_that_always_crashes_ends_in_safe_mode_and_a_change_leads_out():
+    device = Device("lasting", Program(crash=500))
+    device.serve()
+    boots = crashes(device)
+    assert boots[1::2] == ["applied", "applied", "safe_mode"], boots
+    assert device.lifecycle.safe_mode and device.app.program() is None
+    n_seen = len(device.module.seen)
+    assert device.run(600000).count("crashed") == 0
+    assert len(device.module.seen) == n_seen, "in safe mode the application is not started"
+    device.serve(more=',"blink-ms":100')
+    said = device.run(5000, "restarting")
+    assert "applied" in said and said[-1] == "restarting"
+    assert device.boot() == "applied" and not device.lifecycle.safe_mode
+    device.run(5000)
+    assert device.module.seen[-1] == 100
+
+
+def test_a_crash_with_a_good_configuration_waits_a_minute_for_a_better_one():
+    device = Device("at_once", Program(crash=500))
+    device.serve()
+    assert device.run(50000)[:2] == ["applied", "crashed"]
+    assert not device.node.ended
+    assert device.run(20000)[-1] == "restarting"
+
+
+def test_asyncio_waits_for_a_change():
+    import asyncio
+
+    device = Device("at_once", Program())
+    device.serve()
+    told = []
+
+    async def program():
+        told.append((await device.app.wait_changed())["blink-ms"])
+        told.append((await device.app.wait_changed())["blink-ms"])
+
+    async def run():
+        task = asyncio.create_task(program())
+        await asyncio.sleep(0)
+        device.run(1000)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        device.serve(more=',"blink-ms":100')
+        device.run(1000)
+        await task
+
+    asyncio.run(run())
+    assert told == [500, 100]
