@@ -16,7 +16,7 @@ from tools.paths import ROOT
 from tools.run import interpreter_command
 
 _TESTS = ROOT / "host_tests"
-_TIMEOUT_S = 600
+_TIMEOUT_S = 300
 
 
 def lanes():
@@ -60,7 +60,7 @@ def main():
     except BuildError as error:
         sys.exit(f"build: {error}")
     sums = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
         for (lane, stem), result in zip(work, pool.map(lambda job: run_file(*job), work)):
             name = f"MicroPython {lane[0]}, {lane[1]}/ in {lane[2]}"
             passed, failed = sums.get(name, (0, 0))
