@@ -1,5 +1,6 @@
 """The composition wires the radios that settings.json names."""
 
+import re
 import sys
 
 import pytest
@@ -9,6 +10,8 @@ sys.path.append("host_tests")
 from shim import espnow, network
 
 from msgin5g.composition import build_node
+from msgin5g.port.udp import text_of
+from msgin5g.repl.do_status import status
 from msgin5g.settings import settings_of
 
 _MAC = b"\x24\x0a\xc4\0\0\x07"
@@ -41,18 +44,21 @@ def node(monkeypatch, tmp_path):
             link.close()
 
 
-def test_a_ue_on_wifi(node):
+def test_a_ue_on_wifi(node, capsys):
     wifi = {"ssid": "site", "key": "12345678"}
     ue = node(ue_id="urn:x:7", next_hop=["127.0.0.1", 9], bind=["127.0.0.1", 0], wifi=wifi)
     assert [row["link"] for row in ue.radios.status()] == ["wifi"]
     ue.step(0)
     assert network.WLAN(0).n_connects == 1 and ue.wait_ms(0) <= 250
+    ue.about = {"role": "ue", "ue_id": "urn:x:7", "bind": ("127.0.0.1", 0)}
+    status(ue)
+    assert re.search("^ *wifi +down: connecting$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_ue_on_esp_now_has_no_socket(node):
     ue = node(ue_id="urn:x:7", espnow={"peers": {"urn:x:1": [_TEXT]}})
     assert ue.links == [ue.radios.espnow] and ue.ue.client.remote == _MAC
-    assert network.WLAN(0).active()
+    assert network.WLAN(0).active() and text_of(_MAC) == _TEXT
 
 
 def test_a_relay_with_an_access_point_and_esp_now(node):

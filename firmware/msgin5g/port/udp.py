@@ -77,6 +77,8 @@ def text_of(remote):
     """`192.168.4.1:65401`, for a person."""
     if isinstance(remote, tuple):
         return remote[0] + ":" + str(remote[1])
+    if len(remote) == 6:  # a MAC address, see espnow
+        return ":".join(["%02x" % byte for byte in remote])
     # struct sockaddr_in: family, port and address in network order
     host = ".".join([str(byte) for byte in remote[4:8]])
     return host + ":" + str(remote[2] << 8 | remote[3])

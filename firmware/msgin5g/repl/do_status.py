@@ -30,6 +30,10 @@ def status(node):
             row("document", str(ue.client.document_id, "utf-8") + ", " + seen)
     if hasattr(node.role, "links"):
         row("links", str(len(node.role.links)))
+    for part in node.parts:
+        if hasattr(part, "status"):  # a radio
+            told = part.status()
+            row(told["link"], "up" if told["up"] else "down: " + str(told.get("reason")))
     if node.app:
         row("application", _application(node))
     watchdog = node.watchdog
