@@ -11,10 +11,12 @@ import sys
 
 from scm_world import Scm
 
+from tools.device.flashing import Bundles, Job, Options, flash_board
 from tools.run import command_of
 from tools.scm_server import json_form
 
 PORT = 65401
+BUNDLES = Bundles()  # compiled once for all tests
 CONFIG = {
     "MSGin5G-Server-address": "coap://m.example",
     "MSGin5G-UE-Service-id": "sensor-7@example.com",
@@ -46,6 +48,25 @@ def ue_file(folder, n, **more):
     file = folder / f"ue-{n}-{len(list(folder.iterdir()))}.json"
     file.write_text(json.dumps(ue_settings(n, **more)))
     return file
+
+
+class Silent:
+    """A line of progress that nobody reads."""
+
+    def say(self, text):
+        pass
+
+    def total(self, n_files):
+        pass
+
+    def copied(self, file):
+        pass
+
+
+def put(board, settings, role="ue"):
+    """Flash a board in this process, for tests that are about something else; not watched."""
+    job = Job(board.port, role, settings.read_bytes(), None)
+    return flash_board(job, Options("mpremote", None, False, False, 5), BUNDLES, Silent())
 
 
 class World:

@@ -4,7 +4,7 @@ import json
 import re
 
 from board_hands import mpremote
-from flash_world import World, address, msgin5g, ue_file, ue_id
+from flash_world import World, address, msgin5g, put, ue_file, ue_id
 
 from tools.board import VirtualBoard
 from tools.device.errors import PORT_MISSING
@@ -39,7 +39,7 @@ def test_a_board_that_is_well_and_goes_on_afterwards(tmp_path):
         said = msgin5g("doctor", "--port", board.port, status=1)
         assert _line(said, FAIL, "installed", "nothing: msgin5g flash puts it there")
         assert _line(said, FAIL, "settings", "there is no settings.json")
-        msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0))
+        put(board, ue_file(tmp_path, 0))
         mark = board.output.mark()
         said = msgin5g("doctor", "--port", board.port)
         assert _line(said, OK, "MicroPython", r"1\.\d+\.\d+, \.mpy version 6")
@@ -59,7 +59,7 @@ def test_a_board_that_is_well_and_goes_on_afterwards(tmp_path):
 def test_what_is_not_as_it_should_be(tmp_path):
     settings = ue_file(tmp_path, 0, colour="red")
     with VirtualBoard(heap="128K") as board:
-        msgin5g("flash", "--port", board.port, "--settings", settings, "--no-watch")
+        put(board, settings)
         mpremote(
             board, "exec", "import os; os.remove('msgin5g/main.mpy'); os.mkdir('msgin5g.new')"
         )

@@ -9,7 +9,7 @@ import time
 import pytest
 from board_hands import Hand, mpremote
 from click.testing import CliRunner
-from flash_world import World, msgin5g, ue_file
+from flash_world import World, msgin5g, put, ue_file
 
 import tools.flash
 from tools.board import VirtualBoard
@@ -74,7 +74,7 @@ def test_a_role_gets_what_it_needs_and_a_change_of_role_removes_the_rest(board, 
     said = msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0), "--dry-run")
     assert "would remove /msgin5g/roles/relay.mpy" in said and "would copy settings.json" in said
     assert _on_board(board) == {*files["relay"], "msgin5g/settings.py"}
-    msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0), "--no-watch")
+    put(board, ue_file(tmp_path, 0))
     assert _on_board(board) == files["ue"]
     said = msgin5g("flash", "--port", board.port, "--role", "relay", "--no-watch")
     assert _on_board(board) == files["relay"], said
@@ -152,8 +152,9 @@ def test_all_finds_boards_and_skips_strangers(board, tmp_path, monkeypatch):
 
 
 def test_a_watchdog_that_runs_does_not_bite_while_flashing(board, tmp_path):
-    msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0, watchdog_s=1),
-            "--wait", 1, status=NOT_CONFIGURED)  # fmt: skip
+    mark = board.output.mark()
+    put(board, ue_file(tmp_path, 0, watchdog_s=1))
+    board.output.wait_for("started ", since=mark)
     n_resets = len(board.resets)
     said = msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 1),
                    "--tool", "ampy", "--no-watch")  # fmt: skip

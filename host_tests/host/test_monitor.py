@@ -11,7 +11,7 @@ import termios
 import time
 
 import pytest
-from flash_world import World, address, msgin5g, ue_file, ue_id
+from flash_world import World, address, msgin5g, put, ue_file, ue_id
 
 from tools.board import VirtualBoard
 from tools.device.errors import PORT_BUSY, PORT_MISSING
@@ -67,7 +67,7 @@ class Person:
 def test_events_ladder_repl_and_back(log, tmp_path):
     settings = ue_file(tmp_path, 0, log=log, trace=True)
     with World(tmp_path, 1), VirtualBoard(heap="192K") as board:
-        msgin5g("flash", "--port", board.port, "--settings", settings, "--no-watch")
+        put(board, settings)
         with Person("--port", board.port, "--reset") as person:
             person.sees("started      bind=")
             person.sees(ue_id(0))
@@ -113,7 +113,7 @@ def test_a_board_that_goes_is_waited_for(tmp_path):
 def test_without_a_terminal_it_prints_events_as_json(tmp_path):
     settings = ue_file(tmp_path, 0, trace=True)
     with World(tmp_path, 1), VirtualBoard(heap="192K") as board:
-        msgin5g("flash", "--port", board.port, "--settings", settings, "--no-watch")
+        put(board, settings)
         said = msgin5g("monitor", "--port", board.port, "--reset", "--for", 4, "--json")
         events = [json.loads(line) for line in said.splitlines()]
         names = [event["event"] for event in events]
