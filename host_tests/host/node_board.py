@@ -1,14 +1,17 @@
 """For the tests of a whole UE on a virtual board: a server, the firmware on flash, a document.
 
-Addresses are 127.64.x.y and 127.65.x.y, from the number of this process.
+Addresses are 127.64.x.y to 127.95.x.y, x and y from the number of this process: each board and
+each server has its own.
 """
 
+import itertools
 import json
 import os
 import re
 import select
 import subprocess
 import sys
+import tty
 
 from board_hands import mpremote
 from scm_world import Scm, document
@@ -20,8 +23,11 @@ from tools.scm_server.store import Store
 UE_ID = "urn:x-msgin5g:ue:0007"
 
 
-def address(n):
-    return f"127.{64 + n}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+_numbers = itertools.count()
+
+
+def _address():
+    return f"127.{64 + next(_numbers) % 32}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 
 
 class NodeBoard:
@@ -33,14 +39,15 @@ class NodeBoard:
 
     def __init__(self, folder, application=None, heap="192K", **settings):
         self._folder = folder
-        self.scm = Scm(folder, bind=(address(0), 5683))
+        self.server, self.address = _address(), _address()
+        self.scm = Scm(folder, bind=(self.server, 5683))
         self.board = VirtualBoard(heap=heap)
         self._application = application
         self.settings = {
             "role": "ue",
             "ue_id": UE_ID,
-            "bind": [address(1), 65401],
-            "next_hop": [address(0), 5683],
+            "bind": [self.address, 65401],
+            "next_hop": [self.server, 5683],
             "next_hop_is": "server",
             "start_delay_s": 0,
             "transmission": {"ack_timeout_ms": 300},
@@ -73,7 +80,7 @@ class NodeBoard:
     def serve(self, **values):
         """Give the UE another document; None for a value leaves the key out."""
         data = {
-            "MSGin5G-Server-address": f"coap://{address(0)}:5683",
+            "MSGin5G-Server-address": f"coap://{self.server}:5683",
             "MSGin5G-UE-Service-id": "user-7@example.com",
             **{key.replace("_", "-"): value for key, value in values.items()},
         }
@@ -100,6 +107,7 @@ class Person:
 
     def __enter__(self):
         self._master, terminal = os.openpty()
+        tty.setraw(terminal)  # mpremote does it, too, but says before that it is there
         self._tool = subprocess.Popen(
             [sys.executable, "-m", "mpremote", "connect", self._board.port, "resume", "repl"],
             stdin=terminal,

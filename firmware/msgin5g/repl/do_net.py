@@ -61,10 +61,23 @@ def _work(node, ms):
     """Let a stopped node work, but not its application."""
     parts = node.parts
     node.parts = [part for part in parts if part is not node.app]
+    node.console.tell = _told  # in place of the class's
     try:
         node.run(ms)
     finally:
         node.parts = parts
+        del node.console.tell
+
+
+def _told(event):
+    """Print an event in 80 columns."""
+    text = event["event"].replace("_", " ")
+    for key in ("code", "title", "detail", "seconds"):
+        if event.get(key):
+            text += ", " + str(event[key])
+    if event.get("reasons"):
+        text += ": " + "; ".join(event["reasons"])
+    wrapped(text, "  ", "    ")
 
 
 def _show(message, out, datagram, remote):

@@ -1,0 +1,210 @@
+"""`from msgin5g import repl` on a virtual board, at mpremote's terminal, as a person sees it."""
+
+import re
+
+import pytest
+from board_hands import mpremote
+from node_board import NodeBoard, Person
+
+COMMANDS = (
+    "status config history why diff confirm rollback fetch trace links factory_reset help".split()
+)
+BLINK = "firmware/examples/blink.py"
+
+
+@pytest.fixture(scope="module")
+def app(repository):
+    return (repository / BLINK).read_text()
+
+
+@pytest.fixture(scope="module")
+def ue(app, tmp_path_factory):
+    """A UE with the example application, which has got three documents: 500, refused, 100 ms."""
+    folder = tmp_path_factory.mktemp("ue")
+    with NodeBoard(folder, app, confirm="application", prompt=True, trial_s=600) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told(r"registered with(.*\n)*.*confirmed", mark)
+        ue.serve(blink_ms=20)
+        ue.told("refused .*'blink-ms: 20, less than 50'", mark)
+        ue.serve(blink_ms=100, wifi_password="swordfish")
+        ue.told("every 100 ms(.*\n)*.*registered with(.*\n)*.*confirmed", mark)
+        yield ue
+
+
+@pytest.fixture(scope="module")
+def running(ue):
+    """The prompt while main.py runs."""
+    with Person(ue.board) as person:
+        person.types("", "msgin5g> ")
+
+        def does(line):
+            return fits(person.types(line, "msgin5g> "))
+
+        does.person = person
+        yield does
+
+
+@pytest.fixture(scope="module")
+def stopped(app, tmp_path_factory):
+    """The board's own REPL after Ctrl-C, with a configuration on trial."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with NodeBoard(folder, None, confirm="ping", trial_s=600) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("applied", mark)
+        ue.told("unchanged", mark)
+        with Person(ue.board) as person:
+            person.presses(b"\x03")
+            person.types("from msgin5g import repl")
+            person.ue = ue
+            person.does = lambda line: fits(person.types(line))
+            yield person
+
+
+def fits(text):
+    """What was printed, every line of it within 80 columns."""
+    for line in text.splitlines():
+        assert len(line) <= 80, line
+    assert "Traceback" not in text, text
+    assert "swordfish" not in text
+    return text
+
+
+def test_help_lists_every_command_and_explains_each(running):
+    listed = re.findall(r"^  repl\.(\w+)\(\) +\S", running("repl.help()"), re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)
+    for command in COMMANDS:
+        text = running(f"repl.help('{command}')")
+        assert text.startswith(f"repl.{command}()\n  ") and len(text) > 50
+    assert running("repl.help(repl.diff)") == running("repl.help('diff')")
+    assert "There is no repl.reboot()" in running("repl.help('reboot')")
+
+
+def test_status_while_main_runs(ue, running):
+    text = running("repl.status()")
+    assert text.startswith("ue urn:x-msgin5g:ue:0007\n  state        running\n")
+    assert f"\n  bound to     {ue.address}:65401\n" in text
+    assert f"\n  asks         {ue.server}:5683\n" in text
+    assert "\n  configuration good\n" in text
+    assert "\n  document     ue-0007, observed\n" in text
+    assert "\n  application  running\n" in text
+    assert re.search(r"\n  memory       \d+ bytes free\n", text)
+
+
+def test_config_shows_all_keys_and_no_secret(ue, running):
+    text = running("repl.config()")
+    assert f"  MSGin5G-Server-address   coap://{ue.server}:5683\n" in text
+    assert "  blink-ms                 100\n" in text
+    assert "  wifi-password            (not shown)\n" in text
+    assert re.search(r"  \(ETag\) +[0-9a-f]{16}\n", text)
+
+
+def test_diff_shows_what_changed(running):
+    text = running("repl.diff()")
+    assert text == "- good\n+ good\n  - blink-ms: 500\n  + blink-ms: 100\n" + (
+        "  + wifi-password: (not shown)\n"
+    )
+
+
+def test_history_and_why_tell_what_was_refused_with_key_and_rule(running):
+    text = running("repl.history()")
+    assert text.startswith("Since the start, oldest first:\n")
+    words = re.findall(r"s ago  (\w+)", text)
+    assert words == "unconfigured applied confirmed refused applied confirmed".split()
+    assert "ago  refused: blink-ms: 20, less than 50\n" in text
+    text = running("repl.why()")
+    assert text.startswith("The newest configuration runs: it was confirmed.\n")
+    assert "\n  blink-ms: 20, less than 50\n" in text
+
+
+def test_fetch_and_trace_while_main_runs(ue, running):
+    mark = ue.board.output.mark()
+    assert running("repl.trace()") == "Messages are shown until repl.trace(0).\n"
+    assert running("repl.fetch()") == "Asked; the answer is told when it comes.\n"
+    ue.told(r"-> 127[\d.]+:5683 +CON GET mid \d+ observe 0  \d+ bytes\n +/su-uc/v1/", mark)
+    ue.told(r"<- 127[\d.]+:5683 +ACK 2\.03 mid \d+ observe \d+  \d+ bytes\n", mark)
+    ue.told("unchanged etag=", mark)
+    assert running("repl.trace(0)") == "Messages are not shown any more.\n"
+    fits(ue.board.output.text(mark).replace("\x1b[K", ""))
+
+
+def test_links_confirm_and_factory_reset_while_main_runs(ue, running):
+    assert f"  next hop     {ue.server}:5683\n" in running("repl.links()")
+    assert running("repl.confirm()") == "Nothing is on trial.\n"
+    text = running("repl.factory_reset()")
+    assert text.startswith("This removes every configuration") and '("erase")' in text
+    assert "blink-ms" in running("repl.config()")
+
+
+def test_the_prompt_is_a_prompt(running):
+    assert running("6 * 7") == "42\n"
+    assert running("x = 1") == "" and running("x") == "1\n"
+    text = running("len(node.parts)")
+    assert text == "1\n"
+
+
+def test_rollback_while_main_runs_reaches_the_application(ue, running):
+    mark = ue.board.output.mark()
+    assert running("repl.rollback()").startswith("Rolled back: the configuration before it runs.")
+    ue.told("blink: every 500 ms", mark)
+    assert "newest one was rolled back, by hand." in running("repl.why()")
+    assert "  configuration the last good one; the newest was rolled back\n" in running(
+        "repl.status()"
+    )
+    assert "+ rolled back\n" in running("repl.diff()")
+
+
+def test_an_error_at_the_prompt_does_not_end_the_node(running):
+    assert "ZeroDivisionError" in running.person.types("1/0", "msgin5g> ")
+    assert "  state        running\n" in running("repl.status()")
+
+
+def test_after_ctrl_c_the_node_is_still_there(stopped):
+    text = stopped.does("repl.status()")
+    assert "  state        stopped: main() starts it again\n" in text
+    assert "  configuration on trial, 0 of 3 resets\n" in text
+    text = stopped.does("repl.why()")
+    assert text.startswith("The newest configuration is on trial")
+    assert re.search(r"\ncheck by ping: coap://[\d.]+:5683: passed\n", text), text
+    assert stopped.does("repl.config()").count("\n") == 3
+    assert "There are no two configurations to compare." in stopped.does("repl.diff()")
+    assert "There is no good configuration to go back to." in stopped.does("repl.rollback()")
+    assert stopped.does("repl.confirm()") == "Confirmed: this configuration is kept.\n"
+    assert "\n  configuration good\n" in stopped.does("repl.status()")
+    assert len(re.findall("applied|confirmed", stopped.does("repl.history()"))) == 2
+    assert "next hop" in stopped.does("repl.links()")
+    assert stopped.does("repl.help()").count("\n") == len(COMMANDS)
+
+
+def test_after_ctrl_c_fetch_waits_for_the_answer(stopped):
+    stopped.ue.serve(Segment_size=512)
+    text = stopped.does("repl.fetch()")
+    assert "\n  applied\n" in "\n" + text
+    text = stopped.does("repl.config()")
+    assert "  Segment-size             512\n" in text
+    assert "on trial" in stopped.does("repl.diff()")
+    assert stopped.does("repl.rollback()").startswith("Rolled back")
+    assert "Segment-size" not in stopped.does("repl.config()")
+
+
+def test_after_ctrl_c_trace_lets_it_work(stopped):
+    text = stopped.does("repl.trace(1)")
+    assert text.startswith("Messages of the next 1 s; Ctrl-C ends it.\n")
+    text = stopped.does('repl.factory_reset("erase")')
+    assert text.startswith("All configuration is removed.")
+    assert stopped.does("repl.config()") == "There is no configuration yet.\n"
+    assert "none yet" in stopped.does("repl.status()")
+
+
+def test_without_main_the_settings_and_the_store_are_opened(tmp_path):
+    with NodeBoard(tmp_path, None, confirm="ping") as ue:
+        ue.serve()
+        say = "from msgin5g import repl; repl.status(); repl.fetch(); repl.status(); repl.config()"
+        text = fits(mpremote(ue.board, "exec", say))
+        assert "  state        stopped" in text and "none yet" in text
+        assert "  configuration on trial, 0 of 3 resets\n" in text
+        assert "  MSGin5G-UE-Service-id    user-7@example.com\n" in text
+        mpremote(ue.board, "rm", "settings.json")
+        text = mpremote(ue.board, "exec", "from msgin5g import repl; repl.status()")
+        assert text == "settings: settings.json: cannot be read\n"

@@ -1,0 +1,171 @@
+"""A configuration on trial on a virtual board: an application that crashes or hangs, real resets,
+a check by ping, the watchdog, the button."""
+
+import time
+
+import pytest
+from board_hands import Hand
+from node_board import NodeBoard
+
+CRASHES = """
+def declare(schema):
+    schema.declare("blink-ms", int, default=500, low=50, high=10_000)
+
+
+def changed(node):
+    print("application runs with", node.configuration["blink-ms"])
+    if node.configuration["blink-ms"] == 100:
+        BAD
+"""
+POLLS = """
+def main(node):
+    n = 0
+    while True:
+        node.work(20)
+        n += 1
+        if node.changed():
+            print("told of", node.configuration["MSGin5G-UE-Service-id"], n > 0)
+"""
+
+
+def trial(folder, application, **settings):
+    return NodeBoard(folder, application, **{"confirm": "application", **settings})
+
+
+def test_what_crashes_the_application_at_once_is_rolled_back_without_a_person(tmp_path):
+    with trial(tmp_path, CRASHES.replace("BAD", "raise ValueError('no such rate')")) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("application runs with 500\n", mark)
+        with Hand(ue.board) as hand:
+            hand.presses(b"\x03")
+            hand.types("from msgin5g import repl")
+            assert "Confirmed" in hand.types("repl.confirm()")
+        mark = ue.reset()
+        ue.told("application runs with 500\n", mark)
+        n_resets = len(ue.board.resets)
+        ue.serve(blink_ms=100)
+        ue.told("rolled_back reasons=\\['reset too often'\\]\n(.*\n)*.*runs with 500\n", mark, 40)
+        ue.told("refused .*rolled back, waits for a change", mark)
+        text = ue.board.output.text(mark)
+        assert text.count("application runs with 100\n") == 3
+        assert text.count("\ncrashed reasons=['ValueError: no such rate']\n") == 3
+        assert ue.board.resets[n_resets:] == ("hard reset",) * 3
+        ue.serve(blink_ms=200)
+        ue.told("application runs with 200\n", mark)
+
+
+def test_what_hangs_the_application_is_rolled_back_by_the_watchdog(tmp_path):
+    application = CRASHES.replace("BAD", "while True: pass")
+    with trial(tmp_path, application, watchdog_s=1, confirm="lasting") as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("application runs with 500\n", mark)
+        with Hand(ue.board) as hand:
+            hand.presses(b"\x03")
+            hand.types("from msgin5g import repl")
+            hand.types("repl.confirm()")
+            time.sleep(1.5)  # at the REPL the watchdog is quiet
+            assert "quiet for you" in hand.types("repl.status()")
+        assert "watchdog" not in ue.board.resets
+        mark = ue.reset()
+        ue.told("application runs with 500\n", mark)
+        time.sleep(2.5)  # longer than the watchdog's time without a message
+        assert "watchdog" not in ue.board.resets
+        ue.serve(blink_ms=100)
+        ue.told("rolled_back reasons=\\['reset too often'\\]\n(.*\n)*.*runs with 500\n", mark, 60)
+        assert ue.board.resets.count("watchdog") == 3
+
+
+def test_the_watchdog_is_not_starved_by_a_server_that_does_not_answer(tmp_path):
+    settings = {"watchdog_s": 1, "transmission": {"ack_timeout_ms": 2500}}
+    with NodeBoard(tmp_path, None, next_hop=["127.64.255.254", 5683], **settings) as ue:
+        mark = ue.reset()
+        ue.told("started", mark)
+        time.sleep(7)  # one retransmission, and waits of more than the watchdog's time
+        assert ue.board.resets[-1] == "hard reset"
+
+
+def test_a_bad_value_is_refused_and_the_application_goes_on(tmp_path):
+    with trial(tmp_path, CRASHES, confirm="at_once") as ue:
+        ue.serve(blink_ms=300)
+        mark = ue.reset()
+        ue.told("application runs with 300\n", mark)
+        ue.serve(blink_ms=20)
+        ue.told("refused etag=[0-9a-f]+ reasons=\\['blink-ms: 20, less than 50'\\]", mark)
+        ue.serve(blink_ms="fast")
+        ue.told("refused etag=[0-9a-f]+ reasons=\\['blink-ms: must be of type int'\\]", mark)
+        ue.serve(blink_ms=60, Segment_size=1)
+        ue.told("refused etag=[0-9a-f]+ reasons=\\['Segment-size: 1, less than 64'\\]", mark)
+        assert ue.board.output.text(mark).count("application runs") == 1
+        with Hand(ue.board) as hand:
+            hand.presses(b"\x03")
+            hand.types("from msgin5g import repl")
+            assert "blink-ms                 300\r\n" in hand.types("repl.config()")
+
+
+def test_the_check_by_ping_rolls_back_what_names_a_silent_server(tmp_path):
+    with NodeBoard(tmp_path, None, confirm="ping", trial_s=10) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("\nconfirmed\n", mark)
+        ue.serve(MSGin5G_Server_address=None, **{"MSGin5G-Server-address": "127.64.255.253:9"})
+        ue.told("\nrolled_back reasons=\\['not confirmed in time'\\]\n", mark, 25)
+
+
+@pytest.mark.parametrize("heap", ["192K"])
+def test_an_application_with_a_loop_of_its_own_polls(tmp_path, heap):
+    with trial(tmp_path, POLLS, heap=heap, confirm="at_once") as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("told of user-7@example.com True\n", mark)
+        ue.serve(**{"MSGin5G-UE-Service-id": "other@example.com"})
+        ue.told("told of other@example.com True\n", mark)
+        with Hand(ue.board) as hand:
+            assert b"stopped" in hand.presses(b"\x03")
+
+
+def test_the_example_blinks_at_the_rate_of_the_configuration(repository, tmp_path):
+    example = (repository / "firmware/examples/blink.py").read_text()
+    with trial(tmp_path, example) as ue:
+        ue.serve(blink_ms=50)
+        mark = ue.reset()
+        ue.told(f"blink: registered with coap://{ue.server}:5683\n", mark)
+        ue.told("\nconfirmed\n", mark)
+        assert 12 <= edges(ue.board, 25, 1) <= 22
+        ue.serve(blink_ms=250)
+        ue.told("blink: every 250 ms", mark)
+        assert 2 <= edges(ue.board, 25, 1) <= 6
+
+
+def edges(board, pin, seconds):
+    """How often a pin changes in that time."""
+    until = time.monotonic() + seconds
+    n_edges = 0
+    level = board.pin(pin)
+    while time.monotonic() < until:
+        time.sleep(0.005)
+        if board.pin(pin) != level:
+            level = board.pin(pin)
+            n_edges += 1
+    return n_edges
+
+
+def test_a_button_held_for_ten_seconds_removes_the_configuration(tmp_path):
+    with NodeBoard(tmp_path, None, button_pin=9) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("applied", mark)
+        ue.told("unchanged", mark)
+        mark = ue.board.output.mark()
+        ue.board.set_pin(9, 0)
+        time.sleep(3)
+        ue.board.set_pin(9, 1)
+        time.sleep(1.5)
+        ue.board.set_pin(9, 0)
+        begun = time.monotonic()
+        ue.told("factory_reset reasons=\\['button'\\]\nrestarting", mark, 20)
+        assert time.monotonic() - begun > 9
+        ue.board.set_pin(9, 1)
+        ue.told("stopped(.*\n)*started(.*\n)*applied", mark)
+        assert ue.board.resets[-1] == "hard reset"
