@@ -1,91 +1,21 @@
-"""Nodes with radios: what goes wrong is in the status within 30 s, and cures itself."""
+"""Nodes with Wi-Fi: what goes wrong is in the status within 30 s, and cures itself."""
 
 import sys
 
-sys.path.append("host_tests")  # where this runs as .mpy the shim is the source's
-
-from shim import espnow, network
+from radio_stations import Driven, new_radios, radio_ue
 
 from checks import xorshift
 from msgin5g.composition_radio import Radios
 from msgin5g.port.udp import LinkError
 from msgin5g.roles.node import Node
 from msgin5g.settings import settings_of
-from stations import (
-    RELAY,
-    SERVER,
-    UE_ID,
-    Held,
-    new_relay,
-    new_server,
-    relay_settings,
-    ue_address,
-    ue_settings,
-)
+from shim import network
+from stations import RELAY, UE_ID, new_relay, new_server, ue_address
 from world import World
 
 _UE_MAC = b"\x24\x0a\xc4\0\0\x02"
-_RELAY_MAC = b"\x24\x0a\xc4\0\0\x01"
 _UE = {"ue_id": UE_ID, "next_hop": ["192.168.4.1", 65401]}
 _HOP = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}
-
-
-def _radios(**settings):
-    """Radios as the composition makes them, with the scripted modules in place of a board's."""
-    sys.modules["network"] = network
-    sys.modules["espnow"] = espnow
-    try:
-        return Radios(settings_of(settings).radio, xorshift(11))
-    finally:
-        del sys.modules["network"], sys.modules["espnow"]
-
-
-def _ue(world, remote, **settings):
-    from msgin5g.roles.ue import ConstrainedUe
-
-    return ConstrainedUe(ue_settings(**settings), xorshift(3), Held(), remote, world.now)
-
-
-class _Driven:
-    """A node in a World, whose events are told at once, as the loop does.
-
-    index: of its link that is ESP-NOW, which is not the World's air.
-    """
-
-    def __init__(self, node, index=None):
-        self.node = node
-        self.index = index
-        self.link = None if index is None else node.links[index]
-        self.told = []
-
-    def receive(self, link, datagram, remote, now):
-        self.node.receive(link, datagram, remote, now)
-
-    def step(self, now):
-        while self.link is not None:
-            arrived = self.link.receive()
-            if arrived is None:
-                break
-            self.node.receive(self.index, arrived[0], arrived[1], now)
-        self.node.step(now)
-        while True:
-            event = self.node.poll()
-            if event is None:
-                return
-            if "reasons" in event:
-                self.told.append((event["event"], event["reasons"][0]))
-
-    def transmit(self, now):
-        while True:
-            out = self.node.transmit(now)
-            if out is None or out[0] != self.index:
-                return out
-            self.link.send(out[1], out[2])
-
-    def wait_ms(self, now):
-        if self.link is not None and self.link.socket.any():
-            return 0
-        return self.node.wait_ms(now)
 
 
 class _Wifi:
@@ -97,14 +27,14 @@ class _Wifi:
         network.air["relay"] = "the right key"
         self.server = new_server(world)
         new_relay(world, {UE_ID: ue_address(2)})
-        self.radios = _radios(wifi={"ssid": "relay", "key": key}, **_UE)
-        self.ue = _ue(world, RELAY)
-        self.node = _Driven(Node(self.ue, [None]))
+        self.radios = new_radios(wifi={"ssid": "relay", "key": key}, **_UE)
+        self.ue = radio_ue(world, RELAY)
+        self.node = Driven(Node(self.ue, [None]))
         self.radios.join(self.node.node)
         world.add(ue_address(2), self.node)
 
     def fate(self, n, datagram):
-        _, source, destination, _ = self.world.log[-1]
+        _, source, destination, _ = self.world.log.pop()
         if ue_address(2) in (source, destination) and not network.WLAN(0).isconnected():
             return []
         return [10]
@@ -150,13 +80,13 @@ def test_stations_are_links_while_they_are_there():
     world = World()
     network.reset("rp2", lambda: world.elapsed_ms)
     point = {"ssid": "relay", "key": "12345678", "stations": {UE_ID: "24:0a:c4:00:00:02"}}
-    radios = _radios(access_point=point, **_HOP)
+    radios = new_radios(access_point=point, **_HOP)
     relay = new_relay(world, {})
     world.remove(RELAY)
     node = Node(relay, [None])
     assert radios.awaits(UE_ID, ue_address(2)) and not radios.awaits("urn:other", RELAY)
     radios.join(node)
-    driven = _Driven(node)
+    driven = Driven(node)
     world.add(RELAY, driven)
     world.run(None, 5000)
     assert len(relay.links) == 0
@@ -167,46 +97,6 @@ def test_stations_are_links_while_they_are_there():
     world.run(None, 2000)
     assert len(relay.links) == 0
     assert [name for name, _ in driven.told] == ["link_up", "link_down"]
-
-
-def test_an_esp_now_peer_out_of_range():
-    from msgin5g.roles.relay import Relay
-
-    espnow.reset()
-    world = World()
-    network.reset("esp32", lambda: world.elapsed_ms)
-    server = new_server(world)
-    key = "00112233445566778899aabbccddeeff"
-    espnow.here = _RELAY_MAC
-    hop_radios = _radios(espnow={"peers": {UE_ID: ["24:0a:c4:00:00:02", key]}}, **_HOP)
-    relay = Relay(relay_settings(), xorshift(5), SERVER, world.now)
-    hop = Node(relay, [None, hop_radios.espnow])
-    hop_radios.join(hop)
-    world.add(RELAY, _Driven(hop, 1))
-    espnow.here = _UE_MAC
-    radios = _radios(espnow={"peers": {"urn:x:1": ["24:0a:c4:00:00:01", key]}}, ue_id=UE_ID)
-    ue = _ue(world, _RELAY_MAC)
-    node = Node(ue, [radios.espnow])
-    radios.join(node)
-    driven = _Driven(node, 0)
-    world.add(ue_address(2), driven)
-    assert world.run(lambda: ue.configuration.n_applied, 30000)
-    assert relay.links.of_ue(UE_ID.encode()).remote == _UE_MAC
-    assert driven.told == [("link_up", "espnow: urn:x:1")]
-
-    espnow.apart.add((_UE_MAC, _RELAY_MAC))
-    gone_at = world.elapsed_ms
-    assert world.run(lambda: not radios.status()[0]["up"], 30000)
-    assert radios.status()[0]["reason"] == "urn:x:1: out of range"
-    assert driven.told[1:] == [("link_down", "espnow: urn:x:1 is out of range")]
-    assert world.run(lambda: len(relay.links) == 0, 30000 - (world.elapsed_ms - gone_at))
-    world.run(None, 1800000)
-    n = server.n_requests
-    espnow.apart.clear()
-    assert world.run(lambda: server.n_requests > n, 60000)
-    world.run(None, 1000)
-    assert radios.status()[0]["up"] and len(relay.links) == 1
-    assert [name for name, _ in driven.told[2:]] == ["link_up"]
 
 
 def test_where_there_is_no_radio():
