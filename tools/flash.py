@@ -7,7 +7,13 @@ import click
 from tools.device.boards import BOARDS
 from tools.device.bundle import ROLES
 from tools.device.checks import checked_secrets, checked_settings, read_file
-from tools.device.errors import NOT_MICROPYTHON, PORT_MISSING, WRONG_INPUT, DeviceError
+from tools.device.errors import (
+    INTERRUPTED,
+    NOT_MICROPYTHON,
+    PORT_MISSING,
+    WRONG_INPUT,
+    DeviceError,
+)
 from tools.device.flashing import Bundles, Job, Options, flash_board
 from tools.device.ports import all_ports, on_each
 from tools.device.progress import reporter
@@ -80,7 +86,11 @@ def run_jobs(jobs, options, skip_strangers=False):
                 raise
             line.end(True, text)
 
-        results = on_each(list(by_port), work)
+        try:
+            results = on_each(list(by_port), work)
+        except KeyboardInterrupt:
+            click.echo("Interrupted: the boards still boot; run the command again.", err=True)
+            return INTERRUPTED
     faults = [error.status for _, error in results.values() if error is not None]
     if skip_strangers:
         strangers = faults.count(NOT_MICROPYTHON)

@@ -60,7 +60,7 @@ def image(board, settings, secrets, role, size, output):
         if secrets:
             files.append(file_of("secrets.json", checked_secrets(read_file(secrets))))
         made = make_image(files, size or board.fs_size, board.prog_size)
-        _write(output, made)
+        _write(output, made, private=bool(secrets))
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
@@ -101,8 +101,13 @@ def make_image(files, size, prog_size=32):
     return bytes(flash.context.buffer)
 
 
-def _write(output, data):
+def _write(output, data, private):
+    """Secrets are for the owner of the file alone."""
     try:
-        Path(output).write_bytes(data)
+        path = Path(output)
+        if private:
+            path.touch(0o600)
+            path.chmod(0o600)
+        path.write_bytes(data)
     except OSError as error:
         raise DeviceError(WRONG_INPUT, f"{output}: {error.strerror}") from None

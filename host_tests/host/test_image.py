@@ -21,7 +21,7 @@ def test_an_image_boots_and_ends_configured(tmp_path):
     assert f"ue {ue_id(0)}; file system of 848 KiB" in said
     assert f"picotool load -t bin {out} -o 0x1012c000" in said
     assert hashlib.sha256(out.read_bytes()).hexdigest() in said
-    assert out.stat().st_size == 848 << 10
+    assert out.stat().st_size == 848 << 10 and out.stat().st_mode & 0o077 == 0
     with World(tmp_path, 1), VirtualBoard(heap="128K", image=out) as board:
         board.output.wait_for("started .*\n(.*\n)*applied ")
         # Nothing differs from what flash would copy, and small files are read whole.

@@ -8,6 +8,7 @@
     5  what answers is not a MicroPython that can run the firmware, or nothing answers
     6  the board refused, filled up or went away: flash it again
     7  installed, but the first boot did not end configured
+  130  Ctrl-C: the boards boot what they had, or what they have got already
 
 With several boards it is the highest of all.
 """
@@ -18,6 +19,7 @@ PORT_BUSY = 4
 NOT_MICROPYTHON = 5
 FAILED = 6
 NOT_CONFIGURED = 7
+INTERRUPTED = 130
 
 
 class DeviceError(Exception):

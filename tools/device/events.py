@@ -4,9 +4,10 @@ import ast
 import json
 import re
 
-NAMES = frozenset(
-    "started applied rejected unchanged refused timeout backing_off rolled_back confirmed"
-    " safe_mode unconfigured factory_reset stopped datagram".split()
+# The events that may come without any value beside their name, as text.
+_BARE = frozenset(
+    "applied unchanged timeout confirmed safe_mode unconfigured factory_reset stopped link_up"
+    " link_down".split()
 )
 # One line that main prints instead of an event: see settings.load, LinkError, StorageError.
 _FAULT = re.compile(r"(settings|bind|address|storage|wifi|link|security): (?!unknown, ignored)")
@@ -24,10 +25,10 @@ def parse_event(line):
         known = isinstance(event, dict) and isinstance(event.get("event"), str)
         return event if known else None
     word = _WORD.match(line)
-    if not word or word[1] not in NAMES:
+    if not word:
         return None
     parts = _KEY.split(line[word.end() :])
-    if parts[0].strip():
+    if parts[0].strip() or (len(parts) == 1 and word[1] not in _BARE):
         return None
     values = [_value(text) for text in parts[2::2]]
     return {"event": word[1], **dict(zip(parts[1::2], values, strict=True))}

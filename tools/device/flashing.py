@@ -39,19 +39,10 @@ def flash_board(job, options, bundles, line):
     line.say("connecting")
     session = open_session(job.port, options.tool)
     try:
-        inventory = take_inventory(session)
-        feed_watchdog(session, inventory)
-        fault = board_fault(options.board, inventory.facts)
-        if fault:
-            session.restart()
-            raise DeviceError(NOT_MICROPYTHON, fault)
-        role = job.role or role_on_board(inventory) or "ue"
         try:
-            n_copied = install(
-                session, inventory, wanted_files(job, role, bundles), line, options.dry_run
-            )
+            inventory, role, n_copied = _bring_up_to_date(session, job, options, bundles, line)
         except DeviceError:
-            session.restart()  # what was there before is still there
+            session.restart()  # what was there before is still there, and goes on
             raise
         if options.dry_run:
             session.restart()
@@ -59,6 +50,18 @@ def flash_board(job, options, bundles, line):
         return _first_boot(session, job, inventory, n_copied, options, line)
     finally:
         session.close()
+
+
+def _bring_up_to_date(session, job, options, bundles, line):
+    """(Inventory from before, role, number of files copied)."""
+    inventory = take_inventory(session)
+    feed_watchdog(session, inventory)
+    fault = board_fault(options.board, inventory.facts)
+    if fault:
+        raise DeviceError(NOT_MICROPYTHON, fault)
+    role = job.role or role_on_board(inventory) or "ue"
+    wanted = wanted_files(job, role, bundles)
+    return inventory, role, install(session, inventory, wanted, line, options.dry_run)
 
 
 def wanted_files(job, role, bundles):

@@ -52,6 +52,10 @@ class Watch:
             if self._until_started or role != "ue":
                 self.verdict = (True, f"{role} running after {seconds:.1f} s")
             return
+        if event["event"] == "link_down":
+            self._fault = _reasons(event)
+        elif event["event"] == "link_up":
+            self._fault = None
         result = outcome(event)
         if result is not None:
             good, text = result
@@ -64,6 +68,11 @@ class Watch:
         if self.started is None:
             return False, f"no sign of life within {wait_s:.0f} s"
         return False, f"started, but not configured within {wait_s:.0f} s: no answer yet"
+
+
+def _reasons(event):
+    reasons = event.get("reasons") or ["the link is down"]
+    return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)
 
 
 def watch_boot(session, wait_s, until_started=False):
