@@ -13,7 +13,7 @@ class ServerEndpoint(Endpoint):
     def accept(self, now, observing=False):
         """See Endpoint."""
         incoming = Endpoint.accept(self, now, observing)
-        if incoming:
+        if incoming and self.message.find(NO_RESPONSE) >= 0:
             incoming.unwanted = self.message.uint(NO_RESPONSE, 0)
         return incoming
 

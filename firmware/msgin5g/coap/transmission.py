@@ -75,6 +75,12 @@ class Incoming:
     of response that its sender does not want, the bits of No-Response (RFC 7967).
     """
 
+    # Of the class until they change: what an object has of its own is built up step by step.
+    acknowledged = False
+    unwanted = 0
+    reply = None
+    open = True  # the response is still owed: not forgotten to make room
+
     def __init__(self, link, remote, mid, token, confirmable, expires_at):
         self.link = link
         self.remote = remote
@@ -82,7 +88,3 @@ class Incoming:
         self.token = token
         self.confirmable = confirmable
         self.expires_at = expires_at
-        self.acknowledged = False
-        self.unwanted = 0
-        self.reply = None
-        self.open = True  # the response is still owed: not forgotten to make room

@@ -95,7 +95,9 @@ class Hop:
             value = message.value(i)
             if value.startswith(UE_URI):
                 found += 1
-                if not same_uri(value[7:], peer.ue_id):
+                ue_id = peer.ue_id
+                same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
+                if not same and not same_uri(value[7:], ue_id):
                     return False
             i = message.find(URI_QUERY, i + 1)
         return found == 1

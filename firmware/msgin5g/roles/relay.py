@@ -39,15 +39,16 @@ _ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: the server is slow, so sa
 class Flow:
     """One request of a UE on its way, or one observation; it dies with its link."""
 
+    request = None  # (options, tail, token) of the request to the server, to be sent
+    exchange = None  # the request to the server
+    notification = None  # the last confirmable answer to the UE, while it is unanswered
+    wants_observe = False
+    observing = False
+
     def __init__(self, peer, incoming, acknowledge_at):
         self.peer = peer
         self.incoming = incoming
         self.acknowledge_at = acknowledge_at
-        self.request = None  # (options, tail, token) of the request to the server, to be sent
-        self.exchange = None  # the request to the server
-        self.notification = None  # the last confirmable answer to the UE, while it is unanswered
-        self.wants_observe = False
-        self.observing = False
 
 
 class Relay(Hop):
@@ -67,8 +68,9 @@ class Relay(Hop):
         self.own = None
         self._server = server
         self._server_link = server_link
-        self._flows = []
+        self._flows = set()  # not a list: it is quick to find one in it
         self._held = []  # flows whose requests wait for their turn, the oldest first
+        self._unacknowledged = []  # flows whose UEs may have to be told "I have it", likewise
         self._n_observing = 0
         self._pace = Pace(settings.max_rate, now)
 
@@ -108,9 +110,9 @@ class Relay(Hop):
                 self._timed_out(flow, exchange)
             elif self.own is not None:
                 self.own.timed_out(exchange, now)
-        for flow in self._flows:
-            if not flow.incoming.acknowledged and diff(now, flow.acknowledge_at) >= 0:
-                self.endpoint.acknowledge(flow.incoming)
+        waiting = self._unacknowledged
+        while waiting and diff(now, waiting[0].acknowledge_at) >= 0:
+            self.endpoint.acknowledge(waiting.pop(0).incoming)
         self._pace.step(now)
         while self._held and self._pace.take(now):
             flow = self._held.pop(0)
@@ -128,9 +130,9 @@ class Relay(Hop):
         wait = self.endpoint.wait_ms(now)
         if self.own is not None:
             wait = shorter(wait, self.own.own_wait_ms(now))
-        for flow in self._flows:
-            if not flow.incoming.acknowledged and flow.incoming.confirmable:
-                wait = shorter(wait, max(diff(flow.acknowledge_at, now), 0))
+        if self._unacknowledged:
+            acknowledge_at = self._unacknowledged[0].acknowledge_at
+            wait = shorter(wait, max(diff(acknowledge_at, now), 0))
         if self._held:
             wait = shorter(wait, self._pace.wait_ms(now))
         return wait
@@ -210,8 +212,11 @@ class Relay(Hop):
             ]
             tail = None
         flow = Flow(peer, incoming, add(now, _ACK_DELAY_MS))
-        flow.wants_observe = observe == 0
-        self._flows.append(flow)
+        if observe == 0:
+            flow.wants_observe = True
+        self._flows.add(flow)
+        if incoming.confirmable:
+            self._unacknowledged.append(flow)
         if held:
             flow.request = (options, tail and bytes(tail), token)
             self._held.append(flow)
@@ -292,6 +297,8 @@ class Relay(Hop):
         confirmable = message.mtype != NON
         endpoint.accept(now, watching)
         if flow.incoming.open:
+            if flow in self._unacknowledged:
+                self._unacknowledged.remove(flow)
             flow.notification = endpoint.respond(flow.incoming, code, options, b"", flow, tail)
         else:
             # Only the newest state matters: it takes the place of one not yet acknowledged.
@@ -341,8 +348,9 @@ class Relay(Hop):
     def _remove(self, flow):
         if flow in self._held:
             self._held.remove(flow)
-        if flow in self._flows:
-            self._flows.remove(flow)
-            if flow.observing:
-                self._n_observing -= 1
-                flow.observing = False
+        if flow in self._unacknowledged:
+            self._unacknowledged.remove(flow)
+        self._flows.discard(flow)
+        if flow.observing:
+            self._n_observing -= 1
+            flow.observing = False
