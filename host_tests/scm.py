@@ -50,7 +50,7 @@ class Server:
         self.requests = []  # (ue_id, observe) of the last ones
         self._slow = []
         self.untag()
-        self._observers = []  # [incoming, ue_id, sequence]
+        self._observers = []  # [incoming, ue_id, sequence, the Block2 they asked with]
 
     def untag(self):
         """Forget the ETag of a body whose bytes have changed."""
@@ -81,8 +81,11 @@ class Server:
             self._answer(order)
 
     def step(self, now):
-        while self.endpoint.step(now):
-            pass
+        while True:
+            exchange = self.endpoint.step(now)
+            if exchange is None:
+                break
+            self._observers = [o for o in self._observers if o is not exchange.owner]
         for order in list(self._slow):
             if diff(now, order[0]) >= 0:
                 self._slow.remove(order)
@@ -107,7 +110,9 @@ class Server:
         for observer in list(self._observers):
             if observer[1] == ue_id:
                 observer[2] += 1
-                code, options, payload = self._representation(ue_id, True, 6, None, observer[2])
+                code, options, payload = self._representation(
+                    ue_id, True, observer[3], None, observer[2]
+                )
                 if code >> 5 != 2:
                     self._observers.remove(observer)
                 self.endpoint.notify(observer[0], code, options, payload, observer)
@@ -122,7 +127,7 @@ class Server:
         sequence = None
         if individual and observe == 0 and ue_id in self.documents:
             sequence = 1
-            self._observers.append([incoming, ue_id, sequence])
+            self._observers.append([incoming, ue_id, sequence, block & 7])
         code, options, payload = self._representation(ue_id, individual, block, etag, sequence)
         self.endpoint.respond(incoming, code, options, payload)
 
