@@ -115,7 +115,7 @@ def test_why_it_is_not_configured_is_said(world, board, tmp_path):
         assert expected in said, said
     taken = ue_file(tmp_path, 0, bind=["192.0.2.1", 65401])
     said = msgin5g(*arguments, "--settings", taken, status=NOT_CONFIGURED)
-    assert "installed, but bind: 192.0.2.1:65401: " in said, said
+    assert "installed; bind: 192.0.2.1:65401: " in said, said
 
 
 def test_what_is_wrong_is_said_before_a_board_is_touched(board, tmp_path):

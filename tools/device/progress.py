@@ -4,6 +4,7 @@ import sys
 import threading
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -41,7 +42,7 @@ class _PlainLine:
         self._total = self._done = 0
 
     def say(self, text):
-        self._parent.print(f"{self._port}: {text}")
+        self._parent.print(f"{self._port}: {_clean(text)}")
 
     def total(self, n_files):
         self._total = n_files
@@ -73,12 +74,16 @@ class _Bars:
 
     def __exit__(self, *_):
         self._progress.stop()
+        for port, line in self.lines.items():
+            if line.ended:  # in full: beside the bar it may have been cut off
+                self._progress.console.print(Text(f"{port}: {_clean(line.ended)}"))
 
 
 class _Bar:
     def __init__(self, progress, port):
         self._progress = progress
         self._task = progress.add_task(_plain(port), total=0, status="")
+        self.ended = ""
 
     def say(self, text):
         self._progress.update(self._task, status=_plain(text))
@@ -90,13 +95,16 @@ class _Bar:
         self._progress.update(self._task, advance=1, status=_plain(file.path))
 
     def end(self, good, text):
-        mark = "[green]done[/]" if good else "[red]failed[/]"
-        self._progress.update(self._task, status=f"{mark} {_plain(text)}")
+        self.ended = text
+        self._progress.update(self._task, status="[green]done" if good else "[red]failed")
         self._progress.stop_task(self._task)
 
 
-def _plain(text):
-    """What a board says is text, never markup, and moves no cursor."""
-    from rich.markup import escape
+def _clean(text):
+    """What a board says moves no cursor."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
-    return escape("".join(c if c.isprintable() else "?" for c in Text(text).plain))
+
+def _plain(text):
+    """And it is no markup."""
+    return escape(_clean(text))

@@ -52,7 +52,7 @@ class Watch:
             if self._until_started or role != "ue":
                 self.verdict = (True, f"{role} running after {seconds:.1f} s")
             return
-        if event["event"] == "link_down":
+        if event["event"] in ("link_down", "crashed"):
             self._fault = _reasons(event)
         elif event["event"] == "link_up":
             self._fault = None
@@ -71,7 +71,7 @@ class Watch:
 
 
 def _reasons(event):
-    reasons = event.get("reasons") or ["the link is down"]
+    reasons = event.get("reasons") or [event["event"]]
     return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)
 
 
@@ -104,7 +104,7 @@ def require_configured(verdict):
     """The text of a good verdict; DeviceError for another one."""
     good, text = verdict
     if not good:
-        raise DeviceError(NOT_CONFIGURED, f"installed, but {text}")
+        raise DeviceError(NOT_CONFIGURED, f"installed; {text}")
     return text
 
 
