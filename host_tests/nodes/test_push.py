@@ -107,7 +107,8 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
 
 def test_stop_deregisters_on_both_hops_and_then_there_is_silence_until_fetch():
     world, ue, relay, server = observing()
-    token = relay._flows[0].exchange.token
+    (flow,) = relay._flows
+    token = flow.exchange.token
     ue.stop()
     world.run(None, 10000)
     assert len(world.log) == 4
@@ -158,7 +159,8 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
 
 def test_a_notification_larger_than_a_block_is_completed_by_plain_requests():
     world, ue, relay, server = observing(ue={"block_size": 64})
-    token = relay._flows[0].incoming.token
+    (flow,) = relay._flows
+    token = flow.incoming.token
     for n in (1, 2):
         world.log.clear()
         assert change(world, ue, server, n)
