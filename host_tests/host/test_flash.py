@@ -122,6 +122,7 @@ def test_what_is_wrong_is_said_before_a_board_is_touched(board, tmp_path):
     good, text = ue_file(tmp_path, 0), tmp_path / "text"
     text.write_text("text")
     arguments = ["flash", "--port", board.port]
+    board.output.wait_for(">>> ")
     mark = board.output.mark()
     for more, expected in (
         (["--settings", ue_file(tmp_path, 0, next_hop=["x", 70000])], "next_hop: port 70000 is"),
