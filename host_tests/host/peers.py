@@ -60,6 +60,21 @@ def host():
             continue
 
 
+def configuration(name="user-7"):
+    """What a UE is told."""
+    return {
+        "MSGin5G-Server-address": "coap://msgin5g.example:5683",
+        "MSGin5G-UE-Service-id": f"{name}@example.com",
+    }
+
+
+def document(ue_id=scm_world.UE7, name="user-7", **more):
+    """A UeConfigDoc with that configuration."""
+    data = json.dumps(configuration(name))
+    configs = [{"configType": "ON_NETWORK", "configData": data}]
+    return scm_world.document(ue_id, ueConfigs=configs, **more)
+
+
 class Process:
     """A child whose lines of output are taken one by one, stdout and stderr together."""
 
@@ -117,12 +132,14 @@ class Process:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         if self._child.poll() is None:
             self._child.kill()
         self._child.wait()
         self._reader.join(TIMEOUT_S)
         self._child.stdout.close()
+        if kind is not None:
+            print("".join(self.output))  # pytest shows it beside the failure
 
 
 class Role(Process):
@@ -146,16 +163,22 @@ class Role(Process):
             try:
                 event = json.loads(line)
             except ValueError:
+                self.kill()
+                self._reader.join(TIMEOUT_S)  # for all of what is probably a traceback
                 raise AssertionError("not an event:\n" + "".join(self.output)) from None
             self.events.append(event)
             if event["event"] in names:
                 return event
 
+    def is_silent(self):
+        """Whether it has said nothing that was not taken."""
+        return self._lines.empty()
+
     def counters(self):
         """Stop it, and take what it has counted."""
         self._child.send_signal(signal.SIGINT)
         counters = self.event("stopped")["counters"]
-        assert self.stop() == 0
+        self._child.wait(TIMEOUT_S)
         return counters
 
 
@@ -177,9 +200,9 @@ def ue(folder, next_hop, ue_id=scm_world.UE7, **settings):
     )
 
 
-def relay(folder, server, links, **settings):
-    """A relay; links is {UE ID: (host, port)}."""
-    return Role(
+def relay(folder, server, links, heap="192K", **settings):
+    """A relay in a board's heap; links is {UE ID: (host, port)}, which it has as `links`."""
+    role = Role(
         folder,
         {
             "role": "relay",
@@ -187,9 +210,13 @@ def relay(folder, server, links, **settings):
             "bind": [settings.pop("host", None) or host(), PORT],
             "server": {"recipient": SERVER_URI, "address": list(server)},
             "links": {ue_id: list(address) for ue_id, address in links.items()},
+            "relay": {"max_rate": 500},  # many blocks a second
             **settings,
         },
+        heap,
     )
+    role.links = links
+    return role
 
 
 class ScmProcess(Process):

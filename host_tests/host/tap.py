@@ -1,0 +1,103 @@
+"""A hop between two peers that records every datagram as it passes, and may lose some."""
+
+import select
+import socket
+import threading
+from collections import namedtuple
+
+from peers import PORT, TIMEOUT_S, host
+from scm_world import decode
+
+# up: from the client to the server; message: scm_world's Message, by a decoder of its own
+Passed = namedtuple("Passed", "up datagram message")
+
+
+class Tap:
+    """One client talks to `address`; the server, which it talks to, sees it at `back`.
+
+    lose(passed): whether a datagram is lost; it is in the log all the same. `log` and `lost`
+    are lists of Passed. A new client takes the place of the one before.
+    """
+
+    def __init__(self, server, back=None, lose=None):
+        self.log = []
+        self.lost = []
+        self._server = server
+        self._lose = lose or (lambda passed: False)
+        self._changed = threading.Condition()
+        self._front = _bound((host(), 5683))
+        self._back = _bound(back or (host(), PORT))
+        self.address = self._front.getsockname()
+        self.back = self._back.getsockname()
+        self._client = None
+        self._bell, self._door = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._bell.close()
+        self._thread.join(TIMEOUT_S)
+        for each in (self._front, self._back, self._door):
+            each.close()
+        if kind is not None:
+            print(self.ladder())  # pytest shows it beside the failure
+
+    def _run(self):
+        while True:
+            ready, _, _ = select.select([self._front, self._back, self._door], [], [])
+            if self._door in ready:
+                return
+            for each in ready:
+                try:
+                    datagram, remote = each.recvfrom(65536)
+                except OSError:
+                    continue  # a peer has gone: an ICMP message says so
+                if each is self._front:
+                    self._client = remote
+                self._pass(each is self._front, datagram)
+
+    def _pass(self, up, datagram):
+        passed = Passed(up, datagram, decode(datagram))
+        with self._changed:
+            is_lost = self._lose(passed)
+            self.log.append(passed)
+            if is_lost:
+                self.lost.append(passed)
+            self._changed.notify_all()
+        if not is_lost:
+            if up:
+                self._back.sendto(datagram, self._server)
+            elif self._client:
+                self._front.sendto(datagram, self._client)
+
+    def wait(self, ready, timeout_s=TIMEOUT_S):
+        """Wait until ready(messages), which are (up, message) in order; gives its value."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: ready(self.passed()), timeout_s):
+                raise AssertionError("it did not come")
+            return ready(self.passed())
+
+    def passed(self):
+        """What has passed so far, without what was lost: list of (up, message)."""
+        return [(p.up, p.message) for p in self.log if p not in self.lost]
+
+    def count(self, up, ready, timeout_s=TIMEOUT_S):
+        """Wait for so many messages in one direction, and give them."""
+        self.wait(lambda passed: len([1 for way, _ in passed if way == up]) >= ready, timeout_s)
+        return [message for way, message in self.passed() if way == up]
+
+    def ladder(self):
+        """All of it, lost ones included, as a person reads it."""
+        return "\n".join(
+            ("--> " if p.up else "<-- ") + ("LOST " if p in self.lost else "") + str(p.message)
+            for p in self.log
+        )
+
+
+def _bound(address):
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind(address)
+    return made
