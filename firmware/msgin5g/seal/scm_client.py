@@ -5,6 +5,8 @@ A fetch ends in one Outcome. In between lie, unseen by the caller, the blocks of
 (RFC 7641), each of which gives an Outcome of its own.
 """
 
+import sys
+
 from micropython import const
 
 from msgin5g.coap.blockwise import CHANGED, MORE, Assembly, size_exponent
@@ -28,6 +30,7 @@ from msgin5g.coap.numbers import (
 from msgin5g.coap.ticks import diff
 from msgin5g.seal.errors import DocumentError
 from msgin5g.seal.resources import same_uri
+from msgin5g.unload import unload
 
 # Kinds of Outcome.
 CONFIGURATION = const(0)  # data, etag: a configuration for this UE
@@ -301,9 +304,7 @@ class ScmClient:
                 raise BlockError("no room for the next request")
             self._assembly = None
             body = assembly.body
-            from msgin5g.seal.documents import find_configuration
-
-            data, document_id = find_configuration(body, self.ue_id)
+            data, document_id = _read(body, self.ue_id)
         except (BlockError, DocumentError) as error:
             self._assembly = None
             return Outcome(REFUSED, CONTENT, str(error))
@@ -334,3 +335,17 @@ class ScmClient:
             if number & 1 and number != BLOCK2 and number != self.recipient_option:
                 return True
         return False
+
+
+def _read(body, ue_id):
+    """`find_configuration`, whose modules stay loaded only where others need them, too."""
+    kept = "msgin5g.cbor_reader" in sys.modules
+    from msgin5g.seal.documents import find_configuration
+
+    try:
+        return find_configuration(body, ue_id)
+    finally:
+        del find_configuration
+        if not kept:
+            unload("seal.documents")
+            unload("cbor_reader")
