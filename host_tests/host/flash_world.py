@@ -116,7 +116,10 @@ class World:
         command = command_of(settings, state, heap="512K", as_json=True)
         self._relay = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self._relay.stdout.readline()
-        assert '"started"' in line, line
+        if '"started"' not in line:
+            line += self._relay.stdout.read()
+            self.__exit__()
+            raise AssertionError(line)
         return self
 
     def __exit__(self, *error):
