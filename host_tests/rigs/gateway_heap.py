@@ -101,8 +101,10 @@ def main():
         _, datagram, remote = out
         message.decode(datagram)
         if remote == SERVER:
-            ids = [message.value(i)[7:] for i in range(message.n_options)
-                   if message.numbers[i] == 15 and message.value(i).startswith(b"ue-uri=")]  # fmt: skip
+            values = [
+                message.value(i) for i in range(message.n_options) if message.numbers[i] == 15
+            ]
+            ids = [value[7:] for value in values if value.startswith(b"ue-uri=")]
             block = message.uint(23, 6)
             n_bulks += block >> 4 == 0
             body, more = block_of(ids, block >> 4, 1024)
