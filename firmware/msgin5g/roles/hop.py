@@ -130,7 +130,7 @@ class Hop:
             if (
                 number & 1
                 and not (number < 30 and _UNDERSTOOD_HERE >> number & 1)
-                and not (number == BLOCK2 and 0 < message.uint(BLOCK2) < 7)  # it is one block
+                and not (number == BLOCK2 and 0 < message.uint(BLOCK2, 7) < 7)  # it is one block
             ):
                 self.refuse(BAD_OPTION, "Option not supported", peer, now, option=number)
                 return
