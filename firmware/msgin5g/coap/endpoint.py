@@ -57,6 +57,7 @@ class Endpoint(Transmitter):
         self._max_incoming = max_incoming
         self._max_replies_size = max_replies_size
         self._incoming = []
+        self._replies_size = 0
         self.message = Message(max_options)
         self.exchange = None
         self._link = None
@@ -170,7 +171,7 @@ class Endpoint(Transmitter):
         if message.mtype == CON:
             reply = self._send_empty(ACK)
             if incoming:
-                incoming.reply = reply
+                self._keep(incoming, reply)
         if incoming:
             incoming.open = False
         if observing:
@@ -181,16 +182,16 @@ class Endpoint(Transmitter):
 
     def _remember(self, message, now):
         known = self._incoming
-        size = 0
-        for i in range(len(known) - 1, -1, -1):
-            if known[i].reply is not None:
-                size += len(known[i].reply)
-                if size > self._max_replies_size and not known[i].open:
-                    known.pop(i)
+        i = 0
+        while self._replies_size > self._max_replies_size and i < len(known):
+            if known[i].open or known[i].reply is None:
+                i += 1
+            else:
+                self._keep(known.pop(i), None)
         if len(known) >= self._max_incoming:
             for i in range(len(known)):
                 if not known[i].open:
-                    known.pop(i)
+                    self._keep(known.pop(i), None)
                     break
             else:
                 return None
@@ -220,10 +221,23 @@ class Endpoint(Transmitter):
     def _purge(self, now):
         """Forget what need not be remembered any more, before its moments wrap around."""
         self._purge_at = add(now, _PURGE_MS)
+        size = 0
         for i in range(len(self._incoming) - 1, -1, -1):
             incoming = self._incoming[i]
             if not incoming.open and diff(now, incoming.expires_at) >= 0:
                 self._incoming.pop(i)
+                incoming.reply = None  # its owner may have it for long yet: an observation
+            elif incoming.reply is not None:
+                size += len(incoming.reply)
+        self._replies_size = size
+
+    def _keep(self, incoming, reply):
+        """Keep what a message was answered with for its repetitions; None: no longer."""
+        if incoming.reply is not None:
+            self._replies_size -= len(incoming.reply)
+        if reply is not None:
+            self._replies_size += len(reply)
+        incoming.reply = reply
 
     def _send_empty(self, mtype):
         mid = self.message.mid

@@ -21,8 +21,9 @@ class ServerEndpoint(Endpoint):
         """Acknowledge a request now; its response will be a separate one (section 5.2.2)."""
         if incoming.confirmable and not incoming.acknowledged:
             incoming.acknowledged = True
-            incoming.reply = bytes((0x60, 0, incoming.mid >> 8, incoming.mid & 0xFF))
-            self._send(incoming.link, incoming.reply, incoming.remote)
+            reply = bytes((0x60, 0, incoming.mid >> 8, incoming.mid & 0xFF))
+            self._keep(incoming, reply)
+            self._send(incoming.link, reply, incoming.remote)
 
     def respond(self, incoming, code, options, payload, owner=None, tail=None):
         """Answer a request: on its acknowledgement, separately, or non-confirmably.
@@ -41,9 +42,10 @@ class ServerEndpoint(Endpoint):
         incoming.acknowledged = True
         mid = incoming.mid if incoming.confirmable else self._new_mid()
         mtype = ACK if incoming.confirmable else NON
-        incoming.reply = self._encode(mtype, code, mid, incoming.token, options, payload, tail)
-        if incoming.reply is not None:
-            self._send(incoming.link, incoming.reply, incoming.remote)
+        reply = self._encode(mtype, code, mid, incoming.token, options, payload, tail)
+        self._keep(incoming, reply)
+        if reply is not None:
+            self._send(incoming.link, reply, incoming.remote)
         return None
 
     def notify(self, incoming, code, options, payload, owner, tail=None, confirmable=True):
