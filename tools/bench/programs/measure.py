@@ -10,11 +10,15 @@ import json
 import sys
 import time
 
+# As main does while modules are loaded: the heap would be full of holes otherwise.
+gc.threshold(1024)
 sys.path[:] = [sys.path[0], sys.argv[1]] + [p for p in sys.path if p.startswith(".")]
 
 
 def arguments():
-    """What comes after the directory of the firmware."""
+    """What comes after the directory of the firmware. All modules are loaded by now."""
+    gc.collect()
+    gc.threshold(-1)
     return sys.argv[2:]
 
 
