@@ -221,7 +221,7 @@ def _arguments(body):
         arguments = loads(body)
         document_id, block2, etag, ids, queries = arguments
         texts = [t for t in (document_id, etag) if t is not None] + ids + queries
-        if not ids or not (block2 is None or 0 <= block2 < 1 << 24):
+        if not ids or not (block2 is None or (type(block2) is int and 0 <= block2 < 1 << 24)):
             return None
         return arguments if all(isinstance(t, bytes) and len(t) < 249 for t in texts) else None
     except (CborError, ValueError, TypeError):

@@ -1,0 +1,43 @@
+"""A configuration client apart from its gateway, asked for what makes no sense."""
+
+from gateway_stations import SEAL_C, gateway_settings
+from checks import xorshift
+from msgin5g.cbor import dumps
+from msgin5g.coap.message import Message, encode
+from msgin5g.coap.numbers import CON
+from msgin5g.roles.seal_c_apart import FETCH
+from msgin5g.roles.seal_c_client import SealC
+from stations import SERVER
+
+UE = b"urn:x-msgin5g:ue:0007"
+
+
+def asked(body):
+    """(remote, code) of what a client sends when it is asked for this."""
+    client = SealC(gateway_settings(), xorshift(5), SERVER, SEAL_C[0])
+    buf = bytearray(300)
+    size = encode(buf, CON, FETCH, 1, b"t", [(11, b"seal-c")], body)
+    client.receive(1, bytes(buf[:size]), SEAL_C[0], 0)
+    client.step(0)
+    out = []
+    while True:
+        item = client.transmit(0)
+        if item is None:
+            return out
+        out.append((item[2], Message(32).decode(bytes(item[1])).code))
+
+
+def test_arguments_of_a_wrong_kind_are_a_bad_request():
+    good = [None, 18, None, [UE], []]
+    assert asked(dumps(good)) == [(SEAL_C[0], 0), (SERVER, 1)]
+    bodies = [b"", b"\xff"]
+    for number in (b"\xf9\x3e\x00", b"\xf9\x7e\x00", b"\xfa\x3f\x80\x00\x00"):  # floats
+        bodies.append(b"\x85\xf6" + number + b"\xf6\x81\x41x\x80")
+    for block2 in ("1", b"1", True, -1, 1 << 24, [1]):
+        bodies.append(dumps([None, block2, None, [UE], []]))
+    for body in (5, [], {}, good[:4], good + [1], {i: i for i in range(5)}, "abcde", b"abcde"):
+        bodies.append(dumps(body))
+    for ids in ([], ["text"], UE, None):
+        bodies.append(dumps([None, 1, None, ids, []]))
+    for body in bodies:
+        assert asked(body) == [(SEAL_C[0], 0x80)], body
