@@ -90,11 +90,16 @@ def test_what_only_other_boards_have():
     assert "warn clock not set: 2000-01-01 00:00:09" in lines
     lines = marks(
         {"version": "1.22.0", "size": 6 << 20, "free": 9000},
-        {"heap_free": 30000, "wlan": [False, False, "0.0.0.0"], "time": [2030, 1, 1, 0, 0, 0]},
+        {
+            "heap_free": 30000,
+            "fs_at": 0x220000,
+            "wlan": [False, False, "0.0.0.0"],
+            "time": [2030, 1, 1, 0, 0, 0],
+        },
         paths=["lib/msgin5g/main.mpy"],
     )
     assert "fail MicroPython 1.22.0, .mpy version 6: 1.24 or newer is needed" in lines
-    assert any("msgin5g image --size 6144K" in line for line in lines)
+    assert any("msgin5g image --size 6144K; it begins at 0x220000" in line for line in lines)
     assert "warn heap 29 of 156 KiB free at the prompt" in lines
     assert "warn flash 8 of 6144 KiB free" in lines
     assert any(line.startswith("warn installed in /lib by mip") for line in lines)

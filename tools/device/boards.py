@@ -5,13 +5,14 @@ Sources, all below ports/ of the MicroPython repository:
     RP2    rp2/boards/*/mpconfigboard.h: MICROPY_HW_FLASH_STORAGE_BYTES, which is the end of the
            flash (2 MiB on a Pico W, 4 MiB on a Pico 2 W); rp2/rp2_flash.c: blocks of one flash
            sector; rp2/modules/_boot.py: progsize=256
-    ESP32  esp32/partitions-4MiBplus.csv (partitions-4MiB.csv and -8MiB.csv before 1.26): the
-           firmware ends at 2 MiB, the rest of the flash is the file system; the modules that
-           the boards are named after have 4 MiB, that of the S3 8 MiB (sdkconfig.board);
-           esp32/modules/inisetup.py: mkfs with VfsLfs2's own sizes
+    ESP32  esp32/partitions-4MiBplus.csv: the firmware's partition is 0x1F0000 bytes from 0x10000
+           and so ends at 2 MiB; the file system takes the rest of the flash (pull request
+           17337). The modules that the boards are named after have 4 MiB, that of the S3 has
+           8 MiB (ESP32_GENERIC_S3/sdkconfig.board). esp32/modules/inisetup.py: mkfs with
+           VfsLfs2's own sizes
 
-A file system of another size than its place does not mount: `msgin5g doctor` prints the size that
-a board really has, and `msgin5g image --size` takes it.
+A file system of another size than its place does not mount, and ESP32 builds with other partition
+tables exist: `msgin5g doctor` prints what a board really has, and `msgin5g image --size` takes it.
 """
 
 from collections import namedtuple

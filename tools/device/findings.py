@@ -25,7 +25,8 @@ EXAMINE = """
 import gc, json, os, sys, time
 gc.collect()
 d = {{"heap": gc.mem_free() + gc.mem_alloc(), "heap_free": gc.mem_free(), "frozen": False,
-     "time": list(time.gmtime()[:6]), "ping": None, "wlan": None, "reset": None}}
+     "time": list(time.gmtime()[:6]), "ping": None, "wlan": None, "reset": None,
+     "fs_at": None}}
 try:
     import machine
     d["reset"] = machine.reset_cause()
@@ -44,6 +45,11 @@ try:
     w = network.WLAN(network.STA_IF)
     d["wlan"] = [w.active(), w.isconnected(), w.ifconfig()[0]]
 except Exception:
+    pass
+try:
+    import esp32
+    d["fs_at"] = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0].info()[2]
+except (ImportError, IndexError, OSError):
     pass
 target = {target!r}
 if target:
@@ -87,7 +93,7 @@ def findings(inventory, examined, files_of):
     """All Findings; files_of(role) gives the Files that this checkout would install."""
     facts = inventory.facts
     yield _version(facts)
-    yield _board(facts)
+    yield _board(facts, examined.get("fs_at"))
     yield _heap(examined)
     yield _flash(facts)
     role, parsed, found = _settings(inventory)
@@ -108,11 +114,13 @@ def _version(facts):
     return Finding(OK, "MicroPython", words)
 
 
-def _board(facts):
+def _board(facts, fs_at):
     board = BOARDS.get(facts["build"].split("-")[0])
     words = f"{facts['machine']} ({facts['build'] or facts['platform']}), id {facts['id']}"
     if board and board.fs_size != facts["size"]:
         words += f"; its file system takes msgin5g image --size {facts['size'] >> 10}K"
+    if board and fs_at is not None and fs_at != board.offset:
+        words += f"; it begins at 0x{fs_at:x}"
     return Finding(OK, "board", words)
 
 
