@@ -16,7 +16,7 @@ from tools.paths import ROOT
 from tools.run import interpreter_command
 
 _TESTS = ROOT / "host_tests"
-_TIMEOUT_S = 300
+_TIMEOUT_S = 1500
 
 
 def lanes():
