@@ -31,7 +31,10 @@ def _pair(**more):
 
 
 def _datagram(size):
-    return bytes([(i * 7 + size) & 255 for i in range(size)])
+    made = bytearray(size)
+    for i in range(size):
+        made[i] = (i * 7 + size) & 255
+    return bytes(made)
 
 
 def _run(link, start, for_ms):

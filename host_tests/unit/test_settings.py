@@ -2,7 +2,6 @@
 
 from checks import raises
 from msgin5g.settings import SettingsError, parse, settings_of
-from stations import Plain
 
 GOOD = {"ue_id": "urn:x-msgin5g:ue:0007", "next_hop": ["192.168.4.1", 65401]}
 RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}
@@ -21,16 +20,6 @@ def test_the_defaults_are_those_of_the_contract():
     assert settings.parameters.nstart == 1
     assert hop.parameters.nstart == 16
     assert not settings_of(dict(GOOD, next_hop_is="server")).require_recipient
-
-
-def test_the_plain_settings_of_the_tests_are_the_defaults():
-    plain = Plain({})
-    real = settings_of(GOOD)
-    hop = settings_of(RELAY)  # a UE's settings are without what only a hop needs
-    for name in plain.__dict__:
-        if name != "parameters":
-            value = getattr(real, name) if hasattr(real, name) else getattr(hop, name)
-            assert getattr(plain, name) == value, name
 
 
 def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
