@@ -41,7 +41,8 @@ _CHOICES = {
 }
 # Imported inside functions when the settings ask for it, or a person does.
 OPTIONAL = ("app", "composition_radio", "settings_radio", "repl", "roles.check", "roles.ping")
-OPTIONAL += ("port.aio", "port.button", "port.lookup", "port.prompt", "port.watchdog")
+OPTIONAL += ("port.aio", "port.beside", "port.button", "port.lookup", "port.prompt", "port.trace")
+OPTIONAL += ("composition_parts", "port.watchdog")
 # Not imported by the firmware, but by its users: programs, and people at the REPL.
 _FOR_USERS = {"msgin5g.app", "msgin5g.repl", "msgin5g.port.aio", "msgin5g.coap.numbers"}
 

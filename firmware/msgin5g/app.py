@@ -141,9 +141,16 @@ class Application:
             lifecycle.schema.late = None
             self._declare(lifecycle.schema)
 
-    def program(self):
-        """The application's main, to be called; None when it has none."""
-        return None if self.error else getattr(self._module, "main", None)
+    def start(self):
+        """Call the application's main: its coroutine, or None when it has ended or has none."""
+        program = None if self.error else getattr(self._module, "main", None)
+        if program:
+            try:
+                coroutine = program(self)
+                return coroutine if hasattr(coroutine, "send") else None
+            except Exception as error:
+                self.fail(error)
+        return None
 
     async def guard(self, coroutine):
         """Run the application's coroutine."""

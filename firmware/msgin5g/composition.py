@@ -3,7 +3,7 @@
 import os
 
 from msgin5g.port.system import random_byte, ticks_ms, woken
-from msgin5g.port.udp import UdpLink, host_of
+from msgin5g.port.udp import LinkError, UdpLink, host_of
 from msgin5g.unload import unload
 
 
@@ -39,50 +39,16 @@ def build(settings, now, directory, app=None, counts=True):
         settings.peer_key = host_of
     if settings.confirm == "auto":
         settings.confirm = "lasting" if app else "at_once"
-    radios = settings.radio and _radios(settings)  # started before there is a socket
-    if radios and radios.espnow and settings.role == "ue":
-        # One peer, the next hop, reached without IP.
-        remote = next(iter(radios.espnow.peers))
-        role = build_ue(settings, 0, remote, now, directory, None, app, counts)
-        return role, [radios.espnow]
+    if settings.role != "ue" or settings.radio:
+        from msgin5g.composition_hop import build_other
+
+        built = build_other(settings, now, directory, app, counts, build_ue)
+        del build_other
+        unload("composition_hop")
+        return built
     link = UdpLink(settings.bind[0], settings.bind[1])
-    if settings.role == "ue":
-        remote = link.remote(settings.next_hop[0], settings.next_hop[1])
-        return build_ue(settings, 0, remote, now, directory, None, app, counts), [link]
-    server = link.remote(settings.server_address[0], settings.server_address[1])
-    links = [link]
-    if settings.role == "relay":
-        from msgin5g.roles.relay import Relay
-
-        role = Relay(settings, random_byte, server, now)
-    else:
-        from msgin5g.composition_gateway import build_gateway
-
-        role = build_gateway(settings, random_byte, server, now, links)
-        del build_gateway
-        unload("composition_gateway")
-    if radios and radios.espnow:
-        links.append(radios.espnow)
-    if settings.role != "seal-c":
-        for ue_id in settings.links:
-            host, port = settings.links[ue_id]
-            remote = link.remote(host, port)
-            # One of our own access point's stations is linked while it is there.
-            if not (radios and radios.awaits(ue_id, remote)):
-                role.link_up(ue_id.encode(), 0, remote)
-    settings.links = None  # the role has them: they are the most of a gateway's settings
-    if settings.own_configuration:
-        role.own = build_ue(settings, 0, server, now, directory, role.endpoint, app, counts)
-    return role, links
-
-
-def _radios(settings):
-    from msgin5g.composition_radio import Radios
-
-    settings.radios = radios = Radios(settings.radio, random_byte)
-    if settings.peer_key and radios.espnow:
-        settings.peer_key = radios.peer_key
-    return radios
+    remote = link.remote(settings.next_hop[0], settings.next_hop[1])
+    return build_ue(settings, 0, remote, now, directory, None, app, counts), [link]
 
 
 def build_node(settings, directory, application, runs):
@@ -91,51 +57,73 @@ def build_node(settings, directory, application, runs):
     application: the name of a module that is looked for, when the settings name none. runs: it
     is to run by itself, as a boot that counts, its application and its watchdog with it.
     """
-    from msgin5g.roles.node import Node
-
-    name = settings.application or _found(application)
     app = None
+    name = settings.application or (application if _is_file(application) else None)
     if name and runs:
         from msgin5g.app import Application
 
         app = Application(name)
     role, links = build(settings, ticks_ms(), directory, app, runs and not woken())
-    node = Node(role, links)
+    from msgin5g.port.loop import run
+    from msgin5g.roles.node import Node
+
+    node = Node(role, links, run, ticks_ms)
+    node.app = app
     if settings.radio:
         settings.radios.join(node)
-    lookup = None
-    if app or settings.confirm == "ping":
-        from msgin5g.port.lookup import Lookup
+    if (
+        settings.confirm not in ("at_once", "application")
+        or settings.button_pin is not None
+        or settings.watchdog_s
+        or settings.prompt
+        or app
+    ):
+        from msgin5g.composition_parts import add
 
-        lookup = Lookup(node)
-    lifecycle = node.configuration
-    if lifecycle and settings.confirm in ("lasting", "ping"):
-        from msgin5g.roles.check import Check
-
-        node.parts.append(Check(node.ue, lookup if settings.confirm == "ping" else None))
-    if lifecycle and settings.button_pin is not None and runs:
-        from msgin5g.port.button import Button
-
-        node.parts.append(Button(settings.button_pin, node))
-    if settings.watchdog_s and runs:
-        from msgin5g.port.watchdog import Watchdog
-
-        node.watchdog = Watchdog(settings.watchdog_s * 1000)
-        node.parts.append(node.watchdog)
-    if app:
-        node.app = app
-        node.parts.append(app)
-        app.begin(node, lookup, ticks_ms)
+        add(node, settings, runs)
     return node
 
 
-def _found(name):
-    """The name of a module that is on the board as a file, else None."""
-    if name:
-        for ending in (".py", ".mpy"):
-            try:
-                os.stat(name + ending)
-                return name
-            except OSError:
-                pass
-    return None
+def compose(console, path, directory, as_json, once, trace, role_name, application, runs=True):
+    """The Node of the settings in a file, with a console; None after a line that says why not.
+
+    console: its class; the other arguments are those of main.main. runs: whether the node is about
+    to run, which starts the application and the watchdog and counts as a boot; a person who looks
+    at a node that does not run has none of that.
+    """
+    from msgin5g.settings import load
+
+    settings = load(path, role_name)
+    del load
+    unload("settings")
+    unload("configuration.strict_json")
+    if settings is None:
+        return None
+    try:
+        node = build_node(settings, directory, application, runs)
+    except LinkError as error:
+        print(str(error))
+        return None
+    node.about = {"event": "started", "role": settings.role, "ue_id": settings.ue_id,
+                  "bind": list(settings.bind)}  # fmt: skip
+    node.console = console(settings.log == "json" if as_json is None else as_json, once)
+    if settings.trace or trace:
+        from msgin5g.port.trace import Trace
+
+        node.console.trace = Trace(node.console.tell)
+    if node.configuration:
+        for _, name, reasons in node.configuration.history:
+            if reasons:  # damage found, a roll-back, safe mode
+                node.tell(name, reasons)
+    return node
+
+
+def _is_file(name):
+    """Whether there is a module of that name on the board, as a file."""
+    for ending in (".py", ".mpy") if name else ():
+        try:
+            os.stat(name + ending)
+            return True
+        except OSError:
+            pass
+    return False

@@ -267,7 +267,7 @@ def test_an_application_that_always_crashes_ends_in_safe_mode_and_a_change_leads
     device.serve()
     boots = crashes(device)
     assert boots[1::2] == ["applied", "applied", "safe_mode"], boots
-    assert device.lifecycle.safe_mode and device.app.program() is None
+    assert device.lifecycle.safe_mode and device.app.start() is None
     n_seen = len(device.module.seen)
     assert device.run(600000).count("crashed") == 0
     assert len(device.module.seen) == n_seen, "in safe mode the application is not started"
@@ -310,3 +310,18 @@ def test_asyncio_waits_for_a_change():
 
     asyncio.run(run())
     assert told == [500, 100]
+
+
+def test_a_document_for_which_the_memory_is_too_small_is_refused():
+    device = Device("at_once")
+    device.serve()
+    device.run(1000)
+
+    def check(text):
+        raise MemoryError
+
+    device.lifecycle.schema.check = check
+    device.serve("other.example")
+    assert "refused" in device.run(1000)
+    assert device.lifecycle.reasons == ("memory: too little is free",)
+    assert device.runs() == MSGIN5G[0]

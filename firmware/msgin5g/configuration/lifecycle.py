@@ -149,6 +149,8 @@ class Lifecycle:
                 store.write(state, 0, etag, notes, text)
         except StorageError as error:
             reasons = (str(error),)
+        except MemoryError:
+            reasons = ("memory: too little is free",)
         if reasons:
             return self.note(now, "refused", reasons)
         self.configuration = configuration

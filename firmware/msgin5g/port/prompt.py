@@ -16,10 +16,18 @@ _BACKSPACE = "\x7f\x08"
 class Prompt:
     """The line that a person types. What the node tells meanwhile goes above it."""
 
-    def __init__(self, node):
+    def __init__(self, node, tell):
+        self._tell = tell
         self._space = {"node": node}
         self._line = ""
         self._busy = False  # a line is performed: what it prints is the person's own
+
+    def tell(self, event):
+        """Tell an event above the line."""
+        self.hide()
+        ended = self._tell(event)
+        self.show()
+        return ended
 
     def hide(self):
         """Something else is to be printed."""

@@ -32,11 +32,11 @@ def fetch(node):
 def trace(node, seconds):
     console = node.console
     if not seconds:
-        console.tracing = None
+        console.trace = None
         print("Messages are not shown any more.")
         return
     message = Message(64)
-    prompt = console.prompt
+    prompt = node.prompt
 
     def show(out, datagram, remote):
         if prompt:
@@ -45,7 +45,7 @@ def trace(node, seconds):
         if prompt:
             prompt.show()
 
-    console.tracing = show
+    console.trace = show
     if node.running:
         print("Messages are shown until repl.trace(0).")
         return
@@ -54,7 +54,7 @@ def trace(node, seconds):
         _work(node, seconds * 1000)
     except KeyboardInterrupt:
         pass
-    console.tracing = None
+    console.trace = None
 
 
 def _work(node, ms):

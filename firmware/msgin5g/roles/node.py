@@ -10,17 +10,19 @@ from msgin5g.coap.ticks import shorter
 class Node:
     """`ue` is the ConstrainedUe in the role, `configuration` its Lifecycle; None without one.
 
-    `running`: a loop drives it now. `ended`: the board is to start anew. Main adds `about`, its
-    first event, `console`, `prompt` and `run(ms)`, which lets it work for that long.
+    `running`: a loop drives it now. `ended`: the board is to start anew. The composition adds
+    `about`, its first event, and `console`. loop, ticks_ms: port.loop.run and the clock.
     """
 
-    def __init__(self, role, links):
+    def __init__(self, role, links, loop=None, ticks_ms=None):
+        self._loop = loop
+        self._ticks_ms = ticks_ms
         self.role = role
         self.links = links
         self.ue = role if hasattr(role, "configuration") else getattr(role, "own", None)
         self.configuration = self.ue and self.ue.configuration
         self.parts = []
-        self.app = self.watchdog = None
+        self.app = self.watchdog = self.prompt = None
         self.running = self.ended = False
         self.receive = role.receive
         self.transmit = role.transmit
@@ -50,3 +52,8 @@ class Node:
         """An event of a part; after `restarting` the loop ends and the board starts anew."""
         self._events.append({"event": name, "reasons": list(reasons)})
         self.ended = name == "restarting"
+
+    def run(self, ms):
+        """Work for that long, or for ever; true when it has ended."""
+        console = self.console
+        return self._loop(self, self.links, self._ticks_ms, console.tell, console.trace, ms)

@@ -1,0 +1,35 @@
+"""The parts that settings ask for beside a role: check, button, watchdog, application, prompt."""
+
+from msgin5g.port.system import ticks_ms
+
+
+def add(node, settings, runs):
+    """Add the parts to a Node; runs: see composition."""
+    app = node.app
+    lookup = None
+    if app or settings.confirm == "ping":
+        from msgin5g.port.lookup import Lookup
+
+        lookup = Lookup(node)
+    lifecycle = node.configuration
+    if lifecycle and settings.confirm in ("lasting", "ping"):
+        from msgin5g.roles.check import Check
+
+        node.parts.append(Check(node.ue, lookup if settings.confirm == "ping" else None))
+    if lifecycle and settings.button_pin is not None and runs:
+        from msgin5g.port.button import Button
+
+        node.parts.append(Button(settings.button_pin, node))
+    if settings.watchdog_s and runs:
+        from msgin5g.port.watchdog import Watchdog
+
+        node.watchdog = Watchdog(settings.watchdog_s * 1000)
+        node.parts.append(node.watchdog)
+    if app:
+        node.parts.append(app)
+        app.begin(node, lookup, ticks_ms)
+    if runs and (app or settings.prompt):
+        from msgin5g.port.beside import run_with
+
+        node.prompt = settings.prompt
+        node.run = run_with(node, node.run)
