@@ -2,7 +2,7 @@
 
 from checks import load, xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
-from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, ETAG, GET, OBSERVE, RST
+from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, ETAG, GET, OBSERVE, RST, URI_PATH
 from msgin5g.roles.ue import ConstrainedUe
 from stations import (
     DATA,
@@ -147,6 +147,10 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
         assert world.run(lambda: ue._events, 8000000)
         assert names(ue) == ["rejected", "backing_off"]
         at.append(world.elapsed_ms)
+    # It is the collection that is asked: the next document may be another one.
+    for message in hop(world, UE, RELAY)[-8:]:
+        paths = [i for i in range(message.n_options) if message.numbers[i] == URI_PATH]
+        assert len(paths) == 5 and message.find(OBSERVE) < 0 and message.find(ETAG) < 0
     gaps = [at[i + 1] - at[i] for i in range(8)]
     for i in range(8):
         assert 5000 * 2**i * 3 // 4 <= gaps[i] <= 5000 * 2**i * 5 // 4 + 100, gaps

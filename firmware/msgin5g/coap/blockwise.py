@@ -52,9 +52,7 @@ class Assembly:
         if block is not None:
             szx = block & 7
             more = block & 8
-            if szx == 7:
-                raise BlockError("block size")
-            if szx > self.szx:
+            if szx > self.szx:  # 7, which is reserved, always is
                 raise BlockError("block size")
             if (block >> 4) << (szx + 4) != self.size:
                 raise BlockError("wrong block")
