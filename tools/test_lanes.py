@@ -1,7 +1,7 @@
 """The unit tests on real MicroPython: from source and as the shipped .mpy, in a board's heap.
 
 Each test file has an interpreter of its own, because the heap of one file is what is promised:
-unit/ runs in 96 KiB from source and in 64 KiB as .mpy; nodes/ holds whole nodes, a dozen in
+unit/ runs in 96 KiB from source and in 64 KiB as .mpy; nodes/ holds whole nodes, many in
 one heap, and has more. The last line is `N passed, N failed`, summed over all lanes.
 """
 
@@ -27,8 +27,8 @@ def lanes():
     return [
         ("source", "unit", "96K", source),
         (".mpy", "unit", "64K", mpy),
-        ("source", "nodes", "768K", source),
-        (".mpy", "nodes", "512K", mpy),
+        ("source", "nodes", "2M", source),
+        (".mpy", "nodes", "2M", mpy),
     ]
 
 
