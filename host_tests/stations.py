@@ -83,9 +83,9 @@ class Plain:
         self.max_wait_s = 80
         self.max_waiting = 200
         self.max_transfers = 2
-        self.max_answers = 16
-        self.hold_size = 4096
-        self.cache_size = 8192
+        self.max_answers = 8
+        self.hold_size = 2048
+        self.cache_size = 4096
         self.require_recipient = True
         self.parameters = self.peer_key = None
         self.update(more)

@@ -58,18 +58,6 @@ def test_a_stale_document_is_revalidated_with_its_etag():
     assert server.n_requests == 2 and server.n_bodies == 1
 
 
-def test_what_came_in_a_collection_serves_the_individual_document_too():
-    world, _, server, (one, two) = new((1, 2), [doc(1), doc(2)])
-    one.get()
-    two.get()
-    assert answered(world, (one, two))
-    one.get(b"doc-1")
-    assert loads(more(world, one).payload()) == doc(1)
-    one.get(b"doc-2")
-    assert more(world, one).code == 0x84
-    assert len(server.asked) == 2
-
-
 def test_observers_share_one_observation_and_each_is_told():
     both = shared([name(1), name(2), name(3)])
     world, gateway, server, hands = new((1, 2, 3), [both])

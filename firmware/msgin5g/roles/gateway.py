@@ -6,9 +6,14 @@ gateway_bulk), and gives each UE an answer of its own (see gateway_answers). A U
 under way: a newer one takes the place of the former. What cannot be taken on is answered 5.03
 with Max-Age.
 
-    counters: those of Hop and of the endpoint, and duplicate, busy, cached, bulk_refused,
-    broken_transfer, document_not_asked, document_broken, server_timeout, answer_timeout,
-    answer_reset, observations_full, stale_notification
+    counters: those of Hop and of the endpoint, and
+    duplicate, busy, cached        requests: repeated, refused for want of room, served at once
+    refused, bad_answer, stale     bulk requests; answers of the server; its notifications
+    bad_doc, not_asked             documents that are none, or that nobody had asked for
+    server_timeout                 times that requests were answered 5.04
+    unheard, reset                 answers that no UE acknowledged, or that one rejected
+    observations_full              registrations that got a plain answer
+    no_memory                      what had to wait until some heap was free
 """
 
 from micropython import const
@@ -16,6 +21,7 @@ from micropython import const
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import (
     ACCEPT,
+    ACK,
     BAD_OPTION,
     BAD_REQUEST,
     BLOCK1,
@@ -33,13 +39,14 @@ from msgin5g.coap.numbers import (
     URI_QUERY,
 )
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.roles.gateway_answers import DOCUMENT_ID, QUERIES, Waiting
+from msgin5g.roles.gateway_answers import DOCUMENT_ID, SPECIAL
 from msgin5g.roles.gateway_documents import Documents
-from msgin5g.roles.pace import Pace
-from msgin5g.seal.resources import UE_URI
+from msgin5g.seal.resources import UE_URI, ConfigurationResource
 from msgin5g.seal.transfer import Transfer
 
 _PURGE_MS = const(30000)
+_PATH_SIZE = const(5)
+_MAX_TURN_S = const(30)
 
 
 class Gateway(Documents):
@@ -47,16 +54,19 @@ class Gateway(Documents):
 
     Bounds: settings.max_waiting requests, max_transfers GETs to the server and max_answers
     answers at a time, hold_size bytes of documents that are not sent yet, cache_size of bodies.
+    gc_threshold: with hundreds of UEs little heap is left, and it must not be in small pieces.
     """
+
+    gc_threshold = 2048
 
     def __init__(self, settings, random, now):
         super().__init__(settings, random)
         self.own = None
-        self._path = (b"su-uc", b"v1", b"val-services", settings.service_id.encode(),
-                      b"ue-configurations")  # fmt: skip
+        path = ConfigurationResource(settings.service_id, (), None).options()[:_PATH_SIZE]
+        self._path = [segment for _, segment in path]
         self._urgent = [ue_id.encode() for ue_id in settings.bulk_urgent]
         self._max_waiting = settings.max_waiting
-        self._pace = Pace(settings.max_rate, now)
+        self._turn_s = 0  # the Max-Age that was given last to one without room
         self._form = None  # of the last request: the next one is often equal
         self._purge_at = now
 
@@ -74,12 +84,12 @@ class Gateway(Documents):
                 if kind == RESPONSE:
                     self._upstream(owner, now)
                 else:
-                    self._settle(owner, SERVICE_UNAVAILABLE, "Reset by the server")
+                    self._settle(owner, SERVICE_UNAVAILABLE, "Reset")
             elif self.own is not None and owner is self.own.client:
                 self.own.handle(kind, now)
             else:
-                endpoint.count("answer_reset")
-                self._gone(owner.peer)
+                endpoint.count("reset")
+                self._gone(owner)
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
             upstream = self.seal_c
@@ -99,17 +109,19 @@ class Gateway(Documents):
                 break
             owner = exchange.owner
             if isinstance(owner, Transfer):
-                self._settle(owner, GATEWAY_TIMEOUT, "No answer from the server")
+                self._settle(owner, GATEWAY_TIMEOUT, "No answer")
             elif self.own is not None and owner is self.own.client:
                 self.own.timed_out(exchange, now)
             else:
-                self.endpoint.count("answer_timeout")
-                self._gone(owner.peer)
-        self._tend(now)
+                self.endpoint.count("unheard")
+                self._gone(owner)
+        try:
+            self._tend(now)
+        except MemoryError:
+            self._hurry(now)
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
             self.cache.purge(now)
-            self._pace.step(now)
         if self.own is not None:
             self.own.tick(now)
 
@@ -153,63 +165,63 @@ class Gateway(Documents):
         message = endpoint.message
         if peer.remote != remote:
             peer.remote = remote  # another port, where ports are not checked
-        key = bytes(message.view[2:4]) + message.token()
-        asked = peer.asked
-        waits = isinstance(asked, Waiting)
-        if asked is not None and (asked.key if waits else asked) == key:
+        key = int.from_bytes(b"\1" + bytes(message.view[2:4]) + message.token(), "big")
+        if peer.asked == key:
             # RFC 7252 section 4.5: acknowledged once more, asked for once.
             endpoint.count("duplicate")
-            self._acknowledge(now)
+            self._acknowledge()
             return
         form = self._understand(message, peer, now)
         if form is None:
             return
         if self._cached(peer, form, key, now):
             return
-        if waits and asked.form == form:
-            asked.key = key  # the UE has begun anew
-            self._acknowledge(now)
+        waits = peer.form is not None
+        if waits and peer.form == form:
+            peer.asked = key  # the UE has begun anew
+            self._acknowledge()
             return
         if waits:
             self._forget_request(peer)
         if self.n_waiting >= self._max_waiting:
             endpoint.count("busy")
-            seconds = self._pace.appointment_s(now)
-            self.refuse(SERVICE_UNAVAILABLE, "Gateway is busy", peer, now, max_age_s=seconds)
+            # Not all at the same time again.
+            self._turn_s = self._turn_s % _MAX_TURN_S + 1
+            self.refuse(SERVICE_UNAVAILABLE, "Busy", peer, now, max_age_s=self._turn_s)
             return
-        waiting = Waiting(peer, key, form, now)
-        peer.asked = waiting
+        peer.form = form
+        peer.asked = key
+        peer.asked_at = now
+        try:
+            self._collect(peer, form[SPECIAL] or peer.ue_id in self._urgent, now)
+        except MemoryError:
+            peer.form = peer.asked = None  # not acknowledged: it will come again
+            endpoint.count("no_memory")
+            return
         self.n_waiting += 1
-        self._acknowledge(now)
-        self._collect(waiting, peer.ue_id in self._urgent or self._is_special(form), now)
+        self._acknowledge()
 
-    def _acknowledge(self, now):
-        incoming = self.endpoint.accept(now)
-        if incoming is not None:
-            self.endpoint.acknowledge(incoming)
-            incoming.open = False
+    def _acknowledge(self):
+        # The endpoint need not remember the message: the Place does.
+        if self.endpoint.message.mtype == CON:
+            self.endpoint._send_empty(ACK)
 
     def _forget_request(self, peer):
-        if isinstance(peer.asked, Waiting):
-            waiting = peer.asked
-            shared = self._of(waiting.form[DOCUMENT_ID])
+        if peer.form is not None:
+            shared = self._of(peer.form[DOCUMENT_ID])
             if shared is not None:
                 self._unobserve(peer, shared)
-            self._drop(waiting)
-            self._withdraw((waiting,))
+            self._empty(peer)
+            peer.form = None
+            self.n_waiting -= 1
+            self._withdraw((peer,))
         peer.asked = None
-
-    def _is_special(self, form):
-        """Whether a request has a query that is not for several UEs."""
-        for query in form[QUERIES]:
-            if not query.startswith(b"ue-vendor=") and not query.startswith(b"ue-type="):
-                return True
-        return False
 
     def _understand(self, message, peer, now):
         """What a request asks for (see gateway_answers), or None when it was refused."""
         path = []
         queries = []
+        special = False
         for i in range(message.n_options):
             number = message.numbers[i]
             if number == URI_PATH:
@@ -218,11 +230,13 @@ class Gateway(Documents):
                 query = message.value(i)
                 if not query.startswith(UE_URI):
                     queries.append(query)
-        if tuple(path[:5]) != self._path or len(path) > 6:
-            self.refuse(NOT_FOUND, "No such resource", peer, now)
+                    if not query.startswith(b"ue-vendor=") and not query.startswith(b"ue-type="):
+                        special = True
+        if path[:_PATH_SIZE] != self._path or len(path) > _PATH_SIZE + 1:
+            self.refuse(NOT_FOUND, "Not found", peer, now)
             return None
         if message.find(BLOCK1) >= 0:
-            self.refuse(BAD_OPTION, "Option not supported", peer, now, option=BLOCK1)
+            self.refuse(BAD_OPTION, "Option", peer, now, option=BLOCK1)
             return None
         accept = message.uint(ACCEPT, self._settings.content_format)
         if accept != CBOR and accept != self._settings.content_format:
@@ -233,13 +247,14 @@ class Gateway(Documents):
             self.refuse(BAD_REQUEST, "Block2", peer, now)
             return None
         form = (
-            path[5] if len(path) > 5 else None,
+            path[_PATH_SIZE] if len(path) > _PATH_SIZE else None,
             accept,
             block,
             message.option(ETAG),
             tuple(queries),
             message.mtype == CON,
             message.uint(OBSERVE),
+            special,
         )
         if form != self._form:
             self._form = form

@@ -27,11 +27,13 @@ from msgin5g.coap.ticks import diff
 from msgin5g.coap.transmission import QUEUED, SENT, Incoming
 from msgin5g.roles.gateway_cache import Cache, Entry
 from msgin5g.roles.hop import Hop
+from msgin5g.roles.links import Link, LinkTable
 from msgin5g.seal.problem_writer import compose
 from msgin5g.seal.split import array_of
 
 # Header, ETag, Observe, Content-Format, Max-Age, Block2, Size2, head of Recipient, marker.
 _OVERHEAD = const(4 + 9 + 4 + 4 + 6 + 5 + 5 + 5 + 1)
+_KEY_HEAD = const(3)  # bytes before the token
 _HOPELESS = const(3)  # transmissions after which an answer makes room for others
 
 # What a request asks for, as a tuple; equal requests of several UEs share one.
@@ -42,19 +44,22 @@ KNOWN_ETAG = const(3)
 QUERIES = const(4)  # all but ue-uri
 CONFIRMABLE = const(5)
 OBSERVING = const(6)  # Observe of the request, None without
+SPECIAL = const(7)  # whether it has a query that is not for several UEs
 
 
-class Waiting:
-    """A request of a UE that waits for its answer; peer is None when nobody wants it any more.
+class Place(Link):
+    """A Link with the one request that its UE has under way.
 
-    key: message ID and token. found: its documents so far.
+    asked: message ID and token as one number, after a 1 that keeps their leading zeros: with
+    tokens of four bytes it is no object on a 64-bit port. form: what it asks for, None when it
+    does not wait any more. found: its documents so far. verdict: how it ended, when it is ready.
     """
 
-    def __init__(self, peer, key, form, now):
-        self.peer = peer
-        self.key = key
-        self.form = form
-        self.asked_at = now
+    def __init__(self, ue_id, link, remote):
+        super().__init__(ue_id, link, remote)
+        self.asked = None
+        self.form = None
+        self.asked_at = 0
         self.found = None
         self.verdict = None
 
@@ -84,44 +89,37 @@ class Answers(Hop):
     def __init__(self, settings, random):
         self._max_answers = settings.max_answers
         n = 4 * settings.max_answers + 2 * settings.max_transfers + 2 * settings.max_observations
-        super().__init__(settings, random, n + 4, 8)
+        super().__init__(settings, random, n + 4, 4)
+        self.links = LinkTable(settings.max_links, settings.peer_key, Place)
         self.cache = Cache(settings.cache_size)
         self._szx = 6
         while 16 << self._szx > settings.block_size:
             self._szx -= 1
         self.n_waiting = 0
         self._held_size = 0  # bytes of documents that wait to be sent
-        self._ready = []  # Waiting with a verdict, in the order of their verdicts
+        self._ready = []  # Places with a verdict, in the order of their verdicts
         self._answers = []  # exchanges of answers that are not acknowledged yet
 
-    def _conclude(self, waiting, verdict):
+    def _conclude(self, one, verdict):
         """Answer a request as soon as there is room for one more answer on its way."""
-        waiting.verdict = verdict
+        one.verdict = verdict
         if verdict.code != CONTENT:
-            self._empty(waiting)
-        self._ready.append(waiting)
+            self._empty(one)
+        self._ready.append(one)
 
-    def _fail(self, waitings, code, title, max_age_s=None):
+    def _fail(self, members, code, title, max_age_s=None):
         """Answer requests with an error of our own."""
-        if waitings:
+        if members:
             verdict = Verdict(code, compose(code, title), max_age_s)
-            for waiting in waitings:
-                self._conclude(waiting, verdict)
+            for one in members:
+                self._conclude(one, verdict)
 
-    def _empty(self, waiting):
+    def _empty(self, one):
         """Let go of the documents of a request."""
-        if waiting.found:
-            for document in waiting.found:
+        if one.found:
+            for document in one.found:
                 self._held_size -= len(document)
-        waiting.found = None
-
-    def _drop(self, waiting):
-        """Forget a request; whoever has it in a list skips it."""
-        self._empty(waiting)
-        if waiting.peer.asked is waiting:
-            waiting.peer.asked = None
-        waiting.peer = None
-        self.n_waiting -= 1
+        one.found = None
 
     def _flush(self, now):
         """Send what is ready while there is room for answers on their way."""
@@ -136,48 +134,44 @@ class Answers(Hop):
         while self._ready and n_hopeful < self._max_answers:
             if len(answers) >= 4 * self._max_answers:
                 return
-            waiting = self._ready.pop(0)
-            if waiting.peer is None:
-                continue
-            self._answer(waiting, now)
+            self._answer(self._ready[0], now)
+            self._ready.pop(0)
             n_hopeful += 1
 
-    def _answer(self, waiting, now):
-        peer = waiting.peer
-        form = waiting.form
-        verdict = waiting.verdict
-        if verdict.code == CONTENT:
-            documents = (waiting.found or []) + verdict.documents
-            self._empty(waiting)
+    def _answer(self, one, now):
+        form = one.form
+        verdict = one.verdict
+        code = verdict.code
+        if code == CONTENT:
+            documents = (one.found or []) + verdict.documents
             if form[DOCUMENT_ID] is None:
                 body = array_of(documents)
-                key = (peer.ue_id, form[QUERIES])
+                key = (one.ue_id, form[QUERIES])
                 entry = self.cache.put(key, body, tag_of(body), verdict.fresh_until)
             else:
                 body = documents[0]
                 entry = Entry(None, body, tag_of(body), verdict.fresh_until)
-            code, options, payload = self._cut(entry, form, peer, waiting.key, now)
+            code, options, payload = self._cut(entry, form, one, one.asked, now)
         else:
-            code = verdict.code
             payload = verdict.payload
             options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
             if verdict.max_age_s is not None:
                 options.append((MAX_AGE, uint_bytes(verdict.max_age_s)))
-            insert(options, self._recipient_option, peer.ue_id)
-        self._send_answer(waiting, code, options, payload)
+            insert(options, self._recipient_option, one.ue_id)
+        self._send_answer(one, code, options, payload)
+        self._empty(one)
+        one.form = None
 
-    def _send_answer(self, waiting, code, options, payload):
+    def _send_answer(self, one, code, options, payload):
         """Send an answer of its own; gives the exchange, None for a non-confirmable one."""
-        peer = waiting.peer
-        confirmable = waiting.form[CONFIRMABLE]
-        to = Incoming(peer.link, peer.remote, 0, waiting.key[2:], confirmable, 0)
-        exchange = self.endpoint.notify(to, code, options, payload, waiting, None, confirmable)
+        confirmable = one.form[CONFIRMABLE]
+        token = uint_bytes(one.asked)[_KEY_HEAD:]
+        to = Incoming(one.link, one.remote, 0, token, confirmable, 0)
+        exchange = self.endpoint.notify(to, code, options, payload, one, None, confirmable)
         if exchange is not None:
             self._answers.append(exchange)
         self.n_waiting -= 1
-        waiting.verdict = None
-        if peer.asked is waiting:
-            peer.asked = waiting.key
+        one.verdict = None
         return exchange
 
     def _cut(self, entry, form, peer, key, now, sequence=None):
@@ -200,7 +194,7 @@ class Answers(Hop):
         body = entry.body
         asked = self._szx if block is None else block & 7
         szx = min(asked, self._szx)
-        room = MAX_MESSAGE_SIZE - _OVERHEAD - len(key) - len(peer.ue_id)
+        room = MAX_MESSAGE_SIZE - _OVERHEAD - len(uint_bytes(key)) - len(peer.ue_id)
         while szx and 16 << szx > room:
             szx -= 1
         size = 16 << szx

@@ -68,7 +68,7 @@ class Bulk(Collector):
     def _content(self, transfer, message, now):
         try:
             if message.uint(CONTENT_FORMAT, CBOR) not in (CBOR, self._settings.content_format):
-                raise BlockError("Content-Format")
+                raise BlockError("format")
             progress = transfer.take(message)
             if progress == CHANGED:
                 self._restart(transfer)
@@ -84,9 +84,13 @@ class Bulk(Collector):
                     raise BlockError("cut off")
                 self._complete(transfer, now)
                 return
+        except MemoryError:
+            self._restart(transfer)
+            self._hurry(now)
+            return
         except (BlockError, CborError):
-            self.endpoint.count("broken_transfer")
-            self._settle(transfer, SERVICE_UNAVAILABLE, "Broken answer from the server")
+            self.endpoint.count("bad_answer")
+            self._settle(transfer, SERVICE_UNAVAILABLE, "Bad answer")
             return
         transfer.again = True
         if self._held_size > self._hold_size:
@@ -106,15 +110,15 @@ class Bulk(Collector):
             wanted = False
             for uri in document.uris():
                 for one in transfer.members:
-                    if one.peer is not None and same_uri(uri, one.peer.ue_id):
-                        copy = document.copy(one.peer.ue_id)
+                    if same_uri(uri, one.ue_id):
+                        copy = document.copy(one.ue_id)
                         self._held_size += len(copy)
                         one.found = (one.found or []) + [copy]
                         wanted = True
             if not wanted:
-                self.endpoint.count("document_not_asked")
+                self.endpoint.count("not_asked")
         except CborError:
-            self.endpoint.count("document_broken")
+            self.endpoint.count("bad_doc")
 
     def _verdict(self, transfer):
         return Verdict(CONTENT, b"", None, transfer.fresh_until, transfer.common)
@@ -124,12 +128,11 @@ class Bulk(Collector):
         verdict = self._verdict(transfer)
         without = []
         for one in transfer.members:
-            if one.peer is not None:
-                if one.found or transfer.common:
-                    self._conclude(one, verdict)
-                else:
-                    without.append(one)
-        self._fail(without, NOT_FOUND, "No document for this UE")
+            if one.found or transfer.common:
+                self._conclude(one, verdict)
+            else:
+                without.append(one)
+        self._fail(without, NOT_FOUND, "Not found")
         transfer.members = []
         self._end(transfer)
 
@@ -137,10 +140,10 @@ class Bulk(Collector):
         for one in transfer.members:
             self._empty(one)
         if not transfer.restart():
-            self._settle(transfer, SERVICE_UNAVAILABLE, "The documents keep changing")
+            self._settle(transfer, SERVICE_UNAVAILABLE, "Changing")
 
     def _settle(self, transfer, code, title, max_age_s=None):
-        members = [m for m in transfer.members if m.peer is not None]
+        members = transfer.members
         transfer.members = []
         self._end(transfer)
         self._fail(members, code, title, max_age_s)
@@ -149,11 +152,11 @@ class Bulk(Collector):
         """An error for all who asked together."""
         max_age_s = message.uint(MAX_AGE)
         if code == GATEWAY_TIMEOUT:
-            self._settle(transfer, code, "No answer from the server")
+            self._settle(transfer, code, "No answer")
         elif code >> 5 != 4:
-            self._settle(transfer, SERVICE_UNAVAILABLE, "Error at the server", max_age_s)
+            self._settle(transfer, SERVICE_UNAVAILABLE, "Error", max_age_s)
         elif len(transfer.ids) == 1:
-            members = [m for m in transfer.members if m.peer is not None]
+            members = transfer.members
             transfer.members = []
             self._end(transfer)
             verdict = Verdict(code, message.payload(), max_age_s)
@@ -161,14 +164,14 @@ class Bulk(Collector):
                 self._conclude(one, verdict)
         elif code == NOT_FOUND:
             # Not with the server's own text: it may name one of them to all others.
-            self._settle(transfer, code, "No document for this UE")
+            self._settle(transfer, code, "Not found")
         elif code == TOO_MANY_REQUESTS:
-            self._settle(transfer, code, "The server is busy", max_age_s)
+            self._settle(transfer, code, "Busy", max_age_s)
         else:
             # One whom the server forbids must not starve the rest: each once for itself.
-            self.endpoint.count("bulk_refused")
+            self.endpoint.count("refused")
             for one in transfer.members:
                 self._empty(one)
-            self._singles.extend([m for m in transfer.members if m.peer is not None])
+            self._singles.extend(transfer.members)
             transfer.members = []
             self._end(transfer)

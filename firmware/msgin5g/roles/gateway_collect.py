@@ -10,11 +10,13 @@ from micropython import const
 from msgin5g.coap.numbers import GATEWAY_TIMEOUT
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.roles.gateway_answers import DOCUMENT_ID, QUERIES, Answers
-from msgin5g.roles.seal_c import room_for_ids
 from msgin5g.seal.transfer import Transfer
 
 _ID_OVERHEAD = const(9)  # `ue-uri=` and the head of its option
 _SILENCE = const(10)  # times ACK_TIMEOUT
+_HURRY_MS = const(200)
+# A datagram of 1152 bytes less a bulk GET without names and IDs, Block2 and an Echo.
+_ROOM = const(1152 - 74 - 4 - 43)
 
 
 class Collector(Answers):
@@ -30,10 +32,11 @@ class Collector(Answers):
         self._count = settings.bulk_count
         self._window_ms = settings.bulk_window_s * 1000
         self._max_wait_ms = settings.max_wait_s * 1000
-        self._room = room_for_ids(settings)
+        size = len(settings.service_id.encode()) + len(settings.bulk_id.encode())
+        self._room = _ROOM - size - len(self._server_recipient)
         self._silence_ms = _SILENCE * self.endpoint.parameters.ack_timeout_ms
-        self._collecting = []  # Waiting that may go together, the oldest first
-        self._singles = []  # Waiting that go alone
+        self._collecting = []  # Places whose requests may go together, the oldest first
+        self._singles = []  # those that go alone
         self._transfers = []
         self._queued = []  # transfers of individual documents that are to begin
         self._look_at = None  # when to look for requests that have waited too long
@@ -56,8 +59,12 @@ class Collector(Answers):
                 self._ask(transfer, now)
 
     def _ask(self, transfer, now, echo=None):
-        """Send the request for what comes next of a transfer."""
-        transfer.ask(self.seal_c, now, echo)
+        """Send the request for what comes next of a transfer; without memory for it, later."""
+        try:
+            transfer.ask(self.seal_c, now, echo)
+        except MemoryError:
+            transfer.again = True
+            self._hurry(now)
 
     def _tend_ms(self, now):
         """Milliseconds until something is due, None when nothing is."""
@@ -73,9 +80,9 @@ class Collector(Answers):
 
     def _expire(self, now):
         """5.04 to every request that has waited too long."""
-        waiting = [w for w in self._collecting + self._singles if w.peer is not None]
+        waiting = self._collecting + self._singles
         for transfer in self._transfers + self._queued:
-            waiting.extend([m for m in transfer.members if m.peer is not None])
+            waiting.extend(transfer.members)
         late = []
         self._look_at = None
         for one in waiting:
@@ -87,7 +94,7 @@ class Collector(Answers):
         if late:
             self._withdraw(late)
             self.endpoint.count("server_timeout")
-            self._fail(late, GATEWAY_TIMEOUT, "No answer from the server")
+            self._fail(late, GATEWAY_TIMEOUT, "No answer")
 
     def _withdraw(self, gone):
         """Take requests out of every list; a transfer for nobody ends."""
@@ -110,9 +117,9 @@ class Collector(Answers):
 
     # What
 
-    def _collect(self, waiting, alone, now):
+    def _collect(self, one, alone, now):
         """Have a request answered by the server; alone: not together with others."""
-        (self._singles if alone else self._collecting).append(waiting)
+        (self._singles if alone else self._collecting).append(one)
         self._look_by(add(now, self._max_wait_ms))
 
     def _look_by(self, moment):
@@ -126,33 +133,33 @@ class Collector(Answers):
                 self._transfers.append(transfer)
                 self._ask(transfer, now)
                 continue
-            if self._singles:
-                members = [self._singles.pop(0)]
-                queries = members[0].form[QUERIES]
-            else:
-                n = self._batch(now)
-                if not n:
-                    return
-                members = self._collecting[:n]
-                self._collecting = self._collecting[n:]
-                queries = members[0].form[QUERIES]
-                # A query widens what the server gives: only one that all of them have.
-                for one in members:
-                    if one.form[QUERIES] is not queries:
-                        queries = tuple([q for q in queries if q in one.form[QUERIES]])
-            self._start(members, queries, now)
+            waiting = self._singles or self._collecting
+            n = 1 if self._singles else self._batch(now)
+            if not n:
+                return
+            members = waiting[:n]
+            queries = members[0].form[QUERIES]
+            # A query widens what the server gives: only one that all of them have.
+            for one in members:
+                if one.form[QUERIES] is not queries:
+                    queries = tuple([q for q in queries if q in one.form[QUERIES]])
+            transfer = Transfer(
+                members,
+                [one.ue_id for one in members],
+                queries,
+                members[0].form[DOCUMENT_ID],
+                self._szx,
+                self._max_document_size,
+            )
+            self._transfers.append(transfer)
+            for _ in range(n):
+                waiting.pop(0)
+            self._ask(transfer, now)
 
-    def _start(self, members, queries, now):
-        transfer = Transfer(
-            members,
-            [m.peer.ue_id for m in members],
-            queries,
-            members[0].form[DOCUMENT_ID],
-            self._szx,
-            self._max_document_size,
-        )
-        self._transfers.append(transfer)
-        self._ask(transfer, now)
+    def _hurry(self, now):
+        """There was no memory: look again when some of it may have been given back."""
+        self.endpoint.count("no_memory")
+        self._look_at = add(now, _HURRY_MS)
 
     def _batch(self, now):
         """How many of those that wait are to go now."""
@@ -164,7 +171,7 @@ class Collector(Answers):
             room -= len(query) + 2
         n = 0
         for one in waiting:
-            room -= _ID_OVERHEAD + len(one.peer.ue_id)
+            room -= _ID_OVERHEAD + len(one.ue_id)
             if room < 0:
                 return max(n, 1)  # the message is full
             n += 1

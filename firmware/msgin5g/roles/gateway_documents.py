@@ -7,7 +7,15 @@ the server. Each gets the document as if it named nobody but itself.
 
 from micropython import const
 
-from msgin5g.coap.numbers import CONTENT, FORBIDDEN, MAX_AGE, NOT_FOUND, OBSERVE, VALID
+from msgin5g.coap.numbers import (
+    CONTENT,
+    FORBIDDEN,
+    MAX_AGE,
+    NOT_FOUND,
+    OBSERVE,
+    SERVICE_UNAVAILABLE,
+    VALID,
+)
 from msgin5g.coap.ticks import add, diff
 from msgin5g.roles.gateway_answers import DOCUMENT_ID, OBSERVING, QUERIES, Verdict
 from msgin5g.roles.gateway_bulk import Bulk
@@ -49,16 +57,16 @@ class Shared(Transfer):
 class Documents(Observers):
     """The part of a gateway that shares individual documents."""
 
-    def _collect(self, waiting, alone, now):
-        document_id = waiting.form[DOCUMENT_ID]
-        if document_id is None or waiting.form[QUERIES]:
-            Bulk._collect(self, waiting, alone or document_id is not None, now)
+    def _collect(self, one, alone, now):
+        document_id = one.form[DOCUMENT_ID]
+        if document_id is None or one.form[QUERIES]:
+            Bulk._collect(self, one, alone or document_id is not None, now)
             return
         shared = self._of(document_id)
         if shared is None:
-            shared = Shared(waiting.peer.ue_id, document_id, self._szx, self._max_document_size)
+            shared = Shared(one.ue_id, document_id, self._szx, self._max_document_size)
             self._shared.append(shared)
-        shared.members.append(waiting)
+        shared.members.append(one)
         if shared not in self._transfers and shared not in self._queued:
             self._queued.append(shared)
         self._look_by(add(now, self._max_wait_ms))
@@ -93,7 +101,7 @@ class Documents(Observers):
         watching = sequence is not None and message.code >> 5 == 2
         if watching and not transfer.newer(sequence, now):
             self.endpoint.accept(now, True)
-            self.endpoint.count("stale_notification")
+            self.endpoint.count("stale")
             return False
         self.endpoint.accept(now, watching)
         transfer.watching = watching
@@ -117,6 +125,9 @@ class Documents(Observers):
         if not isinstance(transfer, Shared):
             Bulk._complete(self, transfer, now)
             return
+        if transfer.copy is None:
+            self._settle(transfer, SERVICE_UNAVAILABLE, "Bad answer")  # an empty array
+            return
         entry = self.cache.put(transfer.document_id, transfer.copy, None, transfer.fresh_until)
         entry.upstream = transfer.etag
         transfer.copy = None
@@ -128,13 +139,12 @@ class Documents(Observers):
         if changed:
             self._tell(shared, verdict)
         for one in shared.members:
-            if one.peer is not None:
-                if self._for(entry, one.peer.ue_id) is None:
-                    self._singles.append(one)  # the server is to tell it so itself
-                    continue
-                if shared.watching and one.form[OBSERVING] == 0:
-                    self._observe(one, shared)
-                self._conclude(one, verdict)
+            if self._for(entry, one.ue_id) is None:
+                self._singles.append(one)  # the server is to tell it so itself
+                continue
+            if shared.watching and one.form[OBSERVING] == 0:
+                self._observe(one, one.asked, one.form, shared)
+            self._conclude(one, verdict)
         shared.members = []
         self._end(shared)
 
@@ -143,22 +153,26 @@ class Documents(Observers):
         if isinstance(transfer, Shared):
             self._let_go(transfer)
 
-    def _answer(self, waiting, now):
-        entry = waiting.verdict.documents
+    def _answer(self, one, now):
+        entry = one.verdict.documents
         if not isinstance(entry, Entry):
-            Bulk._answer(self, waiting, now)
+            Bulk._answer(self, one, now)
             return
-        peer = waiting.peer
-        form = waiting.form
+        form = one.form
         shared = self._of(form[DOCUMENT_ID])
-        observer = shared is not None and waiting in shared.observers
+        mine = None
+        for observer in shared.observers if shared is not None else ():
+            if observer is one or (observer.peer is one and observer.asked == one.asked):
+                mine = observer
         code, options, payload = self._cut(
-            self._for(entry, peer.ue_id), form, peer, waiting.key, now,
-            self._number if observer else None,
+            self._for(entry, one.ue_id), form, one, one.asked, now,
+            None if mine is None else self._number,
         )  # fmt: skip
-        exchange = self._send_answer(waiting, code, options, payload)
-        if observer:
-            waiting.exchange = exchange
+        exchange = self._send_answer(one, code, options, payload)
+        if mine is not None:
+            mine.exchange = exchange
+        if mine is not one:
+            one.form = None
 
     def _refused(self, transfer, code, message, now):
         if not isinstance(transfer, Shared):
@@ -177,5 +191,5 @@ class Documents(Observers):
             # That is between the server and the UE that was named: the others ask themselves.
             others = transfer.members[1:]
             transfer.members = transfer.members[:1]
-            self._singles.extend([m for m in others if m.peer is not None])
+            self._singles.extend(others)
         Bulk._refused(self, transfer, code, message, now)

@@ -10,16 +10,33 @@ from msgin5g.roles.gateway_answers import (
     OBSERVING,
     QUERIES,
     Verdict,
-    Waiting,
     tag_of,
 )
 from msgin5g.roles.gateway_bulk import Bulk
 from msgin5g.roles.gateway_cache import Entry
 from msgin5g.seal.problem_writer import compose
 from msgin5g.seal.resources import same_uri
-from msgin5g.seal.split import Document, Splitter
+from msgin5g.seal.split import Document
 
 _FRESH_MS = const(1000)  # less than that is not worth an answer
+
+
+class Observer:
+    """A UE that observes a document: what a Place has for a request, kept for notifications.
+
+    exchange: of the last notification, until the next one.
+    """
+
+    def __init__(self, peer, key, form):
+        self.peer = peer
+        self.ue_id = peer.ue_id
+        self.link = peer.link
+        self.remote = peer.remote
+        self.asked = key
+        self.form = form
+        self.found = None
+        self.verdict = None
+        self.exchange = None
 
 
 class Observers(Bulk):
@@ -54,17 +71,18 @@ class Observers(Bulk):
         later = form[BLOCK] is not None and form[BLOCK] >> 4
         if not later and diff(entry.fresh_until, now) < _FRESH_MS:
             return False
-        observer = None
-        if document_id is not None and form[OBSERVING] == 0 and not later:
-            if shared is not None and shared.watching:
-                observer = Waiting(peer, key, form, now)
-            elif self._n_observers < self._max_observers:
+        observe = document_id is not None and form[OBSERVING] == 0 and not later
+        if observe and (shared is None or not shared.watching):
+            if self._n_observers < self._max_observers:
                 return False
+            observe = False
         incoming = self.endpoint.accept(now)
         if incoming is not None:
             self.endpoint.count("cached")
             self._forget_request(peer)
-            sequence = self._observe(observer, shared) if observer is not None else None
+            sequence = None
+            if observe and self._observe(peer, key, form, shared):
+                sequence = self._number
             code, options, payload = self._cut(entry, form, peer, key, now, sequence)
             self.endpoint.respond(incoming, code, options, payload)
             if sequence is None:
@@ -80,9 +98,7 @@ class Observers(Bulk):
         if form[QUERIES]:
             return None
         entry = self.cache.find(document_id)
-        if entry is not None:
-            return self._for(entry, peer.ue_id)
-        return self._among(self.cache.find((peer.ue_id, ())), document_id)
+        return None if entry is None else self._for(entry, peer.ue_id)
 
     def _for(self, entry, ue_id):
         """A document as an Entry for one UE, None when it does not name it."""
@@ -96,41 +112,29 @@ class Observers(Bulk):
         body = document.copy(ue_id)
         return Entry(None, body, tag_of(body), entry.fresh_until)
 
-    def _among(self, entry, document_id):
-        """One document of a UE's own collection, as an Entry."""
-        if entry is None:
-            return None
-        splitter = Splitter(len(entry.body))
-        splitter.feed(entry.body)
-        while splitter.next():
-            document = Document(splitter.view, splitter.start, splitter.end)
-            if document.document_id == document_id:
-                body = document.copy()
-                return Entry(None, body, tag_of(body), entry.fresh_until)
-        return None
-
-    def _observe(self, waiting, shared):
-        """Have a UE observe a document from now on: a number for it, None without room."""
-        self._unobserve(waiting.peer, shared)
+    def _observe(self, peer, key, form, shared):
+        """Have a UE observe a document from now on; false when there is no room."""
+        self._unobserve(peer, shared)
         if self._n_observers >= self._max_observers:
             self.endpoint.count("observations_full")
-            return None
-        waiting.exchange = None
-        shared.observers.append(waiting)
+            return False
+        shared.observers.append(Observer(peer, key, form))
         self._n_observers += 1
-        return self._number
+        return True
 
     def _unobserve(self, peer, shared):
         """Let a UE observe a document no more."""
         for observer in [o for o in shared.observers if o.peer is peer]:
             shared.observers.remove(observer)
             self._n_observers -= 1
-            if observer in self._ready and peer.asked is not observer:
+            if observer in self._ready:
                 self._ready.remove(observer)
                 self.n_waiting -= 1
 
     def _gone(self, peer):
-        """A UE has gone, or it does not know any more that it observes."""
+        """A UE (Place or Observer) has gone, or it does not know any more that it observes."""
+        if isinstance(peer, Observer):
+            peer = peer.peer
         for shared in list(self._shared):
             self._unobserve(peer, shared)
             self._let_go(shared)
@@ -153,9 +157,9 @@ class Observers(Bulk):
             told = verdict
             if verdict.code != CONTENT:
                 self._n_observers -= 1
-            elif self._for(verdict.documents, observer.peer.ue_id) is None:
+            elif self._for(verdict.documents, observer.ue_id) is None:
                 self._n_observers -= 1
-                told = Verdict(NOT_FOUND, compose(NOT_FOUND, "No document for this UE"))
+                told = Verdict(NOT_FOUND, compose(NOT_FOUND, "Not found"))
             else:
                 stay.append(observer)
             if observer.exchange is not None:

@@ -6,26 +6,24 @@ proves nothing about one.
 
 
 class Link:
-    """An established one-to-one link: the UE's identity (bytes) and where it is reached.
-
-    asked: the gateway's note of the request that the UE has made last.
-    """
+    """An established one-to-one link: the UE's identity (bytes) and where it is reached."""
 
     def __init__(self, ue_id, link, remote):
         self.ue_id = ue_id
         self.link = link
         self.remote = remote
-        self.asked = None
 
 
 class LinkTable:
     """At most max_links links, found by MSGin5G UE ID and by address.
 
-    peer_key: see Endpoint. A link that comes up for a known UE replaces its former one.
+    peer_key: see Endpoint. kind: Link, or a class made of it. A link that comes up for a known UE
+    replaces its former one.
     """
 
-    def __init__(self, max_links=32, peer_key=None):
+    def __init__(self, max_links=32, peer_key=None, kind=Link):
         self.max_links = max_links
+        self._kind = kind
         self._peer_key = peer_key
         self._by_id = {}
         self._by_remote = {}
@@ -46,7 +44,7 @@ class LinkTable:
             del self._by_remote[self._key(known.remote)]
         elif len(self._by_id) >= self.max_links:
             return False
-        self._by_id[ue_id] = self._by_remote[key] = Link(ue_id, link, remote)
+        self._by_id[ue_id] = self._by_remote[key] = self._kind(ue_id, link, remote)
         return True
 
     def down(self, ue_id):

@@ -42,7 +42,7 @@ class Splitter:
                 self.end = reader.i
             if not reader.more(self._left):
                 if reader.i != len(view):
-                    raise CborError("bytes after the documents")
+                    raise CborError("more bytes")
                 self.done = True
                 return False
             start = reader.i
@@ -84,7 +84,7 @@ class Document:
                 reader.skip()
             if key == b"valUeIds":
                 if self._ids_start != _NOBODY:
-                    raise CborError("a key that comes twice")
+                    raise CborError("key twice")
                 self._ids_start = begin
                 self._ids_end = reader.i
             n -= n > 0

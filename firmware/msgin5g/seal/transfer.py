@@ -83,7 +83,7 @@ class Transfer:
                 or size > 16 << szx
                 or (more and size != 16 << szx)
             ):
-                raise BlockError("wrong block")
+                raise BlockError("block")
             self._szx = szx
         self.etag = etag
         self.size += size
