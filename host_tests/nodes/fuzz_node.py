@@ -44,10 +44,10 @@ class Node:
             self.counters[name] = self.counters.get(name, 0) + n
         self.role.counters.clear()
 
-    def deliver(self, datagram, remote):
+    def deliver(self, datagram, remote, link=0):
         """Hand over one datagram, let the role react, and check what it sends."""
         self.last = datagram
-        self.role.receive(0, datagram, remote, self.now)
+        self.role.receive(link, datagram, remote, self.now)
         self.act()
 
     def act(self):

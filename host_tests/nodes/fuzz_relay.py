@@ -8,7 +8,7 @@ from msgin5g.roles.relay import Relay
 from msgin5g.roles.ue import ConstrainedUe
 from stations import SERVER, Held, relay_settings, ue_address
 
-_RELAY_ID = "urn:x-msgin5g:relay:1"
+_HOP_ID = "urn:x-msgin5g:hop:1"
 
 
 class RelayTarget(Node):
@@ -18,26 +18,33 @@ class RelayTarget(Node):
         self._ue_ids = [("urn:x-msgin5g:ue:000" + str(n)).encode() for n in range(7, 11)]
         self._addresses = [ue_address(2 + n) for n in range(4)]
         super().__init__(chance, [], restarts)
+        self.upstream = SERVER  # whom the UEs' requests are sent to, and on which link
+        self.up_link = 0
         self._requests = [requests(ue_id, SERVER_URI) for ue_id in self._ue_ids]
-        everybody = self._ue_ids + [_RELAY_ID.encode()]
+        everybody = self._ue_ids + [_HOP_ID.encode()]
         self._answers = [answers(ue_id) + blocks(ue_id) for ue_id in everybody]
         self._mid = 0
         self._asked = [(0, bytes(4), 0)] * 8  # a ring of (message ID, token, UE) to the server
+        self._own_asked = (0, bytes(4))
         self._told = [(0, 0)] * 8  # a ring of (message ID, UE) of what the UEs were sent
         self._at = 0
         self._who = 0
         self.start(8, 4, 1000, False, True)
 
     def start(self, max_flows, max_observations, max_rate, strict_codes, own):
-        settings = relay_settings(ue_id=_RELAY_ID, max_flows=max_flows, max_rate=max_rate,
+        settings = relay_settings(ue_id=_HOP_ID, max_flows=max_flows, max_rate=max_rate,
                                   max_observations=max_observations,
                                   strict_codes=strict_codes)  # fmt: skip
         self.role = Relay(settings, self.chance.byte, SERVER, self.now)
         if own:
-            self.role.own = ConstrainedUe(
-                settings, self.chance.byte, Held(), SERVER, self.now, 0, self.role.endpoint
-            )
+            self.configure(settings)
         self._link()
+
+    def configure(self, settings):
+        """Have the hop configure itself, too."""
+        self.role.own = ConstrainedUe(
+            settings, self.chance.byte, Held(), SERVER, self.now, 0, self.role.endpoint
+        )
 
     def restart(self):
         chance = self.chance
@@ -50,7 +57,7 @@ class RelayTarget(Node):
         )
 
     def _link(self):
-        self._peers = [SERVER]
+        self._peers = [SERVER, self.upstream]
         for ue_id, address in zip(self._ue_ids, self._addresses):
             assert self.role.link_up(ue_id, 0, address)
             self._peers.append(address)
@@ -63,9 +70,11 @@ class RelayTarget(Node):
     def sent(self, datagram, remote):
         self._at = (self._at + 1) & 7
         mid = datagram[2] << 8 | datagram[3]
-        if remote == SERVER:
-            who = 4 if bytes(datagram).find(_RELAY_ID.encode()) > 0 else self._who
+        if remote not in self._addresses:
+            who = 4 if bytes(datagram).find(_HOP_ID.encode()) > 0 else self._who
             self._asked[self._at] = (mid, bytes(datagram[4:8]), who)
+            if who == 4:
+                self._own_asked = (mid, bytes(datagram[4:8]))
         else:
             self._told[self._at] = (mid, self._addresses.index(remote))
 
@@ -87,9 +96,9 @@ class RelayTarget(Node):
             remote = self._addresses[who]
             if chance.below(3) == 0:
                 mid, _, _ = chance.pick(self._asked)
-                remote = SERVER
+                remote = self.upstream
             empty = bytes((0x40 | chance.below(4) << 4, 0, mid >> 8, mid & 255))
-            self.deliver(empty, remote)
+            self.deliver(empty, remote, self.up_link if remote == self.upstream else 0)
         elif what < 9:
             self._up()
         else:
@@ -124,7 +133,7 @@ class RelayTarget(Node):
         buf = with_ids(template, mid, token)
         buf[0] = 0x44 | mtype << 4
         mutate(buf, chance, made)
-        self.deliver(bytes(buf), SERVER)
+        self.deliver(bytes(buf), self.upstream, self.up_link)
 
     def rest(self):
         for who in range(4):
@@ -135,7 +144,8 @@ class RelayTarget(Node):
         self.pass_time(QUIET_MS)
         self.pass_time(QUIET_MS)
         while own is not None and own.client.busy:
-            mid, token, _ = self._asked[self._at]
+            mid, token = self._own_asked
             template = self._answers[4][1 if own.client.observe_asked else 0]
             self.deliver(bytes(with_ids(template, mid, token)), SERVER)
+            self.pass_time(1000)  # it may have to wait for its turn
         self._link()

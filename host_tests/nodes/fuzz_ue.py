@@ -44,8 +44,11 @@ class UeTarget(Node):
     def feed(self):
         chance = self.chance
         self.maybe_restart()
-        if not self.role.client.busy and chance.below(8):
-            self.pass_time(self.role.wait_ms(self.now))
+        wait = self.role.wait_ms(self.now)
+        if wait is None:
+            self.role.fetch(self.now)  # it was told to stop
+        elif not self.role.client.busy and chance.below(8):
+            self.pass_time(wait)
         elif chance.below(8) == 0:
             self.pass_time(chance.below(100000))
         if chance.below(100) == 0:
@@ -86,6 +89,7 @@ class UeTarget(Node):
 
     def rest(self):
         self.role.client.forget()
+        self.role.fetch(self.now)
         self.pass_time(QUIET_MS)
         while self.role.client.busy:
             mid, token, _, observes = self._asked
