@@ -22,10 +22,13 @@ demo: $(STAMP) ## a UE gets its configuration through a relay, on real MicroPyth
 test: $(STAMP) ## every test: CPython, MicroPython from source, MicroPython from .mpy, peers
 	@sh tools/test.sh
 
-lint: $(STAMP) ## ruff and the import direction
+lint: $(STAMP) ## ruff, import direction, manifests, packages of mip, budgets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python -m tools.check_layers
+	@$(BIN)/python -m tools.check_manifests
+	@$(BIN)/python -m tools.check_packages
+	@$(BIN)/python -m tools.check_budget
 
 bench: $(STAMP) ## measure the README's performance table
 	@$(BIN)/msgin5g bench

@@ -93,7 +93,6 @@ _GATEWAY = (
     "roles/gateway_observers.py",
     "roles/hop.py",
     "roles/links.py",
-    "roles/pace.py",
     "roles/seal_c.py",
     "roles/seal_c_apart.py",
     "roles/seal_c_client.py",

@@ -108,8 +108,9 @@ def test_a_ratchet_only_lowers():
     assert lowered == "[ue]\nmpy_bytes = 900\ngoal_mpy_bytes = 7\n[relay]\nmpy_bytes = 102\n"
 
 
-def test_the_figures_are_measured():
-    found, _ = check_budget.measure()
+def test_the_figures_are_measured_and_within_their_budgets():
+    found, modules = check_budget.measure()
+    assert list(check_budget.excesses(found, modules)) == []
     figures = found["RPI_PICO_W", "ue"]
     assert 20000 < figures["mpy_bytes"] < found["RPI_PICO_W", "relay"]["mpy_bytes"]
     assert 20000 < figures["heap_bytes"] < 131072
