@@ -27,6 +27,7 @@ _EVERY_ROLE = (
     "configuration/schema.py",
     "configuration/store.py",
     "configuration/strict_json.py",
+    "keeper.py",
     "main.py",
     "port/__init__.py",
     "port/aio.py",

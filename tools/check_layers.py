@@ -2,7 +2,7 @@
 
     cbor, coap <- oscore <- seal <- roles <- composition, main; settings beside seal; port apart.
 
-Only main, composition and repl, and what is in port itself, import port.
+Only main, composition, keeper and repl, and what is in port itself, import port.
 """
 
 import ast
@@ -23,6 +23,7 @@ ALLOWED = {
     "settings": _BASE | {"coap", "configuration", "settings"},
     "seal": _BASE | {"coap", "oscore", "seal"},
     "roles": _BASE | {"coap", "oscore", "seal", "roles", "configuration"},
+    "keeper": _BASE | {"configuration", "port"},
     "port": _BASE | {"coap", "configuration", "port"},
 }
 ALLOWED_EVERYTHING = {"composition", "composition_gateway", "main", "repl", "app", "examples"}

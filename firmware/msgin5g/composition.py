@@ -12,24 +12,18 @@ def build_ue(settings, link, remote, now, directory, endpoint=None, app=None, co
 
     counts: whether this start is a boot, which may have failed.
     """
-    from msgin5g.configuration.lifecycle import Lifecycle
-    from msgin5g.configuration.schema import Schema
-    from msgin5g.configuration.store import Store
-    from msgin5g.port.flash import Flash
-    from msgin5g.roles.ue import ConstrainedUe
+    from msgin5g.keeper import Keeper
 
     trial_ms = 0 if settings.confirm == "at_once" else settings.trial_s * 1000
-    configuration = Lifecycle(
-        Store(Flash(directory)),
-        Schema(settings.max_document_size),
-        trial_ms,
-        min(60000, trial_ms // 2),
-    )
+    configuration = Keeper(directory, settings.max_document_size, trial_ms, not app)
     if app:
-        app.prepare(configuration)
+        app.prepare(configuration.open())
     configuration.start(now, counts)
     if not trial_ms:
         configuration.confirm(now)  # what an earlier setting has left on trial
+    configuration.step(now)
+    from msgin5g.roles.ue import ConstrainedUe
+
     return ConstrainedUe(settings, random_byte, configuration, remote, now, link, endpoint)
 
 

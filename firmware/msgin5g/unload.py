@@ -4,9 +4,10 @@ import gc
 import sys
 
 
-def unload(name):
-    """Unload a module of this package; a frozen one costs nothing and comes back as quickly."""
-    package, _, last = ("msgin5g." + name).rpartition(".")
-    if sys.modules.pop(package + "." + last, None) is not None:
-        delattr(sys.modules[package], last)
-        gc.collect()
+def unload(*names):
+    """Unload modules of this package; a frozen one costs nothing and comes back as quickly."""
+    for name in names:
+        package, _, last = ("msgin5g." + name).rpartition(".")
+        if sys.modules.pop(package + "." + last, None) is not None:
+            delattr(sys.modules[package], last)
+    gc.collect()

@@ -81,8 +81,8 @@ class Lifecycle:
         self.etag = b""
         self.safe_mode = self.unsaved = False
         self.reasons = ()
-        self._notes = b"\0"
-        self._sequence = 0  # of the record that `state` is about
+        self.notes = b"\0"
+        self.sequence = 0
         self._begin(EMPTY, 0, 0)
 
     def start(self, now, counts=True):
@@ -99,8 +99,8 @@ class Lifecycle:
         newest = store.newest
         if not newest:
             return self.note(now, "unconfigured", ())
-        self._sequence = newest.sequence
-        self._notes = newest.notes or b"\0"
+        self.sequence = newest.sequence
+        self.notes = newest.notes or b"\0"
         self._begin(newest.state, newest.boots, now)
         fallback = self._fallback()
         limit = self.max_resets
@@ -140,7 +140,7 @@ class Lifecycle:
                 self.etag = etag
                 return "unchanged", ()
             row = self._row(text, etag)
-            notes = self._notes
+            notes = self.notes
             for i in range(1, len(notes), _ROW_SIZE):
                 if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
                     return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
@@ -155,7 +155,7 @@ class Lifecycle:
             return self.note(now, "refused", reasons)
         self.configuration = configuration
         self.etag = etag
-        self._sequence = store.newest.sequence
+        self.sequence = store.newest.sequence
         self._begin(state, 0, now)
         return self.note(now, "applied", ())
 
@@ -185,7 +185,7 @@ class Lifecycle:
 
     def forgive(self, now):
         """A person wants roll-backs and counted resets forgotten, for the next offer and start."""
-        self._notes = b"\0"
+        self.notes = b"\0"
         self.boots = 0
         self._save(now)
 
@@ -206,7 +206,7 @@ class Lifecycle:
     @property
     def cause(self):
         """Why the newest document was rolled back, when its state is BAD."""
-        return _CAUSES[self._notes[0]]
+        return _CAUSES[self.notes[0]]
 
     def step(self, now):
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
@@ -258,7 +258,7 @@ class Lifecycle:
         if self.state == BAD:
             return self._fallback()
         newest = self.store.newest
-        return newest if newest and newest.sequence == self._sequence else None
+        return newest if newest and newest.sequence == self.sequence else None
 
     def _text(self, record):
         """The document of a Record; b"", which is no JSON, when there is none to be read."""
@@ -275,10 +275,10 @@ class Lifecycle:
 
     def _roll_back(self, now, cause):
         newest = self.store.newest
-        rows = self._notes[1:]
+        rows = self.notes[1:]
         if cause != _SCHEMA:  # which a new firmware may have mended
             rows += self._row(self._text(newest), newest.etag)
-        self._notes = bytes((cause,)) + rows[-_ROW_SIZE * self.max_refused :]
+        self.notes = bytes((cause,)) + rows[-_ROW_SIZE * self.max_refused :]
         self._begin(BAD, self.max_resets, now)
         self._use(self._fallback())
         self._save(now)
@@ -292,10 +292,10 @@ class Lifecycle:
         store = self.store
         newest = store.newest
         self.unsaved = False
-        if newest and newest.sequence == self._sequence:
+        if newest and newest.sequence == self.sequence:
             try:
-                store.write(self.state, self.boots, newest.etag, self._notes)
-                self._sequence = store.newest.sequence
+                store.write(self.state, self.boots, newest.etag, self.notes)
+                self.sequence = store.newest.sequence
             except StorageError as error:
                 self.unsaved = True
                 self._good_at = add(now, self.good_after_ms)
@@ -308,6 +308,5 @@ class Lifecycle:
         history = self.history
         if not history or history[-1][1:] != (name, reasons):
             history.append((now, name, reasons))
-            if len(history) > self.max_history:
-                history.pop(0)
+            del history[: -self.max_history]
         return name, reasons

@@ -7,7 +7,6 @@ settings stay.
 from machine import Pin
 from micropython import const
 from msgin5g.coap.ticks import add, diff
-from msgin5g.configuration.store import StorageError
 
 _HELD_MS = const(10000)
 _LOOK_MS = const(1000)  # how often an idle button is looked at
@@ -29,6 +28,8 @@ class Button:
         elif self._due_at is None:
             self._due_at = add(now, _HELD_MS)
         elif diff(now, self._due_at) >= 0 and not self._node.ended:
+            from msgin5g.configuration.store import StorageError  # which comes and goes
+
             try:
                 self._node.configuration.factory_reset(now)
                 self._node.tell("factory_reset", ("button",))

@@ -62,9 +62,10 @@ def main():
 
     unload = unloading.unload
 
-    def noted(name):
-        tell({"unloaded": "msgin5g." + name})
-        unload(name)
+    def noted(*names):
+        for name in names:
+            tell({"unloaded": "msgin5g." + name})
+        unload(*names)
 
     unloading.unload = noted
     loop.run = _watch(loop.run, int(n_outcomes))
