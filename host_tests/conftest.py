@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-for path in (HERE.parent, HERE.parent / "firmware", HERE, HERE / "shim"):
+_VIRTUAL = HERE.parent / "tools" / "virtual"
+for path in (HERE.parent, HERE.parent / "firmware", _VIRTUAL, HERE, HERE / "shim"):
     sys.path.insert(0, str(path))
 
 import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30

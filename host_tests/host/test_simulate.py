@@ -1,0 +1,149 @@
+"""`msgin5g simulate`: what it counts is so, every UE has its own, and mistakes are one line."""
+
+import json
+import math
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from tools.cli import msgin5g
+from tools.simulate import population
+
+_SVG = "{http://www.w3.org/2000/svg}"
+
+
+def run(*arguments):
+    return CliRunner().invoke(msgin5g, ["simulate", *map(str, arguments)])
+
+
+def figures(*arguments):
+    done = run(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.output)
+
+
+def test_a_thousand_ues_behind_a_gateway_are_31_bulk_requests():
+    found = figures("--ues", 1000, "--denied", 0)
+    assert found["outcomes"] == {"configured": 990, "4.04": 10, "4.03": 0, "not_its_own": 0,
+                                 "none": 0}  # fmt: skip
+    assert found["ues_per_bulk"] == 33 and found["bulk_requests"] == math.ceil(1000 / 33)
+    assert found["single_requests"] == 0 and found["largest_bulk_bytes"] <= 1152
+    assert found["requests"] == found["bulk_requests"] + found["later_blocks"]
+    assert found["repeated_requests"] == found["timeouts"] == found["turned_away"] == 0
+    # 31 bulk requests and their blocks, and nothing is lost: each has one answer.
+    assert found["datagrams"]["hop_to_server"] == found["datagrams"]["server_to_hop"]
+    assert found["datagrams"]["ue_to_hop"] == 2000  # a request and an acknowledgement
+    assert found["bytes"]["server_to_hop"] > 990 * 150
+    assert found["peaks"]["links"] == 1000 and 33 <= found["peaks"]["waiting"] < 1000
+    # Those of the last request, which is not full, wait for others first.
+    assert found["configured_median_s"] < 3
+    assert found["configured_p99_s"] <= found["configured_last_s"] <= found["seconds"] < 40
+
+
+def test_through_a_relay_each_ue_is_a_request_of_its_own():
+    found = figures("--ues", 100, "--role", "relay", "--denied", 2, "--missing", 3)
+    outcomes = {"configured": 95, "4.04": 3, "4.03": 2, "not_its_own": 0, "none": 0}
+    assert (found["role"], found["outcomes"]) == ("relay", outcomes)
+    assert found["requests"] == found["single_requests"] == 100
+    assert found["bulk_requests"] == found["later_blocks"] == found["largest_bulk_bytes"] == 0
+    assert found["peaks"]["links"] == 100 and 0 < found["peaks"]["flows"] <= 16
+    assert found["turned_away"] > 0  # 20 requests a second is what a relay lets through
+
+
+@pytest.mark.parametrize("role", ["relay", "gateway"])
+def test_with_loss_all_end_well_and_the_same_seed_is_the_same_story(role):
+    options = ("--ues", 100, "--role", role, "--loss", "20%", "--missing", 4, "--denied", 2)
+    found = figures(*options)
+    assert found["ok"] and found["outcomes"]["configured"] == 94
+    assert found["outcomes"]["4.04"] == 4 and found["outcomes"]["4.03"] == 2
+    assert found["repeated_requests"] > 0
+    assert found["requests"] < 140 if role == "relay" else found["bulk_requests"] <= 5
+    assert figures(*options) == found
+    assert figures(*options, "--seed", 8)["bytes"] != found["bytes"]
+
+
+def test_settings_of_the_hop_show_in_its_tables(tmp_path):
+    file = tmp_path / "gateway.json"
+    file.write_text('{"role": "relay", "links": {}, "gateway": {"max_waiting": 5}}')
+    found = figures("--ues", 40, "--settings", file)
+    assert found["role"] == "gateway" and found["peaks"]["waiting"] == 5
+    assert found["turned_away"] > 0 and found["discarded"]["busy"] >= found["turned_away"]
+
+
+def test_a_ue_with_anothers_configuration_is_seen(monkeypatch):
+    fill = population.fill
+
+    def crossed(store, people):
+        fill(store, people)
+        one, two = people[:2]
+        fill(store, [one._replace(ue_id=two.ue_id), two._replace(ue_id=one.ue_id)])
+
+    monkeypatch.setattr(population, "fill", crossed)
+    done = run("--ues", 10, "--missing", 0, "--json")
+    found = json.loads(done.output)
+    assert (done.exit_code, found["ok"]) == (1, False)
+    assert found["outcomes"]["not_its_own"] == 2 and found["outcomes"]["configured"] == 8
+    done = run("--ues", 10, "--missing", 0)
+    assert done.exit_code == 1 and "Not every UE has ended as it should" in done.output
+
+
+def test_the_picture_shows_relay_and_gateway_side_by_side(tmp_path):
+    file = tmp_path / "crowd.svg"
+    found = figures("--ues", 60, "--role", "relay", "--loss", 10, "--picture", file)
+    assert (found["role"], found["compared_with"]["role"]) == ("relay", "gateway")
+    assert found["compared_with"]["bulk_requests"] and not found["bulk_requests"]
+    root = ElementTree.parse(file).getroot()
+    assert root.tag == _SVG + "svg"
+    curves = root.findall(_SVG + "path")
+    assert len(curves) == 2 and len({curve.get("stroke") for curve in curves}) == 2
+    # A step up for each UE that is configured, but for one or two that came very late.
+    assert all(57 <= curve.get("d").count("V") <= 59 for curve in curves)
+    texts = [text.text for text in root.findall(_SVG + "text")]
+    for text in ("relay", "gateway", "seconds since the start", "UEs configured", "60"):
+        assert text in texts, texts
+    assert "60 UEs switched on together, 10 % loss each way, seed 7" in texts
+    width, height = (float(root.get(name)) for name in ("width", "height"))
+    for text in root.findall(_SVG + "text"):
+        assert 0 < float(text.get("x")) < width and 0 < float(text.get("y")) < height
+
+
+def test_a_person_gets_a_table_with_a_column_for_each_role(tmp_path):
+    file = tmp_path / "crowd.svg"
+    text = run("--ues", 20, "--picture", file).output
+    assert "\x1b" not in text and f"Picture: {file}" in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["gateway", "relay"] in lines
+    (row,) = (line for line in lines if line[:4] == ["requests", "at", "the", "server"])
+    assert int(row[4]) < 12 and row[5] == "20"
+    assert "Every UE has ended with its own answer" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--ues", "0"), "--ues: '0' is not a whole number of 1 to 10000"),
+        (("--ues", "1.5"), "--ues: '1.5' is not a whole number of 1 to 10000"),
+        (("--loss", "90"), "--loss: '90' is not a number of 0 to 75"),
+        (("--loss", "nan"), "--loss: 'nan' is not a number of 0 to 75"),
+        (("--role", "ue"), "--role: 'ue' is not relay or gateway"),
+        (("--missing", "70", "--denied", "40"), "--missing and --denied: are more than 100"),
+        (("--picture", "crowd.png"), "--picture: 'crowd.png' does not end in .svg"),
+        (("--picture", "/nowhere/a.svg"), "--picture: '/nowhere/a.svg' cannot be written"),
+        (("--settings", "/nowhere"), "--settings: '/nowhere': No such file or directory"),
+        (("--settings", "{bulk}"), "settings: bulk.count: 0 is not 1 to 1000"),
+        (("--settings", "{typo}"), "settings: unknown: bulk.cuont"),
+        (("--settings", "{text}"), "--settings: '{text}': not JSON: "),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, arguments, line):
+    texts = {"bulk": '{"bulk": {"count": 0}}', "typo": '{"bulk": {"cuont": 2}}', "text": "bulk"}
+    names = {name: str(tmp_path / name) for name in texts}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    for name, file in names.items():
+        arguments = [a.replace("{" + name + "}", file) for a in arguments]
+        line = line.replace("{" + name + "}", file)
+    done = run("--ues", "5", *arguments)
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: " + line) and done.output.count("\n") == 1

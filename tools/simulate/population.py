@@ -1,0 +1,127 @@
+"""The UEs of a simulation: who they are, what the server has for them, and how each one ends."""
+
+import json
+import random
+from collections import namedtuple
+
+from tools.paths import import_firmware
+
+import_firmware()
+from msgin5g.roles.ue import ConstrainedUe  # noqa: E402
+from msgin5g.settings import settings_of  # noqa: E402
+
+CONFIGURED, NOT_FOUND, FORBIDDEN, WRONG, NONE = "2.05", "4.04", "4.03", "wrong", "none"
+SERVICE = "msgin5g"
+_PORT = 65401
+
+# number: from 1. expected: the outcome that is right for it.
+Identity = namedtuple("Identity", "number ue_id address expected")
+
+
+def identities(n_ues, missing_percent, denied_percent, seed):
+    """Every UE of a simulation; who has no document, and who is denied, is by chance."""
+    chance = random.Random(seed)
+    numbers = range(1, n_ues + 1)
+    n_missing, n_denied = (round(n_ues * p / 100) for p in (missing_percent, denied_percent))
+    unlucky = chance.sample(numbers, min(n_missing + n_denied, n_ues))
+    expected = dict.fromkeys(unlucky[:n_missing], NOT_FOUND)
+    expected.update(dict.fromkeys(unlucky[n_missing:], FORBIDDEN))
+    return [
+        Identity(
+            n,
+            f"urn:x-msgin5g:ue:{n:04d}",
+            (f"10.0.{n // 250}.{n % 250 + 1}", _PORT),
+            expected.get(n, CONFIGURED),
+        )
+        for n in numbers
+    ]
+
+
+def configuration(identity):
+    """What the server has for a UE."""
+    return {
+        "MSGin5G-Server-address": "coap://msgin5g.example.com",
+        "MSGin5G-UE-Service-id": f"user-{identity.number}@example.com",
+    }
+
+
+def fill(store, people):
+    """Give a server's Store the documents and the deny list."""
+    with store.transaction():
+        for one in people:
+            if one.expected == FORBIDDEN:
+                store.deny(one.ue_id)
+            if one.expected != NOT_FOUND:
+                data = json.dumps(configuration(one))
+                document = {
+                    "valServiceDomain": "example.com",
+                    "valUeIds": {"uris": [one.ue_id]},
+                    "ueConfigs": [{"configType": "ON_NETWORK", "configData": data}],
+                }
+                store.put(SERVICE, f"ue-{one.number}", document)
+
+
+class _Held:
+    """A configuration store in RAM: what is offered is applied."""
+
+    def __init__(self):
+        self.configuration = None
+        self.etag = b""
+
+    def offer(self, data, etag, now):
+        self.configuration, self.etag = json.loads(bytes(data)), etag
+        return "applied", ()
+
+    def step(self, now):
+        return None
+
+    def wait_ms(self, now):
+        return None
+
+
+class SimulatedUe:
+    """The shipped UE as a node; after its first final answer it asks no more.
+
+    outcome: NONE until then, WRONG for a configuration that is not its own. ended: called with
+    the UE. n_busy, n_timeouts: how often it was turned away (5.03), or heard nothing.
+    """
+
+    def __init__(self, identity, hop, seed, now, ended):
+        values = {"ue_id": identity.ue_id, "next_hop": list(hop), "observe": False}
+        chance = random.Random(seed << 16 | identity.number)
+        self._held = _Held()
+        self._ue = ConstrainedUe(
+            settings_of(values), lambda: chance.getrandbits(8), self._held, hop, now
+        )
+        self.identity = identity
+        self.outcome = NONE
+        self.n_busy = self.n_timeouts = 0
+        self._ended = ended
+        self.transmit = self._ue.transmit
+        self.wait_ms = self._ue.wait_ms
+
+    def receive(self, link, datagram, remote, now):
+        self._ue.receive(link, datagram, remote, now)
+        self._take_events()
+
+    def step(self, now):
+        self._ue.step(now)
+        self._take_events()
+
+    def _take_events(self):
+        while True:
+            event = self._ue.poll()
+            if event is None:
+                return
+            outcome = None
+            if event["event"] == "applied":
+                own = self._held.configuration == configuration(self.identity)
+                outcome = CONFIGURED if own else WRONG
+            elif event["event"] == "rejected" and event["code"] in (NOT_FOUND, FORBIDDEN):
+                outcome = event["code"]
+            self.n_busy += event["event"] == "rejected" and event["code"] == "5.03"
+            self.n_timeouts += event["event"] == "timeout"
+            if outcome and self.outcome == NONE:
+                self.outcome = outcome
+                self._ue.stop()
+                self._ended(self)

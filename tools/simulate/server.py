@@ -1,0 +1,98 @@
+"""The configuration management server of tools/scm_server as a node in virtual time.
+
+Its site answers: query, entitlement, deny list, documents in SQLite, blocks, problem details. Only
+sockets and timers are ours: the message layer is the firmware's, which takes time as an argument.
+"""
+
+from tools.paths import import_firmware
+from tools.scm_server import query, transports
+from tools.scm_server.settings import Settings, address_text
+from tools.scm_server.site import Site
+from tools.scm_server.store import Store
+
+import_firmware()
+from msgin5g.coap.endpoint import REQUEST  # noqa: E402
+from msgin5g.coap.server import ServerEndpoint  # noqa: E402
+from msgin5g.coap.transmission import Parameters  # noqa: E402
+
+_MAX_KEPT = 1 << 16  # requests remembered, so that a repeated one is not worked again,
+_MAX_KEPT_SIZE = 1 << 26  # and bytes of their answers
+_MAX_AGE_S = 86400
+
+
+class _Remote:
+    """As much of an aiocoap remote as the site looks at; no transport makes it."""
+
+    scheme = "coap"
+
+    def __init__(self, address):
+        self.hostinfo = address_text(*address)
+        self.blockwise_key = address
+
+
+class VirtualServer:
+    """A node with the documents of a Store; `hosts` are the gateways that may ask in bulk.
+
+    n_requests: different GETs, later blocks included. n_blocks: these. n_again: bulk requests and
+    their blocks that the hop has asked anew, after silence. bulks: the number of UEs that each
+    bulk request named. largest_bulk: bytes of a request that names several UEs.
+    """
+
+    def __init__(self, random, hosts):
+        self.store = Store(":memory:")
+        settings = Settings(db=":memory:", gateways=hosts, max_age=_MAX_AGE_S, read_only=True)
+        self._site = Site(self.store, settings, lambda event: None)
+        self.endpoint = ServerEndpoint(
+            random, {}, Parameters(), None, 4, _MAX_KEPT, max_replies_size=_MAX_KEPT_SIZE
+        )
+        self.n_requests = self.n_blocks = self.n_again = self.largest_bulk = 0
+        self.bulks = []
+        self._asked = set()  # (UE IDs, block number) of bulk requests
+
+    def close(self):
+        self.store.close()
+
+    def receive(self, link, datagram, remote, now):
+        if self.endpoint.receive(link, datagram, remote, now) != REQUEST:
+            return
+        request = transports.decode(bytes(datagram), _Remote(remote))
+        self._count(request, len(datagram))
+        incoming = self.endpoint.accept(now)
+        answer = _result(self._site.render(request))
+        options = [(int(option.number), option.encode()) for option in answer.opt.option_list()]
+        self.endpoint.respond(incoming, int(answer.code), options, answer.payload)
+
+    def step(self, now):
+        self.endpoint.step(now)
+
+    def transmit(self, now):
+        return self.endpoint.transmit(now)
+
+    def wait_ms(self, now):
+        return self.endpoint.wait_ms(now)
+
+    def _count(self, request, size):
+        ue_ids = tuple(query.ue_uris(request.opt.uri_query))
+        block = request.opt.block2.block_number if request.opt.block2 is not None else 0
+        if len(ue_ids) > 1:
+            self.largest_bulk = max(self.largest_bulk, size)
+            if (ue_ids, block) in self._asked:
+                self.n_again += 1
+                return
+            self._asked.add((ue_ids, block))
+        self.n_requests += 1
+        if block:
+            self.n_blocks += 1
+        elif len(ue_ids) > 1:
+            self.bulks.append(len(ue_ids))
+
+
+def _result(coroutine):
+    """What a coroutine gives that never waits; the site waits for Block1 and observers only."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    finally:
+        coroutine.close()
+    raise RuntimeError("the server has waited in virtual time")

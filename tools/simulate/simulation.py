@@ -1,0 +1,119 @@
+"""One simulation: all UEs are switched on together, and time passes until each has its answer."""
+
+import random
+from collections import Counter
+
+from tools.simulate import hop, population
+from tools.simulate.population import CONFIGURED, FORBIDDEN, NONE, NOT_FOUND, SimulatedUe
+from tools.simulate.server import VirtualServer
+from tools.virtual.fast_world import FastWorld
+
+LIMIT_S = 7200
+MIN_DELAY_MS, MAX_DELAY_MS = 5, 40  # of a datagram on its way, each way, on each side
+WAYS = ("ue_to_hop", "hop_to_ue", "hop_to_server", "server_to_hop")
+
+
+class Simulation:
+    """People (see population) behind a hop with these Settings; loss is in percent each way.
+
+    ended: called with the number of UEs that have their final answer, whenever one more has.
+    `configured_ms` are the times in order at which UEs were configured.
+    """
+
+    def __init__(self, people, settings, loss, seed, ended):
+        self.role = settings.role
+        self.configured_ms = []
+        self._n_ended = 0
+        self._report_end = ended
+        self._traffic = {way: [0, 0] for way in WAYS}  # datagrams, bytes
+        self._world = world = FastWorld(_fate(loss, seed), 500, on_send=self._sent)
+        chance = random.Random(seed + 1)
+        role = hop.role_of(settings, lambda: chance.getrandbits(8), world.now)
+        self._hop = hop.Watched(role)
+        self._server = VirtualServer(lambda: chance.getrandbits(8), (hop.HOST,))
+        population.fill(self._server.store, people)
+        self._ues = [SimulatedUe(one, hop.ADDRESS, seed, world.now, self._ended) for one in people]
+        world.add(hop.SERVER, self._server)
+        world.add(hop.ADDRESS, self._hop)
+        for ue in self._ues:
+            one = ue.identity
+            role.link_up(one.ue_id.encode(), 0, one.address)
+            world.add(one.address, ue)
+
+    def run(self):
+        """Let it happen; gives the figures, a dict of plain values."""
+        try:
+            self._world.run(lambda: self._n_ended == len(self._ues), LIMIT_S * 1000)
+            return self._figures()
+        finally:
+            self._server.close()
+
+    def _ended(self, ue):
+        self._n_ended += 1
+        if ue.outcome == CONFIGURED:
+            self.configured_ms.append(self._world.elapsed_ms)
+        self._report_end(self._n_ended)
+
+    def _sent(self, source, destination, datagram):
+        if source == hop.SERVER:
+            way = "server_to_hop"
+        elif destination == hop.SERVER:
+            way = "hop_to_server"
+        else:
+            way = "hop_to_ue" if source == hop.ADDRESS else "ue_to_hop"
+        counted = self._traffic[way]
+        counted[0] += 1
+        counted[1] += len(datagram)
+
+    def _figures(self):
+        server = self._server
+        outcomes = Counter(ue.outcome for ue in self._ues)
+        return {
+            "role": self.role,
+            "ok": all(ue.outcome == ue.identity.expected for ue in self._ues),
+            "outcomes": {
+                "configured": outcomes[CONFIGURED],
+                NOT_FOUND: outcomes[NOT_FOUND],
+                FORBIDDEN: outcomes[FORBIDDEN],
+                "not_its_own": sum(
+                    ue.outcome not in (NONE, ue.identity.expected) for ue in self._ues
+                ),
+                NONE: outcomes[NONE],
+            },
+            "seconds": self._world.elapsed_ms / 1000,
+            "configured_median_s": _quantile(self.configured_ms, 0.5),
+            "configured_p99_s": _quantile(self.configured_ms, 0.99),
+            "configured_last_s": _quantile(self.configured_ms, 1),
+            "requests": server.n_requests,
+            "bulk_requests": len(server.bulks),
+            "later_blocks": server.n_blocks,
+            "single_requests": server.n_requests - len(server.bulks) - server.n_blocks,
+            "repeated_requests": self._traffic["hop_to_server"][0] - server.n_requests,
+            "ues_per_bulk": max(server.bulks, default=0),
+            "largest_bulk_bytes": server.largest_bulk,
+            "turned_away": sum(ue.n_busy for ue in self._ues),
+            "timeouts": sum(ue.n_timeouts for ue in self._ues),
+            "datagrams": {way: n for way, (n, _) in self._traffic.items()},
+            "bytes": {way: size for way, (_, size) in self._traffic.items()},
+            "peaks": self._hop.peaks,
+            "discarded": dict(sorted(self._hop.hop.counters.items())),
+        }
+
+
+def _fate(loss, seed):
+    """Each datagram is lost by chance, or arrives after a time by chance."""
+    chance = random.Random(seed)
+
+    def fate(n, datagram):
+        if chance.random() * 100 < loss:
+            return ()
+        return (chance.randint(MIN_DELAY_MS, MAX_DELAY_MS),)
+
+    return fate
+
+
+def _quantile(times_ms, share):
+    """Seconds by which that share of them has passed; None when there are none."""
+    if not times_ms:
+        return None
+    return times_ms[max(round(len(times_ms) * share + 0.499999), 1) - 1] / 1000

@@ -1,0 +1,1 @@
+"""What virtual time needs, for tools and tests alike; the tests have this folder on their path."""
