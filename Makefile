@@ -1,6 +1,6 @@
 # make help lists the targets. Everything is installed into .venv, pinned by constraints.txt.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint versions bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,9 @@ lint: $(STAMP) ## ruff, import direction, manifests, packages of mip, budgets
 	@$(BIN)/python -m tools.check_manifests
 	@$(BIN)/python -m tools.check_packages
 	@$(BIN)/python -m tools.check_budget
+
+versions: $(STAMP) ## the unit tests on every MicroPython from 1.24 on that npm and PyPI have
+	@$(BIN)/python -m tools.check_versions
 
 bench: $(STAMP) ## measure the README's performance table
 	@$(BIN)/msgin5g bench

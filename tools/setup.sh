@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the pinned Python packages into $VENV, and the CoAP peers of the host tests from apt.
+# Install the pinned Python packages into $VENV, and what the host tests need beside from apt.
 set -eu
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
@@ -19,13 +19,14 @@ echo "setup: Python packages into $VENV (pinned by constraints.txt)"
 missing=""
 command -v coap-client-notls >/dev/null 2>&1 || missing="$missing libcoap3-bin"
 command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
+command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "setup: apt-get install$missing (peers of the host tests; root, so done here)"
+        echo "setup: apt-get install$missing (for the host tests; root, so done here)"
         apt-get update -qq >/dev/null
         # shellcheck disable=SC2086
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $missing >/dev/null
     else
-        echo "setup: for the interop tests run as root: apt-get install$missing"
+        echo "setup: for the tests with other peers and other MicroPythons run as root: apt-get install$missing"
     fi
 fi
