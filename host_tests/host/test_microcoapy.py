@@ -94,7 +94,7 @@ def client_lines(lines):
 
 def test_a_client_asks_in_every_way(start, libcoap):
     lines = said(start("coap_client", libcoap(), free_port()))
-    assert lines.count("sent True") == 10 and lines.count("polled True") == 10, lines
+    assert lines.count("sent True") == 11 and lines.count("polled True") == 10, lines
     assert lines[-3:] == ["seen 3 3", "sent False", ""], lines
     answers = client_lines(lines)
     assert answers[:7] == [
@@ -109,6 +109,9 @@ def test_a_client_asks_in_every_way(start, libcoap):
     assert "4.04" in answers[7]  # a question mark belongs to the segment, as it always did
     assert answers[8].startswith("type: CON, method: 2.05") and "done" in answers[8]
     assert "</async>" in answers[9]
+    at = lines.index("looped False")  # nothing has come; then it waits for what does
+    assert lines[at + 1] == "sent True" and lines[at + 3] == "looped True"
+    assert client_lines(lines[at:])[0].startswith("type: NONCON, method: 2.04")
 
 
 @pytest.mark.parametrize("start", ["micropython"], indirect=True)

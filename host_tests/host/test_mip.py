@@ -2,15 +2,16 @@
 
 import functools
 import http.server
-import json
+import re
 import threading
 
 import pytest
 from board_hands import mpremote
+from flash_world import World, ue_file, ue_id
 
 from tools import check_packages
 from tools.board import VirtualBoard
-from tools.paths import FIRMWARE
+from tools.paths import FIRMWARE, ROOT
 
 
 @pytest.fixture
@@ -29,6 +30,13 @@ def served():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def documented(page, served):
+    """The arguments of the one `mpremote mip install` of ours that a page shows."""
+    text = (ROOT / page).read_text()
+    (found,) = re.findall(r"mpremote (mip install .*http://127\.0\.0\.1:8000/\w+\.json)", text)
+    return found.replace("http://127.0.0.1:8000", served).split()
 
 
 @pytest.fixture
@@ -63,22 +71,21 @@ def test_a_package_that_is_not_in_order(tmp_path, monkeypatch):
     ]
 
 
-def test_a_role_is_installed_and_starts(served, board, tmp_path):
-    mpremote(board, "mip", "install", "--target", "/", f"{served}/ue.json")
+def test_a_role_is_installed_and_ends_configured(served, board, tmp_path):
+    mpremote(board, *documented("boards/README.md", served))
     listed = mpremote(board, "ls")
     assert "main.py" in listed and "msgin5g/" in listed
-    for name, file in (("main.py", "main.py"), ("msgin5g/roles/ue.py", "msgin5g/roles/ue.py")):
+    for name in ("main.py", "msgin5g/roles/ue.py"):
         mpremote(board, "cp", f":{name}", tmp_path / "back")
-        assert (tmp_path / "back").read_bytes() == (FIRMWARE / file).read_bytes(), name
-    settings = {"ue_id": "urn:x:7", "next_hop": ["127.0.0.1", 9], "bind": ["127.0.0.1", 0]}
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
-    mpremote(board, "cp", tmp_path / "settings.json", ":settings.json")
-    mark = board.output.mark()
-    board.reset()
-    board.output.wait_for("started .*role=ue ue_id=urn:x:7", since=mark)
+        assert (tmp_path / "back").read_bytes() == (FIRMWARE / name).read_bytes(), name
+    mpremote(board, "cp", ue_file(tmp_path, 0), ":settings.json")
+    with World(tmp_path, 1):
+        mark = board.output.mark()
+        board.reset()
+        board.output.wait_for(f"started .*role=ue ue_id={ue_id(0)}\n(.*\n)*applied ", since=mark)
 
 
 def test_the_drop_in_is_installed_into_lib(served, board):
-    mpremote(board, "mip", "install", f"{served}/microcoapy.json")
+    mpremote(board, *documented("README.md", served))
     program = "import microcoapy; print(microcoapy.Coap().get('127.0.0.1', 9, 'x'))"
     assert mpremote(board, "exec", program) == "[microcoapy]: not started\n0\n"

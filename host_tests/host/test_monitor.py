@@ -5,13 +5,14 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
 import time
 
 import pytest
-from flash_world import World, address, msgin5g, put, ue_file, ue_id
+from flash_world import PORT, World, address, msgin5g, put, ue_file, ue_id
 
 from tools.board import VirtualBoard
 from tools.device.errors import PORT_BUSY, PORT_MISSING
@@ -76,7 +77,13 @@ def test_events_ladder_repl_and_back(log, tmp_path):
             person.sees("board <-- " + f"{address(1)}:65401")
             person.sees("2.05 Content")
             person.sees("etag=")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody:
+                somebody.sendto(b"\x47\x01\xff", (address(2), PORT))
+                somebody.sendto(b"\x40\x00\x00\x07", (address(2), PORT))  # a ping, as a mark
+            person.sees("board --> 127.0.0.1:")
             person.types(b"\x03")
+            person.sees("stopped ")
+            person.sees("       1  malformed\n")
             person.sees(">>> ")
             person.types(b"print(6 * 7)\r")
             person.sees("42\n>>> ")
@@ -84,6 +91,9 @@ def test_events_ladder_repl_and_back(log, tmp_path):
             person.sees("soft reboot")
             person.sees("started ")
             person.sees("CON  GET")
+            person.sees("etag=")
+            person.types(b"\x03")
+            person.sees("stopped      nothing was discarded")
             person.types(b"\x1d")
             person.sees("started 2")
             person.ends()

@@ -34,6 +34,10 @@ for ask in (
     print("sent", ask() > 0)
     print("polled", client.poll(9000, 100))
 
+print("looped", client.loop(False))
+print("sent", client.postNonConf(SERVER, port, "one", "y", content_format=text) > 0)
+print("looped", client.loop())
+
 n_seen = []
 client.responseCallback = lambda packet, sender: n_seen.append(packet.messageid)
 packet = CoapPacket()

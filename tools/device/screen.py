@@ -89,6 +89,8 @@ class Screen:
             for key, value in sorted(event.items())
             if key != "event" and value is not None
         ]
+        if counters == {}:
+            words.append("nothing was discarded")
         row.append(" " + "  ".join(words))
         yield row
         if isinstance(counters, dict):
