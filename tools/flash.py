@@ -26,8 +26,12 @@ from tools.device.session import TOOLS
 @click.option("--all", "every", is_flag=True, help="Every port that answers as MicroPython.")
 @click.option("--tool", type=click.Choice(TOOLS), default="mpremote", show_default=True)
 @click.option("--role", type=click.Choice(ROLES), help="In place of the settings' own.")
-@click.option("--settings", "settings_files", multiple=True, metavar="FILE")
-@click.option("--secrets", "secrets_files", multiple=True, metavar="FILE")
+@click.option(
+    "--settings", "settings_files", multiple=True, metavar="FILE", help="For settings.json."
+)
+@click.option(
+    "--secrets", "secrets_files", multiple=True, metavar="FILE", help="For secrets.json."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be copied; change nothing.")
 @click.option(
     "--watch/--no-watch",
@@ -74,7 +78,7 @@ def run_jobs(jobs, options, skip_strangers=False):
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         return error.status
-    with reporter(list(by_port)) as report:
+    with reporter(list(by_port), bars=not options.dry_run) as report:  # a list is to be read
 
         def work(port):
             line = report.lines[port]

@@ -1,8 +1,11 @@
 """Ports that are missing, busy or no MicroPython: one clear line and an exit status, per tool."""
 
+import contextlib
 import fcntl
 import os
 import pty
+import subprocess
+import sys
 import threading
 import tty
 
@@ -48,6 +51,22 @@ def test_the_worst_of_several_is_the_exit_status(tmp_path):
         assert f"{board.port}: " in said and "files copied" in said
     said = msgin5g("flash", status=2)
     assert "either --port PORT" in said
+
+
+def test_in_a_terminal_a_dry_run_is_a_list_too(tmp_path):
+    with VirtualBoard(heap="96K") as board:
+        master, slave = pty.openpty()
+        command = [sys.executable, "-c", "from tools.cli import main; main()", "flash"]
+        subprocess.run(
+            [*command, "--port", board.port, "--dry-run"], stdout=slave, timeout=60, check=True
+        )
+        os.close(slave)
+        said = b""
+        with contextlib.suppress(OSError):  # the end of a pty
+            while data := os.read(master, 4096):
+                said += data
+        os.close(master)
+    assert b"would copy msgin5g/roles/ue.mpy (" in said and b"files would be copied (ue)" in said
 
 
 class _Pty:

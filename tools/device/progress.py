@@ -9,11 +9,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 
-def reporter(ports, stream=None):
-    """A context manager; `lines[port]` is the Line of a board."""
+def reporter(ports, stream=None, bars=True):
+    """A context manager; `lines[port]` is the Line of a board. bars: where it is a terminal."""
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    return _Bars(ports, console) if console.is_terminal else _Plain(ports, stream)
+    return _Bars(ports, console) if bars and console.is_terminal else _Plain(ports, stream)
 
 
 class _Plain:
