@@ -12,17 +12,17 @@ from tools.decode import Registry, explain
 from tools.demo import cast
 from tools.demo.tap import foreign_copy
 
-_COMMAND = "from tools.cli import main; main()"
+COMMAND = "from tools.cli import main; main()"
 _UES = [f"urn:x-msgin5g:ue:{n:04}" for n in (7, 8, 9)]
 _SERVER = "coap://scm.example"
 
 # What a child of ours leaves behind becomes ours: so all of it is seen.
-_WITNESS = """
+WITNESS = """
 import ctypes, os, signal, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 number, line = int(sys.argv[1]), sys.argv[2]
-demo = subprocess.Popen([sys.executable, "-c", "from tools.cli import main; main()", "demo"],
-                        stdout=subprocess.PIPE, text=True)
+command = [sys.executable, "-c", "from tools.cli import main; main()", "demo", *sys.argv[3:]]
+demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 for text in demo.stdout:
     if line in text:
         demo.send_signal(number)
@@ -34,7 +34,7 @@ except ChildProcessError:
 """
 
 
-def start(repository, tmp_path, code=_COMMAND, *arguments, **environment):
+def start(repository, tmp_path, code=COMMAND, *arguments, **environment):
     """The demo, with a temporary directory of its own."""
     (tmp_path / "tmp").mkdir(exist_ok=True)
     return subprocess.Popen(
@@ -60,8 +60,8 @@ def two(repository, tmp_path_factory):
     """What two demos at once print, one for a person and one as JSON."""
     places = tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("json")
     processes = [
-        start(repository, places[0], _COMMAND, "demo"),
-        start(repository, places[1], _COMMAND, "demo", "--json"),
+        start(repository, places[0], COMMAND, "demo"),
+        start(repository, places[1], COMMAND, "demo", "--json"),
     ]
     done = [finish(process, place) for process, place in zip(processes, places, strict=True)]
     assert [status for status, _ in done] == [0, 0], done
@@ -159,7 +159,7 @@ def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
         "cast._DOCUMENTS['deny'] = []\n"
         "tap.foreign_copy = lambda datagram: None\n"
     )
-    process = start(repository, tmp_path, code + _COMMAND, "demo")
+    process = start(repository, tmp_path, code + COMMAND, "demo")
     status, text = finish(process, tmp_path)
     assert status == 1 and "As expected" not in text
     missing = [line for line in text.split("\n") if line.startswith("missing: ")]
@@ -170,7 +170,7 @@ def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
 
 
 def test_a_part_that_does_not_start_is_named(repository, tmp_path):
-    process = start(repository, tmp_path, _COMMAND, "demo", "--json", MICROPYTHON="/bin/false")
+    process = start(repository, tmp_path, COMMAND, "demo", "--json", MICROPYTHON="/bin/false")
     status, text = finish(process, tmp_path)
     story = json.loads(text)
     assert (status, story["ok"]) == (1, False)
@@ -179,7 +179,7 @@ def test_a_part_that_does_not_start_is_named(repository, tmp_path):
 
 def test_a_reader_who_goes_away_does_not_stop_it(repository, tmp_path):
     for arguments in (("demo",), ("demo", "--json")):
-        process = start(repository, tmp_path, _COMMAND, *arguments)
+        process = start(repository, tmp_path, COMMAND, *arguments)
         process.stdout.close()
         assert process.wait(timeout=120) == 0, arguments
         assert process.stderr.read() == ""
@@ -192,7 +192,7 @@ def test_a_reader_who_goes_away_does_not_stop_it(repository, tmp_path):
 def test_nothing_is_left_of_a_demo_that_was_interrupted(
     repository, tmp_path, number, line, status
 ):
-    process = start(repository, tmp_path, _WITNESS, str(number), line)
+    process = start(repository, tmp_path, WITNESS, str(number), line)
     assert finish(process, tmp_path) == (0, f"{status}\nnobody left\n")
 
 

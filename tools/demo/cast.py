@@ -17,17 +17,24 @@ CONFIGURATION = {
     "MSGin5G-UE-Service-id": "sensor-7@example.com",
     "Segment-size": 1024,
 }
+
+
+def document(doc_id, ue_id, configuration):
+    """A document for one UE, as `msgin5g documents import` takes it."""
+    return {
+        "ueConfigDocId": doc_id,
+        "valServiceId": "msgin5g",
+        "valServiceDomain": "example.com",
+        "ues": [ue_id],
+        "configData": configuration,
+    }
+
+
 _DOCUMENTS = {
     "deny": [DENIED],
     "documents": [
-        {
-            "ueConfigDocId": doc_id,
-            "valServiceId": "msgin5g",
-            "valServiceDomain": "example.com",
-            "ues": [ue_id],
-            "configData": CONFIGURATION,
-        }
-        for doc_id, ue_id in (("ue-0007", LINKED), ("ue-0008", DENIED))
+        document("ue-0007", LINKED, CONFIGURATION),
+        document("ue-0008", DENIED, CONFIGURATION),
     ],
 }
 
@@ -39,7 +46,7 @@ UES = (
     Ue("UE 0008", DENIED, 8, "rejected", "4.03"),
     Ue("UE 0009", UNKNOWN, 9, "rejected", "4.04"),
 )
-_RELAY_HOST, _SERVER_HOST, _TRUE_SERVER_HOST = 1, 2, 3
+_HOP_HOST, _SERVER_HOST, _TRUE_SERVER_HOST = 1, 2, 3
 _MAX_ATTEMPTS = 64
 
 
@@ -50,11 +57,12 @@ class NoAddress(Exception):
 class Addresses:
     """Loopback addresses of our own; two demos at once, or a demo beside tests, do not meet.
 
-    server: the socket that stands at the server's address as the relay knows it. It is open as
-    long as the demo lives, and so keeps others off all of the addresses.
+    ues: list of Ue. server: the socket that stands at the server's address as the relay knows
+    it. It is open as long as the demo lives, and so keeps others off all of the addresses.
     """
 
-    def __init__(self):
+    def __init__(self, ues):
+        self._ues = ues
         error = None
         for attempt in range(_MAX_ATTEMPTS):
             n = os.getpid() + attempt * 37
@@ -70,8 +78,9 @@ class Addresses:
         self.server.close()
 
     @property
-    def relay(self):
-        return self._network + str(_RELAY_HOST), PORT
+    def hop(self):
+        """Of the relay or gateway."""
+        return self._network + str(_HOP_HOST), PORT
 
     @property
     def true_server(self):
@@ -81,15 +90,16 @@ class Addresses:
         return self._network + str(ue.host), PORT
 
     def stations(self):
-        """What the relay calls the others: {"127.x.y.7:65401": "UE 0007", ...}."""
-        names = {text(self.of(ue)): ue.name for ue in UES}
-        names[text((self._network + str(_SERVER_HOST), SERVER_PORT))] = "server"
+        """What the hop calls the others: {"127.x.y.7:65401": "UE 0007", ...}."""
+        names = {text(self.of(ue)): ue.name for ue in self._ues}
+        for address in (self.server.getsockname(), self.true_server):
+            names[text(address)] = "server"
         return names
 
     def _claim(self):
         server = _bound((self._network + str(_SERVER_HOST), SERVER_PORT))
         try:
-            for address in (self.relay, self.true_server, *map(self.of, UES)):
+            for address in (self.hop, self.true_server, *map(self.of, self._ues)):
                 _bound(address).close()
         except OSError:
             server.close()
@@ -101,40 +111,34 @@ def text(address):
     return f"{address[0]}:{address[1]}"
 
 
-def write_documents(path):
-    """The file for `msgin5g documents import`."""
-    path.write_text(json.dumps(_DOCUMENTS, indent=2))
+def documents():
+    """What `msgin5g documents import` is given."""
+    return _DOCUMENTS
 
 
-def write_relay_settings(path, addresses):
-    _write(
-        path,
-        {
-            "role": "relay",
-            "ue_id": "urn:x-msgin5g:relay:1",
-            "bind": addresses.relay,
-            "server": {"address": addresses.server.getsockname()},
-            "links": {ue.ue_id: addresses.of(ue) for ue in UES},
-        },
-    )
+def relay_settings(addresses):
+    return {
+        "role": "relay",
+        "ue_id": "urn:x-msgin5g:relay:1",
+        "bind": addresses.hop,
+        "server": {"address": addresses.server.getsockname()},
+        "links": {ue.ue_id: addresses.of(ue) for ue in UES},
+    }
 
 
-def write_ue_settings(path, addresses, ue):
-    _write(
-        path,
-        {
-            "ue_id": ue.ue_id,
-            "bind": addresses.of(ue),
-            "next_hop": addresses.relay,
-            "start_delay_s": 0,
-            "observe": False,
-            "log": "json",
-        },
-    )
+def ue_settings(addresses, ue):
+    return {
+        "ue_id": ue.ue_id,
+        "bind": addresses.of(ue),
+        "next_hop": addresses.hop,
+        "start_delay_s": 0,
+        "observe": False,
+        "log": "json",
+    }
 
 
-def _write(path, settings):
-    path.write_text(json.dumps(settings, indent=2))
+def write(path, values):
+    path.write_text(json.dumps(values, indent=2))
 
 
 def _bound(address):

@@ -7,8 +7,8 @@ import sys
 from rich.console import Console
 
 from tools.decode.names import Registry, code_name, printable
-from tools.demo import play
-from tools.demo.cast import FOREIGN, LINKED, UES
+from tools.demo.cast import FOREIGN, LINKED
+from tools.demo.story import HOP_HEAP, UE_HEAP
 from tools.ladder import entry_fields
 
 
@@ -23,7 +23,17 @@ def _read_by_nobody():
 
 
 class Report:
-    """Lines for a person; colours and a spinner on a terminal only."""
+    """Lines for a person; colours and a spinner on a terminal only.
+
+    What differs from one story to another: `title`, `cast`, and `_found`.
+    """
+
+    title = "MSGin5G configuration through a relay, on real MicroPython"
+    cast = (
+        "server   msgin5g scm-server: aiocoap and SQLite, two documents, UE 0008 on the deny list",
+        f"relay    MicroPython, {HOP_HEAP[:-1]} KiB of heap, links with the three UEs",
+        f"UE       three virtual boards, {UE_HEAP[:-1]} KiB of heap each, flashed with mpremote",
+    )
 
     def __init__(self):
         self._console = _Console(highlight=False, emoji=False, markup=False)
@@ -32,8 +42,8 @@ class Report:
 
     def begin(self, story):
         self._ladder = story.ladder()
-        self._print("MSGin5G configuration through a relay, on real MicroPython", "bold")
-        for line in _cast():
+        self._print(self.title, "bold")
+        for line in self.cast:
             self._print("  " + line)
         self._print()
         if self._console.is_terminal:
@@ -53,17 +63,9 @@ class Report:
     def end(self, story, seconds, logs):
         self.close()
         self._print()
-        for ue in UES:
+        for ue in story.ues:
             self._outcome(ue, story.outcomes.get(ue.name))
-        foreign = story.foreign_answer()
-        if foreign["discarded"]:
-            self._line("planted", "discarded", "green", f"answer for {FOREIGN}, which has no link")
-        if story.counters is not None:
-            counters = ", ".join(f"{name} {n}" for name, n in sorted(story.counters.items()))
-            self._line("relay", "counted", "", counters or "nothing")
-        if story.configuration is not None:
-            self._print(f"\nThe configuration of {LINKED}, read back from its board's flash:")
-            self._print(json.dumps(story.configuration, indent=2))
+        self._found(story)
         self._print()
         if story.errors:
             for name, lines in logs.items():
@@ -76,6 +78,21 @@ class Report:
         else:
             set_up = f"{story.set_up_s:.1f} s of them to compile, start and flash"
             self._print(f"As expected, in {seconds:.1f} s ({set_up}).", "bold green")
+
+    def _found(self, story):
+        """What there is to say besides the outcomes."""
+        foreign = story.foreign_answer()
+        if foreign["discarded"]:
+            self._line("planted", "discarded", "green", f"answer for {FOREIGN}, which has no link")
+        self._counted("relay", story.counters)
+        if story.configuration is not None:
+            self._print(f"\nThe configuration of {LINKED}, read back from its board's flash:")
+            self._print(json.dumps(story.configuration, indent=2))
+
+    def _counted(self, hop, counters):
+        if counters is not None:
+            text = ", ".join(f"{name} {n}" for name, n in sorted(counters.items()))
+            self._line(hop, "counted", "", text or "nothing")
 
     def fail(self, line):
         self.close()
@@ -106,16 +123,6 @@ class Report:
         self._console.print(text, style=style, end=end, soft_wrap=True)
 
 
-def _cast():
-    """Who takes part, one line each."""
-    relay, ue = play.RELAY_HEAP[:-1], play.UE_HEAP[:-1]
-    return (
-        "server   msgin5g scm-server: aiocoap and SQLite, two documents, UE 0008 on the deny list",
-        f"relay    MicroPython, {relay} KiB of heap, links with the three UEs",
-        f"UE       three virtual boards, {ue} KiB of heap each, flashed with mpremote",
-    )
-
-
 class JsonReport:
     """One JSON object at the end, nothing before."""
 
@@ -130,7 +137,7 @@ class JsonReport:
 
     def end(self, story, seconds, logs):
         registry = Registry()
-        outcomes = {ue.ue_id: story.outcomes.get(ue.name) for ue in UES}
+        outcomes = {ue.ue_id: story.outcomes.get(ue.name) for ue in story.ues}
         for event in outcomes.values():
             if event and event["event"] == "applied":
                 event["code"] = "2.05"
@@ -141,13 +148,19 @@ class JsonReport:
             "set_up_seconds": story.set_up_s and round(story.set_up_s, 2),
             "ladder": [entry_fields(entry, registry) for entry in story.entries],
             "outcomes": outcomes,
-            "foreign_answer": story.foreign_answer(),
             "counters": story.counters,
-            "configuration": story.configuration,
+            **self._found(story),
         }
         if logs:
             said["logs"] = logs
         self._print(said)
+
+    def _found(self, story):
+        """The keys of one story only."""
+        return {
+            "foreign_answer": story.foreign_answer(),
+            "configuration": story.configuration,
+        }
 
     def fail(self, line):
         self._print({"ok": False, "errors": [line]})

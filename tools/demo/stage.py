@@ -37,18 +37,22 @@ class Process:
         self._events = []
         self._reader = asyncio.create_task(self._read())
 
-    async def event(self, name, timeout_s):
-        """The first event of that name; DemoError when it ends, or does not say so in time."""
+    async def event(self, names, timeout_s):
+        """The first event of that name, or of one of these names.
+
+        DemoError when it ends, or does not say so in time.
+        """
+        names = (names,) if isinstance(names, str) else names
         until = time.monotonic() + timeout_s
         while True:
             ended = self._reader.done()
             for event in self._events:
-                if event["event"] == name:
+                if event["event"] in names:
                     return event
             if ended:
-                raise DemoError(f"{self.name}: has ended without the event {name!r}")
+                raise DemoError(f"{self.name}: has ended without the event {names[0]!r}")
             if time.monotonic() > until:
-                raise DemoError(f"{self.name}: no event {name!r} in {timeout_s} s")
+                raise DemoError(f"{self.name}: no event {names[0]!r} in {timeout_s} s")
             await asyncio.sleep(_LOOK_S)
 
     async def finish(self, timeout_s):
@@ -93,17 +97,21 @@ class Process:
 
 
 class Stage:
-    """`async with Stage() as stage`: a directory, addresses, processes and boards of its own."""
+    """`async with Stage(ues) as stage`: a directory, addresses, processes and boards of its own.
 
-    def __init__(self):
+    ues: list of cast.Ue, who need addresses.
+    """
+
+    def __init__(self, ues):
         self.began = time.monotonic()
+        self._ues = ues
         self._processes = []
         self._boards = {}
         self._marks = {}  # name of a board -> where its last start stands in its output
 
     async def __aenter__(self):
         try:
-            self.addresses = Addresses()
+            self.addresses = Addresses(self._ues)
         except NoAddress as error:
             raise DemoError(str(error)) from None
         self.directory = Path(tempfile.mkdtemp(prefix="msgin5g-demo-"))

@@ -15,20 +15,21 @@ _BATCH = const(16)  # datagrams taken from a link before the role may answer
 def act(role, links, now, tell, trace):
     """Tell the role's events, let it act at this moment, carry what it sends.
 
-    True when `tell(event)` said that this was the end. trace: None, or a function of (out,
-    datagram, remote) for every datagram.
+    True when `tell(event)` said that this was the end; the acknowledgement of what has brought
+    it is sent all the same. trace: None, or a function of (out, datagram, remote) for every
+    datagram.
     """
-    while True:
+    ended = False
+    while not ended:
         event = role.poll()
         if event is None:
+            role.step(now)
             break
-        if tell(event):
-            return True
-    role.step(now)
+        ended = tell(event)
     while True:
         out = role.transmit(now)
         if out is None:
-            return False
+            return ended
         if trace is not None:
             trace(True, out[1], out[2])
         links[out[0]].send(out[1], out[2])
