@@ -89,8 +89,7 @@ def compose(console, path, directory, as_json, once, trace, role_name, applicati
 
     settings = load(path, role_name)
     del load
-    unload("settings")
-    unload("configuration.strict_json")
+    unload("settings", "settings_radio", "settings_hop", "configuration.strict_json")
     if settings is None:
         return None
     try:

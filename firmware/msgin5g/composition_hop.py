@@ -20,7 +20,6 @@ def build_other(settings, now, directory, app, counts, build_ue):
         remote = link.remote(settings.next_hop[0], settings.next_hop[1])
         return build_ue(settings, 0, remote, now, directory, None, app, counts), [link]
     server = link.remote(settings.server_address[0], settings.server_address[1])
-    unload("settings_hop")
     packed = _packed(settings)
     links = [link]
     if settings.role == "relay":

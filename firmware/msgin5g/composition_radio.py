@@ -37,11 +37,15 @@ class Radios:
 
             self._station = Station(network, random, radio.ssid, radio.key, radio.address)
             self.parts.append(self._station)
-        if radio.ap_ssid is not None:
+        if radio.access_point_ssid is not None:
             from msgin5g.port.wlan import AccessPoint
 
             self._access_point = AccessPoint(
-                network, radio.ap_ssid, radio.ap_key, radio.ap_channel, radio.stations
+                network,
+                radio.access_point_ssid,
+                radio.access_point_key,
+                radio.access_point_channel,
+                radio.stations,
             )
             self.parts.append(self._access_point)
         if radio.peers:

@@ -2,91 +2,65 @@
 
 The keys and their meaning are in the README. A key that nobody asks for is ignored and listed in
 `unknown`, so that a typing error is seen.
+
+A table has a key a line: `key kind low high default`. The kind is n, a whole number; t, a text,
+or u, a URI, by their bytes; a, an address, by its port; f, a flag, set by default if there is a 1;
+or c, a choice of what follows, the first by default. Without a default it is None. The attribute
+of Settings is called as the key, `refresh_min_s` for refresh.min_s; after a colon is all of it.
 """
 
+from micropython import const
 from msgin5g.coap.transmission import Parameters
 from msgin5g.configuration.strict_json import JsonFault
 from msgin5g.configuration.strict_json import parse as parse_json
-from msgin5g.unload import unload
 
-# Keys that hold an object, and those that a UE has no use for; one text takes the least heap.
-_GROUPS = (
-    " server bulk security wifi access_point espnow refresh retry transmission relay gateway "
-    "seal_c "
-)
-_HOP_KEYS = " bulk links strict_codes relay gateway seal_c own_configuration "
+# confirm auto: at_once, or lasting when an application runs beside the role.
+_KEYS = const("""\
+role c ue relay gateway seal-c
+ue_id u 1 248
+bind a 0
+next_hop a 1
+next_hop_is c relay gateway server
+server.recipient u 1 255 coap://scm.example
+server.address a 1
+service_id t 1 255 msgin5g
+ue_vendor t 1 200
+ue_type t 8 8
+recipient_option n 1 65535 65020
+content_format n 0 65535 65001
+check_source_port f 1
+security.mode c none
+observe f 1
+start_delay_s n 0 3600 3
+block_size c 1024 512 256 128 64 32 16
+max_document_size n 64 1048576 8192
+refresh.min_s n 1 86400 60
+refresh.max_s n 1 86400 86400
+retry.first_s n 1 86400 5
+retry.max_s n 1 86400 3600
+retry.jitter_percent n 0 100 50
+retry:probing_rate n 1 1000000 8
+confirm c auto at_once lasting ping application
+trial_s n 10 86400 300
+watchdog_s n 0 600 0
+button_pin n 0 63
+prompt f
+application t 1 64
+log c text json
+trace f
+transmission:ack_timeout_ms n 1 60000 2000
+transmission:ack_random_percent n 100 300 150
+transmission:max_retransmit n 0 8 4
+transmission:nstart n 1 10000""")
 
-_MAX_URI = 255  # bytes in one CoAP option
-_MAX_FILE = 16384  # bytes of settings.json; hundreds of links
-_MAX_UE_ID = 248  # 255 less `ue-uri=`
+# What a UE has no use for; a hop's settings stay the same when it becomes a UE.
+_HOP_KEYS = const(" bulk links strict_codes relay gateway seal_c own_configuration ")
+_SCHEME = const("abcdefghijklmnopqrstuvwxyz0123456789+-.")
+_MAX_FILE = const(16384)  # bytes of settings.json; hundreds of links
 
 
 class SettingsError(Exception):
     """A setting that cannot be used; the text names the key and the rule in one line."""
-
-
-class _Values:
-    """The JSON object; what is taken out of it was asked for, what stays is unknown."""
-
-    def __init__(self, values):
-        self.values = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}
-
-    def take(self, key):
-        group = self.values
-        if "." in key:
-            outer, key = key.split(".")
-            group = group.get(outer)
-            if group is None:
-                return None
-            if not isinstance(group, dict):
-                raise _error(outer, "must be an object")
-        return group.pop(key, None)
-
-    def left(self, hop):
-        """The keys that nobody has asked for; those of a hop are known to a UE, too."""
-        unknown = []
-        for key, value in self.values.items():
-            if not hop and " " + key + " " in _HOP_KEYS:
-                continue
-            if isinstance(value, dict) and " " + key + " " in _GROUPS:
-                unknown.extend([key + "." + k for k in value])
-            else:
-                unknown.append(key)
-        return unknown
-
-    def number(self, key, default, low, high):
-        value = self.take(key)
-        if value is None:
-            return default
-        return _number(key, value, low, high)
-
-    def flag(self, key, default):
-        value = self.take(key)
-        if value is None:
-            return default
-        if value is not True and value is not False:
-            raise _error(key, "must be true or false")
-        return value
-
-    def choice(self, key, *choices):
-        value = self.take(key)
-        if value is None:
-            return choices[0]
-        if value not in choices or isinstance(value, bool):
-            raise _error(key, "must be one of " + ", ".join([str(c) for c in choices]))
-        return value
-
-    def text(self, key, default=None, high=_MAX_URI, low=1):
-        value = self.take(key)
-        return default if value is None else _text(key, value, low, high)
-
-    def uri(self, key, default=None, high=_MAX_URI):
-        value = self.take(key)
-        return default if value is None else _uri(key, value, high)
-
-    def address(self, key, default=None, low=1):
-        value = self.take(key)
-        return default if value is None else _address(key, value, low)
 
 
 class Settings:
@@ -96,87 +70,122 @@ class Settings:
 def settings_of(values):
     """Settings from a dict; SettingsError for the first value that is wrong."""
     settings = Settings()
-    values = _Values(values)
-    settings.role = role = values.choice("role", "ue", "relay", "gateway", "seal-c")
-    settings.ue_id = values.uri("ue_id", None, _MAX_UE_ID)
+    # What is taken out of it was asked for, what stays is unknown.
+    values = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}
+    take_all(settings, values, _KEYS)
+    is_ue = settings.role == "ue"
     if settings.ue_id is None:
-        raise _error("ue_id", "is missing: the MSGin5G UE ID, a URI")
-    settings.bind = values.address("bind", ("0.0.0.0", 65401), 0)
-    settings.next_hop = values.address("next_hop")
-    next_hop_is = values.choice("next_hop_is", "relay", "gateway", "server")
-    settings.server_recipient = values.uri("server.recipient", "coap://scm.example")
-    settings.server_address = values.address("server.address")
-    settings.service_id = values.text("service_id", "msgin5g")
-    settings.ue_vendor = values.text("ue_vendor", None, 200)
-    settings.ue_type = values.text("ue_type", None, 8, 8)
+        raise error("ue_id", "is missing: the MSGin5G UE ID, a URI")
+    settings.bind = settings.bind or ("0.0.0.0", 65401)
     if settings.ue_type and not settings.ue_type.isdigit():
-        raise _error("ue_type", "must be 8 digits")
-    settings.recipient_option = values.number("recipient_option", 65020, 1, 65535)
-    settings.content_format = values.number("content_format", 65001, 0, 65535)
-    settings.check_source_port = values.flag("check_source_port", True)
-    settings.security_mode = values.choice("security.mode", "none")
-    settings.radio = _radio(values, role)
-    settings.observe = values.flag("observe", True)
-    settings.start_delay_s = values.number("start_delay_s", 3, 0, 3600)
-    settings.block_size = values.choice("block_size", 1024, 512, 256, 128, 64, 32, 16)
-    settings.max_document_size = values.number("max_document_size", 8192, 64, 1048576)
-    settings.refresh_min_s = values.number("refresh.min_s", 60, 1, 86400)
-    settings.refresh_max_s = values.number("refresh.max_s", 86400, 1, 86400)
+        raise error("ue_type", "must be 8 digits")
     if settings.refresh_min_s > settings.refresh_max_s:
-        raise _error("refresh.min_s", "must not be above refresh.max_s")
-    settings.retry_first_s = values.number("retry.first_s", 5, 1, 86400)
-    settings.retry_max_s = values.number("retry.max_s", 3600, 1, 86400)
-    settings.retry_jitter_percent = values.number("retry.jitter_percent", 50, 0, 100)
-    settings.probing_rate = values.number("retry.probing_rate", 8, 1, 1000000)
-    # auto: at_once, or lasting when an application runs beside the role
-    settings.confirm = values.choice(
-        "confirm", "auto", "at_once", "lasting", "ping", "application"
-    )
-    settings.trial_s = values.number("trial_s", 300, 10, 86400)
-    settings.watchdog_s = values.number("watchdog_s", 0, 0, 600)
-    settings.button_pin = values.number("button_pin", None, 0, 63)
-    settings.prompt = values.flag("prompt", False)
-    settings.application = values.text("application", None, 64)
-    settings.log = values.choice("log", "text", "json")
-    settings.trace = values.flag("trace", False)
+        raise error("refresh.min_s", "must not be above refresh.max_s")
+    settings.radio = None
+    if "wifi" in values or "access_point" in values or "espnow" in values:
+        from msgin5g.settings_radio import radio_of
+
+        settings.radio = radio_of(values, is_ue)
     nstart = 1
-    if role != "ue":
+    if not is_ue:
         # What a UE has no use for is in a module of its own, which a UE does not load.
         from msgin5g.settings_hop import take_hop
 
         take_hop(settings, values)
         nstart = settings.max_flows  # it speaks to the server for many UEs at once
+    elif settings.next_hop is None and not (settings.radio and settings.radio.peers):
+        raise error("next_hop", "is missing: [host, port] of the relay or gateway")
     settings.parameters = Parameters(
-        values.number("transmission.ack_timeout_ms", 2000, 1, 60000),
-        values.number("transmission.ack_random_percent", 150, 100, 300),
-        values.number("transmission.max_retransmit", 4, 0, 8),
-        values.number("transmission.nstart", nstart, 1, 10000),
+        settings.ack_timeout_ms,
+        settings.ack_random_percent,
+        settings.max_retransmit,
+        settings.nstart or nstart,
     )
-    if role == "ue":
-        if settings.next_hop is None and not (settings.radio and settings.radio.peers):
-            raise _error("next_hop", "is missing: [host, port] of the relay or gateway")
     # Behind a relay or gateway an answer must say whose it is.
-    settings.require_recipient = role == "ue" and next_hop_is != "server"
+    settings.require_recipient = is_ue and settings.next_hop_is != "server"
     settings.peer_key = None  # set by main, when check_source_port is off
-    settings.unknown = values.left(role != "ue")
+    settings.unknown = unknown = []
+    for key, value in values.items():
+        if not is_ue or " " + key + " " not in _HOP_KEYS:
+            unknown += [key + "." + k for k in value] if isinstance(value, dict) else [key]
     return settings
 
 
-def _radio(values, role):
-    """RadioSettings of a board that has any; see settings_radio."""
-    for group in ("wifi", "access_point", "espnow"):
-        if group in values.values:
-            break
-    else:
-        return None
-    from msgin5g.settings_radio import radio_of
+def take_all(settings, values, table):
+    """Set the attributes of a table, their values taken out of `values`."""
+    for line in table.split("\n"):
+        key, kind, *rule = line.split(" ")
+        name = key.split(":")[-1].replace(".", "_")
+        key = key.replace(":", ".")
+        value = take(values, key)
+        rule = [int(word) if word.isdigit() else word for word in rule]
+        if value is not None:
+            value = checked(key, kind, value, rule)
+        elif kind == "f":
+            value = bool(rule)
+        elif kind == "c":
+            value = rule[0]
+        elif len(rule) > 2:
+            value = rule[2]
+        setattr(settings, name, value)
 
-    radio = radio_of(values)
-    if radio and role == "ue" and len(radio.peers) > 1:
-        raise _error("espnow.peers", "must be one, the next hop, for a UE")
-    del radio_of
-    unload("settings_radio")
-    return radio
+
+def take(values, key):
+    """The value of a key, taken out; None without one. What is empty then was all asked for."""
+    group, dot, inner = key.partition(".")
+    value = values.pop(group, None)
+    if dot and value is not None:
+        found = value
+        if not isinstance(found, dict):
+            raise error(group, "must be an object")
+        value = found.pop(inner, None)
+        if found:
+            values[group] = found
+    return value
+
+
+def checked(key, kind, value, rule):
+    """The value of a key; SettingsError when it is not as kind and rule of a table say."""
+    number = value
+    what = ""
+    if kind == "a":
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise error(key, "must be [host, port]")
+        checked(key, "t", value[0], (1, 253))
+        value = tuple(value)
+        number = value[1]
+        rule = (rule[0], 65535)
+        what = "port "
+    elif kind in "tu":
+        if not isinstance(value, str):
+            raise error(key, "must be a text")
+        number = len(value.encode())
+    elif kind == "f":
+        if type(value) is not bool:
+            raise error(key, "must be true or false")
+        return value
+    elif kind == "c":
+        if value not in rule:
+            raise error(key, "must be one of " + ", ".join([str(word) for word in rule]))
+        return value
+    if type(number) is not int:
+        raise error(key, what + "must be a whole number")
+    if not rule[0] <= number <= rule[1]:
+        what += str(number) + (" bytes are not " if kind in "tu" else " is not ")
+        raise error(key, what + str(rule[0]) + " to " + str(rule[1]))
+    if kind in "tu" and (min(value) < " " or "\x7f" in value):
+        raise error(key, "has a control character")
+    if kind == "u":
+        # The shape of RFC 3986: a scheme, a colon, something, and no blanks.
+        scheme, _, rest = value.lower().partition(":")
+        if not rest or " " in rest or not scheme[:1].isalpha() or scheme.strip(_SCHEME):
+            raise error(key, "must be a URI such as urn:x-msgin5g:ue:0007")
+    return value
+
+
+def error(key, rule):
+    """The SettingsError of a key."""
+    return SettingsError("settings: " + key + ": " + rule)
 
 
 def parse(text, role=None):
@@ -197,63 +206,15 @@ def load(path, role=None):
 
     role: in place of the file's own.
     """
-    settings = None
     try:
         with open(path, "rb") as file:
             settings = parse(file.read(_MAX_FILE), role)
     except OSError:
         print("settings: " + path + ": cannot be read")
-    except SettingsError as error:
-        print(str(error))
-    if settings is not None and settings.unknown:
+        return None
+    except SettingsError as fault:
+        print(str(fault))
+        return None
+    if settings.unknown:
         print("settings: unknown, ignored: " + ", ".join(settings.unknown))
     return settings
-
-
-def _error(key, rule):
-    return SettingsError("settings: " + key + ": " + rule)
-
-
-def _number(key, value, low, high):
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _error(key, "must be a whole number")
-    if not low <= value <= high:
-        raise _error(key, str(value) + " is not " + str(low) + " to " + str(high))
-    return value
-
-
-def _text(key, value, low, high):
-    if not isinstance(value, str):
-        raise _error(key, "must be a text")
-    size = len(value.encode())
-    if not low <= size <= high:
-        raise _error(key, str(size) + " bytes are not " + str(low) + " to " + str(high))
-    for char in value:
-        if ord(char) < 32 or ord(char) == 127:
-            raise _error(key, "has a control character")
-    return value
-
-
-def _uri(key, value, high):
-    """The shape of RFC 3986: a scheme, a colon, something, and no blanks."""
-    _text(key, value, 1, high)
-    scheme = value.split(":")[0]
-    if (
-        len(scheme) + 1 >= len(value)
-        or " " in value
-        or not scheme[0:1].isalpha()
-        or not all(c.isalpha() or c.isdigit() or c in "+-." for c in scheme)
-    ):
-        raise _error(key, "must be a URI such as urn:x-msgin5g:ue:0007")
-    return value
-
-
-def _address(key, value, low):
-    if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise _error(key, "must be [host, port]")
-    _text(key, value[0], 1, 253)
-    if not isinstance(value[1], int) or isinstance(value[1], bool):
-        raise _error(key, "port must be a whole number")
-    if not low <= value[1] <= 65535:
-        raise _error(key, "port " + str(value[1]) + " is not " + str(low) + " to 65535")
-    return (value[0], value[1])

@@ -18,13 +18,17 @@ def test_a_station():
     )
     radio = settings.radio
     assert (radio.ssid, radio.key, radio.address) == ("site", "12345678", "192.168.4.7")
-    assert radio.ap_ssid is None and radio.peers == {} and settings.unknown == []
+    assert radio.access_point_ssid is None and radio.peers == {} and settings.unknown == []
 
 
 def test_an_access_point_and_its_stations():
     point = {"ssid": "relay", "key": "12345678", "channel": 6, "stations": {"urn:x:7": _MAC}}
     radio = settings_of(dict(_RELAY, access_point=point)).radio
-    assert (radio.ap_ssid, radio.ap_key, radio.ap_channel) == ("relay", "12345678", 6)
+    assert (radio.access_point_ssid, radio.access_point_key, radio.access_point_channel) == (
+        "relay",
+        "12345678",
+        6,
+    )
     assert radio.stations == {b"\x24\x0a\xc4\0\0\x07": "urn:x:7"}
 
 
