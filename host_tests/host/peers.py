@@ -247,8 +247,8 @@ class ScmProcess(Process):
 class LibcoapServer(Process):
     """libcoap's server, ready to answer."""
 
-    def __init__(self, *options):
-        self.address = (host(), 5683)
+    def __init__(self, *options, address=None):
+        self.address = address or (host(), 5683)
         super().__init__([program("coap-server-notls"), "-A", self.address[0], *options])
         self._wait()
 

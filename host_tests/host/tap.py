@@ -22,6 +22,7 @@ class Tap:
     def __init__(self, server, back=None, lose=None):
         self.log = []
         self.lost = []
+        self._arrived = []  # of the log, what was not lost: a repetition is equal to what was
         self._server = server
         self._lose = lose or (lambda passed: False)
         self._changed = threading.Condition()
@@ -64,14 +65,17 @@ class Tap:
         with self._changed:
             is_lost = self._lose(passed)
             self.log.append(passed)
-            if is_lost:
-                self.lost.append(passed)
+            (self.lost if is_lost else self._arrived).append(passed)
             self._changed.notify_all()
         if not is_lost:
             if up:
                 self._back.sendto(datagram, self._server)
             elif self._client:
                 self._front.sendto(datagram, self._client)
+
+    def inject(self, datagram):
+        """Say this to the server in the client's place."""
+        self._pass(True, datagram)
 
     def wait(self, ready, timeout_s=TIMEOUT_S):
         """Wait until ready(messages), which are (up, message) in order; gives its value."""
@@ -82,7 +86,7 @@ class Tap:
 
     def passed(self):
         """What has passed so far, without what was lost: list of (up, message)."""
-        return [(p.up, p.message) for p in self.log if p not in self.lost]
+        return [(p.up, p.message) for p in self._arrived]
 
     def count(self, up, ready, timeout_s=TIMEOUT_S):
         """Wait for so many messages in one direction, and give them."""
@@ -92,9 +96,12 @@ class Tap:
     def ladder(self):
         """All of it, lost ones included, as a person reads it."""
         return "\n".join(
-            ("--> " if p.up else "<-- ") + ("LOST " if p in self.lost else "") + str(p.message)
+            ("--> " if p.up else "<-- ") + "LOST " * self._is_lost(p) + str(p.message)
             for p in self.log
         )
+
+    def _is_lost(self, passed):
+        return any(passed is lost for lost in self.lost)
 
 
 def _bound(address):

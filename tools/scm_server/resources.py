@@ -11,14 +11,11 @@ from urllib.parse import quote
 
 from aiocoap.numbers import codes
 from aiocoap.numbers.optionnumbers import OptionNumber
-from aiocoap.resource import WKCResource
-from aiocoap.util.linkformat import Link, LinkFormat
 
-from tools.scm_server import store, ue_config
+from tools.scm_server import links, store, ue_config
 from tools.scm_server.problem import Problem
 
 CBOR = 60  # application/cbor, the alias of our own Content-Format
-_LINK_FORMAT = 40
 CORE, COLLECTION, DOCUMENT = "core", "collection", "document"
 _METHODS = {
     CORE: (codes.GET,),
@@ -96,22 +93,21 @@ class Resources:
                 f"Content-Format {int(given)} is not {ours} or {CBOR} (CBOR)",
             )
 
-    async def core(self, request):
+    def core(self, request):
         """The list of collections (RFC 6690), with the client's filter applied."""
+        if request.opt.accept not in (None, links.CONTENT_FORMAT):
+            wanted = f"{links.CONTENT_FORMAT} (link-format)"
+            raise Problem(codes.NOT_ACCEPTABLE, f"this resource is {wanted}")
         services = dict.fromkeys([self._settings.service_id, *sorted(self._store.services())])
-        links = [
-            Link(
-                f"/su-uc/v1/val-services/{quote(service, safe='')}/ue-configurations",
-                ct=f"{self._settings.content_format} {CBOR}",
-                rt="su-uc",
-            )
-            for service in services
-        ]
-        links.insert(0, Link("/.well-known/core", ct=str(_LINK_FORMAT)))
-        answer = await WKCResource(lambda: LinkFormat(links), impl_info=None).render_get(request)
-        if answer.code == codes.NOT_ACCEPTABLE:
-            raise Problem(codes.NOT_ACCEPTABLE, f"this resource is {_LINK_FORMAT} (link-format)")
-        return reply(codes.CONTENT, answer.payload, _LINK_FORMAT, store.etag(answer.payload))
+        attributes = {"ct": f"{self._settings.content_format} {CBOR}", "rt": "su-uc"}
+        found = [links.Link("/.well-known/core", {"ct": str(links.CONTENT_FORMAT)})]
+        for service in services:
+            path = f"/su-uc/v1/val-services/{quote(service, safe='')}/ue-configurations"
+            found.append(links.Link(path, attributes))
+        for item in request.opt.uri_query:
+            found = [link for link in found if links.matches(link, item)]
+        payload = links.text(found)
+        return reply(codes.CONTENT, payload, links.CONTENT_FORMAT, store.etag(payload))
 
     def get(self, found, selector, content_format):
         """GET of a collection or of a document; the ETag is the site's to compare."""

@@ -118,7 +118,7 @@ class Site(interfaces.Resource):
             raise Problem(codes.REQUEST_ENTITY_TOO_LARGE, detail, block1=(0, False, 6))
         self._check_recipient(request)
         if found.kind == resources.CORE:
-            return await self._resources.core(request)
+            return self._resources.core(request)
         selector = query.parse(request.opt.uri_query, settings.bulk_id)
         if selector.bulk and (found.kind, method) != (resources.COLLECTION, codes.GET):
             raise Problem(codes.BAD_REQUEST, "bulkConfFlag is for a GET of the collection only")

@@ -1,0 +1,231 @@
+"""For the tests of the ETSI interoperability catalogue: a client and a server, one of them ours.
+
+A step is played by a pair, with a `tap.Tap` in between.
+"""
+
+import json
+import signal
+import time
+from contextlib import contextmanager
+from itertools import count
+
+from etsi_checks import QUIET_S, is_told
+from peers import SERVER_URI, configuration, document, ue
+from scm_world import ACK, COLLECTION, DELETE, ETAG, OBSERVE, RECIPIENT, UE7
+from tap import Tap
+
+QUERY = f"ue-uri={UE7}"
+
+
+class ClientPair:
+    """A client of theirs at our server, or through our relay."""
+
+    path = COLLECTION
+
+    def __init__(self, world, client, hop, ue_id):
+        self._world, self._client, self._hop, self._ue_id = world, client, hop, ue_id
+        self._more = [] if hop is None else [(RECIPIENT, SERVER_URI.encode())]
+        self.address = world.scm.address if hop is None else hop.address
+
+    def tap(self, lose=None):
+        back = None if self._hop is None else self._hop.links[self._ue_id]
+        return Tap(self.address, back, lose)
+
+    def play(self, path=COLLECTION, query="", options=(), lose=None, until=None, **how):
+        """One request and all that passes; `shown` is what the client displays.
+
+        query: more of it. until: what else is waited for, a function for `Tap.wait`.
+        """
+        with self.tap(lose) as tap:
+            target = f"{path}?ue-uri={self._ue_id}{query}"
+            options = [*options, *self._more]
+            self.shown = self._client.ask(tap.address, target, options=options, **how)
+            if until:
+                tap.wait(until)
+            self.log, self.lost = tap.log, tap.lost
+            return tap.passed()
+
+    def discover(self, query=None):
+        """As `play`, of the links that the node itself has: without Recipient."""
+        with self.tap() as tap:
+            path = ".well-known/core" + (f"?{query}" if query else "")
+            self.shown = self._client.ask(tap.address, path)
+            return tap.passed()
+
+    def displays(self, payload):
+        """Whether what was displayed is what was sent."""
+        return self.shown == payload
+
+    def revalidate(self):
+        """A GET, one with its ETag, and one with it after a change: three (request, answer)."""
+        self.put("first")
+        played = []
+        options = []
+        for name in (None, None, "second"):
+            if name:
+                self.put(name)
+            (_, request), (_, answer) = self.play(f"{COLLECTION}/ue-0007", options=options)
+            played.append((request, answer))
+            options = options or [(ETAG, answer.options[ETAG][0])]
+        return played
+
+    def ping(self):
+        """The client's ping and its answer."""
+        with self.tap() as tap:
+            path = f"{COLLECTION}/ue-0007?{QUERY}"
+            self._client.ping(tap.address, path, self._more, lambda: tap.wait(pinged))
+            return pinged(tap.passed())
+
+    @contextmanager
+    def observe(self, lose=None, more=None, **how):
+        """UE7's document is observed: (tap, Watching). more: of the document."""
+        self.put("first", **(more or {}))
+        with self.tap(lose) as tap:
+            address, path = tap.address, f"{COLLECTION}/ue-0007?{QUERY}"
+            with self._client.observe(address, path, self._more, **how) as watching:
+                tap.wait(is_told)
+                yield tap, watching
+                if not watching.is_off:
+                    self._end(tap)
+
+    def _end(self, tap):
+        """End all observations, so that none reaches into the next test."""
+        self.delete()
+
+        def ended(passed):
+            last = {m.mid for up, m in passed if m.code == "4.04" and not up}
+            return last and last <= {m.mid for up, m in passed if up and m.code == "0.00"}
+
+        tap.wait(ended)
+
+    @contextmanager
+    def observe_again(self, tap):
+        """As `observe`, by a client that is started anew at the same tap."""
+        n = len(tap.log)
+        path = f"{COLLECTION}/ue-0007?{QUERY}"
+        with self._client.observe(tap.address, path, self._more, token=b"new") as watching:
+            tap.wait(lambda passed: is_told(passed[n:]))
+            yield watching
+            self._end(tap)
+
+    def cancel(self):
+        """All that passes when the client observes and cancels; a change is told in between."""
+        self.put("first")
+        path = f"{COLLECTION}/ue-0007?{QUERY}"
+        with self.tap() as tap:
+            self._client.cancel(tap.address, path, self._more, lambda: self.put("second"))
+            tap.wait(is_cancelled)
+            self.put("third")
+            time.sleep(QUIET_S)
+            return tap.passed()
+
+    def put(self, name, **more):
+        assert self._world.scm.writer.put("ue-0007", document(name=name, **more)).code[0] == "2"
+
+    def delete(self):
+        self._world.scm.writer.ask(DELETE, f"{COLLECTION}/ue-0007")
+
+
+class UePair:
+    """Our UE on MicroPython at a server of theirs; it has a service, and paths, of its own.
+
+    how: of aiocoap's documents, see AiocoapDocuments.put.
+    """
+
+    _numbers = count()
+
+    def __init__(self, world, server, how):
+        self._world, self.theirs, self._how = world, server, how
+        self.service = f"s{next(self._numbers)}"
+        self.path = COLLECTION.replace("msgin5g", self.service)
+        self.address = server.address
+
+    def put(self, name, **more):
+        made = document(name=name) | {"ueConfigDocId": "d"} | more
+        self.theirs.put(self.path, [made], **self._how)
+        self.theirs.put(f"{self.path}/d", made)
+
+    def delete(self):
+        self.theirs.delete(self.path)
+        self.theirs.delete(f"{self.path}/d")
+
+    def ue(self, address, **settings):
+        settings = {"next_hop_is": "server", "service_id": self.service} | settings
+        return ue(self._world.new_folder(), address, **settings)
+
+    def play(self, lose=None, until=None, more=None, **settings):
+        """A first fetch and all that passes; more: of the document, which is `displayed`."""
+        self.put("first", **(more or {}))
+        with Tap(self.address, lose=lose) as tap, self.ue(tap.address, **settings) as role:
+            self.shown = role.event("applied", "rejected", "refused", "timeout")
+            if until:
+                tap.wait(until)
+            self.log, self.lost = tap.log, tap.lost
+            return tap.passed()
+
+    def displays(self, payload):
+        """Whether what was displayed is what was sent."""
+        return self.shown.get("configuration") == configuration("first") and payload
+
+    def revalidate(self):
+        """As ClientPair.revalidate; the UE does it by itself."""
+        self.put("first")
+        quick = {"refresh": {"min_s": 1, "max_s": 1}}
+        with Tap(self.address) as tap, self.ue(tap.address, **quick) as role:
+            role.event("applied")
+            role.event("unchanged")
+            self.put("second")
+            assert role.event("applied")["configuration"] == configuration("second")
+            messages = [message for _, message in tap.passed()]
+        return list(zip(messages[0:6:2], messages[1:6:2], strict=True))
+
+    def ping(self):
+        """The UE tries the server that it is told: its ping and the answer."""
+        with Tap(self.address) as tap:
+            told = {"MSGin5G-Server-address": "coap://%s:%d" % tap.address}
+            data = json.dumps(configuration() | told)
+            configs = [{"configType": "ON_NETWORK", "configData": data}]
+            self.put("pinged", ueConfigs=configs)
+            with self.ue(self.address, confirm="ping"):
+                return tap.wait(pinged)
+
+    @contextmanager
+    def observe(self, lose=None, **settings):
+        self.put("first", **settings.pop("more", {}))
+        with Tap(self.address, lose=lose) as tap:
+            with self.ue(tap.address, observe=True, **settings) as role:
+                tap.wait(is_told)
+                watching = _Role(role)
+                yield tap, watching
+                if not watching.is_off:
+                    role.stop(signal.SIGINT)
+                watching.shown = [line.encode() for line in role.output]
+
+
+class _Role:
+    """As etsi_clients.Watching."""
+
+    is_off = False
+
+    def __init__(self, role):
+        self.role = role
+
+    def off(self):
+        self.is_off = True
+        self.role.kill()
+
+    def wait_for(self, name):
+        while self.role.event("applied")["configuration"] != configuration(name):
+            pass
+
+
+def pinged(passed):
+    """A message without code and its answer, once both have passed."""
+    found = [(up, m) for up, m in passed if m.code == "0.00" and m.type != ACK]
+    return found if len(found) == 2 else None
+
+
+def is_cancelled(passed):
+    """Whether a GET with Observe 1 has its answer."""
+    mids = {m.mid for up, m in passed if up and m.options.get(OBSERVE) == [b"\x01"]}
+    return [m for up, m in passed if not up and m.mid in mids]

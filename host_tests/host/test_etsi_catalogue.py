@@ -1,0 +1,42 @@
+"""Every step of the ETSI catalogue is a test, or stands in ETSI.md with the reason why not."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+CATALOGUE = HERE.parent.parent.parent / "shared" / "vectors" / "etsi-coap4"
+
+
+def played():
+    """The steps that tests are named after."""
+    found = set()
+    for file in HERE.glob("test_etsi_*.py"):
+        for node in ast.parse(file.read_text()).body:
+            step = re.match(r"test_(td_coap_[a-z]+_\d\d)_", getattr(node, "name", ""))
+            if step:
+                found.add(step[1].upper())
+    return found
+
+
+def not_played():
+    """step -> reason, of ETSI.md."""
+    text = (HERE / "ETSI.md").read_text().split("## Steps that do not apply")[1]
+    return dict(re.findall(r"^\| (TD_COAP_\w+) \| (.+) \|$", text, re.MULTILINE))
+
+
+def test_a_step_is_played_or_has_a_reason_and_never_both():
+    reasons = not_played()
+    assert not played() & set(reasons)
+    assert all(reason.endswith(".") and len(reason) > 20 for reason in reasons.values())
+
+
+@pytest.mark.skipif(not CATALOGUE.exists(), reason="the catalogue is not beside the repository")
+def test_no_step_of_the_catalogue_is_forgotten_and_none_is_invented():
+    steps = set()
+    for file in CATALOGUE.glob("*.yml"):
+        steps.update(re.findall(r"^(TD_COAP_[A-Z]+_\d+):", file.read_text(), re.MULTILINE))
+    assert len(steps) == 59
+    assert played() | set(not_played()) == steps

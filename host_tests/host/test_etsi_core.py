@@ -1,0 +1,249 @@
+"""ETSI's interoperability catalogue, CORE: a test a step, each with libcoap and with aiocoap.
+
+What plays where, and the steps that do not apply: ETSI.md.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from etsi_checks import check_pair, check_separate, documents, of, once, path_of
+from etsi_pairs import ClientPair
+from etsi_world import CBOR, CLIENTS, HOPS, PAIRS, World
+from peers import QUICK, document
+from scm_world import (
+    ACCEPT,
+    ACK,
+    COLLECTION,
+    CON,
+    CONTENT_FORMAT,
+    ETAG,
+    RST,
+    UE7,
+    UE8,
+    URI_PATH,
+    URI_QUERY,
+    uint,
+)
+
+IF_MATCH, IF_NONE_MATCH, LOCATION_QUERY = 1, 5, 20
+AS_CBOR = (CONTENT_FORMAT, CBOR)
+SLOW_UES = [f"urn:x-msgin5g:ue:{n:04}" for n in range(7, 15)]
+SLOW = ("libcoap relay", "aiocoap relay", "aiocoap ue")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with World(tmp_path_factory.mktemp("core")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def slow_hop(world):
+    """A relay before aiocoap's server, which takes its time; libcoap's has no such documents."""
+    server = world.server("aiocoap")
+    server.put(COLLECTION, [document()], wait_s=1.3, recipient=True)  # the relay waits for 1 s
+    return world.relay(server.address, SLOW_UES, transmission=QUICK)
+
+
+@pytest.fixture(params=PAIRS)
+def pair(request, world):
+    return world.pair(request.param)
+
+
+@pytest.fixture(params=HOPS)
+def hop(request, world):
+    """A client of theirs at our server, and through our relay."""
+    return world.pair(request.param)
+
+
+def token(pair):
+    """A token that the client is told to take; a UE takes one by chance."""
+    return {"token": b"8 bytes."} if isinstance(pair, ClientPair) else {}
+
+
+def four(passed):
+    """Whether the four messages of a GET with a separate response have passed."""
+    return len(passed) == 4
+
+
+def play_all(world, plays, **how):
+    """Transactions at the same time; gives the pairs, of which `log`, `lost` and `passed` tell.
+
+    plays: list of (name of a pair, UE ID, arguments of ClientPair.play).
+    """
+    with ThreadPoolExecutor(len(plays)) as pool:
+        pairs = [world.pair(name, ue_id, **how) for name, ue_id, _ in plays]
+        started = [pool.submit(p.play, **play[2]) for p, play in zip(pairs, plays, strict=True)]
+        for pair, play in zip(pairs, started, strict=True):
+            pair.passed = play.result()
+    return pairs
+
+
+def quick(name):
+    """That a pair sends again soon what it gets no answer for; libcoap's client cannot."""
+    return {"transmission": QUICK} if name.endswith("ue") else {"hasty": True}
+
+
+def test_td_coap_core_01_get(pair):
+    request, answer = check_pair(pair.play(), "get", ["2.05"])
+    assert path_of(request) == pair.path and answer.payload and pair.displays(answer.payload)
+
+
+def test_td_coap_core_05_get_non(hop):
+    _, answer = check_pair(hop.play(non=True), "get", ["2.05"], non=True)
+    assert answer.payload and hop.displays(answer.payload)
+
+
+def test_td_coap_core_09_get_separate(world, slow_hop):
+    plays = [(name, ue_id, {"until": four}) for name, ue_id in zip(SLOW, SLOW_UES)]
+    for pair in play_all(world, plays, hop=slow_hop, wait_s=0.4):
+        request, answer = check_separate(pair.passed)
+        assert path_of(request) == pair.path and pair.displays(answer.payload)
+
+
+def test_td_coap_core_10_get_with_token(pair):
+    request, answer = check_pair(pair.play(**token(pair)), "get", ["2.05"])
+    assert 1 <= len(request.token) <= 8 and answer.payload and pair.displays(answer.payload)
+
+
+def test_td_coap_core_11_get_separate_with_token(world, slow_hop):
+    plays = [
+        (name, ue_id, {"until": four, **({} if name.endswith("ue") else {"token": b"8 bytes."})})
+        for name, ue_id in zip(SLOW, SLOW_UES)
+    ]
+    for pair in play_all(world, plays, hop=slow_hop, wait_s=0.4):
+        request, answer = check_separate(pair.passed)
+        assert 1 <= len(request.token) <= 8 and pair.displays(answer.payload)
+
+
+@pytest.mark.parametrize("name", [name for name in HOPS if name.startswith("aiocoap")])
+def test_td_coap_core_12_get_with_empty_token(world, name):
+    pair = world.pair(name)  # libcoap's client has no empty tokens
+    request, answer = check_pair(pair.play(token=b""), "get", ["2.05"])
+    assert request.token == b"" and answer.payload and pair.displays(answer.payload)
+
+
+def test_td_coap_core_13_get_with_several_uri_paths(pair):
+    request, answer = check_pair(pair.play(), "get", ["2.05"])
+    parts = request.options[URI_PATH]
+    assert len(parts) == 5 and not any(b"/" in part for part in parts)
+    assert path_of(request) == pair.path and pair.displays(answer.payload)
+
+
+def test_td_coap_core_14_get_with_several_uri_queries(pair):
+    if isinstance(pair, ClientPair):
+        passed = pair.play(query="&ue-vendor=acme&ue-type=35291110")
+    else:
+        passed = pair.play(ue_vendor="acme", ue_type="35291110")
+    request, answer = check_pair(passed, "get", ["2.05"])
+    wanted = [f"ue-uri={UE7}".encode(), b"ue-vendor=acme", b"ue-type=35291110"]
+    assert request.options[URI_QUERY] == wanted and pair.displays(answer.payload)
+
+
+@pytest.mark.parametrize("peer", CLIENTS)
+def test_td_coap_core_15_get_in_a_lossy_context(world, peer):
+    plays = [
+        (name, ue_id, {"lose": once(lose), **quick(name)})
+        for name in PAIRS
+        for ue_id, lose in ((UE7, is_request), (UE8, is_response))
+        if name.startswith(peer)
+    ]
+    for pair in play_all(world, plays):
+        sent = [(p.up, p.message) for p in pair.log]
+        _, answer = check_pair([sent[0], sent[-1]], "get", ["2.05"])
+        requests = [p.datagram for p in pair.log if p.up]
+        assert len(requests) == 2 and len(set(requests)) == 1, "the same again"
+        assert pair.displays(answer.payload)
+
+
+def is_request(up, message):
+    return up and message.code == "0.01"
+
+
+def is_empty(up, message):
+    return not up and (message.type, message.code) == (ACK, "0.00")
+
+
+def is_response(up, message):
+    return not up and message.code == "2.05"
+
+
+def is_last(up, message):
+    return up and (message.type, message.code) == (ACK, "0.00")
+
+
+def is_over(passed):
+    return of(passed, is_last)
+
+
+def is_answered_twice(passed):
+    return len(of(passed, is_response)) > 1
+
+
+def test_td_coap_core_16_get_separate_in_a_lossy_context(world, slow_hop):
+    untils = dict.fromkeys((is_request, is_empty, is_response), is_over)
+    untils[is_last] = is_answered_twice
+    names = [(name, *case) for name in SLOW for case in untils.items()]
+    plays = [
+        (name, ue_id, {"lose": once(lose), "until": until, **quick(name)})
+        for (name, lose, until), ue_id in zip(names, SLOW_UES + SLOW_UES[:4], strict=True)
+    ]
+    pairs = play_all(world, plays, hop=slow_hop, wait_s=0.4)
+    for pair, (_, lost, _) in zip(pairs, names, strict=True):
+        sent = [(p.up, p.message) for p in pair.log]
+        requests, responses = of(sent, is_request), of(sent, is_response)
+        assert (
+            len(pair.lost)
+            == len({m.mid for m in requests})
+            == len({m.mid for m in responses})
+            == 1
+        )
+        assert of(sent, is_empty)[-1].mid == requests[0].mid
+        assert of(sent, is_last)[-1].mid == responses[0].mid
+        assert responses[0].type == CON and responses[0].token == requests[0].token
+        assert pair.displays(responses[0].payload)
+        if lost is is_request:
+            assert len(requests) > 1
+        elif lost is is_empty:
+            assert not of(sent[sent.index((False, responses[0])) :], is_request), "it has stopped"
+        else:
+            assert len(responses) > 1
+
+
+def test_td_coap_core_17_get_separate_non(world, slow_hop):
+    plays = [(name, ue_id, {"non": True}) for name, ue_id in zip(SLOW[:2], SLOW_UES)]
+    for pair in play_all(world, plays, hop=slow_hop):
+        request, answer = check_pair(pair.passed, "get", ["2.05"], non=True)
+        assert answer.mid != request.mid and answer.payload
+
+
+def test_td_coap_core_20_get_with_accept(hop):
+    for number in (uint(65001), CBOR):
+        passed = hop.play(options=[(ACCEPT, number)])
+        request, answer = check_pair(passed, "get", ["2.05"])
+        assert request.options[ACCEPT] == answer.options[CONTENT_FORMAT] == [number]
+        assert hop.displays(answer.payload) and documents(answer.payload)
+
+
+@pytest.mark.parametrize("name", [*HOPS, "aiocoap ue"])
+def test_td_coap_core_21_get_with_etag(world, name):
+    """libcoap's server gives no ETag to what was put."""
+    pair = world.pair(name)
+    first, second, third = pair.revalidate()
+    asked, answer = first
+    assert ETAG not in asked.options and answer.code == "2.05" and answer.payload
+    (tag,) = answer.options[ETAG]
+    asked, answer = second
+    assert asked.options[ETAG] == answer.options[ETAG] == [tag]
+    assert answer.code == "2.03" and answer.payload == b""
+    asked, answer = third
+    assert asked.options[ETAG] == [tag] and answer.code == "2.05" and answer.payload
+    assert len(answer.options[ETAG]) == 1 and answer.options[ETAG] != [tag]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_td_coap_core_31_ping(world, name):
+    (_, request), (_, answer) = world.pair(name).ping()
+    assert (request.type, request.code, request.size) == (CON, "0.00", 4)
+    assert (answer.type, answer.code, answer.size) == (RST, "0.00", 4)
+    assert answer.mid == request.mid

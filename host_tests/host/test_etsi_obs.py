@@ -1,0 +1,157 @@
+"""ETSI's interoperability catalogue, OBS: a test a step, each with libcoap and with aiocoap.
+
+What plays where, and the steps that do not apply: ETSI.md.
+"""
+
+import pytest
+from etsi_checks import change, check_registration, check_told, of, once, shows
+from etsi_clients import HastyReliable
+from etsi_world import DIRECT, HOPS, PAIRS, World
+from scm_world import ACK, BLOCK2, CON, CONTENT_FORMAT, NON, OBSERVE, encode
+
+from tools.scm_server import site
+
+UES = tuple(name for name in PAIRS if name.endswith("ue"))
+LARGE = "".join(f"{n:04}" for n in range(400))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "Reliable", HastyReliable)
+        with World(tmp_path_factory.mktemp("obs")) as made:
+            yield made
+
+
+@pytest.fixture(params=PAIRS)
+def pair(request, world):
+    return world.pair(request.param)
+
+
+@pytest.fixture(params=HOPS)
+def hop(request, world):
+    return world.pair(request.param)
+
+
+@pytest.fixture(params=DIRECT)
+def direct(request, world):
+    return world.pair(request.param)
+
+
+@pytest.fixture(params=UES)
+def ue(request, world):
+    return world.pair(request.param)
+
+
+def test_td_coap_obs_01_con(pair):
+    with pair.observe() as (tap, watching):
+        request, answer = check_registration(tap.passed())
+        assert answer.mid == request.mid
+        assert {m.type for m in change(pair, tap, "second", "third")} == {CON}
+    assert shows(watching, "second") and shows(watching, "third")
+
+
+@pytest.mark.parametrize("name", UES)
+def test_td_coap_obs_02_non(world, name):
+    """Our server tells by CON only: so it is the UE that observes, and asks by CON."""
+    pair = world.pair(name, kind="non")
+    with pair.observe() as (tap, watching):
+        check_registration(tap.passed())
+        for n, text in enumerate(("second", "third"), 1):
+            pair.put(text)
+            check_told(tap, n, kinds=(NON,))
+            watching.wait_for(text)
+    assert shows(watching, "second") and shows(watching, "third")
+
+
+def test_td_coap_obs_09_update(pair):
+    with pair.observe() as (tap, watching):
+        for name in ("second", "third"):
+            (told,) = change(pair, tap, name)
+            assert f"{name}@example.com".encode() in told.payload
+    assert shows(watching, "second") and shows(watching, "third")
+
+
+def test_td_coap_obs_10_get_does_not_cancel(hop):
+    with hop.observe() as (tap, watching):
+        asked, answer = check_registration(tap.passed())
+        change(hop, tap, "second")
+        options = [(n, v) for n, values in asked.options.items() for v in values if n != OBSERVE]
+        tap.inject(encode(CON, "0.01", asked.mid ^ 0x8000, b"t2", options))
+        (plain,) = tap.wait(lambda passed: [m for m in of(passed, False) if m.token == b"t2"])
+        assert (plain.type, plain.code, plain.mid) == (ACK, "2.05", asked.mid ^ 0x8000)
+        assert plain.options[CONTENT_FORMAT] == answer.options[CONTENT_FORMAT]
+        assert OBSERVE not in plain.options
+        change(hop, tap, "third")
+    assert shows(watching, "third")
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_td_coap_obs_11_lossy(world, name):
+    def is_told(up, message):
+        return not up and b"second@" in message.payload
+
+    def is_ack(up, message):
+        return up and message.type == ACK
+
+    # libcoap's client does not acknowledge a second time, its server takes two seconds.
+    wanted = [is_told, is_ack] if name.startswith("aiocoap") else [is_told]
+    pair = world.pair(name)
+    with pair.observe(lose=once(*wanted)) as (tap, watching):
+        change(pair, tap, "second", "third")
+        active = None
+        for up, message in [(p.up, p.message) for p in tap.log]:
+            if not up and message.type == CON:
+                assert active in (None, message.mid), "one at a time"
+                active = message.mid
+            elif up and message.type == ACK and not any(message is p.message for p in tap.lost):
+                active = None
+        assert len(tap.lost) == len(wanted)
+    assert shows(watching, "second") and shows(watching, "third")
+
+
+def check_rest(tap, first):
+    """That the client has fetched, or fetches, the rest of what begins with this message."""
+    assert first.options[BLOCK2] == [bytes([first.options[BLOCK2][0][0] & 7 | 8])]
+    assert len(first.payload) == 16 << (first.options[BLOCK2][0][0] & 7)
+
+    def rest(passed):
+        after = passed[[m is first for _, m in passed].index(True) :]
+        return [
+            m for m in of(after, False) if BLOCK2 in m.options and m.options[BLOCK2][0][0] >> 4
+        ]
+
+    last = tap.wait(rest)[0]
+    assert OBSERVE not in last.options and last.code == "2.05"
+
+
+# aiocoap's server tells what is large in one datagram, which is not for a constrained UE.
+WITH_BLOCKS = tuple(name for name in PAIRS if name != "aiocoap ue")
+
+
+@pytest.mark.parametrize("name", WITH_BLOCKS)
+def test_td_coap_obs_13_large(world, name):
+    pair = world.pair(name)
+    with pair.observe(more={"configName": LARGE}) as (tap, watching):
+        _, answer = check_registration(tap.passed())
+        check_rest(tap, answer)
+        for text in ("second", "third"):
+            (told,) = change(pair, tap, text, configName=LARGE)
+            check_rest(tap, told)
+            watching.wait_for(text)
+    assert shows(watching, "second") and shows(watching, "third")
+
+
+@pytest.mark.parametrize("name", WITH_BLOCKS)
+def test_td_coap_obs_14_of_varying_size(world, name):
+    pair = world.pair(name)
+    with pair.observe() as (tap, watching):
+        _, answer = check_registration(tap.passed())
+        assert BLOCK2 not in answer.options
+        for text, more in (("second", {"configName": LARGE}), ("third", {})):
+            (told,) = change(pair, tap, text, **more)
+            assert (BLOCK2 in told.options) == bool(more)
+            if more:
+                check_rest(tap, told)
+            watching.wait_for(text)
+    assert shows(watching, "second") and shows(watching, "third")
