@@ -30,6 +30,7 @@ def node(monkeypatch, tmp_path):
     """A function that makes a node of settings, on a board with scripted radios."""
     network.reset("esp32", lambda: 0)
     espnow.reset()
+    monkeypatch.setattr(espnow, "here", b"")  # whatever another test has left
     monkeypatch.setitem(sys.modules, "network", network)
     monkeypatch.setitem(sys.modules, "espnow", espnow)
     made = []
