@@ -124,6 +124,37 @@ def test_equal_content_has_an_equal_etag_and_a_known_one_is_not_sent_again():
     assert len(server.bulks) == 1  # the first request was alone
 
 
+def test_what_one_ue_has_got_alone_is_revalidated_with_its_etag_when_it_is_stale():
+    world, gateway, server, (hand,) = new((1,), [doc(1)], {"max_age_s": 10, "slow_ms": 1000})
+
+    def again(etag=None):
+        world.run(None, 20000)
+        n = len(hand.answers)
+        hand.get(etag=etag)
+        assert world.run(lambda: len(hand.answers) > n, 30000)
+        return hand.answers[-1]
+
+    first = again()
+    assert first.code == 0x45 and server.n_bodies == 1
+    answer = again()
+    assert (answer.payload(), answer.option(4)) == (first.payload(), first.option(4))
+    assert 8 <= answer.uint(14) <= 10
+    answer = again(first.option(4))
+    assert (answer.code, answer.option(4), answer.payload()) == (0x43, first.option(4), b"")
+    assert server.n_requests == 3 and server.n_bodies == 1
+    # It has changed; and it is not kept any more when the server says that it has not.
+    server.documents = [doc(1, text="new")]
+    assert loads(again().payload()) == [doc(1, text="new")] and server.n_bodies == 2
+    world.run(None, 20000)
+    hand.get()
+    world.run(None, 2500)
+    assert server.n_requests == 5
+    gateway.cache.drop((name(1).encode(), ()))
+    assert world.run(lambda: len(hand.answers) == 5, 10000)
+    assert hand.documents() == [doc(1, text="new")]
+    assert server.n_requests == 6 and server.n_bodies == 3
+
+
 def test_a_ue_without_a_document_gets_its_own_404():
     world, _, server, hands = new((1, 2, 3), [doc(1), doc(3)])
     for hand in hands:

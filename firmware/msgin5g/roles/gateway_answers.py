@@ -68,7 +68,10 @@ class Verdict:
     """What an answer is made of, the same for all who asked together.
 
     payload: of an error. documents: those that are for everybody; or an Entry of the cache.
+    upstream: the server's ETag of all that it is made of, None when there is none.
     """
+
+    upstream = None
 
     def __init__(self, code, payload=b"", max_age_s=None, fresh_until=0, documents=()):
         self.code = code
@@ -143,14 +146,17 @@ class Answers(Hop):
         verdict = one.verdict
         code = verdict.code
         if code == CONTENT:
-            documents = (one.found or []) + verdict.documents
-            if form[DOCUMENT_ID] is None:
-                body = array_of(documents)
-                key = (one.ue_id, form[QUERIES])
-                entry = self.cache.put(key, body, tag_of(body), verdict.fresh_until)
-            else:
-                body = documents[0]
-                entry = Entry(None, body, tag_of(body), verdict.fresh_until)
+            entry = verdict.documents
+            if not isinstance(entry, Entry):
+                documents = (one.found or []) + entry
+                if form[DOCUMENT_ID] is None:
+                    body = array_of(documents)
+                    key = (one.ue_id, form[QUERIES])
+                    entry = self.cache.put(key, body, tag_of(body), verdict.fresh_until)
+                    entry.upstream = verdict.upstream
+                else:
+                    body = documents[0]
+                    entry = Entry(None, body, tag_of(body), verdict.fresh_until)
             code, options, payload = self._cut(entry, form, one, one.asked, now)
         else:
             payload = verdict.payload

@@ -16,6 +16,7 @@ from msgin5g.coap.numbers import (
     NOT_FOUND,
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
+    VALID,
 )
 from msgin5g.coap.ticks import add
 from msgin5g.roles.gateway_answers import Verdict
@@ -51,6 +52,8 @@ class Bulk(Collector):
         code = message.code
         if code == CONTENT:
             self._content(transfer, message, now)
+        elif code == VALID and len(transfer.ids) == 1 and transfer.document_id is None:
+            self._renewed(transfer, message, now)
         elif code == BAD_REQUEST and transfer.size:
             self._restart(transfer)  # a block past the end: the body has become shorter
         elif code == 0x81 and message.find(ECHO) >= 0 and transfer.restart():
@@ -74,8 +77,7 @@ class Bulk(Collector):
                 self._restart(transfer)
                 return
             if transfer.fresh_until is None:
-                seconds = min(message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S), _MAX_AGE_S)
-                transfer.fresh_until = add(now, seconds * 1000)
+                transfer.fresh_until = self._fresh_until(message, now)
             splitter = transfer.splitter
             while splitter.next():
                 self._found(transfer, splitter)
@@ -123,9 +125,28 @@ class Bulk(Collector):
     def _verdict(self, transfer):
         return Verdict(CONTENT, b"", None, transfer.fresh_until, transfer.common)
 
+    def _fresh_until(self, message, now):
+        seconds = min(message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S), _MAX_AGE_S)
+        return add(now, seconds * 1000)
+
+    def _renewed(self, transfer, message, now):
+        """2.03: what is kept for the one UE is still what the server has for it."""
+        entry = self._kept_for(transfer)
+        if entry is None:
+            self._restart(transfer)  # it had to make room meanwhile
+            return
+        entry.fresh_until = self._fresh_until(message, now)
+        verdict = Verdict(CONTENT, b"", None, entry.fresh_until, entry)
+        for one in transfer.members:
+            self._conclude(one, verdict)
+        transfer.members = []
+        self._end(transfer)
+
     def _complete(self, transfer, now):
         """All documents have come: who has none by now has none."""
         verdict = self._verdict(transfer)
+        if len(transfer.ids) == 1:
+            verdict.upstream = transfer.etag
         without = []
         for one in transfer.members:
             if one.found or transfer.common:

@@ -60,11 +60,18 @@ class Collector(Answers):
 
     def _ask(self, transfer, now, echo=None):
         """Send the request for what comes next of a transfer; without memory for it, later."""
+        entry = None if transfer.size else self._kept_for(transfer)
         try:
-            transfer.ask(self.seal_c, now, echo)
+            transfer.ask(self.seal_c, now, echo, entry and entry.upstream)
         except MemoryError:
             transfer.again = True
             self._hurry(now)
+
+    def _kept_for(self, transfer):
+        """The Entry of what one UE alone has got before; None when several ask, or without."""
+        if len(transfer.ids) > 1 or transfer.document_id is not None:
+            return None
+        return self.cache.find((transfer.ids[0], transfer.queries))
 
     def _tend_ms(self, now):
         """Milliseconds until something is due, None when nothing is."""

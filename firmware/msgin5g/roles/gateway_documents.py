@@ -10,7 +10,6 @@ from micropython import const
 from msgin5g.coap.numbers import (
     CONTENT,
     FORBIDDEN,
-    MAX_AGE,
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
@@ -25,7 +24,6 @@ from msgin5g.seal.split import Document
 from msgin5g.seal.transfer import Transfer
 
 _REORDER_MS = const(128000)  # RFC 7641 section 3.4
-_DEFAULT_MAX_AGE_S = const(60)
 
 
 class Shared(Transfer):
@@ -155,10 +153,10 @@ class Documents(Observers):
 
     def _answer(self, one, now):
         entry = one.verdict.documents
-        if not isinstance(entry, Entry):
+        form = one.form
+        if not isinstance(entry, Entry) or form[DOCUMENT_ID] is None:
             Bulk._answer(self, one, now)
             return
-        form = one.form
         shared = self._of(form[DOCUMENT_ID])
         mine = None
         for observer in shared.observers if shared is not None else ():
@@ -180,8 +178,7 @@ class Documents(Observers):
             return
         entry = self.cache.find(transfer.document_id)
         if code == VALID and entry is not None:
-            seconds = min(message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S), 86400)
-            entry.fresh_until = add(now, seconds * 1000)
+            entry.fresh_until = self._fresh_until(message, now)
             self._publish(transfer, entry, False)
             return
         self.cache.drop(transfer.document_id)
