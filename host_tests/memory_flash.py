@@ -9,8 +9,12 @@ class MemoryFlash:
     def __init__(self):
         self.files = {}
         self.n_writes = 0
+        self.moves_at = ()  # the numbers of the writes that go to a new folder
         self.is_full = False
         self.forgets = False  # a write seems to work and the flash holds something else
+
+    def moves(self, sequence, folder):
+        return sequence in self.moves_at
 
     def _file(self, name):
         if name not in self.files:

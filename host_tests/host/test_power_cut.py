@@ -17,6 +17,7 @@ _CAMPAIGNS = (
     ("512 24 32 200 0d 2 5", 10_000),
     ("512 32 32 1500 0 784", 2_000),
     ("4096 16 256 3000 0 197", 500),
+    ("512 160 32 200 0m", 900),  # the slots move to a new folder at every write
 )
 
 
@@ -25,7 +26,7 @@ def _micropython(script, arguments):
     command = os.environ.get("MICROPYTHON") or shutil.which(beside) or "micropython"
     rig = Path(__file__).resolve().parent.parent / "rigs" / script
     done = subprocess.run(
-        [command, "-X", "heapsize=16M", rig, *arguments.split()],
+        [command, "-X", "heapsize=64M", rig, *arguments.split()],
         capture_output=True,
         text=True,
         timeout=300,
@@ -44,33 +45,45 @@ def test_no_power_cut_loses_the_configuration(arguments, at_least):
     assert int(n_cuts) >= at_least
 
 
+def test_ten_thousand_refreshes_without_a_change_leave_the_flash_alone():
+    figures = json.loads(_micropython("wear.py", "4096 212 256 1000 1000 10000"))
+    assert figures["refresh_operations"] == 0
+
+
 def _worn(arguments):
-    figures = json.loads(_micropython("wear.py", arguments))
-    assert figures["refresh_operations"] == 0  # 10,000 refreshes without a change
-    erased = figures["erased"]
-    print(f"{arguments}: {min(erased)} to {max(erased)} erases, superblock {erased[:2]}")
+    erased = json.loads(_micropython("wear.py", arguments + " 0"))["erased"]
+    print(f"{arguments}: {min(erased[2:])} to {max(erased)} erases, superblock {erased[:2]}")
     return erased
 
 
-def test_a_thousand_changes_wear_every_block_alike():
-    # all blocks of 256 and 512 KiB as ESP32 has them, and of 128 KiB as RP2; superblock included
-    for arguments in (
-        "4096 64 32 200 1000",
-        "4096 64 32 3000 50",
-        "4096 128 32 200 1000",
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "4096 212 256 200 1000",  # Pico W
+        "4096 640 256 3000 1000",  # Pico 2 W
+        "4096 512 32 200 1000",  # ESP32 and ESP32-C3 of 4 MiB
+        "4096 256 32 200 1000",
+        "4096 128 32 200 1000",  # too small for folders of their own
         "4096 32 256 200 10",
-    ):
-        erased = _worn(arguments)
-        assert max(erased) <= 3 * min(erased), arguments
+    ],
+)
+def test_a_thousand_changes_wear_every_block_alike(arguments):
+    erased = _worn(arguments)
+    least = min(erased[2:])
+    # LittleFS never moves the two blocks of its superblock: they get no more, and may get less.
+    assert 0 < max(erased) <= 3 * least
 
 
-def test_no_block_is_a_victim_whatever_the_size_of_the_flash_and_however_often_it_starts():
-    # LittleFS looks for a free block from a random place at each start, and moves its directory
-    # only after 100 erases: so a start at every change, or a flash so large that 1,000 changes
-    # hardly touch it, wear less evenly. No block has more than these few erases of its 100,000.
+def test_a_flash_so_large_that_a_thousand_changes_hardly_touch_it_has_no_victim():
+    assert max(_worn("4096 1536 32 200 1000")) <= 3  # ESP32-S3: 1.3 blocks written for each
+
+
+def test_no_block_is_a_victim_however_often_the_board_starts():
+    # LittleFS looks for a free block from a random place at each start: so a start at every
+    # change, or every ten, wears by chance. No block has more than these few of its 100,000.
     for arguments, most in (
-        ("4096 64 32 200 1", 120),
-        ("4096 256 32 200 10", 60),
-        ("4096 352 256 200 10", 60),
+        ("4096 64 32 200 1", 100),
+        ("4096 212 256 200 10", 30),
+        ("4096 512 32 200 10", 20),
     ):
         assert max(_worn(arguments)) <= most, arguments

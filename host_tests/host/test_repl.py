@@ -146,7 +146,9 @@ def test_the_prompt_is_a_prompt(running):
 
 def test_rollback_while_main_runs_reaches_the_application(ue, running):
     mark = ue.board.output.mark()
-    assert running("repl.rollback()").startswith("Rolled back: the configuration before it runs.")
+    assert running("repl.rollback()").startswith(
+        "Rolled back: the configuration before it runs, until"
+    )
     ue.told("blink: every 500 ms", mark)
     assert "newest one was rolled back, by hand." in running("repl.why()")
     assert "  configuration the last good one; the newest was rolled back\n" in running(

@@ -10,6 +10,8 @@ find the old or the new configuration, whole, and a new one must be stored after
 The scenes are played once for each FILLING, the number of writes that went into the directory's
 log before: so its compaction, and the relocation of its blocks, fall on every step. With a "d"
 behind the number the start after a cut is itself cut, at each of its operations (a double cut).
+With an "m" every write goes to a new folder if it can, not only once in many; N_BLOCKS is 160 or
+more then.
 
 Prints a line for each scene, then `N cuts, N lost`; ends at the first loss with the case.
 """
@@ -49,6 +51,13 @@ def document(name):
     return json.dumps(configuration_of(name)).encode()
 
 
+class Moving(Flash):
+    """Makes a new folder at every write."""
+
+    def moves(self, sequence, folder):
+        return super().moves(crc32(b"0") % (N_BLOCKS // 20), folder)
+
+
 class Board:
     """One life of the board, from power on; `disk` may die under it."""
 
@@ -60,7 +69,8 @@ class Board:
 
     def power_on(self):
         ram_disk.mount(self.disk, "/flash", PROG_SIZE)
-        self.life = Lifecycle(Store(Flash("/flash")), Schema(), TRIAL_MS, GOOD_MS)
+        flash = (Moving if moving else Flash)("/flash")
+        self.life = Lifecycle(Store(flash), Schema(), TRIAL_MS, GOOD_MS)
         self.event = self.life.start(0)
 
     def power_off(self):
@@ -194,6 +204,7 @@ SCENES = (
 )
 
 counts = {"single": 0, "double": 0}
+moving = False
 
 
 def check(image, allowed, case):
@@ -208,10 +219,11 @@ def check(image, allowed, case):
     assert board.play(good("four")), case
     assert board.play(nothing) and board.runs() == "four", case
     assert not [n for n in board_files(board) if n not in FILES], case
+    assert not moving or "slots-0" in board_files(board) or "slots-1" in board_files(board), case
     return n_operations
 
 
-FILES = ("slot-a", "slot-b", "slot-a.bad", "filling")
+FILES = ("slot-a", "slot-b", "slot-a.bad", "filling", "slots-0", "slots-1")
 
 
 def board_files(board):
@@ -272,18 +284,20 @@ def campaign(start, filling, with_double):
 
 
 def main():
+    global moving  # noqa: PLW0603
     disk = ram_disk.RamDisk(BLOCK_SIZE, N_BLOCKS)
     ram_disk.format_disk(disk, PROG_SIZE)
     image = disk.image
     for argument in sys.argv[5:]:
-        filling = int(argument.rstrip("d"))
+        filling = int(argument.rstrip("dm"))
+        moving = "m" in argument
 
         def fill(life, n=filling):
             for _ in range(n):
                 with open("/flash/filling", "wb") as file:
                     file.write(b"x")
 
-        campaign(played(image, fill), filling, argument.endswith("d"))
+        campaign(played(image, fill), filling, "d" in argument)
     print(
         str(counts["single"] + counts["double"])
         + " cuts, 0 lost ("

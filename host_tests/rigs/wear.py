@@ -1,10 +1,11 @@
 """How often each flash block is erased by 1,000 changes of the configuration.
 
-    micropython -X heapsize=8M wear.py BLOCK_SIZE N_BLOCKS PROG_SIZE TEXT_SIZE CHANGES_PER_BOOT
+    micropython -X heapsize=64M wear.py BLOCK_SIZE N_BLOCKS PROG_SIZE TEXT_SIZE CHANGES_PER_BOOT
+        N_REFRESHES
 
-A change is a new document that is applied, tried and confirmed. Real LittleFS, which knows the
-two blocks of its superblock, 0 and 1, never to move: they are counted with the others and
-reported apart. Prints one JSON object: `erased` is the list of counts by block.
+A change is a new document that is applied, tried and confirmed; a refresh brings the same one
+again. Real LittleFS. Prints one JSON object: `erased` is the list of counts by block, of which
+0 and 1 are the superblock; `refresh_operations` is how many there were on the flash.
 """
 
 import json
@@ -20,9 +21,8 @@ from msgin5g.configuration.schema import Schema  # noqa: E402
 from msgin5g.configuration.store import Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
-BLOCK_SIZE, N_BLOCKS, PROG_SIZE, TEXT_SIZE, PER_BOOT = (int(a) for a in sys.argv[1:6])
+BLOCK_SIZE, N_BLOCKS, PROG_SIZE, TEXT_SIZE, PER_BOOT, N_REFRESHES = (int(a) for a in sys.argv[1:7])
 N_CHANGES = 1000
-N_REFRESHES = 10000
 
 
 def document(n):

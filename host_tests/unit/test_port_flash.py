@@ -3,6 +3,7 @@
 import gc
 import os
 
+import msgin5g.port.flash as flash_module
 from checks import raises
 from msgin5g.configuration.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
@@ -133,3 +134,58 @@ def _fill(directory):
                 file.flush()
         except OSError:
             return
+
+
+class _Os:
+    """A file system of `n_blocks` that takes one folder."""
+
+    def __init__(self, n_blocks):
+        self.n_blocks = n_blocks
+        self.made = []
+
+    def statvfs(self, path):
+        return (512, 512, self.n_blocks)
+
+    def mkdir(self, path):
+        if self.made:
+            raise OSError(17)
+        self.made.append(path)
+
+
+def _moves(n_blocks, n_writes):
+    """The numbers of the writes that go to a new folder, of so many."""
+    moves = []
+    for sequence in range(1, n_writes + 1):
+        flash_module.os = _Os(n_blocks)
+        if Flash("/").moves(sequence, "new"):
+            assert flash_module.os.made == ["/new"]
+            assert not Flash("/").moves(sequence, "new"), "there it is"
+            moves.append(sequence)
+    flash_module.os = os
+    return moves
+
+
+def test_a_large_file_system_gets_a_new_folder_once_in_so_many_writes_at_no_fixed_distance():
+    assert _moves(16, 100) == _moves(159, 100) == []
+    for n_blocks in (160, 212, 512, 640):
+        often = n_blocks // 20
+        moves = _moves(n_blocks, 20 * often - 1)
+        assert [n // often for n in moves] == list(range(moves[0] // often, 20)), moves
+        assert len({n % often for n in moves}) > 4, moves
+
+
+def test_a_folder_goes_with_its_last_file():
+    def test(directory):
+        flash = Flash(directory)
+        os.mkdir(directory + "/new")
+        flash.write("new/f", (b"1",))
+        flash.write("new/g", (b"2",))
+        flash.remove("new/f")
+        assert flash.read("new/g", 0, 9) == b"2"
+        flash.remove("new/g")
+        assert os.listdir(directory) == []
+        os.mkdir(directory + "/new")  # and the power was cut
+        flash.remove("new/f")
+        assert os.listdir(directory) == []
+
+    _with_files(test)

@@ -232,6 +232,51 @@ def test_flash_that_forgets_is_noticed_at_once():
     assert store.reports == ["slot-b: unreadable, kept as slot-b.bad"]
 
 
+def test_the_slots_move_to_a_new_folder_and_the_old_files_go():
+    flash = MemoryFlash()
+    flash.moves_at = (3, 6, 7)
+    store = _store(flash)
+    places = []
+    for number in range(1, 10):
+        store.write(GOOD, 0, b"", b"", b"text %d" % number)
+        places.append(store.newest.name)
+        assert len(flash.files) == min(number, 2), flash.files
+        again = _store(flash)
+        assert (_text(again), again.reports) == (b"text %d" % number, []), number
+        if number > 1:
+            assert again.text(again.other) == b"text %d" % (number - 1)
+    assert (
+        places
+        == (
+            "slot-a slot-b slots-0/slot-a slots-0/slot-b slots-0/slot-a "
+            "slots-1/slot-b slots-0/slot-a slots-0/slot-b slots-0/slot-a"
+        ).split()
+    )
+
+
+def test_what_a_power_cut_left_in_an_older_folder_is_older_and_goes_with_the_next_write():
+    flash = MemoryFlash()
+    flash.moves_at = (3,)
+    store = _store(flash)
+    store.write(GOOD, 0, b"", b"", b"one")
+    store.write(GOOD, 0, b"", b"", b"two")
+    left = dict(flash.files)
+    store.write(GOOD, 0, b"", b"", b"three")
+    flash.files.update(left)
+    store = _store(flash)
+    assert (_text(store), store.text(store.other), store.reports) == (b"three", b"two", [])
+    store.write(GOOD, 0, b"", b"", b"four")
+    store.write(GOOD, 0, b"", b"", b"five")
+    assert sorted(flash.files) == ["slots-0/slot-a", "slots-0/slot-b"]
+    flash.files.update(left)
+    flash.files["slots-0/slot-a"] = b"damaged"
+    store = _store(flash)
+    assert (_text(store), store.text(store.other)) == (b"four", b"one")
+    flash.files.update(left)
+    _store(flash).erase()
+    assert flash.files == {}
+
+
 def test_erase_leaves_nothing_and_takes_what_runs_last():
     for states, last in (
         ((GOOD, GOOD, TRIAL), "slot-a"),
@@ -247,6 +292,7 @@ def test_erase_leaves_nothing_and_takes_what_runs_last():
         removed = []
         flash.remove = removed.append
         store.erase()
-        assert sorted(removed) == ["slot-a", "slot-a.bad", "slot-b", "slot-b.bad"]
+        names = [folder + slot for slot in _SLOTS for folder in ("", "slots-0/", "slots-1/")]
+        assert sorted(removed) == sorted(names + ["slot-a.bad", "slot-b.bad"])
         assert removed[-1] == last, states
         assert (store.newest, store.other) == (None, None)

@@ -24,7 +24,10 @@ relies on LittleFS replacing a file in one piece, and on LittleFS that comes on 
 
 Wear: LittleFS gives each file written a fresh block, in turn over the whole file system, but
 keeps a file of up to an eighth of a block inside its directory, and so always on the same two
-blocks. The zeros make a slot longer than that for blocks of 4 KiB.
+blocks. The zeros make a slot longer than that for blocks of 4 KiB. Each write is noted in the
+directory as well, which LittleFS moves after a hundred erases only, and the root never. So on a
+large file system the slots move to a new directory from time to time, at writes that a CRC picks
+lest a directory falls on the same blocks each time round; the one before goes when it is empty.
 
 Passwords and keys are not configuration: they live in secrets.json, which this never touches.
 """
@@ -49,6 +52,7 @@ _CRC_SIZE = const(4)
 _SOUND = const(0x2144DF1C)  # the CRC-32 of anything followed by its own CRC-32
 _MIN_FILE_SIZE = const(516)
 _NAMES = ("slot-a", "slot-b")
+_FOLDERS = ("", "slots-0/", "slots-1/")
 _ASIDE = ".bad"
 
 
@@ -59,8 +63,9 @@ class StorageError(Exception):
 class Record:
     """What a slot holds, its text left on flash."""
 
-    def __init__(self, slot, version, state, boots, sequence, etag, notes, text_at, text_size):
-        self.slot = slot
+    def __init__(self, name, version, state, boots, sequence, etag, notes, text_at, text_size):
+        self.name = name  # of its file
+        self.slot = 1 if name[-1] == "b" else 0
         self.version = version
         self.state = state
         self.boots = boots
@@ -101,12 +106,12 @@ class Store:
 
     def text(self, record):
         """The document of a record, bytes."""
-        return self._flash.read(_NAMES[record.slot], record.text_at, record.text_size)
+        return self._flash.read(record.name, record.text_at, record.text_size)
 
     def holds(self, record, text):
         """Whether the document of a record is `text`, bytes; does not load it."""
         return len(text) == record.text_size and self._flash.same(
-            _NAMES[record.slot], record.text_at, (text,)
+            record.name, record.text_at, (text,)
         )
 
     def write(self, state, boots, etag, notes, text=None):
@@ -137,7 +142,11 @@ class Store:
         crc = crc32(zeros, crc32(text, crc32(head)))
         kept = self._kept(state)
         slot = 1 - kept.slot if kept else 0
-        name = _NAMES[slot]
+        folder = newest.name[: -len(_NAMES[0])] if newest else ""
+        new = _FOLDERS[2 if folder == _FOLDERS[1] else 1]
+        if self._flash.moves(sequence, new[:-1]):
+            folder = new
+        name = folder + _NAMES[slot]
         parts = (head, text, zeros, struct.pack("<I", crc))
         try:
             self._flash.write(name, parts)
@@ -146,20 +155,31 @@ class Store:
         except StorageError:
             self._sort(kept, self._read(slot))
             raise
-        record = Record(slot, VERSION, state, boots, sequence, etag, notes, len(head), len(text))
+        record = Record(name, VERSION, state, boots, sequence, etag, notes, len(head), len(text))
         self._sort(kept, record)
+        try:
+            self._remove(slot, name)
+        except StorageError:  # it is older, and goes with the next write
+            pass
 
     def erase(self):
         """Remove all that was ever stored, what runs last: a power cut leaves it, or nothing."""
-        for name in _NAMES:
-            self._flash.remove(name + _ASIDE)
         runs = self.newest
         if runs and runs.state == BAD and self.other:
             runs = self.other
-        last = runs.slot if runs else 0
-        self._flash.remove(_NAMES[1 - last])
-        self._flash.remove(_NAMES[last])
+        last = runs.name if runs else ""
+        for slot in (0, 1):
+            self._flash.remove(_NAMES[slot] + _ASIDE)
+            self._remove(slot, last)
+        if runs:
+            self._flash.remove(last)
         self.newest = self.other = None
+
+    def _remove(self, slot, kept):
+        """Remove the files of a slot, but for the one of the name `kept`."""
+        for folder in _FOLDERS:
+            if folder + _NAMES[slot] != kept:
+                self._flash.remove(folder + _NAMES[slot])
 
     def _kept(self, state):
         """The record that a new one of `state` must not replace, or None.
@@ -180,32 +200,36 @@ class Store:
         self.other = b
 
     def _read(self, slot):
-        """The Record of a slot, None when it has none; an unreadable one is set aside."""
-        name = _NAMES[slot]
-        why = "unreadable"
-        try:
-            size = self._flash.size(name)
-            if not size:  # absent, or the power was cut when the file had just been made
-                return None
-            record = self._decode(slot, size)
-            if record:
-                return record
-        except StorageError as error:
-            why = str(error)
-        try:
-            self._flash.rename(name, name + _ASIDE)
-            why += ", kept as " + name + _ASIDE
-        except StorageError:
-            why += ", cannot be renamed"
-        self._report(slot, why)
-        return None
+        """The Record of a slot, None when it has none; an unreadable file is set aside."""
+        newest = None
+        for folder in _FOLDERS:
+            name = folder + _NAMES[slot]
+            why = "unreadable"
+            try:
+                size = self._flash.size(name)
+                if not size:  # absent, or the power was cut when the file had just been made
+                    continue
+                record = self._decode(name, size)
+                if record:
+                    if not newest or newest.sequence < record.sequence:
+                        newest = record
+                    continue
+            except StorageError as error:
+                why = str(error)
+            aside = _NAMES[slot] + _ASIDE
+            try:
+                self._flash.rename(name, aside)
+                why += ", kept as " + aside
+            except StorageError:
+                why += ", cannot be renamed"
+            self._report(slot, why)
+        return newest
 
     def _report(self, slot, what):
         self.reports.append(_NAMES[slot] + ": " + what)
 
-    def _decode(self, slot, size):
+    def _decode(self, name, size):
         """The Record in a file of `size` bytes; None when it is not a sound one."""
-        name = _NAMES[slot]
         head = self._flash.read(name, 0, _HEAD_SIZE)
         if len(head) < _HEAD_SIZE or head[:4] != _MAGIC:
             return None
@@ -233,4 +257,4 @@ class Store:
             return None
         etag = data[etag_at:notes_at]
         notes = data[notes_at:text_at]
-        return Record(slot, version, state, boots, sequence, etag, notes, text_at, text_size)
+        return Record(name, version, state, boots, sequence, etag, notes, text_at, text_size)

@@ -5,6 +5,7 @@ LittleFS makes what was written current when the file is closed: all of it or no
 """
 
 import os
+from binascii import crc32
 
 from micropython import const
 from msgin5g.configuration.store import StorageError
@@ -12,6 +13,8 @@ from msgin5g.configuration.store import StorageError
 _ENOENT = const(2)
 _ENOSPC = const(28)  # not in the errno module of every board
 _CHUNK_SIZE = const(64)
+_BLOCKS_PER_WRITE = const(20)  # of the file system, for each write into one folder
+_MIN_WRITES = const(8)  # for fewer a new folder would wear more than it saves
 
 
 class Flash:
@@ -19,6 +22,20 @@ class Flash:
 
     def __init__(self, directory="/"):
         self._prefix = directory.rstrip("/") + "/"
+
+    def moves(self, sequence, folder):
+        """Make a new folder, if files have been written often enough into the one before.
+
+        sequence: the number of the write that is to come. Gives whether there is a new folder.
+        """
+        try:
+            n = os.statvfs(self._prefix)[2] // _BLOCKS_PER_WRITE
+            if n < _MIN_WRITES or sequence % n != crc32(b"%d" % (sequence // n)) % n:
+                return False
+            os.mkdir(self._prefix + folder)
+            return True
+        except OSError:
+            return False
 
     def size(self, name):
         """Bytes of a file, None when there is none."""
@@ -65,7 +82,7 @@ class Flash:
                 if hasattr(os, "fsync"):  # CPython; MicroPython's flush does it
                     os.fsync(file.fileno())
         except OSError as error:
-            if self.size(name) == 0:
+            if not self.size(name):
                 self.remove(name)
             raise _refused(error)
 
@@ -77,12 +94,18 @@ class Flash:
             raise _refused(error)
 
     def remove(self, name):
-        """Remove a file if there is one."""
+        """Remove a file if there is one, and its folder if that was all in it."""
         try:
             os.remove(self._prefix + name)
         except OSError as error:
             if error.errno != _ENOENT:
                 raise _refused(error)
+        i = name.find("/")
+        if i > 0:
+            try:
+                os.rmdir(self._prefix + name[:i])
+            except OSError:  # not empty, or not there
+                pass
 
 
 def _refused(error):

@@ -19,8 +19,8 @@ def rollback(node):
         return
     lifecycle = node.configuration
     if lifecycle.roll_back(ticks_ms()):
-        wrapped("Rolled back: the configuration before it runs. The server's document is not "
-                "tried again until it changes.")  # fmt: skip
+        wrapped("Rolled back: the configuration before it runs, until the server's document "
+                "changes.")  # fmt: skip
     else:
         print("There is no good configuration to go back to.")
 

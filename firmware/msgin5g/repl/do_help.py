@@ -3,9 +3,8 @@
 from msgin5g.repl.do_text import wrapped
 
 _TEXTS = (
-    ("status", "what runs, with whom it talks, memory", "What runs on this board, whether its "
-     "configuration is good, on trial or rolled back, when it acts next, and what it has "
-     "dropped, by reason."),
+    ("status", "what runs, with whom it talks, memory", "What runs, whether its configuration is "
+     "good, on trial or rolled back, its next step, and what it has dropped, by reason."),
     ("config", "the configuration that runs", "Every key of the configuration that runs, "
      "defaults included. Values of keys that sound secret are not shown."),
     ("diff", "what the newest configuration changes", "The keys in which the newest stored "
@@ -15,19 +14,19 @@ _TEXTS = (
     ("why", "why this configuration runs", "Why this configuration runs, why the last one was "
      "refused or rolled back, what the check by ping says, and what ended the application."),
     ("confirm", "keep the configuration on trial", "Says that the configuration on trial works: "
-     "it is the last good one from now on."),
+     "it is the good one now."),
     ("rollback", "go back to the last good one", "Brings the good configuration before this one "
      "back. The server's document is not tried again until it changes."),
-    ("fetch", "ask for the configuration now", "Asks the server now. While the node runs the "
-     "answer is told when it comes; when it is stopped this waits for it, up to 30 s."),
+    ("fetch", "ask for the configuration now", "Asks the server now. The answer is told when "
+     "it comes; when the node is stopped this waits for it, up to 30 s."),
     ("trace", "show messages: trace(60), trace(0)", "Shows each message in a line, without its "
      "content. While the node runs: until repl.trace(0). When it is stopped: lets it work for "
-     "that many seconds, 30 if none are given."),
+     "that many seconds, else 30."),
     ("links", "the next hop, the linked UEs", "The next hop of a UE; the linked UEs of a relay "
      "or gateway; datagrams that the network did not take."),
-    ("factory_reset", "remove all configuration", 'With "erase" as its argument it removes '
-     "every stored configuration; the settings stay. Without, it only says so. A button held for "
-     "10 s does the same, if the setting button_pin names its pin."),
+    ("factory_reset", "remove all configuration", 'With "erase" it removes every stored '
+     "configuration; the settings stay. So does a button held for 10 s, if the setting "
+     "button_pin names its pin."),
     ("help", 'this list; help("diff"): more', "The commands, or what one of them does."),
 )  # fmt: skip
 
