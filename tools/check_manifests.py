@@ -43,8 +43,9 @@ _CHOICES = {
 OPTIONAL = ("app", "composition_radio", "settings_radio", "repl", "roles.check", "roles.ping")
 OPTIONAL += ("port.aio", "port.beside", "port.button", "port.lookup", "port.prompt", "port.trace")
 OPTIONAL += ("composition_parts", "port.watchdog")
+_OPTIONAL_OF_UE = ("composition_hop",)  # a UE on IP needs none of it
 # Not imported by the firmware, but by its users: programs, and people at the REPL.
-_FOR_USERS = {"msgin5g.app", "msgin5g.repl", "msgin5g.port.aio", "msgin5g.coap.numbers"}
+FOR_USERS = {"msgin5g.app", "msgin5g.repl", "msgin5g.port.aio", "msgin5g.coap.numbers"}
 
 
 class ManifestError(Exception):
@@ -145,8 +146,11 @@ def modules_of(role, graph, optional=True):
 
     optional: false for what it has when its settings name nothing but what must be.
     """
-    without = set() if optional else {"msgin5g." + name for name in OPTIONAL}
-    todo = ["msgin5g.main"] + (sorted(_FOR_USERS & set(graph)) if optional else [])
+    without = set()
+    if not optional:
+        names = OPTIONAL + (_OPTIONAL_OF_UE if role == "ue" else ())
+        without = {"msgin5g." + name for name in names}
+    todo = ["msgin5g.main"] + (sorted(FOR_USERS & set(graph)) if optional else [])
     needed = set()
     while todo:
         module = todo.pop()

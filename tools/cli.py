@@ -20,6 +20,7 @@ COMMANDS = {
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
     "simulate": ("simulate", "simulate", "Play very many UEs behind one relay or gateway."),
+    "where": ("where", "where", "Say which source a traceback of a board speaks of."),
 }
 
 

@@ -2,40 +2,67 @@
 
     micropython heap_rig.py FIRMWARE DIRECTORY
 
-`main` does all that it does on a board with DIRECTORY/settings.json; only the loop is played
-here, and the network: a request of a UE gets the options and payload in DIRECTORY/answer. A line
-with one number says how many bytes are in use above the bare interpreter.
+`main` does all that it does on a board with DIRECTORY/settings.json; only the network is played
+here: a request of a UE gets the options and payload in DIRECTORY/answer. A line with one number
+says how many bytes are in use above the bare interpreter.
 """
 
 import gc
 import sys
+import time
+from errno import EAGAIN
+
+_IDLE_MS = 30000  # who waits longer has nothing more to ask
 
 
-def play(role, links, ticks_ms, tell, trace=None, limit_ms=None):
-    """In place of port.loop.run: until the role has nothing more to ask."""
-    with open(sys.argv[2] + "/answer", "rb") as file:
-        answer = file.read()
-    while True:
-        role.step(ticks_ms())
-        out = role.transmit(ticks_ms())
-        if out is not None:
-            head = out[1]
-            end = 4 + (head[0] & 15)
-            reply = bytes([0x60 | head[0] & 15, 0x45]) + head[2:end] + answer
-            role.receive(out[0], reply, out[2], ticks_ms())
-        event = role.poll()
-        if event is not None:
-            tell(event)
-        wait_ms = role.wait_ms(ticks_ms())
-        if out is None and event is None and (wait_ms is None or wait_ms > 30000):
-            break
-    del answer, out, event
-    gc.collect()
-    print(gc.mem_alloc() - bare)
+class Network:
+    """In place of the modules `socket` and `select`, and of what they make."""
+
+    AF_INET = SOCK_DGRAM = POLLIN = 0
+
+    def __init__(self, answer):
+        self._answer = answer
+        self._reply = None
+
+    def socket(self, *_):
+        return self
+
+    def poll(self, wait_ms=None):
+        """A poller; and its own `poll`, which ends the program when it is to wait for long."""
+        if wait_ms is None:
+            return self
+        if self._reply is None and wait_ms > _IDLE_MS:
+            gc.collect()
+            print(gc.mem_alloc() - bare)
+            raise KeyboardInterrupt
+        if self._reply is None:
+            time.sleep_ms(wait_ms)
+
+    def register(self, *_):
+        pass
+
+    bind = setblocking = close = register
+
+    def getaddrinfo(self, host, port, *_):
+        return [(0, (host, port))]
+
+    def sendto(self, datagram, remote):
+        end = 4 + (datagram[0] & 15)
+        head = bytes([0x60 | datagram[0] & 15, 0x45]) + datagram[2:end]
+        self._reply = (head + self._answer, remote)
+
+    def recvfrom(self, _):
+        if self._reply is None:
+            raise OSError(EAGAIN)
+        reply = self._reply
+        self._reply = None
+        return reply
 
 
 sys.path.insert(0, sys.argv[1])
+with open(sys.argv[2] + "/answer", "rb") as file:
+    sys.modules["socket"] = sys.modules["select"] = Network(file.read())
+del file
 gc.collect()
 bare = gc.mem_alloc()
-__import__("msgin5g.port.loop").port.loop.run = play
 __import__("msgin5g.main").main.main(sys.argv[2] + "/settings.json", sys.argv[2])

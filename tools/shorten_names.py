@@ -8,7 +8,7 @@ and public attributes stay, so tracebacks and the REPL show what the source says
 
 import ast
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # What people call by keyword at the REPL or in their own programs.
 _PUBLIC = ("main", "composition", "repl", "app", "examples")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -64,7 +64,7 @@ class Shortener:
                 family |= more
             private = sorted(set().union(*(own[c] for c in family)) - foreign)
             self._letters[name] = {
-                attribute: "_" + letter for attribute, letter in zip(private, _LETTERS)
+                attribute: "_" + letter for attribute, letter in zip(private, LETTERS)
             }
 
     def state(self):
@@ -105,7 +105,7 @@ class Shortener:
         arguments = function.args.args
         taken = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
         taken.update(argument.arg for argument in arguments)
-        letters = iter(letter for letter in _LETTERS if letter not in taken)
+        letters = iter(letter for letter in LETTERS if letter not in taken)
         new = {}
         for argument in arguments:
             if argument.arg not in self._in_use and len(argument.arg) > 1:

@@ -17,7 +17,7 @@ from board_hands import mpremote
 from scm_world import Scm, document
 
 from tools.board import VirtualBoard
-from tools.build_mpy import build_firmware
+from tools.link_firmware import link_firmware
 from tools.scm_server.store import Store
 
 UE_ID = "urn:x-msgin5g:ue:0007"
@@ -62,7 +62,7 @@ class NodeBoard:
             files = {"settings.json": json.dumps(self.settings)}
             if self._application:
                 files["app.py"] = self._application
-            firmware = build_firmware()
+            firmware = link_firmware("ue")
             copies = ["cp", "-r", firmware / "msgin5g", ":", "+", "cp", firmware / "main.py", ":"]
             for name, text in files.items():
                 (self._folder / name).write_text(text)

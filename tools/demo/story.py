@@ -4,11 +4,12 @@ import asyncio
 import json
 from binascii import unhexlify
 
-from tools.build_mpy import BuildError, build_firmware
+from tools.build_mpy import BuildError
 from tools.decode.names import Registry
 from tools.demo import cast
 from tools.demo.stage import MSGIN5G, DemoError
 from tools.ladder import Entry, Ladder
+from tools.link_firmware import link_firmware
 from tools.paths import import_firmware
 from tools.run import command_of
 
@@ -52,7 +53,7 @@ class Story:
         """The folder of the compiled firmware."""
         self._progress("compiling the firmware")
         try:
-            return await asyncio.to_thread(build_firmware)
+            return await asyncio.to_thread(link_firmware, "ue")
         except (BuildError, OSError) as error:
             raise DemoError(f"firmware: {error}") from None
 

@@ -1,7 +1,8 @@
 """A board's console as a person wants to see it: events in words, datagrams as a ladder.
 
-Lines that are events, JSON or text, are shown in another form. All else, the REPL too, passes
-through as it comes: what is not a whole line is shown when nothing follows it for a moment.
+Lines that are events, JSON or text, are shown in another form; below a line of a traceback stands
+which source it speaks of. All else, the REPL too, passes through as it comes: what is not a whole
+line is shown when nothing follows it for a moment.
 """
 
 import json
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from tools.device.events import outcome, parse_event
 from tools.ladder import Entry, Ladder
+from tools.where import Sources
 
 _BOARD = "board"
 _REMOTE_SIZE = 21
@@ -35,6 +37,7 @@ class Screen:
         self._shown = 0  # bytes of the pending line that are on the screen already
         self._ladders = {}
         self._first_at = None
+        self._sources = Sources("ue")
 
     def feed(self, data, seconds):
         """Show what the board has printed, `seconds` after the monitor was started."""
@@ -63,9 +66,14 @@ class Screen:
         if event is None:
             if not self._as_json:
                 self._pass(line[self._shown :].rstrip(b"\r") + b"\n")
+                source = self._sources.of_line(text)
+                if source:
+                    self.note(f"    {source}")
             return
         name = event["event"]
         self.seen[name] = self.seen.get(name, 0) + 1
+        if name == "started":
+            self._sources = Sources(event.get("role", "ue"))
         if self._as_json:
             print(json.dumps({"seconds": round(seconds, 3), **event}), file=self._stream)
         else:
