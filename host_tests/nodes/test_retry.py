@@ -6,6 +6,7 @@ from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, BLOCK2, ECHO, ETAG, MAX_AGE, OBSERVE
 from msgin5g.coap.ticks import add
 from msgin5g.coap.transmission import QUEUED, SENT, Parameters
+from msgin5g.roles.retry import Backoff
 from msgin5g.roles.ue import ConstrainedUe
 from stations import DATA, RELAY, UE_ID, Held, document, drain, names, new_world, ue_settings
 from world import chance
@@ -256,3 +257,12 @@ def test_a_reset_ends_a_registration_which_is_tried_again_later():
         assert names(ue) == ["rejected", "backing_off"]
         assert not ue.client.busy and not ue.client.observing
         assert ue.endpoint.wait_ms(now) is None
+
+
+def test_who_was_given_an_appointment_has_not_failed():
+    backoff = Backoff(lambda: 0, 5, 3600, 0)
+    for _ in range(10):
+        assert backoff.failure_ms(3) == 3000
+    # A hop that is busy for long is no reason to wait for an hour when it is silent once.
+    assert [backoff.failure_ms() for _ in range(3)] == [5000, 10000, 20000]
+    assert backoff.failure_ms(7) == 7000 and backoff.failure_ms() == 40000

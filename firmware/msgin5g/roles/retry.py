@@ -21,19 +21,21 @@ class Backoff:
         self.n_failures = 0
 
     def failure_ms(self, asked_s=None):
-        """How long to wait after one more failure; asked_s: what the server asked for."""
+        """How long to wait after one more failure.
+
+        asked_s: what the server asked for; who gives an appointment has not failed.
+        """
+        if asked_s is not None:
+            # The spread keeps those apart who were given the same number of seconds.
+            seconds = min(max(asked_s, 1), 86400)
+            return seconds * 1000 + self.within_ms(min(seconds * 250, 30000))
         seconds = self._first_s
         for _ in range(self.n_failures):
             if seconds >= self._max_s:
                 break
             seconds *= 2
         self.n_failures += 1
-        seconds = min(seconds, self._max_s)
-        if asked_s is None:
-            return self._spread_ms(seconds)
-        # The spread keeps those apart who were given the same number of seconds.
-        seconds = min(max(asked_s, 1), 86400)
-        return seconds * 1000 + self.within_ms(min(seconds * 250, 30000))
+        return self._spread_ms(min(seconds, self._max_s))
 
     def _spread_ms(self, seconds):
         half_ms = seconds * 5 * self._jitter_percent
