@@ -48,7 +48,11 @@ def command_of(settings, state, interpreter="micropython", heap="96K", **flags):
 
 
 @click.command()
-@click.option("--role", type=click.Choice(["ue", "relay", "gateway"]), help="As in the settings.")
+@click.option(
+    "--role",
+    type=click.Choice(["ue", "relay", "gateway", "seal-c"]),
+    help="In place of the settings' own.",
+)
 @click.option("--settings", type=click.Path(dir_okay=False), required=True)
 @click.option(
     "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"

@@ -1,8 +1,22 @@
 """The gateway and sizes: full messages, large documents, blocks, what makes no sense."""
 
-from gateway_stations import Hand, answered, doc, name, new, shared
+from gateway_stations import (
+    GATEWAY,
+    SERVER,
+    Hand,
+    address,
+    answered,
+    doc,
+    name,
+    new,
+    new_gateway,
+    packet,
+    shared,
+)
 from msgin5g.cbor import loads
 from msgin5g.seal.problem import parse
+from msgin5g.seal.resources import ConfigurationResource
+from world import World
 
 
 def test_more_ues_than_a_message_names_are_asked_for_in_several():
@@ -19,6 +33,49 @@ def test_more_ues_than_a_message_names_are_asked_for_in_several():
     assert sizes == [33, 33, 33]  # and the one that is left has a request of its own
     assert len({i for asked in server.asked for i in asked[0]}) == 100
     assert server.largest > 1152 - 42 - 4 - 32
+
+
+class Ear:
+    """A server that hears all and says nothing."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def receive(self, link, datagram, remote, now):
+        self.sizes.append(len(datagram))
+
+    def step(self, now):
+        pass
+
+    transmit = wait_ms = step
+
+
+def test_a_bulk_request_fits_a_datagram_however_long_the_names_are():
+    for service_id, bulk_id, vendor, size in (
+        (240, 240, 200, 248),
+        (1, 1, 1, 13),
+        (13, 12, 200, 100),
+        (12, 13, 1, 248),
+    ):
+        world = World(record=False)
+        service_id = service_id * "s"
+        gateway = new_gateway(world, service_id=service_id, bulk_id=bulk_id * "b",
+                              bulk_count=1000, block_size=512, max_transfers=20)  # fmt: skip
+        ear = Ear()
+        world.add(SERVER, ear)
+        query = b"ue-vendor=" + vendor * b"v"
+        for n in range(1, 61):
+            ue_id = "urn:u:%d:" % n
+            ue_id = (ue_id + size * "x")[: max(size, len(ue_id))].encode()
+            assert gateway.link_up(ue_id, 0, address(n))
+            resource = ConfigurationResource(
+                service_id, [ue_id], b"coap://scm.example", queries=(query,)
+            )
+            request = packet(0, 1, n, b"abcd", resource.options())
+            world.send(address(n), GATEWAY, request, n)
+        world.run(None, 5000)
+        assert gateway.n_waiting == 60
+        assert 780 < max(ear.sizes) <= 1152, (size, ear.sizes)
 
 
 def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
