@@ -2,7 +2,7 @@
 
     cbor, coap <- oscore <- seal <- roles <- composition, main; settings beside seal; port apart.
 
-Only main, composition, keeper and repl, and what is in port itself, import port.
+Only main, composition and repl, and what is in port itself, import port.
 """
 
 import ast
@@ -23,7 +23,7 @@ ALLOWED = {
     "settings": _BASE | {"coap", "configuration", "settings"},
     "seal": _BASE | {"coap", "oscore", "seal"},
     "roles": _BASE | {"coap", "oscore", "seal", "roles", "configuration"},
-    "keeper": _BASE | {"configuration", "port"},
+    "keeper": _BASE | {"composition"},
     "port": _BASE | {"coap", "configuration", "port"},
 }
 ALLOWED_EVERYTHING = {"composition", "composition_gateway", "main", "repl", "app", "examples"}
@@ -37,7 +37,7 @@ _QUIET = (
     ast.ClassDef,
     ast.Assign,
 )
-_QUIET_CALLS = {"const"}
+_QUIET_CALLS = {"const", "namedtuple"}
 
 
 def _layer_of(part):

@@ -85,7 +85,9 @@ class Application:
     def roll_back(self):
         """The configuration on trial does not work: back to the last good one."""
         lifecycle = self._lifecycle
-        event = self.on_trial and lifecycle.roll_back(self._now())
+        from msgin5g.configuration.by_hand import roll_back
+
+        event = self.on_trial and roll_back(lifecycle, self._now())
         if event:
             self._node.tell(event[0], event[1])
 

@@ -15,7 +15,7 @@ def build_ue(settings, link, remote, now, directory, endpoint=None, app=None, co
     from msgin5g.keeper import Keeper
 
     trial_ms = 0 if settings.confirm == "at_once" else settings.trial_s * 1000
-    configuration = Keeper(directory, settings.max_document_size, trial_ms, not app)
+    configuration = Keeper(not app, directory, settings.max_document_size, trial_ms)
     if app:
         app.prepare(configuration.open())
     configuration.start(now, counts)

@@ -190,7 +190,7 @@ def test_every_setting_is_in_the_readme():
             group = key.split(".")[0] if not key.startswith(".") else group
             named.add(group + key if key.startswith(".") else key)
     source = "".join(f.read_text() for f in (ROOT / "firmware/msgin5g").glob("settings*.py"))
-    asked = re.findall(
-        r'values\.(?:number|flag|choice|text|uri|address|take)\(\s*"([a-z_.]+)"', source
-    )
+    asked = re.findall(r"^([a-z_.:]+) [acfntu](?: |$|\")", source, re.MULTILINE)  # the tables
+    asked = [key.replace(":", ".") for key in asked]
+    asked += re.findall(r'(?:take|_object)\(values, "([a-z_.]+)"', source)
     assert len(asked) > 60 and sorted(set(asked) - named) == []

@@ -28,6 +28,7 @@ sys.path[:] = [here + "/..", here + "/../../firmware"]
 
 import ram_disk  # noqa: E402
 import vfs  # noqa: E402
+from msgin5g.configuration import by_hand  # noqa: E402
 from msgin5g.configuration.lifecycle import Lifecycle  # noqa: E402
 from msgin5g.configuration.schema import Schema  # noqa: E402
 from msgin5g.configuration.store import GOOD, TRIAL, Store  # noqa: E402
@@ -140,12 +141,12 @@ def lasted(life):
     life.step(GOOD_MS)
 
 
-def by_hand(life):
-    life.roll_back(0)
+def roll_back(life):
+    by_hand.roll_back(life, 0)
 
 
 def factory_reset(life):
-    life.factory_reset(0)
+    by_hand.factory_reset(life, 0)
 
 
 def put_file(name, data):
@@ -187,7 +188,7 @@ SCENES = (
     ("reset on trial", (good("one"), offer("two")), nothing, ("two",)),
     ("roll-back, too late", (good("one"), offer("two")), too_late, ("two", "one")),
     ("roll-back, resets", (good("one"), offer("two"), nothing, nothing), nothing, ("two", "one")),
-    ("roll-back, by hand", (good("one"), good("two")), by_hand, ("two", "one")),
+    ("roll-back, by hand", (good("one"), good("two")), roll_back, ("two", "one")),
     ("boot that lasts", (good("one"), offer("two"), too_late), lasted, ("one",)),
     ("safe mode", (good("one"), offer("two"), too_late, nothing, nothing), nothing, ("one",)),
     (

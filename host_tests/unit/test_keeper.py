@@ -6,6 +6,7 @@ from checks import raises
 from lifecycle_board import document
 from memory_flash import MemoryFlash
 
+from msgin5g.configuration import by_hand
 from msgin5g.configuration.lifecycle import Lifecycle
 from msgin5g.configuration.schema import Schema
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError, Store
@@ -19,7 +20,7 @@ class Kept(Keeper):
     """A Keeper on a flash in RAM. `n_loads` counts; `is_short`: there is no memory to load."""
 
     def __init__(self, flash, trial_ms=0, rests=True):
-        super().__init__("/", 4096, trial_ms, rests)
+        super().__init__(rests)
         self.flash = flash
         self.trial_ms = trial_ms
         self.n_loads = 0
@@ -27,7 +28,7 @@ class Kept(Keeper):
         self.event = self.start(0)
         self.step(0)
 
-    def _load(self):
+    def _load(self, arguments):
         if self.is_short:
             raise MemoryError
         self.n_loads += 1
@@ -164,5 +165,5 @@ def test_what_the_flash_refuses_reaches_the_caller():
 
     keeper.flash.remove = stuck
     with raises(StorageError, "error 5"):
-        keeper.factory_reset(0)
+        by_hand.factory_reset(keeper, 0)
     assert keeper.gets("one") == ("applied", ())

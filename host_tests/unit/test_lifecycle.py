@@ -2,6 +2,7 @@
 
 from checks import no_alloc
 from lifecycle_board import GOOD_MS, TRIAL_MS, Board, document
+from msgin5g.configuration import by_hand
 from msgin5g.configuration.lifecycle import EMPTY
 from msgin5g.configuration.store import BAD, GOOD, TRIAL
 
@@ -189,26 +190,26 @@ def test_a_bad_document_is_refused_and_changes_nothing():
 
 def test_a_person_rolls_back():
     board = Board("one", "two")
-    assert board.lifecycle.roll_back(board.now) == ("rolled_back", ("by hand",))
+    assert by_hand.roll_back(board.lifecycle, board.now) == ("rolled_back", ("by hand",))
     assert board.where() == (BAD, "one", False)
-    assert board.lifecycle.roll_back(board.now) is None
+    assert by_hand.roll_back(board.lifecycle, board.now) is None
     board.reset()
     assert board.where() == (BAD, "one", False)
     assert board.offer("two") == "refused"
-    board.lifecycle.forgive(board.now)
+    by_hand.forgive(board.lifecycle, board.now)
     assert board.offer("two") == "applied"
-    assert board.lifecycle.roll_back(board.now)[0] == "rolled_back"  # also while on trial
-    assert Board("one").lifecycle.roll_back(0) is None
+    assert by_hand.roll_back(board.lifecycle, board.now)[0] == "rolled_back"  # also while on trial
+    assert by_hand.roll_back(Board("one").lifecycle, 0) is None
 
 
 def test_the_two_stored_documents_can_be_compared():
     board = Board()
-    assert board.lifecycle.stored(True) is None
+    assert by_hand.stored(board.lifecycle, True) is None
     board = Board("one")
     board.offer("two")
-    state, configuration = board.lifecycle.stored(True)
+    state, configuration = by_hand.stored(board.lifecycle, True)
     assert (state, configuration["MSGin5G-Server-address"]) == (TRIAL, "coap://two.example")
-    state, configuration = board.lifecycle.stored(False)
+    state, configuration = by_hand.stored(board.lifecycle, False)
     assert (state, configuration["MSGin5G-Server-address"]) == (GOOD, "coap://one.example")
 
 

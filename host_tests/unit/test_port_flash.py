@@ -5,6 +5,7 @@ import os
 
 import msgin5g.port.flash as flash_module
 from checks import raises
+from msgin5g.configuration.by_hand import erase
 from msgin5g.configuration.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
 
@@ -89,7 +90,7 @@ def test_the_store_lives_in_files():
         store.write(TRIAL, 0, b"2", b"", b"new" * 300)
         store = _store(Flash(directory))
         assert (_text(store), store.text(store.other)) == (b"new" * 300, b"old" * 100)
-        store.erase()
+        erase(store)
         assert os.listdir(directory) == []
 
     _with_files(test)

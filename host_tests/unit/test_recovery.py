@@ -2,6 +2,7 @@
 
 from lifecycle_board import GOOD_MS, TRIAL_MS, Board
 from memory_flash import flipped
+from msgin5g.configuration import by_hand
 from msgin5g.configuration.lifecycle import EMPTY, Lifecycle
 from msgin5g.configuration.schema import Schema
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, Store
@@ -61,7 +62,7 @@ def test_a_first_document_that_crashes_leads_to_safe_mode_and_is_kept():
     assert [board.reset() for _ in range(4)] == ["applied"] * 2 + ["safe_mode"] * 2
     assert board.where() == (TRIAL, "one", True)
     assert board.offer("one") == "unchanged"
-    board.lifecycle.forgive(board.now)
+    by_hand.forgive(board.lifecycle, board.now)
     assert board.reset() == "applied"
     assert board.where() == (TRIAL, "one", False)
 
@@ -88,7 +89,7 @@ def test_a_wake_from_deep_sleep_is_no_failed_boot():
 def test_factory_reset_removes_everything():
     board = Board("one", "two")
     board.offer("three")
-    assert board.lifecycle.factory_reset(board.now) == ("factory_reset", ())
+    assert by_hand.factory_reset(board.lifecycle, board.now) == ("factory_reset", ())
     assert board.where() == (EMPTY, None, False)
     assert board.flash.files == {}
     assert board.reset() == "unconfigured"

@@ -5,6 +5,7 @@ from binascii import crc32
 
 from checks import raises
 from memory_flash import MemoryFlash, flipped
+from msgin5g.configuration.by_hand import erase
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError, Store
 
 _SLOTS = ("slot-a", "slot-b")
@@ -273,7 +274,7 @@ def test_what_a_power_cut_left_in_an_older_folder_is_older_and_goes_with_the_nex
     store = _store(flash)
     assert (_text(store), store.text(store.other)) == (b"four", b"one")
     flash.files.update(left)
-    _store(flash).erase()
+    erase(_store(flash))
     assert flash.files == {}
 
 
@@ -291,7 +292,7 @@ def test_erase_leaves_nothing_and_takes_what_runs_last():
         flash.files["slot-a.bad"] = flash.files["slot-b.bad"] = b""
         removed = []
         flash.remove = removed.append
-        store.erase()
+        erase(store)
         names = [folder + slot for slot in _SLOTS for folder in ("", "slots-0/", "slots-1/")]
         assert sorted(removed) == sorted(names + ["slot-a.bad", "slot-b.bad"])
         assert removed[-1] == last, states

@@ -1,15 +1,15 @@
 """The life of a configuration: on trial, then confirmed or rolled back. No I/O but the store's.
 
     offer --> TRIAL --confirm(), or the check passed and the boot lasted--> GOOD
-                |  not confirmed within trial_ms, or reset max_resets times
+                |  not confirmed within trial_ms, or reset MAX_RESETS times
                 v
                BAD: the last good one runs, the document is not taken again until it changes
-                |  reset max_resets times more before a boot lasted
+                |  reset MAX_RESETS times more before a boot lasted
                 v
             safe mode: REPL, network and configuration client only
 
 A first configuration has none to fall back on. It stays on trial however long that takes, and
-max_resets resets lead to safe mode with it still in place. A changed document leads out of safe
+MAX_RESETS resets lead to safe mode with it still in place. A changed document leads out of safe
 mode, at the next start. A boot with a GOOD configuration writes nothing, nor does a refresh.
 
 What must outlive a reset is in the newest record of the store: the state, the resets, and as its
@@ -26,18 +26,20 @@ import struct
 from binascii import crc32
 
 from micropython import const
-from msgin5g.coap.ticks import add, diff
+from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError
 
 EMPTY = const(0)  # no configuration was ever stored; TRIAL, GOOD and BAD are the store's
+MAX_RESETS = const(3)  # before a boot lasted
+_MAX_REFUSED = const(4)  # documents that were rolled back; the oldest is forgotten first
+_MAX_HISTORY = const(8)  # events; the same
 
-_ROW = "<IB8s"
+_ROW = const("<IB8s")
 _ROW_SIZE = const(13)
 # The causes of a roll-back, by the number that is stored.
 _CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
 _LATE = const(1)
 _RESETS = const(2)
-_BY_HAND = const(3)
 _SCHEMA = const(4)
 
 
@@ -51,32 +53,20 @@ class Lifecycle:
     the last refusal or roll-back. `history` is a list of (now, name, reasons), oldest first.
     """
 
-    def __init__(
-        self,
-        store,
-        schema,
-        trial_ms=300_000,
-        good_after_ms=60_000,
-        max_resets=3,
-        max_refused=4,
-        max_history=8,
-    ):
+    def __init__(self, store, schema, trial_ms=300_000, good_after_ms=60_000):
         """`good_after_ms`, within `trial_ms`, is how long a boot must last to count as good.
 
-        With `trial_ms` 0 what is offered is good at once, without a trial. Of documents rolled
-        back and of events the oldest are forgotten first.
+        With `trial_ms` 0 what is offered is good at once, without a trial.
         """
         self.store = store
         self.schema = schema
         self.trial_ms = trial_ms
         self.good_after_ms = good_after_ms
-        self.max_resets = max_resets
-        self.max_refused = max_refused
-        self.max_history = max_history
         self.history = []
-        self._clear()
+        self.clear()
 
-    def _clear(self):
+    def clear(self):
+        """Forget all but the history."""
         self.configuration = None
         self.etag = b""
         self.safe_mode = self.unsaved = False
@@ -91,21 +81,21 @@ class Lifecycle:
         The event is applied, rolled_back, safe_mode, or unconfigured, with reasons if what is
         stored cannot run. `counts` is False for a wake from deep sleep, which is no failed boot.
         """
-        self._clear()
+        self.clear()
         store = self.store
         store.load()
         for report in store.reports:
             self.note(now, "storage", (report,))
         newest = store.newest
         if not newest:
-            return self.note(now, "unconfigured", ())
+            return self.note(now, "unconfigured")
         self.sequence = newest.sequence
         self.notes = newest.notes or b"\0"
         self._begin(newest.state, newest.boots, now)
-        fallback = self._fallback()
-        limit = self.max_resets
+        fallback = self.fallback()
+        limit = MAX_RESETS
         if self.state == BAD:
-            limit += limit
+            limit = 2 * MAX_RESETS
             self.reasons = (self.cause,)
             if not fallback:  # the good one's file is lost: this one is better than none
                 self._begin(TRIAL, 0, now)
@@ -114,12 +104,12 @@ class Lifecycle:
                 self.boots += 1
             if self.boots >= limit:
                 if self.state == TRIAL and fallback:
-                    return self._roll_back(now, _RESETS)
+                    return self.go_back(now, _RESETS)
                 self.safe_mode = True
-            self._save(now)
+            self.save(now)
         reasons = self._use(self._running())
         if reasons and fallback and self.state != BAD:
-            return self._roll_back(now, _SCHEMA)
+            return self.go_back(now, _SCHEMA)
         if self.safe_mode:
             return self.note(now, "safe_mode", (str(self.boots) + " resets",))
         return self.note(now, "unconfigured" if reasons else "applied", reasons)
@@ -157,7 +147,7 @@ class Lifecycle:
         self.etag = etag
         self.sequence = store.newest.sequence
         self._begin(state, 0, now)
-        return self.note(now, "applied", ())
+        return self.note(now, "applied")
 
     def confirm(self, now):
         """The application, or a person, says that the configuration on trial works.
@@ -167,41 +157,12 @@ class Lifecycle:
         if self.state != TRIAL:
             return None
         self._begin(GOOD, 0, now)
-        self._save(now)
-        return self.note(now, "confirmed", ())
+        self.save(now)
+        return self.note(now, "confirmed")
 
     def check_passed(self):
         """The built-in check went well: `step` confirms once the boot has lasted long enough."""
         self._passed = self.state == TRIAL
-
-    def roll_back(self, now):
-        """A person wants the good configuration before this one back.
-
-        The event is rolled_back; None when there is none to go back to.
-        """
-        if self.state == BAD or not self._fallback():
-            return None
-        return self._roll_back(now, _BY_HAND)
-
-    def forgive(self, now):
-        """A person wants roll-backs and counted resets forgotten, for the next offer and start."""
-        self.notes = b"\0"
-        self.boots = 0
-        self._save(now)
-
-    def factory_reset(self, now):
-        """Remove all configuration. StorageError when the flash refuses."""
-        self.store.erase()
-        self._clear()
-        return self.note(now, "factory_reset", ())
-
-    def stored(self, newest):
-        """(state, configuration) of the newest document, or the one before; None without one.
-
-        The configuration is None when it does not fit the schema.
-        """
-        record = self.store.newest if newest else self.store.other
-        return record and (record.state, self.schema.check(self._text(record))[0])
 
     @property
     def cause(self):
@@ -212,7 +173,7 @@ class Lifecycle:
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
         lasted = diff(now, self._good_at) >= 0
         if lasted and self.unsaved:
-            self._save(now)
+            self.save(now)
         if self.safe_mode:
             return None
         if self.state == TRIAL:
@@ -220,14 +181,14 @@ class Lifecycle:
                 return self.confirm(now)
             if diff(now, self._late_at) < 0:
                 return None
-            if self._fallback():
-                return self._roll_back(now, _LATE)
+            if self.fallback():
+                return self.go_back(now, _LATE)
             self._late_at = add(now, self.trial_ms)  # none to go back to: it goes on
         elif not lasted:
             return None
         if self.boots:
             self.boots = 0
-            self._save(now)
+            self.save(now)
         return None
 
     def wait_ms(self, now):
@@ -237,8 +198,7 @@ class Lifecycle:
         if self.unsaved or (runs and (self._passed or (self.boots and self.state != TRIAL))):
             wait = max(0, diff(self._good_at, now))
         if runs and self.state == TRIAL:
-            trial = max(0, diff(self._late_at, now))
-            wait = trial if wait is None else min(wait, trial)
+            wait = shorter(wait, max(0, diff(self._late_at, now)))
         return wait
 
     def _begin(self, state, boots, now):
@@ -248,7 +208,7 @@ class Lifecycle:
         self._late_at = add(now, self.trial_ms)
         self._good_at = add(now, self.good_after_ms)
 
-    def _fallback(self):
+    def fallback(self):
         """The Record of the good document behind the newest one, or None."""
         other = self.store.other
         return other if other and other.state == GOOD else None
@@ -256,11 +216,11 @@ class Lifecycle:
     def _running(self):
         """The Record whose document runs, or None."""
         if self.state == BAD:
-            return self._fallback()
+            return self.fallback()
         newest = self.store.newest
         return newest if newest and newest.sequence == self.sequence else None
 
-    def _text(self, record):
+    def text(self, record):
         """The document of a Record; b"", which is no JSON, when there is none to be read."""
         try:
             return self.store.text(record) if record else b""
@@ -269,25 +229,25 @@ class Lifecycle:
 
     def _use(self, record):
         """Make the document of a Record the configuration. The reasons why it cannot be."""
-        self.configuration, reasons = self.schema.check(self._text(record))
+        self.configuration, reasons = self.schema.check(self.text(record))
         self.etag = b"" if reasons else record.etag
         return reasons
 
-    def _roll_back(self, now, cause):
+    def go_back(self, now, cause):
         newest = self.store.newest
         rows = self.notes[1:]
         if cause != _SCHEMA:  # which a new firmware may have mended
-            rows += self._row(self._text(newest), newest.etag)
-        self.notes = bytes((cause,)) + rows[-_ROW_SIZE * self.max_refused :]
-        self._begin(BAD, self.max_resets, now)
-        self._use(self._fallback())
-        self._save(now)
+            rows += self._row(self.text(newest), newest.etag)
+        self.notes = bytes((cause,)) + rows[-_ROW_SIZE * _MAX_REFUSED :]
+        self._begin(BAD, MAX_RESETS, now)
+        self._use(self.fallback())
+        self.save(now)
         return self.note(now, "rolled_back", (_CAUSES[cause],))
 
     def _row(self, text, etag):
         return struct.pack(_ROW, crc32(text), len(etag), etag)
 
-    def _save(self, now):
+    def save(self, now):
         """Store the state, unless the record that it is about was lost."""
         store = self.store
         newest = store.newest
@@ -301,12 +261,12 @@ class Lifecycle:
                 self._good_at = add(now, self.good_after_ms)
                 self.note(now, "storage", (str(error),))
 
-    def note(self, now, name, reasons):
+    def note(self, now, name, reasons=()):
         """Note an event, unless it says the same as the one before."""
         if reasons:
             self.reasons = reasons
         history = self.history
         if not history or history[-1][1:] != (name, reasons):
             history.append((now, name, reasons))
-            del history[: -self.max_history]
+            del history[:-_MAX_HISTORY]
         return name, reasons

@@ -19,7 +19,7 @@ Numbers are most significant first, save the CRC: so the CRC-32 of a whole sound
 the same number.
 
 A slot is written to the older file, read back and compared; only then its record is the newest.
-The record to fall back on is in the other file and is not touched (`_kept`). So no step
+The record to fall back on is in the other file and is not touched (`write`). So no step
 relies on LittleFS replacing a file in one piece, and on LittleFS that comes on top.
 
 Wear: LittleFS gives each file written a fresh block, in turn over the whole file system, but
@@ -34,6 +34,7 @@ Passwords and keys are not configuration: they live in secrets.json, which this 
 
 import struct
 from binascii import crc32
+from collections import namedtuple
 
 from micropython import const
 
@@ -41,39 +42,27 @@ TRIAL = const(1)  # running, not yet confirmed
 GOOD = const(2)  # confirmed
 BAD = const(3)  # tried and rolled back
 
-VERSION = const(2)
-
-_MAGIC = b"MG5C"
-_HEAD = ">4sBBBBIIB"
+_MARK = const(b"MG5C\x02")  # magic and version
+_HEAD = const(">BBBIIB")
 _HEAD_SIZE = const(17)
-_HEAD_1 = ">4sBBBIH"
+_HEAD_1 = const(">BBIH")
 _HEAD_1_SIZE = const(13)
 _CRC_SIZE = const(4)
 _SOUND = const(0x2144DF1C)  # the CRC-32 of anything followed by its own CRC-32
 _MIN_FILE_SIZE = const(516)
-_NAMES = ("slot-a", "slot-b")
+_A = const("slot-a")
+_B = const("slot-b")
+_ASIDE = const(".bad")
 _FOLDERS = ("", "slots-0/", "slots-1/")
-_ASIDE = ".bad"
 
 
 class StorageError(Exception):
     """The file system refused or forgot; `str()` is the reason and begins with "storage: "."""
 
 
-class Record:
-    """What a slot holds, its text left on flash."""
-
-    def __init__(self, name, version, state, boots, sequence, etag, notes, text_at, text_size):
-        self.name = name  # of its file
-        self.slot = 1 if name[-1] == "b" else 0
-        self.version = version
-        self.state = state
-        self.boots = boots
-        self.sequence = sequence
-        self.etag = etag
-        self.notes = notes
-        self.text_at = text_at
-        self.text_size = text_size
+# What a slot holds, its text left on flash. `name` is that of its file; `notes` is None for one of
+# version 1.
+Record = namedtuple("Record", "name sequence text_at text_size state boots etag notes")
 
 
 class Store:
@@ -84,9 +73,8 @@ class Store:
 
     def __init__(self, flash):
         """`flash` is a port.flash.Flash."""
-        self._flash = flash
-        self.newest = None
-        self.other = None
+        self.flash = flash
+        self.newest = self.other = None
         self.reports = []
 
     def load(self):
@@ -95,22 +83,23 @@ class Store:
         An unreadable slot is renamed to slot-a.bad or slot-b.bad, in place of an earlier one.
         """
         self.reports = []
-        self._sort(self._read(0), self._read(1))
+        self._sort(self._read(_A), self._read(_B))
         newest = self.newest
-        if newest and newest.version < VERSION:
+        if newest and newest.notes is None:
+            what = "version 1, written again as 2"
             try:
-                self.write(newest.state, newest.boots, newest.etag, newest.notes)
-                self._report(newest.slot, "version 1, written again as 2")
+                self.write(newest.state, 0, newest.etag, b"")
             except StorageError as error:
-                self._report(newest.slot, str(error))
+                what = str(error)
+            self.reports.append(newest.name[-6:] + ": " + what)
 
     def text(self, record):
         """The document of a record, bytes."""
-        return self._flash.read(record.name, record.text_at, record.text_size)
+        return self.flash.read(record.name, record.text_at, record.text_size)
 
     def holds(self, record, text):
         """Whether the document of a record is `text`, bytes; does not load it."""
-        return len(text) == record.text_size and self._flash.same(
+        return len(text) == record.text_size and self.flash.same(
             record.name, record.text_at, (text,)
         )
 
@@ -120,11 +109,10 @@ class Store:
         Writes nothing when the newest record is like that. StorageError when the flash refuses:
         then both records are as before, or the one that was to be replaced is gone.
         """
-        newest = self.newest
+        kept = newest = self.newest
         if (
             newest
-            and (newest.version, newest.state, newest.boots) == (VERSION, state, boots)
-            and (newest.etag, newest.notes) == (etag, notes)
+            and newest[4:] == (state, boots, etag, notes)
             and (text is None or self.holds(newest, text))
         ):
             return
@@ -132,66 +120,44 @@ class Store:
             text = self.text(newest)
         sequence = newest.sequence + 1 if newest else 1
         head = (
-            struct.pack(
-                _HEAD, _MAGIC, VERSION, state, boots, len(etag), sequence, len(text), len(notes)
-            )
+            _MARK
+            + struct.pack(_HEAD, state, boots, len(etag), sequence, len(text), len(notes))
             + etag
             + notes
         )
         zeros = bytes(max(0, _MIN_FILE_SIZE - _CRC_SIZE - len(head) - len(text)))
         crc = crc32(zeros, crc32(text, crc32(head)))
-        kept = self._kept(state)
-        slot = 1 - kept.slot if kept else 0
-        folder = newest.name[: -len(_NAMES[0])] if newest else ""
-        new = _FOLDERS[2 if folder == _FOLDERS[1] else 1]
-        if self._flash.moves(sequence, new[:-1]):
-            folder = new
-        name = folder + _NAMES[slot]
         parts = (head, text, zeros, struct.pack("<I", crc))
+        # The newest GOOD record is kept, which a trial and its confirmation leave alone; when the
+        # newest itself turns BAD it is the other one; when there is no GOOD one, the newest.
+        other = self.other
+        if other and other.state == GOOD and (newest.state != GOOD or state == BAD):
+            kept = other
+        slot = _B if kept and kept.name[-1] == "a" else _A
+        folder = newest.name[:-6] if newest else ""
+        new = _FOLDERS[2 if folder == _FOLDERS[1] else 1]
+        if self.flash.moves(sequence, new[:-1]):
+            folder = new
+        name = folder + slot
         try:
-            self._flash.write(name, parts)
-            if not self._flash.same(name, 0, parts):
+            self.flash.write(name, parts)
+            if not self.flash.same(name, 0, parts):
                 raise StorageError("storage: " + name + " reads back otherwise")
         except StorageError:
             self._sort(kept, self._read(slot))
             raise
-        record = Record(name, VERSION, state, boots, sequence, etag, notes, len(head), len(text))
+        record = Record(name, sequence, len(head), len(text), state, boots, etag, notes)
         self._sort(kept, record)
         try:
-            self._remove(slot, name)
+            self.remove(slot, name)
         except StorageError:  # it is older, and goes with the next write
             pass
 
-    def erase(self):
-        """Remove all that was ever stored, what runs last: a power cut leaves it, or nothing."""
-        runs = self.newest
-        if runs and runs.state == BAD and self.other:
-            runs = self.other
-        last = runs.name if runs else ""
-        for slot in (0, 1):
-            self._flash.remove(_NAMES[slot] + _ASIDE)
-            self._remove(slot, last)
-        if runs:
-            self._flash.remove(last)
-        self.newest = self.other = None
-
-    def _remove(self, slot, kept):
+    def remove(self, slot, kept):
         """Remove the files of a slot, but for the one of the name `kept`."""
         for folder in _FOLDERS:
-            if folder + _NAMES[slot] != kept:
-                self._flash.remove(folder + _NAMES[slot])
-
-    def _kept(self, state):
-        """The record that a new one of `state` must not replace, or None.
-
-        That is the newest GOOD one, which a trial and its confirmation leave alone; when the
-        newest itself turns BAD it is the other one; when there is no GOOD one, the newest.
-        """
-        newest = self.newest
-        other = self.other
-        if other and other.state == GOOD and (newest.state != GOOD or state == BAD):
-            return other
-        return newest
+            if folder + slot != kept:
+                self.flash.remove(folder + slot)
 
     def _sort(self, a, b):
         if b and (not a or a.sequence < b.sequence):
@@ -203,10 +169,10 @@ class Store:
         """The Record of a slot, None when it has none; an unreadable file is set aside."""
         newest = None
         for folder in _FOLDERS:
-            name = folder + _NAMES[slot]
+            name = folder + slot
             why = "unreadable"
             try:
-                size = self._flash.size(name)
+                size = self.flash.size(name)
                 if not size:  # absent, or the power was cut when the file had just been made
                     continue
                 record = self._decode(name, size)
@@ -216,35 +182,27 @@ class Store:
                     continue
             except StorageError as error:
                 why = str(error)
-            aside = _NAMES[slot] + _ASIDE
             try:
-                self._flash.rename(name, aside)
-                why += ", kept as " + aside
+                self.flash.rename(name, slot + _ASIDE)
+                why += ", kept as " + slot + _ASIDE
             except StorageError:
                 why += ", cannot be renamed"
-            self._report(slot, why)
+            self.reports.append(slot + ": " + why)
         return newest
-
-    def _report(self, slot, what):
-        self.reports.append(_NAMES[slot] + ": " + what)
 
     def _decode(self, name, size):
         """The Record in a file of `size` bytes; None when it is not a sound one."""
-        head = self._flash.read(name, 0, _HEAD_SIZE)
-        if len(head) < _HEAD_SIZE or head[:4] != _MAGIC:
+        head = self.flash.read(name, 0, _HEAD_SIZE)
+        if len(head) < _HEAD_SIZE or head[:4] != _MARK[:4]:
             return None
-        version = head[4]
-        boots = notes_size = 0
-        etag_at = _HEAD_SIZE
-        if version == VERSION:
-            _, _, state, boots, etag_size, sequence, text_size, notes_size = struct.unpack(
-                _HEAD, head
-            )
-        elif version == 1:
+        if head[4] == 2:
+            fields = struct.unpack_from(_HEAD, head, 5)
+            state, boots, etag_size, sequence, text_size, notes_size = fields
+            etag_at = _HEAD_SIZE
+        elif head[4] == 1:
+            state, etag_size, sequence, text_size = struct.unpack_from(_HEAD_1, head, 5)
+            boots = notes_size = 0
             etag_at = _HEAD_1_SIZE
-            _, _, state, etag_size, sequence, text_size = struct.unpack(
-                _HEAD_1, head[:_HEAD_1_SIZE]
-            )
         else:
             return None
         notes_at = etag_at + etag_size
@@ -252,9 +210,9 @@ class Store:
         # Only a file of the size that its head tells is read whole.
         if not 0 <= size - text_at - text_size - _CRC_SIZE < _MIN_FILE_SIZE:
             return None
-        data = self._flash.read(name, 0, size)
+        data = self.flash.read(name, 0, size)
         if crc32(data) != _SOUND:
             return None
+        notes = data[notes_at:text_at] if etag_at == _HEAD_SIZE else None
         etag = data[etag_at:notes_at]
-        notes = data[notes_at:text_at]
-        return Record(name, version, state, boots, sequence, etag, notes, text_at, text_size)
+        return Record(name, sequence, text_at, text_size, state, boots, etag, notes)

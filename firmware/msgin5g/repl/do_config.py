@@ -1,5 +1,6 @@
 """repl.config() and repl.diff()."""
 
+from msgin5g.configuration.by_hand import stored
 from msgin5g.configuration.store import BAD, TRIAL
 from msgin5g.repl.do_text import none_here, shown, wrapped
 
@@ -27,8 +28,8 @@ def config(node):
 def diff(node):
     if none_here(node):
         return
-    new = node.configuration.stored(True)
-    old = node.configuration.stored(False)
+    new = stored(node.configuration, True)
+    old = stored(node.configuration, False)
     if not new or not old:
         print("There are no two configurations to compare.")
         return

@@ -2,7 +2,7 @@
 
 import gc
 
-from msgin5g.configuration.lifecycle import EMPTY
+from msgin5g.configuration.lifecycle import EMPTY, MAX_RESETS
 from msgin5g.configuration.store import BAD, TRIAL
 from msgin5g.port.system import ticks_ms
 from msgin5g.port.udp import text_of
@@ -52,7 +52,7 @@ def _state(lifecycle):
     if state == EMPTY:
         text = "none yet"
     elif state == TRIAL:
-        text = "on trial, " + str(lifecycle.boots) + " of " + str(lifecycle.max_resets) + " resets"
+        text = "on trial, " + str(lifecycle.boots) + " of " + str(MAX_RESETS) + " resets"
     elif state == BAD:
         text = "the last good one; the newest was rolled back"
     else:

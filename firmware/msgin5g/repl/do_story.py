@@ -1,7 +1,7 @@
 """repl.history() and repl.why()."""
 
 from msgin5g.coap.ticks import diff
-from msgin5g.configuration.lifecycle import EMPTY
+from msgin5g.configuration.lifecycle import EMPTY, MAX_RESETS
 from msgin5g.configuration.store import BAD, GOOD, TRIAL
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.do_text import none_here, span, wrapped
@@ -33,7 +33,7 @@ def why(node):
         text = "The newest configuration is on trial: it waits for its confirmation"
         minutes = span(lifecycle.trial_ms)
         text += ", or is rolled back " + minutes + " after its start, or after "
-        text += str(lifecycle.max_resets) + " resets if there is a good one to go back to."
+        text += str(MAX_RESETS) + " resets if there is a good one to go back to."
         wrapped(text)
     elif state == BAD:
         cause = lifecycle.cause
