@@ -21,7 +21,7 @@ from tools.paths import BUILD, FIRMWARE
 _TOGETHER = (
     ("msgin5g.main", ("main", "roles.node", "port.loop", "port.udp", "port.system")),
     ("msgin5g.own", ("roles.ue", "keeper")),
-    ("msgin5g.stored", ("configuration.lifecycle", "configuration.schema", "port.flash")),
+    ("msgin5g.stored", ("composition_lifecycle",)),
     ("msgin5g.answer", ("seal.documents", "seal.problem")),
 )
 _OF_ROLE = {
