@@ -31,6 +31,7 @@ TOOLS = ("mpremote", "ampy")
 _BAUD_RATE = 115200
 _READ_TIMEOUT_S = 0.5
 _WRITE_TIMEOUT_S = 5
+_SILENT_S = 10
 _KNOCKS = (0.7, 1.5)  # seconds to wait for an answer, each time
 _PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 # A pty has no modem lines, and one that has gone gives any of these.
@@ -100,10 +101,13 @@ class Session:
             return False
         return _PROMPT in seen
 
-    def run(self, program):
-        """What a program prints; DeviceError with the last line of its traceback."""
+    def run(self, program, timeout_s=_SILENT_S):
+        """What a program prints; DeviceError with the last line of its traceback.
+
+        timeout_s: how long it may print nothing.
+        """
         try:
-            printed, raised = self._exec(program)
+            printed, raised = self._exec(program, timeout_s)
         except (*_LOST, *self._errors) as error:
             raise lost(error) from None
         if raised:
@@ -168,8 +172,8 @@ class _Mpremote(Session):
     def _enter(self, soft_reset):
         self._transport.enter_raw_repl(soft_reset)
 
-    def _exec(self, program):
-        return self._transport.exec_raw(program)
+    def _exec(self, program, timeout_s):
+        return self._transport.exec_raw(program, timeout=timeout_s)
 
     def _start(self, program):
         self._transport.exec_raw_no_follow(program)
@@ -196,8 +200,8 @@ class _Ampy(Session):
     def _enter(self, soft_reset):
         self._pyboard.enter_raw_repl()
 
-    def _exec(self, program):
-        return self._pyboard.exec_raw(program)
+    def _exec(self, program, timeout_s):
+        return self._pyboard.exec_raw(program, timeout=timeout_s)
 
     def _start(self, program):
         self._pyboard.exec_raw_no_follow(program)
