@@ -5,6 +5,7 @@ document. Second scene: two more ask, and the window is over; one of them is on 
 that the server refuses to answer for both, and the gateway asks once more for each.
 """
 
+import asyncio
 import re
 
 from tools.decode.names import code_name
@@ -22,6 +23,8 @@ from msgin5g.coap.message import Message, code_text  # noqa: E402
 from msgin5g.coap.numbers import GET, URI_QUERY  # noqa: E402
 
 _COUNT, _WINDOW_S = 3, 3
+_LOOKS, _LOOK_S = 200, 0.01
+_EMPTY_SIZE = 4  # bytes of an acknowledgement without an answer
 _UE_ID = re.compile(rb"urn:x-msgin5g:ue:(\d{4})")
 
 
@@ -92,6 +95,7 @@ class BulkPlay(Story):
             self.set_up_s = self._stage.seconds()
             for scene in SCENES:
                 await together(*(self._play(ue) for ue in scene))
+                await self._acknowledged(scene)
             gateway.interrupt()
             self.counters = (await gateway.event("stopped", 5))["counters"]
             for ue in UES:
@@ -116,6 +120,15 @@ class BulkPlay(Story):
             self.outcomes[ue.name] = await process.event(OUTCOMES, OUTCOME_S)
         except DemoError as error:
             self.errors.append(str(error))
+
+    async def _acknowledged(self, scene):
+        """Wait until the gateway has heard that its answers have come, but not for ever."""
+        names = {ue.name for ue in scene}
+        for _ in range(_LOOKS):
+            heard = {entry.source for entry in self.entries if len(entry.datagram) == _EMPTY_SIZE}
+            if names <= heard:
+                return
+            await asyncio.sleep(_LOOK_S)
 
     # The messages
 
