@@ -146,7 +146,7 @@ def roll_back(life):
 
 
 def factory_reset(life):
-    by_hand.factory_reset(life, 0)
+    by_hand.remove_all(life, 0)
 
 
 def put_file(name, data):

@@ -165,5 +165,5 @@ def test_what_the_flash_refuses_reaches_the_caller():
 
     keeper.flash.remove = stuck
     with raises(StorageError, "error 5"):
-        by_hand.factory_reset(keeper, 0)
+        by_hand.remove_all(keeper, 0)
     assert keeper.gets("one") == ("applied", ())

@@ -89,7 +89,7 @@ def test_a_wake_from_deep_sleep_is_no_failed_boot():
 def test_factory_reset_removes_everything():
     board = Board("one", "two")
     board.offer("three")
-    assert by_hand.factory_reset(board.lifecycle, board.now) == ("factory_reset", ())
+    assert by_hand.remove_all(board.lifecycle, board.now) == ("factory_reset", ())
     assert board.where() == (EMPTY, None, False)
     assert board.flash.files == {}
     assert board.reset() == "unconfigured"

@@ -23,7 +23,7 @@ def forgive(lifecycle, now):
     lifecycle.save(now)
 
 
-def factory_reset(lifecycle, now):
+def remove_all(lifecycle, now):
     """Remove all configuration. StorageError when the flash refuses."""
     erase(lifecycle.store)
     lifecycle.clear()

@@ -28,11 +28,11 @@ class Button:
         elif self._due_at is None:
             self._due_at = add(now, _HELD_MS)
         elif diff(now, self._due_at) >= 0 and not self._node.ended:
-            from msgin5g.configuration.by_hand import factory_reset
+            from msgin5g.configuration.by_hand import remove_all
             from msgin5g.configuration.store import StorageError  # which comes and goes
 
             try:
-                factory_reset(self._node.configuration, now)
+                remove_all(self._node.configuration, now)
                 self._node.tell("factory_reset", ("button",))
                 self._node.tell("restarting", ("factory reset",))
             except StorageError as error:

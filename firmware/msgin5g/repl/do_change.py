@@ -1,6 +1,6 @@
 """repl.confirm(), repl.rollback() and repl.factory_reset()."""
 
-from msgin5g.configuration import by_hand
+from msgin5g.configuration.by_hand import remove_all, roll_back
 from msgin5g.configuration.store import StorageError
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.do_text import none_here, wrapped
@@ -18,7 +18,7 @@ def confirm(node):
 def rollback(node):
     if none_here(node):
         return
-    if by_hand.roll_back(node.configuration, ticks_ms()):
+    if roll_back(node.configuration, ticks_ms()):
         wrapped("Rolled back: the configuration before it runs, until the server's document "
                 "changes.")  # fmt: skip
     else:
@@ -34,7 +34,7 @@ def factory_reset(node, word):
         print('  repl.factory_reset("erase")')
         return
     try:
-        by_hand.factory_reset(node.configuration, ticks_ms())
+        remove_all(node.configuration, ticks_ms())
         print("All configuration is removed. The next fetch brings a first one.")
     except StorageError as error:
         print("Not done, " + str(error))
