@@ -130,7 +130,7 @@ def _jobs(ports, role, settings_files, secrets_files):
             ids[settings.ue_id] = port
             if settings.unknown:
                 click.echo(f"{settings_file}: unknown: {', '.join(settings.unknown)}", err=True)
-        secrets = None if secrets_file is None else checked_secrets(read_file(secrets_file))
+        secrets = None if secrets_file is None else checked_secrets(read_file(secrets_file), data)
         jobs.append(Job(port, its_role, data, secrets))
     return jobs
 

@@ -58,7 +58,7 @@ def image(board, settings, secrets, role, size, output):
         data, parsed = checked_settings(read_file(settings), role)
         files = [*bundle.build(parsed.role), file_of("settings.json", data)]
         if secrets:
-            files.append(file_of("secrets.json", checked_secrets(read_file(secrets))))
+            files.append(file_of("secrets.json", checked_secrets(read_file(secrets), data)))
         made = make_image(files, size or board.fs_size, board.prog_size)
         _write(output, made, private=bool(secrets))
     except DeviceError as error:

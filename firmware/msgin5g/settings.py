@@ -1,5 +1,8 @@
 """settings.json: read, checked, with defaults; one clear line for a mistake.
 
+secrets.json beside it has what nobody else is to see, by the same keys: {"wifi": {"key": ...}}.
+What it has that is in no group is left to the application. Its values are never told.
+
 The keys and their meaning are in the README. A key that nobody asks for is ignored and listed in
 `unknown`, so that a typing error is seen.
 
@@ -188,17 +191,25 @@ def error(key, rule):
     return SettingsError("settings: " + key + ": " + rule)
 
 
-def parse(text, role=None):
+def parse(text, role=None, secrets=b"{}"):
     """Settings from JSON text (str or bytes); SettingsError for anything that is wrong."""
-    try:
-        values = parse_json(text.encode() if isinstance(text, str) else text)
-    except JsonFault as fault:
-        raise SettingsError("settings: not JSON: " + str(fault))
-    if not isinstance(values, dict):
-        raise SettingsError("settings: must be a JSON object")
+    values = _object("settings", text)
+    for group, inner in _object("secrets", secrets).items():
+        if isinstance(inner, dict) and isinstance(values.setdefault(group, {}), dict):
+            values[group].update(inner)
     if role:
         values["role"] = role
     return settings_of(values)
+
+
+def _object(name, text):
+    try:
+        values = parse_json(text.encode() if isinstance(text, str) else text)
+    except JsonFault as fault:
+        raise SettingsError(name + ": not JSON: " + str(fault))
+    if not isinstance(values, dict):
+        raise SettingsError(name + ": must be a JSON object")
+    return values
 
 
 def load(path, role=None):
@@ -207,14 +218,24 @@ def load(path, role=None):
     role: in place of the file's own.
     """
     try:
-        with open(path, "rb") as file:
-            settings = parse(file.read(_MAX_FILE), role)
+        text = _read(path)
     except OSError:
         print("settings: " + path + ": cannot be read")
         return None
+    try:
+        secrets = _read(path[: path.rfind("/") + 1] + "secrets.json")
+    except OSError:
+        secrets = b"{}"
+    try:
+        settings = parse(text, role, secrets)
     except SettingsError as fault:
         print(str(fault))
         return None
     if settings.unknown:
         print("settings: unknown, ignored: " + ", ".join(settings.unknown))
     return settings
+
+
+def _read(path):
+    with open(path, "rb") as file:
+        return file.read(_MAX_FILE)

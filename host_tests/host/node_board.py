@@ -37,12 +37,13 @@ class NodeBoard:
     it as the MSGin5G server, unless told otherwise.
     """
 
-    def __init__(self, folder, application=None, heap="192K", **settings):
+    def __init__(self, folder, application=None, heap="192K", secrets=None, **settings):
         self._folder = folder
         self.server, self.address = _address(), _address()
         self.scm = Scm(folder, bind=(self.server, 5683))
         self.board = VirtualBoard(heap=heap)
         self._application = application
+        self._secrets = secrets
         self.settings = {
             "role": "ue",
             "ue_id": UE_ID,
@@ -60,6 +61,8 @@ class NodeBoard:
         try:
             self.board.start()
             files = {"settings.json": json.dumps(self.settings)}
+            if self._secrets:
+                files["secrets.json"] = json.dumps(self._secrets)
             if self._application:
                 files["app.py"] = self._application
             firmware = link_firmware("ue")
@@ -145,7 +148,7 @@ class Person:
         return self.sees(pattern)
 
     def types(self, line, prompt=">>> "):
-        """Type a line; what it prints, without echo and prompt."""
+        """Type a line; what it prints, without echo and prompt, nor what comes after that."""
         os.write(self._master, line.encode() + b"\r")
-        text = self.sees(re.escape(line) + r"\n(.*\n)*" + re.escape(prompt) + "$")
-        return text[text.index(line) + len(line) + 1 : -len(prompt)]
+        pattern = re.escape(line) + r"\n((?:.*\n)*?)" + re.escape(prompt)
+        return re.search(pattern, self.sees(pattern))[1]

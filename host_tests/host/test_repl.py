@@ -10,6 +10,7 @@ COMMANDS = (
     "status config history why diff confirm rollback fetch trace links factory_reset help".split()
 )
 BLINK = "firmware/examples/blink.py"
+SECRETS = {"wifi": {"key": "swordfish-1"}, "mine": "swordfish-2"}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,8 @@ def app(repository):
 def ue(app, tmp_path_factory):
     """A UE with the example application, which has got three documents: 500, refused, 100 ms."""
     folder = tmp_path_factory.mktemp("ue")
-    with NodeBoard(folder, app, confirm="application", prompt=True, trial_s=600) as ue:
+    settings = {"confirm": "application", "prompt": True, "trial_s": 600, "secrets": SECRETS}
+    with NodeBoard(folder, app, **settings) as ue:
         ue.serve()
         mark = ue.reset()
         ue.told(r"registered with(.*\n)*.*confirmed", mark)
@@ -95,8 +97,9 @@ def test_status_while_main_runs(ue, running):
 def test_config_shows_all_keys_and_no_secret(ue, running):
     text = running("repl.config()")
     assert f"  MSGin5G-Server-address   coap://{ue.server}:5683\n" in text
+    assert "  Segment-size             not set\n" in text
     assert "  blink-ms                 100\n" in text
-    assert "  wifi-password            (not shown)\n" in text
+    assert "  wifi-password            (not shown)  (not known here)\n" in text
     assert re.search(r"  \(ETag\) +[0-9a-f]{16}\n", text)
 
 
@@ -115,7 +118,7 @@ def test_history_and_why_tell_what_was_refused_with_key_and_rule(running):
     assert "ago  refused: blink-ms: 20, less than 50\n" in text
     text = running("repl.why()")
     assert text.startswith("The newest configuration runs: it was confirmed.\n")
-    assert "\n  blink-ms: 20, less than 50\n" in text
+    assert "\nThe last one that was refused:\n  blink-ms: 20, less than 50\n" in text
 
 
 def test_fetch_and_trace_while_main_runs(ue, running):
@@ -149,12 +152,37 @@ def test_rollback_while_main_runs_reaches_the_application(ue, running):
     assert running("repl.rollback()").startswith(
         "Rolled back: the configuration before it runs, until"
     )
-    ue.told("blink: every 500 ms", mark)
-    assert "newest one was rolled back, by hand." in running("repl.why()")
+    ue.told("blink: every 500 ms(.*\n)*.*registered with", mark)
+    text = running("repl.why()")
+    assert "newest one was rolled back, by hand." in text and text.count("by hand") == 1
+    assert "  blink-ms                 500  (the default)\n" in running("repl.config()")
     assert "  configuration the last good one; the newest was rolled back\n" in running(
         "repl.status()"
     )
     assert "+ rolled back\n" in running("repl.diff()")
+
+
+def test_no_secret_was_told_by_any_event_or_command(ue, running):
+    for command in COMMANDS:
+        if command not in ("fetch", "trace"):
+            running(f"repl.{command}()")
+    running("repl.trace()")
+    mark = ue.board.output.mark()
+    running("repl.fetch()")
+    ue.told("refused etag=", mark)
+    running("repl.trace(0)")
+    assert running("len(open('secrets.json').read()) > 50") == "True\n"  # they are there
+    mark = ue.board.output.mark()
+    ue.serve(blink_ms=300, wifi_password="swordfish-3", mqtt={"tokens": ["swordfish-4"], "qos": 1})
+    ue.told(r"registered with(.*\n)*.*confirmed", mark)
+    text = running("repl.config()")
+    assert "  mqtt                     {qos: 1, tokens: (not shown)}  (not known here)\n" in text
+    for at in ("['wifi-password']", "['mqtt']['tokens'][0]"):  # the application has them
+        assert running(f"'sword' + 'fish' in node.configuration.configuration{at}") == "True\n"
+    said = ue.board.output.text()
+    assert "'wifi-password': '(not shown)'" in said and said.count("applied configuration") == 3
+    for form in ("swordfish", b"swordfish".hex()):
+        assert form not in said
 
 
 def test_an_error_at_the_prompt_does_not_end_the_node(running):
@@ -164,12 +192,12 @@ def test_an_error_at_the_prompt_does_not_end_the_node(running):
 
 def test_after_ctrl_c_the_node_is_still_there(stopped):
     text = stopped.does("repl.status()")
-    assert "  state        stopped: main() starts it again\n" in text
+    assert "  state        stopped; Ctrl-D starts it again\n" in text
     assert "  configuration on trial, 0 of 3 resets\n" in text
     text = stopped.does("repl.why()")
     assert text.startswith("The newest configuration is on trial")
     assert re.search(r"\ncheck by ping: coap://[\d.]+:5683: passed\n", text), text
-    assert stopped.does("repl.config()").count("\n") == 3
+    assert stopped.does("repl.config()").count("\n") == 4
     assert "There are no two configurations to compare." in stopped.does("repl.diff()")
     assert "There is no good configuration to go back to." in stopped.does("repl.rollback()")
     assert stopped.does("repl.confirm()") == "Confirmed: this configuration is kept.\n"
@@ -187,7 +215,7 @@ def test_after_ctrl_c_fetch_waits_for_the_answer(stopped):
     assert "  Segment-size             512\n" in text
     assert "on trial" in stopped.does("repl.diff()")
     assert stopped.does("repl.rollback()").startswith("Rolled back")
-    assert "Segment-size" not in stopped.does("repl.config()")
+    assert "  Segment-size             not set\n" in stopped.does("repl.config()")
 
 
 def test_after_ctrl_c_trace_lets_it_work(stopped):

@@ -1,7 +1,7 @@
 """The settings of radios: what they become, and one line for every mistake."""
 
 from checks import raises
-from msgin5g.settings import SettingsError, settings_of
+from msgin5g.settings import SettingsError, parse, settings_of
 
 _UE = {"ue_id": "urn:x:7", "next_hop": ["192.168.4.1", 65401]}
 _RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}
@@ -62,3 +62,32 @@ def test_every_mistake_is_one_line():
     ):
         with raises(SettingsError, line):
             settings_of(dict(_UE, **more))
+
+
+def test_secrets_come_from_a_file_of_their_own():
+    text = b'{"ue_id": "urn:x:7", "next_hop": ["h", 1], "wifi": {"ssid": "site"}}'
+    secrets = b'{"wifi": {"key": "swordfish"}, "mine": "for the application"}'
+    settings = parse(text, None, secrets)
+    assert (settings.radio.ssid, settings.radio.key) == ("site", "swordfish")
+    assert settings.unknown == []
+    assert parse(text).radio.key is None
+    secrets = b'{"wifi": {"ssid": "other", "key": "swordfish"}}'
+    assert (
+        parse(b'{"ue_id": "urn:x:7", "next_hop": ["h", 1]}', None, secrets).radio.ssid == "other"
+    )
+
+
+def test_what_is_wrong_with_the_secrets_is_said_without_them():
+    text = '{"ue_id": "urn:x:7", "next_hop": ["h", 1], "wifi": {"ssid": "site"}}'
+    for secrets, rule in (
+        ('{"wifi": {"key": "sword"}}', "settings: wifi.key: 5 bytes are not 8 to 64"),
+        ('{"wifi": {"key": ["swordfish"]}}', "settings: wifi.key: must be a text"),
+        ('{"espnow": {"pmk": "swordfish"}}', "settings: espnow.pmk: must be a key of 32 hex"),
+        ('{"wifi": {"key": "swordfish}', "secrets: not JSON: JSON: no end of string"),
+        ('["swordfish"]', "secrets: must be a JSON object"),
+    ):
+        with raises(SettingsError, rule):
+            parse(text, None, secrets)
+    with raises(SettingsError, "settings: wifi: must be an object"):
+        parse('{"ue_id": "urn:x:7", "wifi": 1}', None, '{"wifi": {"key": "swordfish"}}')
+    assert parse(text, None, '{"wifi": {"kee": "swordfish"}}').unknown == ["wifi.kee"]

@@ -39,13 +39,26 @@ def _checked_settings(data, role):
     return data, settings
 
 
-def checked_secrets(data):
-    """The same bytes, when they are a JSON object; what is in it is nobody's business."""
+def checked_secrets(data, settings=None):
+    """The same bytes, when they are a JSON object; its values are never told.
+
+    settings: the bytes of the settings that they go with, if those are known; together they are
+    judged by the firmware's rules.
+    """
     try:
         if not isinstance(json.loads(data), dict):
             raise DeviceError(WRONG_INPUT, "secrets: must be a JSON object")
     except (ValueError, RecursionError):
         raise DeviceError(WRONG_INPUT, "secrets: not JSON") from None
+    if settings is not None:
+        with _PARSING:
+            import_firmware()
+            from msgin5g.settings import SettingsError, parse
+
+            try:
+                parse(settings, None, data)
+            except SettingsError as error:
+                raise DeviceError(WRONG_INPUT, str(error)) from None
     return data
 
 

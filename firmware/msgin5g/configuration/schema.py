@@ -80,8 +80,8 @@ class Schema:
     def __init__(self, max_size=_MAX_SIZE):
         """`max_size` is the longest document in bytes; a longer one is refused."""
         self.max_size = max_size
+        self.rules = []  # as `declare` has them
         self.late = None  # a function that declares more, called with this before the first check
-        self._rules = []
         longest = _MAX_IDENTITY_SIZE
         self.declare(SERVER_ADDRESS, str, True, None, 1, longest, _address_fault)
         self.declare(UE_SERVICE_ID, str, True, None, 1, longest, _identity_fault)
@@ -95,7 +95,7 @@ class Schema:
         stands in for an absent key, unless it is None. `fault(value)` names a further rule that
         the value breaks, or gives None.
         """
-        self._rules.append((key, kind, required, default, low, high, fault))
+        self.rules.append((key, kind, required, default, low, high, fault))
 
     def check(self, text):
         """(configuration, reasons) of a document, bytes or str.
@@ -112,7 +112,7 @@ class Schema:
         if reason:
             return None, ["configData: " + reason]
         reasons = []
-        for key, kind, required, default, low, high, fault in self._rules:
+        for key, kind, required, default, low, high, fault in self.rules:
             if key in configuration:
                 reason = _fault(configuration[key], kind, low, high, fault)
                 if reason:

@@ -104,3 +104,4 @@ def _do(command, *arguments):
     for name in ("status", "config", "story", "change", "net", "text"):
         if "msgin5g.repl.do_" + name in sys.modules:
             unload("repl.do_" + name)
+    unload("configuration.public")

@@ -13,12 +13,20 @@ def config(node):
     if configuration is None:
         print("There is no configuration yet.")
         return
-    for key in sorted(configuration):
+    defaults = {rule[0]: rule[3] for rule in lifecycle.schema.rules}
+    for key in sorted(list(configuration) + [k for k in defaults if k not in configuration]):
+        text = "not set"
+        if key in configuration:
+            text = shown(key, configuration[key])
+            if key not in defaults:
+                text += "  (not known here)"
+            elif configuration[key] == defaults[key]:
+                text += "  (the default)"
         if len(key) > 24:
             wrapped(key, "  ", "    ")
-            wrapped(shown(key, configuration[key]), "    ", "    ")
+            wrapped(text, "    ", "    ")
         else:
-            wrapped(shown(key, configuration[key]), "  " + key + " " * (25 - len(key)), " " * 27)
+            wrapped(text, "  " + key + " " * (25 - len(key)), " " * 27)
     if lifecycle.etag:
         from binascii import hexlify
 

@@ -6,7 +6,7 @@ _TEXTS = (
     ("status", "what runs, with whom it talks, memory", "What runs, whether its configuration is "
      "good, on trial or rolled back, its next step, and what it has dropped, by reason."),
     ("config", "the configuration that runs", "Every key of the configuration that runs, "
-     "defaults included. Values of keys that sound secret are not shown."),
+     "and every key that it could have. Values of keys that sound secret are not shown."),
     ("diff", "what the newest configuration changes", "The keys in which the newest stored "
      "configuration (+) differs from the one before (-)."),
     ("history", "what has become of configurations", "What happened since the start, and how "

@@ -26,7 +26,7 @@ def fetch(node):
     while node.ue.client.busy and diff(end_at, ticks_ms()) > 0:
         _work(node, _TURN_MS)
     if node.ue.client.busy:
-        print("No answer yet; main() goes on waiting for it.")
+        print("No answer yet.")
 
 
 def trace(node, seconds):

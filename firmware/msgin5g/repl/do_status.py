@@ -13,7 +13,7 @@ def status(node):
     gc.collect()
     about = node.about
     print(about["role"] + " " + about["ue_id"])
-    row("state", "running" if node.running else "stopped: main() starts it again")
+    row("state", "running" if node.running else "stopped; Ctrl-D starts it again")
     row("bound to", about["bind"][0] + ":" + str(about["bind"][1]))
     ue = node.ue
     if ue:

@@ -44,8 +44,8 @@ def why(node):
             "Safe mode: " + str(lifecycle.boots) + " resets in a row, so the application is not "
             "started. Another document, or repl.rollback(), leads out of it."
         )
-    if lifecycle.reasons:
-        print("The last one was refused or rolled back for:")
+    if lifecycle.reasons and (state != BAD or lifecycle.reasons != (lifecycle.cause,)):
+        print("The last one that was refused:")
         for reason in lifecycle.reasons:
             wrapped(reason, "  ", "    ")
     for part in node.parts:

@@ -1,10 +1,10 @@
 """Lines for a terminal of 80 columns."""
 
 from micropython import const
+from msgin5g.configuration.public import public
 
 _WIDTH = const(79)
 _LABEL = const(15)
-_SECRET = ("pass", "secret", "token", "psk", "credential", "private", "key")
 
 
 def row(label, value):
@@ -37,14 +37,11 @@ def wrapped(text, first="", rest=""):
 
 def shown(key, value):
     """A value as a person reads it; that of a key which sounds secret is not told."""
-    key = key.lower()
-    for word in _SECRET:
-        if word in key:
-            return "(not shown)"
+    value = public(value, key)
     if isinstance(value, dict):
-        return "{" + ", ".join([k + ": " + shown(k, value[k]) for k in sorted(value)]) + "}"
+        return "{" + ", ".join([k + ": " + shown("", value[k]) for k in sorted(value)]) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join([shown(key, v) for v in value]) + "]"
+        return "[" + ", ".join([shown("", v) for v in value]) + "]"
     return str(value)
 
 

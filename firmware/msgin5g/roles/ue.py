@@ -31,6 +31,7 @@ from msgin5g.coap.numbers import (
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.roles.retry import Backoff
 from msgin5g.seal.resources import ConfigurationResource
+from msgin5g.unload import unload
 
 _MAX_EVENTS = const(16)
 _MAX_SIZE = const(900)  # of a request: the longest settings, ETag and Echo take less
@@ -200,7 +201,10 @@ class ConstrainedUe:
         if reasons:
             event["reasons"] = list(reasons)
         elif name == "applied":
-            event["configuration"] = self.configuration.configuration
+            from msgin5g.configuration.public import public
+
+            event["configuration"] = public(self.configuration.configuration)
+            unload("configuration.public")
         self._tell(event)
         self._succeed(outcome, now)
 
