@@ -64,6 +64,22 @@ def stopped(app, tmp_path_factory):
             yield person
 
 
+def session(repository, prompt):
+    """[(line, what it printed)] of the README's session at a prompt."""
+    text = (repository / "README.md").read_text()
+    text = text[text.index("### At the REPL") :]
+    block = re.search(rf"^    {prompt}.*\n(    .*\n)+", text, re.MULTILINE)[0]
+    parts = re.sub("^    ", "", block, flags=re.MULTILINE).split(prompt)
+    return [part.split("\n", 1) for part in parts[1:]]
+
+
+def plain(text):
+    """What two sessions of other addresses, times and ETags have in common."""
+    text = re.sub(r"127(\.\d+){3}", "ADDRESS", text.replace("\x1b[K", ""))
+    text = re.sub(r"\b[0-9a-f]{16}\b", "ETAG", text)
+    return " ".join(re.sub(r"\d+", "N", text).split())
+
+
 def fits(text):
     """What was printed, every line of it within 80 columns."""
     for line in text.splitlines():
@@ -71,6 +87,21 @@ def fits(text):
     assert "Traceback" not in text, text
     assert "swordfish" not in text
     return text
+
+
+def test_the_session_of_the_readme_while_main_runs(repository, ue, running):
+    lines = session(repository, "msgin5g> ")
+    assert len(lines) == 10
+    for line, printed in lines:
+        mark = ue.board.output.mark()
+        text = plain(running(line))
+        assert plain(printed).startswith(text), line
+        if "fetch" in line:
+            ue.told("unchanged etag=.*\n", mark)
+            for shown in plain(printed)[len(text) :].split(" <- "):
+                assert shown.strip() in plain(ue.board.output.text(mark)).replace("msginNg> ", "")
+        else:
+            assert plain(printed) == text
 
 
 def test_help_lists_every_command_and_explains_each(running):
@@ -105,7 +136,7 @@ def test_config_shows_all_keys_and_no_secret(ue, running):
 
 def test_diff_shows_what_changed(running):
     text = running("repl.diff()")
-    assert text == "- good\n+ good\n  - blink-ms: 500\n  + blink-ms: 100\n" + (
+    assert text == "- before: good\n+ newest: good\n  - blink-ms: 500\n  + blink-ms: 100\n" + (
         "  + wifi-password: (not shown)\n"
     )
 
@@ -159,7 +190,7 @@ def test_rollback_while_main_runs_reaches_the_application(ue, running):
     assert "  configuration the last good one; the newest was rolled back\n" in running(
         "repl.status()"
     )
-    assert "+ rolled back\n" in running("repl.diff()")
+    assert "+ newest: rolled back\n" in running("repl.diff()")
 
 
 def test_no_secret_was_told_by_any_event_or_command(ue, running):
@@ -190,32 +221,24 @@ def test_an_error_at_the_prompt_does_not_end_the_node(running):
     assert "  state        running\n" in running("repl.status()")
 
 
+def test_the_session_of_the_readme_after_ctrl_c(repository, stopped):
+    lines = session(repository, ">>> ")
+    assert len(lines) == 8
+    for line, printed in lines:
+        if line == "repl.fetch()":
+            stopped.ue.serve(Segment_size=512)
+        assert plain(stopped.does(line)) == plain(printed), line
+
+
 def test_after_ctrl_c_the_node_is_still_there(stopped):
-    text = stopped.does("repl.status()")
-    assert "  state        stopped; Ctrl-D starts it again\n" in text
-    assert "  configuration on trial, 0 of 3 resets\n" in text
-    text = stopped.does("repl.why()")
-    assert text.startswith("The newest configuration is on trial")
-    assert re.search(r"\ncheck by ping: coap://[\d.]+:5683: passed\n", text), text
-    assert stopped.does("repl.config()").count("\n") == 4
-    assert "There are no two configurations to compare." in stopped.does("repl.diff()")
+    assert "+ newest: rolled back\n" in stopped.does("repl.diff()")
     assert "There is no good configuration to go back to." in stopped.does("repl.rollback()")
-    assert stopped.does("repl.confirm()") == "Confirmed: this configuration is kept.\n"
-    assert "\n  configuration good\n" in stopped.does("repl.status()")
-    assert len(re.findall("applied|confirmed", stopped.does("repl.history()"))) == 2
+    assert "Nothing is on trial." in stopped.does("repl.confirm()")
+    assert len(re.findall("applied|confirmed", stopped.does("repl.history()"))) == 3
     assert "next hop" in stopped.does("repl.links()")
     assert stopped.does("repl.help()").count("\n") == len(COMMANDS)
-
-
-def test_after_ctrl_c_fetch_waits_for_the_answer(stopped):
-    stopped.ue.serve(Segment_size=512)
-    text = stopped.does("repl.fetch()")
-    assert "\n  applied\n" in "\n" + text
-    text = stopped.does("repl.config()")
-    assert "  Segment-size             512\n" in text
-    assert "on trial" in stopped.does("repl.diff()")
-    assert stopped.does("repl.rollback()").startswith("Rolled back")
     assert "  Segment-size             not set\n" in stopped.does("repl.config()")
+    assert "by hand" in stopped.does("repl.why()")
 
 
 def test_after_ctrl_c_trace_lets_it_work(stopped):

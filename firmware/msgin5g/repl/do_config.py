@@ -41,7 +41,7 @@ def diff(node):
     if not new or not old:
         print("There are no two configurations to compare.")
         return
-    print("- " + _name(old) + "\n+ " + _name(new))
+    print("- before: " + _name(old) + "\n+ newest: " + _name(new))
     before = old[1] or {}
     after = new[1] or {}
     keys = [k for k in before if k not in after or after[k] != before[k]]
