@@ -1,6 +1,8 @@
 """Which modules of the firmware go into one file on a board, by how long they stay loaded.
 
     main      what stays as long as the node runs
+    address   what makes addresses and sockets, at start and when a name is looked up
+    composition   from settings to a node
     own       a relay's or gateway's own configuration client, when its settings ask for one
     stored    the life cycle of a configuration and what stores it
     answer    what reads an answer; unloaded when it is read
@@ -21,6 +23,8 @@ from tools.paths import BUILD, FIRMWARE
 _TOGETHER = (
     ("msgin5g.main", ("main", "roles.node", "port.loop", "port.udp", "port.system")),
     ("msgin5g.own", ("roles.ue", "keeper")),
+    ("msgin5g.address", ("port.address",)),
+    ("msgin5g.composition", ("composition",)),
     ("msgin5g.stored", ("composition_lifecycle",)),
     ("msgin5g.answer", ("seal.documents", "seal.problem")),
 )

@@ -8,7 +8,9 @@ import socket
 import time
 
 from micropython import const
-from msgin5g.port.udp import LinkError, UdpLink, text_of
+from msgin5g.port.address import LinkError, bound, remote_of
+from msgin5g.port.peer import text_of
+from msgin5g.port.udp import UdpLink
 
 _BUFFER_SIZE = const(1281)
 _SLICE_MS = const(50)  # a custom socket cannot be waited for: it is looked at this often
@@ -19,11 +21,15 @@ class OwnLink(UdpLink):
 
     def __init__(self, port):
         try:
-            super().__init__("0.0.0.0", port)
+            super().__init__(bound("0.0.0.0", port))
         except LinkError as error:
             raise OSError(str(error))
         self._poller = select.poll()
         self._poller.register(self.socket, select.POLLIN)
+
+    def remote(self, host, port):
+        """The remote of an address; LinkError when the name is not known."""
+        return remote_of(host, port)
 
     def wait(self, ms):
         """Until something comes, at most `ms`."""

@@ -2,8 +2,10 @@
 
 import os
 
-from msgin5g.port.system import random_byte, ticks_ms, woken
-from msgin5g.port.udp import LinkError, UdpLink, host_of
+from msgin5g.port.address import LinkError, bound, remote_of
+from msgin5g.port.boot import woken
+from msgin5g.port.system import random_byte, ticks_ms
+from msgin5g.port.udp import UdpLink
 from msgin5g.unload import unload
 
 
@@ -30,6 +32,8 @@ def build_ue(settings, link, remote, now, directory, endpoint=None, app=None, co
 def build(settings, now, directory, app=None, counts=True):
     """(role, links) as the settings say; LinkError when an address cannot be used."""
     if not settings.check_source_port:
+        from msgin5g.port.peer import host_of
+
         settings.peer_key = host_of
     if settings.confirm == "auto":
         settings.confirm = "lasting" if app else "at_once"
@@ -40,8 +44,8 @@ def build(settings, now, directory, app=None, counts=True):
         del build_other
         unload("composition_hop")
         return built
-    link = UdpLink(settings.bind[0], settings.bind[1])
-    remote = link.remote(settings.next_hop[0], settings.next_hop[1])
+    link = UdpLink(bound(*settings.bind))
+    remote = remote_of(*settings.next_hop)
     return build_ue(settings, 0, remote, now, directory, None, app, counts), [link]
 
 
@@ -78,10 +82,10 @@ def build_node(settings, directory, application, runs):
     return node
 
 
-def compose(console, path, directory, as_json, once, trace, role_name, application, runs=True):
-    """The Node of the settings in a file, with a console; None after a line that says why not.
+def compose(teller, path, directory, as_json, once, trace, role_name, application, runs=True):
+    """The Node of the settings in a file; None after a line that says why not.
 
-    console: its class; the other arguments are those of main.main. runs: whether the node is about
+    teller: main's; the other arguments are those of main.main. runs: whether the node is about
     to run, which starts the application and the watchdog and counts as a boot; a person who looks
     at a node that does not run has none of that.
     """
@@ -99,11 +103,11 @@ def compose(console, path, directory, as_json, once, trace, role_name, applicati
         return None
     node.about = {"event": "started", "role": settings.role, "ue_id": settings.ue_id,
                   "bind": list(settings.bind)}  # fmt: skip
-    node.console = console(settings.log == "json" if as_json is None else as_json, once)
+    node.say = teller(settings.log == "json" if as_json is None else as_json, once)
     if settings.trace or trace:
         from msgin5g.port.trace import Trace
 
-        node.console.trace = Trace(node.console.tell)
+        node.trace = Trace(node.say)
     if node.configuration:
         for _, name, reasons in node.configuration.history:
             if reasons:  # damage found, a roll-back, safe mode

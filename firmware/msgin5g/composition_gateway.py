@@ -1,5 +1,6 @@
 """A gateway, or its configuration client apart from it, from settings; see composition."""
 
+from msgin5g.port.address import bound, remote_of
 from msgin5g.port.udp import UdpLink
 
 
@@ -7,9 +8,9 @@ def build_gateway(settings, random, server, now, links):
     """The role; the link of SEAL-C is added to `links` where there is one."""
     peer = None
     if settings.role == "seal-c" or settings.seal_c_mode == "separated":
-        link = UdpLink(settings.seal_c_bind[0], settings.seal_c_bind[1])
+        link = UdpLink(bound(*settings.seal_c_bind))
         links.append(link)
-        peer = link.remote(settings.seal_c_peer[0], settings.seal_c_peer[1])
+        peer = remote_of(*settings.seal_c_peer)
     if settings.role == "seal-c":
         from msgin5g.roles.seal_c_client import SealC
 

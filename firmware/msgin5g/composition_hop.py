@@ -2,6 +2,7 @@
 
 import gc
 
+from msgin5g.port.address import bound, remote_of
 from msgin5g.port.system import random_byte
 from msgin5g.port.udp import UdpLink
 from msgin5g.unload import unload
@@ -15,11 +16,11 @@ def build_other(settings, now, directory, app, counts, build_ue):
         remote = next(iter(radios.espnow.peers))
         role = build_ue(settings, 0, remote, now, directory, None, app, counts)
         return role, [radios.espnow]
-    link = UdpLink(settings.bind[0], settings.bind[1])
+    link = UdpLink(bound(*settings.bind))
     if settings.role == "ue":
-        remote = link.remote(settings.next_hop[0], settings.next_hop[1])
+        remote = remote_of(*settings.next_hop)
         return build_ue(settings, 0, remote, now, directory, None, app, counts), [link]
-    server = link.remote(settings.server_address[0], settings.server_address[1])
+    server = remote_of(*settings.server_address)
     packed = _packed(settings)
     links = [link]
     if settings.role == "relay":
@@ -40,7 +41,7 @@ def build_other(settings, now, directory, app, counts, build_ue):
             end = packed.find("\n", i)
             ue_id, host, port = packed[i:end].split(" ")
             i = end + 1
-            remote = link.remote(host, int(port))
+            remote = remote_of(host, int(port))
             # One of our own access point's stations is linked while it is there.
             if not (radios and radios.awaits(ue_id, remote)):
                 role.link_up(ue_id.encode(), 0, remote)

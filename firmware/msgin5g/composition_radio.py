@@ -5,7 +5,8 @@ radios.join(node)          when there is a node: parts, links that come up and g
 """
 
 from msgin5g.coap.ticks import add
-from msgin5g.port.udp import LinkError, host_of
+from msgin5g.port.address import LinkError
+from msgin5g.port.peer import host_of
 
 
 class Radios:

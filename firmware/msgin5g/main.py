@@ -12,39 +12,31 @@ from msgin5g.unload import unload
 node = None  # the Node that runs, or that ran last: what the REPL shows
 
 
-class _Console:
-    """Tells events to a person, or as one JSON object a line, and keeps `once` in mind.
+def teller(as_json, once):
+    """A function that tells an event to a person, or as one JSON object a line.
 
-    trace: None, or a function of (out, datagram, remote) for every datagram.
+    It gives true when that ends a run which was to end with its first outcome.
     """
 
-    def __init__(self, as_json, once):
-        self._as_json = as_json
-        self._once = once
-        self.trace = None
-
-    def tell(self, event):
-        """Print an event; true when it ends a run that was to end with its first outcome."""
-        if self._as_json:
+    def tell(event):
+        name = event["event"]
+        if as_json:
             import json
 
             print(json.dumps(event))
         else:
-            print(_sentence(event))
+            words = [name]
+            for key in sorted(event):
+                if key != "event" and event[key] is not None and event[key] != []:
+                    words.append(key + "=" + str(event[key]))
+            print(" ".join(words))
         if hasattr(sys.stdout, "flush"):
             sys.stdout.flush()
-        return event["event"] == "restarting" or (
-            self._once
-            and event["event"] in ("applied", "rejected", "unchanged", "refused", "timeout")
+        return name == "restarting" or (
+            once and name in ("applied", "rejected", "unchanged", "refused", "timeout")
         )
 
-
-def _sentence(event):
-    words = [event["event"]]
-    for key in sorted(event):
-        if key != "event" and event[key] is not None and event[key] != []:
-            words.append(key + "=" + str(event[key]))
-    return " ".join(words)
+    return tell
 
 
 def main(
@@ -72,10 +64,9 @@ def main(
     gc.collect()
     if hasattr(gc, "threshold"):
         gc.threshold(getattr(node.role, "gc_threshold", -1))
-    console = node.console
     node.running = True
     try:
-        console.tell(node.about)
+        node.say(node.about)
         node.run(None)
     except KeyboardInterrupt:
         pass
@@ -83,9 +74,9 @@ def main(
         if not node.ended:
             raise
     node.running = False
-    console.tell({"event": "stopped", "counters": node.role.counters})
+    node.say({"event": "stopped", "counters": node.role.counters})
     if node.ended:
-        from msgin5g.port.system import reset
+        from msgin5g.port.boot import reset
 
         reset()
         return 3
@@ -102,7 +93,7 @@ def open_node(*arguments):
             link.close()
     from msgin5g.composition import compose
 
-    node = compose(_Console, *arguments)
+    node = compose(teller, *arguments)
     del compose
-    unload("composition")
+    unload("composition", "port.boot", "port.address")
     return node is not None

@@ -10,7 +10,7 @@ sys.path.append("host_tests")
 from shim import espnow, network
 
 from msgin5g.composition import build_node
-from msgin5g.port.udp import text_of
+from msgin5g.port.peer import text_of
 from msgin5g.repl.do_status import status
 from msgin5g.settings import settings_of
 

@@ -6,7 +6,7 @@ from radio_stations import Driven, new_radios, radio_ue
 
 from checks import xorshift
 from msgin5g.composition_radio import Radios
-from msgin5g.port.udp import LinkError
+from msgin5g.port.address import LinkError
 from msgin5g.roles.node import Node
 from msgin5g.settings import settings_of
 from shim import network

@@ -34,13 +34,11 @@ async def _beside(node, coroutine):
     from msgin5g.port.aio import run
     from msgin5g.port.system import ticks_ms
 
-    console = node.console
-
     def trace(out, datagram, remote):
-        if console.trace:  # it may change meanwhile
-            console.trace(out, datagram, remote)
+        if node.trace:  # it may change meanwhile
+            node.trace(out, datagram, remote)
 
-    tell = console.tell
+    tell = node.say
     tasks = []
     if coroutine:
         asyncio.get_event_loop().set_exception_handler(node.app.failed)

@@ -1,6 +1,6 @@
 """Names of hosts, looked up without the watchdog biting."""
 
-from msgin5g.port.udp import LinkError
+from msgin5g.port.address import LinkError, remote_of
 
 
 class Lookup:
@@ -19,7 +19,7 @@ class Lookup:
         if watchdog:
             watchdog.hold()
         try:
-            return self._node.links[0].remote(host, port)
+            return remote_of(host, port)
         except LinkError:
             return None
         finally:

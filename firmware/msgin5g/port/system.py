@@ -1,4 +1,4 @@
-"""The clock, chance and the reset of the machine that we run on."""
+"""The clock and the chance of the machine that we run on."""
 
 import os
 import time
@@ -21,23 +21,3 @@ def random_byte():
     if not _random:
         _random.extend(os.urandom(_AT_ONCE))
     return _random.pop()
-
-
-def woken():
-    """Whether this start is a wake from deep sleep, which is no failed boot."""
-    try:
-        import machine
-
-        return machine.reset_cause() == machine.DEEPSLEEP_RESET
-    except (ImportError, AttributeError):  # a host
-        return False
-
-
-def reset():
-    """Start the board anew; on a host it returns."""
-    try:
-        import machine
-
-        machine.reset()
-    except (ImportError, AttributeError):
-        pass

@@ -2,7 +2,7 @@
 
 from binascii import hexlify
 
-from msgin5g.port.udp import text_of
+from msgin5g.port.peer import text_of
 
 
 class Trace:

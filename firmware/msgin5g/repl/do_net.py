@@ -6,7 +6,7 @@ from msgin5g.coap.message import Message, code_text
 from msgin5g.coap.numbers import BLOCK2, OBSERVE, URI_PATH, URI_QUERY
 from msgin5g.coap.ticks import add, diff
 from msgin5g.port.system import ticks_ms
-from msgin5g.port.udp import text_of
+from msgin5g.port.peer import text_of
 from msgin5g.repl.do_text import none_here, wrapped
 
 _LONGEST_MS = const(30000)
@@ -30,9 +30,8 @@ def fetch(node):
 
 
 def trace(node, seconds):
-    console = node.console
     if not seconds:
-        console.trace = None
+        node.trace = None
         print("Messages are not shown any more.")
         return
     message = Message(64)
@@ -45,7 +44,7 @@ def trace(node, seconds):
         if prompt:
             prompt.show()
 
-    console.trace = show
+    node.trace = show
     if node.running:
         print("Messages are shown until repl.trace(0).")
         return
@@ -54,19 +53,20 @@ def trace(node, seconds):
         _work(node, seconds * 1000)
     except KeyboardInterrupt:
         pass
-    console.trace = None
+    node.trace = None
 
 
 def _work(node, ms):
     """Let a stopped node work, but not its application."""
     parts = node.parts
     node.parts = [part for part in parts if part is not node.app]
-    node.console.tell = _told  # in place of the class's
+    say = node.say
+    node.say = _told
     try:
         node.run(ms)
     finally:
         node.parts = parts
-        del node.console.tell
+        node.say = say
 
 
 def _told(event):

@@ -11,7 +11,9 @@ class Node:
     """`ue` is the ConstrainedUe in the role, `configuration` its Lifecycle; None without one.
 
     `running`: a loop drives it now. `ended`: the board is to start anew. The composition adds
-    `about`, its first event, and `console`. loop, ticks_ms: port.loop.run and the clock.
+    `about`, its first event, and `say`, a function that tells an event to a person. trace: None,
+    or a function of (out, datagram, remote) for every datagram. loop, ticks_ms: port.loop.run and
+    the clock.
     """
 
     def __init__(self, role, links, loop=None, ticks_ms=None):
@@ -22,7 +24,7 @@ class Node:
         self.ue = role if hasattr(role, "configuration") else getattr(role, "own", None)
         self.configuration = self.ue and self.ue.configuration
         self.parts = []
-        self.app = self.watchdog = self.prompt = None
+        self.app = self.watchdog = self.prompt = self.trace = None
         self.running = self.ended = False
         self.receive = role.receive
         self.transmit = role.transmit
@@ -55,5 +57,4 @@ class Node:
 
     def run(self, ms):
         """Work for that long, or for ever; true when it has ended."""
-        console = self.console
-        return self._loop(self, self.links, self._ticks_ms, console.tell, console.trace, ms)
+        return self._loop(self, self.links, self._ticks_ms, self.say, self.trace, ms)

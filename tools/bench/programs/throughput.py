@@ -11,6 +11,7 @@ import time
 from measure import arguments, tell
 
 import frames
+from msgin5g.port.address import bound, remote_of
 from msgin5g.port.system import random_byte
 from msgin5g.port.udp import UdpLink
 from msgin5g.roles.relay import Relay
@@ -47,8 +48,8 @@ def _pass_on(relay, link, now):
 
 def main():
     ports = [int(port) for port in arguments()]
-    link, ue, server = [UdpLink("127.0.0.1", port) for port in ports]
-    relay_remote, ue_remote, server_remote = [link.remote("127.0.0.1", p) for p in ports]
+    link, ue, server = [UdpLink(bound("127.0.0.1", port)) for port in ports]
+    relay_remote, ue_remote, server_remote = [remote_of("127.0.0.1", p) for p in ports]
     settings = {"role": "relay", "ue_id": "urn:x-msgin5g:relay:1"}
     settings["server"] = {"address": frames.SERVER_ADDRESS}
     settings["relay"] = {"max_rate": 1000}
