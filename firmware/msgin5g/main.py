@@ -28,7 +28,7 @@ def teller(as_json, once):
             words = [name]
             for key in sorted(event):
                 if key != "event" and event[key] is not None and event[key] != []:
-                    words.append(key + "=" + str(event[key]))
+                    words.append("%s=%s" % (key, event[key]))
             print(" ".join(words))
         if hasattr(sys.stdout, "flush"):
             sys.stdout.flush()

@@ -174,8 +174,8 @@ def checked(key, kind, value, rule):
     if type(number) is not int:
         raise error(key, what + "must be a whole number")
     if not rule[0] <= number <= rule[1]:
-        what += str(number) + (" bytes are not " if kind in "tu" else " is not ")
-        raise error(key, what + str(rule[0]) + " to " + str(rule[1]))
+        what += "%d bytes are not %d to %d" if kind in "tu" else "%d is not %d to %d"
+        raise error(key, what % (number, rule[0], rule[1]))
     if kind in "tu" and (min(value) < " " or "\x7f" in value):
         raise error(key, "has a control character")
     if kind == "u":
@@ -188,15 +188,24 @@ def checked(key, kind, value, rule):
 
 def error(key, rule):
     """The SettingsError of a key."""
-    return SettingsError("settings: " + key + ": " + rule)
+    return SettingsError("settings: %s: %s" % (key, rule))
 
 
 def parse(text, role=None, secrets=b"{}"):
     """Settings from JSON text (str or bytes); SettingsError for anything that is wrong."""
+<<<<<<< HEAD
     values = _object("settings", text)
     for group, inner in _object("secrets", secrets).items():
         if isinstance(inner, dict) and isinstance(values.setdefault(group, {}), dict):
             values[group].update(inner)
+=======
+    try:
+        values = parse_json(text.encode() if isinstance(text, str) else text)
+    except JsonFault as fault:
+        raise SettingsError("settings: not JSON: %s" % fault)
+    if not isinstance(values, dict):
+        raise SettingsError("settings: must be a JSON object")
+>>>>>>> c59cc1e (configuration: Messages are formatted in one piece; flash is read by one function.)
     if role:
         values["role"] = role
     return settings_of(values)
@@ -220,7 +229,7 @@ def load(path, role=None):
     try:
         text = _read(path)
     except OSError:
-        print("settings: " + path + ": cannot be read")
+        print("settings: %s: cannot be read" % path)
         return None
     try:
         secrets = _read(path[: path.rfind("/") + 1] + "secrets.json")

@@ -6,7 +6,7 @@ from checks import xorshift
 from memory_flash import MemoryFlash
 from msgin5g.app import Application
 from msgin5g.coap.server import ServerEndpoint
-from msgin5g.configuration.lifecycle import Lifecycle
+from msgin5g.configuration.lifecycle import CAUSES, Lifecycle
 from msgin5g.configuration.schema import Schema
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, Store
 from msgin5g.roles.check import Check
@@ -257,7 +257,7 @@ def test_a_document_that_crashes_the_application_is_rolled_back_after_three_rese
     device.serve(more=',"blink-ms":100')
     boots = crashes(device)
     assert boots[1::2] == ["applied", "applied", "rolled_back"], boots
-    assert device.lifecycle.cause == "reset too often"
+    assert CAUSES[device.lifecycle.notes[0]] == "reset too often"
     assert device.module.seen[-1] == 500 and device.app.error is None
     assert "applied" not in device.run(600000)
 

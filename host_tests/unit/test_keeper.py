@@ -7,7 +7,7 @@ from lifecycle_board import document
 from memory_flash import MemoryFlash
 
 from msgin5g.configuration import by_hand
-from msgin5g.configuration.lifecycle import Lifecycle
+from msgin5g.configuration.lifecycle import CAUSES, Lifecycle
 from msgin5g.configuration.schema import Schema
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError, Store
 from msgin5g.keeper import Keeper
@@ -96,7 +96,7 @@ def test_what_was_rolled_back_stays_refused_over_rest_and_reset():
     assert resting(keeper) and (keeper.state, keeper.runs()) == (BAD, "one")
     assert keeper.reasons == ("not confirmed in time",)
     assert keeper.gets("two", LATER)[0] == "refused"
-    assert keeper.cause == "not confirmed in time"
+    assert CAUSES[keeper.notes[0]] == "not confirmed in time"
     again = Kept(keeper.flash, TRIAL_MS)
     assert (again.state, again.runs()) == (BAD, "one")
     assert again.gets("two")[0] == "refused"

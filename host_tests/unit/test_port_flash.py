@@ -73,7 +73,7 @@ def test_a_file_that_is_not_there_is_a_storage_error():
         flash = Flash(directory + "/")
         for call in (
             lambda: flash.read("f", 0, 1),
-            lambda: flash.same("f", 0, (b"",)),
+            lambda: flash.same("f", 0, (b"x",)),
             lambda: flash.rename("f", "g"),
             lambda: Flash(directory + "/none").write("f", (b"",)),
         ):

@@ -36,8 +36,8 @@ _MAX_HISTORY = const(8)  # events; the same
 
 _ROW = const("<IB8s")
 _ROW_SIZE = const(13)
-# The causes of a roll-back, by the number that is stored.
-_CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
+# The causes of a roll-back, by the number that is stored: the first of the notes.
+CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
 _LATE = const(1)
 _RESETS = const(2)
 _SCHEMA = const(4)
@@ -96,7 +96,7 @@ class Lifecycle:
         limit = MAX_RESETS
         if self.state == BAD:
             limit = 2 * MAX_RESETS
-            self.reasons = (self.cause,)
+            self.reasons = (CAUSES[self.notes[0]],)
             if not fallback:  # the good one's file is lost: this one is better than none
                 self._begin(TRIAL, 0, now)
         if self.state == TRIAL or self.boots:
@@ -111,7 +111,7 @@ class Lifecycle:
         if reasons and fallback and self.state != BAD:
             return self.go_back(now, _SCHEMA)
         if self.safe_mode:
-            return self.note(now, "safe_mode", (str(self.boots) + " resets",))
+            return self.note(now, "safe_mode", ("%d resets" % self.boots,))
         return self.note(now, "unconfigured" if reasons else "applied", reasons)
 
     def offer(self, text, etag, now):
@@ -163,11 +163,6 @@ class Lifecycle:
     def check_passed(self):
         """The built-in check went well: `step` confirms once the boot has lasted long enough."""
         self._passed = self.state == TRIAL
-
-    @property
-    def cause(self):
-        """Why the newest document was rolled back, when its state is BAD."""
-        return _CAUSES[self.notes[0]]
 
     def step(self, now):
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
@@ -242,7 +237,7 @@ class Lifecycle:
         self._begin(BAD, MAX_RESETS, now)
         self._use(self.fallback())
         self.save(now)
-        return self.note(now, "rolled_back", (_CAUSES[cause],))
+        return self.note(now, "rolled_back", (CAUSES[cause],))
 
     def _row(self, text, etag):
         return struct.pack(_ROW, crc32(text), len(etag), etag)

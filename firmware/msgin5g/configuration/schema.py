@@ -24,9 +24,8 @@ _MAX_IDENTITY_SIZE = const(255)  # of an address or an ID: the longest value of 
 _MIN_SEGMENT_SIZE = const(64)
 _MAX_SEGMENT_SIZE = const(65535)
 
-_SCHEMES = ("coap", "coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws")
-_HOST = "abcdefghijklmnopqrstuvwxyz0123456789-._"
-_HOST6 = "abcdef0123456789:."
+_HOST = const("abcdefghijklmnopqrstuvwxyz0123456789-._")
+_HOST6 = const("abcdef0123456789:.")
 
 
 def server_address(text):
@@ -38,7 +37,10 @@ def server_address(text):
     port = 0
     if not slashes:
         scheme, rest = "", scheme
-    elif scheme not in _SCHEMES or "#" in rest:  # RFC 7252 section 6.1: no fragment
+    elif (
+        scheme not in ("coap", "coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws")
+        or "#" in rest
+    ):  # RFC 7252 section 6.1: no fragment
         return None
     else:
         # RFC 7252 sections 6.1 and 6.2, RFC 8323 section 8.
@@ -110,15 +112,15 @@ class Schema:
         configuration, reason = self._parse(text)
         unload("configuration.strict_json")
         if reason:
-            return None, ["configData: " + reason]
+            return None, ["configData: %s" % reason]
         reasons = []
         for key, kind, required, default, low, high, fault in self.rules:
             if key in configuration:
                 reason = _fault(configuration[key], kind, low, high, fault)
                 if reason:
-                    reasons.append(key + ": " + reason)
+                    reasons.append("%s: %s" % (key, reason))
             elif required:
-                reasons.append(key + ": missing")
+                reasons.append("%s: missing" % key)
             elif default is not None:
                 configuration[key] = default
         return (None if reasons else configuration), reasons
@@ -131,7 +133,7 @@ class Schema:
             if isinstance(text, str):
                 text = text.encode()
             if len(text) > self.max_size:
-                return None, "more than " + str(self.max_size) + " bytes"
+                return None, "more than %d bytes" % self.max_size
             if text.lstrip()[:1] == b"<":
                 return None, "XML is not taken, only JSON"
             value = parse(text)
@@ -145,7 +147,7 @@ class Schema:
 def _fault(value, kind, low, high, fault):
     """The rule that `value` breaks, or None."""
     if type(value) is not kind and (kind is not float or type(value) is not int):
-        return "must be of type " + kind.__name__
+        return "must be of type %s" % kind.__name__
     size = value
     if kind is str:
         size = len(value.encode())
@@ -153,7 +155,7 @@ def _fault(value, kind, low, high, fault):
         size = len(value)
     what = "" if size is value else "size "
     if low is not None and size < low:
-        return what + str(size) + ", less than " + str(low)
+        return "%s%s, less than %s" % (what, size, low)
     if high is not None and size > high:
-        return what + str(size) + ", more than " + str(high)
+        return "%s%s, more than %s" % (what, size, high)
     return fault(value) if fault else None

@@ -91,7 +91,7 @@ class Store:
                 self.write(newest.state, 0, newest.etag, b"")
             except StorageError as error:
                 what = str(error)
-            self.reports.append(newest.name[-6:] + ": " + what)
+            self.reports.append("%s: %s" % (newest.name[-6:], what))
 
     def text(self, record):
         """The document of a record, bytes."""
@@ -142,7 +142,7 @@ class Store:
         try:
             self.flash.write(name, parts)
             if not self.flash.same(name, 0, parts):
-                raise StorageError("storage: " + name + " reads back otherwise")
+                raise StorageError("storage: %s reads back otherwise" % name)
         except StorageError:
             self._sort(kept, self._read(slot))
             raise
@@ -184,10 +184,10 @@ class Store:
                 why = str(error)
             try:
                 self.flash.rename(name, slot + _ASIDE)
-                why += ", kept as " + slot + _ASIDE
+                done = "kept as " + slot + _ASIDE
             except StorageError:
-                why += ", cannot be renamed"
-            self.reports.append(slot + ": " + why)
+                done = "cannot be renamed"
+            self.reports.append("%s: %s, %s" % (slot, why, done))
         return newest
 
     def _decode(self, name, size):

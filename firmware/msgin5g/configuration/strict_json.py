@@ -67,19 +67,19 @@ class _Parser:
                     self.fault("no key")
                 key = self.string()
                 if key in value:
-                    self.fault("key " + key[:32] + " twice")
+                    self.fault("key %s twice" % key[:32])
                 if self.next() != 0x3A:
                     self.fault("no colon")
                 self.i += 1
                 value[key] = self.value(depth - 1)
             after = self.next()
             if after != 0x2C and after != end:
-                self.fault("no comma and no " + chr(end))
+                self.fault("no comma and no %c" % end)
             self.i += 1
         return value
 
     def fault(self, rule):
-        raise JsonFault("JSON: " + rule + " at byte " + str(self.i))
+        raise JsonFault("JSON: %s at byte %d" % (rule, self.i))
 
     def next(self):
         """The next byte after white space, left uneaten; at the end 0, which begins nothing."""

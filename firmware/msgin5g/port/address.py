@@ -13,7 +13,7 @@ def remote_of(host, port):
     try:
         address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
     except OSError:
-        raise LinkError("address: " + host + ": not known")
+        raise LinkError("address: %s: not known" % host)
     return address if isinstance(address, tuple) else bytes(address)
 
 
@@ -24,7 +24,7 @@ def bound(host, port):
         made.bind(remote_of(host, port))
     except OSError as error:
         made.close()
-        why = "in use" if error.errno == EADDRINUSE else str(error)
-        raise LinkError("bind: " + host + ":" + str(port) + ": " + why)
+        why = "in use" if error.errno == EADDRINUSE else error
+        raise LinkError("bind: %s:%d: %s" % (host, port, why))
     made.setblocking(False)
     return made

@@ -12,7 +12,7 @@ from msgin5g.configuration.store import StorageError
 
 _ENOENT = const(2)
 _ENOSPC = const(28)  # not in the errno module of every board
-_CHUNK_SIZE = const(64)
+_CHUNK_SIZE = const(256)
 _BLOCKS_PER_WRITE = const(20)  # of the file system, for each write into one folder
 _MIN_WRITES = const(8)  # for fewer a new folder would wear more than it saves
 
@@ -42,9 +42,7 @@ class Flash:
         try:
             return os.stat(self._prefix + name)[6]
         except OSError as error:
-            if error.errno == _ENOENT:
-                return None
-            raise _refused(error)
+            return _unless_absent(error)
 
     def read(self, name, offset, size):
         """`size` bytes of a file from `offset`, fewer where it ends."""
@@ -57,17 +55,13 @@ class Flash:
 
     def same(self, name, offset, parts):
         """Whether `parts`, joined, are what a file holds from `offset`; read in small pieces."""
-        try:
-            with open(self._prefix + name, "rb") as file:
-                file.seek(offset)
-                for part in parts:
-                    for i in range(0, len(part), _CHUNK_SIZE):
-                        piece = part[i : i + _CHUNK_SIZE]
-                        if file.read(len(piece)) != piece:
-                            return False
-                return True
-        except OSError as error:
-            raise _refused(error)
+        for part in parts:
+            for i in range(0, len(part), _CHUNK_SIZE):
+                piece = part[i : i + _CHUNK_SIZE]
+                if self.read(name, offset + i, len(piece)) != piece:
+                    return False
+            offset += len(part)
+        return True
 
     def write(self, name, parts):
         """Replace a file by `parts`, joined, and wait until the flash has them.
@@ -98,16 +92,19 @@ class Flash:
         try:
             os.remove(self._prefix + name)
         except OSError as error:
-            if error.errno != _ENOENT:
-                raise _refused(error)
-        i = name.find("/")
-        if i > 0:
+            _unless_absent(error)
+        if "/" in name:
             try:
-                os.rmdir(self._prefix + name[:i])
+                os.rmdir(self._prefix + name.partition("/")[0])
             except OSError:  # not empty, or not there
                 pass
 
 
+def _unless_absent(error):
+    if error.errno != _ENOENT:
+        raise _refused(error)
+
+
 def _refused(error):
-    full = error.errno == _ENOSPC
-    return StorageError("storage: " + ("full" if full else "error " + str(error.errno)))
+    code = error.errno
+    return StorageError("storage: full" if code == _ENOSPC else "storage: error %d" % code)

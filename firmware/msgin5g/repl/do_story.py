@@ -1,7 +1,7 @@
 """repl.history() and repl.why()."""
 
 from msgin5g.coap.ticks import diff
-from msgin5g.configuration.lifecycle import EMPTY, MAX_RESETS
+from msgin5g.configuration.lifecycle import CAUSES, EMPTY, MAX_RESETS
 from msgin5g.configuration.store import BAD, GOOD, TRIAL
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.do_text import none_here, span, wrapped
@@ -36,7 +36,7 @@ def why(node):
         text += str(MAX_RESETS) + " resets if there is a good one to go back to."
         wrapped(text)
     elif state == BAD:
-        cause = lifecycle.cause
+        cause = CAUSES[lifecycle.notes[0]]
         wrapped("The last good configuration runs: the newest one was rolled back, " + cause + ".")
         wrapped("The server's document is not tried again until it changes.")
     if lifecycle.safe_mode:
