@@ -193,19 +193,10 @@ def error(key, rule):
 
 def parse(text, role=None, secrets=b"{}"):
     """Settings from JSON text (str or bytes); SettingsError for anything that is wrong."""
-<<<<<<< HEAD
     values = _object("settings", text)
     for group, inner in _object("secrets", secrets).items():
         if isinstance(inner, dict) and isinstance(values.setdefault(group, {}), dict):
             values[group].update(inner)
-=======
-    try:
-        values = parse_json(text.encode() if isinstance(text, str) else text)
-    except JsonFault as fault:
-        raise SettingsError("settings: not JSON: %s" % fault)
-    if not isinstance(values, dict):
-        raise SettingsError("settings: must be a JSON object")
->>>>>>> c59cc1e (configuration: Messages are formatted in one piece; flash is read by one function.)
     if role:
         values["role"] = role
     return settings_of(values)
