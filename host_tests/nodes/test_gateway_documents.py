@@ -1,5 +1,6 @@
 """Individual documents at the gateway: shared, kept while fresh, observed once for all."""
 
+from checks import no_alloc
 from gateway_stations import (
     answered,
     doc,
@@ -173,3 +174,23 @@ def test_the_shipped_ues_observe_through_the_gateway_and_apply_what_changes():
     assert len(server.asked) <= 12
     server.change("shared", shared([name(n) for n in numbers], text='{"a":3}'))
     assert world.run(lambda: all(ue.configuration.data == b'{"a":3}' for ue in ues), 5000)
+
+
+def test_an_idle_gateway_allocates_nothing_whoever_observes():
+    documents = [shared([name(1), name(2)]), doc(3)]
+    world, gateway, _, hands = new((1, 2, 3), documents, {"max_age_s": 3600})
+    for hand, document_id in zip(hands, (b"shared", b"shared", None)):
+        hand.get(document_id, observe=None if document_id is None else 0)
+    assert answered(world, hands)
+    world.run(None, 400000)
+    assert gateway.n_waiting == 0
+    now = world.now
+    gateway.step(now)
+
+    def idle():
+        gateway.step(now)
+        gateway.transmit(now)
+        gateway.wait_ms(now)
+        gateway.poll()
+
+    no_alloc(idle)

@@ -47,7 +47,7 @@ class Collector(Answers):
         """Do what is due."""
         if self._look_at is not None and diff(now, self._look_at) >= 0:
             self._expire(now)
-        for transfer in list(self._transfers):
+        for transfer in self._transfers:
             if transfer.silent_ms(now, self._silence_ms) == 0:
                 self.endpoint.cancel(transfer.exchange)
                 transfer.again = True
@@ -144,24 +144,28 @@ class Collector(Answers):
             n = 1 if self._singles else self._batch(now)
             if not n:
                 return
-            members = waiting[:n]
-            queries = members[0].form[QUERIES]
-            # A query widens what the server gives: only one that all of them have.
-            for one in members:
-                if one.form[QUERIES] is not queries:
-                    queries = tuple([q for q in queries if q in one.form[QUERIES]])
-            transfer = Transfer(
-                members,
-                [one.ue_id for one in members],
-                queries,
-                members[0].form[DOCUMENT_ID],
-                self._szx,
-                self._max_document_size,
-            )
+            transfer = self._together(waiting[:n])
             self._transfers.append(transfer)
             for _ in range(n):
                 waiting.pop(0)
             self._ask(transfer, now)
+
+    def _together(self, members):
+        """A transfer for these."""
+        # Apart from _launch: what a comprehension reaches is in the heap before anything is done.
+        queries = members[0].form[QUERIES]
+        # A query widens what the server gives: only one that all of them have.
+        for one in members:
+            if one.form[QUERIES] is not queries:
+                queries = tuple([q for q in queries if q in one.form[QUERIES]])
+        return Transfer(
+            members,
+            [one.ue_id for one in members],
+            queries,
+            members[0].form[DOCUMENT_ID],
+            self._szx,
+            self._max_document_size,
+        )
 
     def _hurry(self, now):
         """There was no memory: look again when some of it may have been given back."""
