@@ -206,9 +206,9 @@ def _object(name, text):
     try:
         values = parse_json(text.encode() if isinstance(text, str) else text)
     except JsonFault as fault:
-        raise SettingsError(name + ": not JSON: " + str(fault))
+        raise SettingsError("%s: not JSON: %s" % (name, fault))
     if not isinstance(values, dict):
-        raise SettingsError(name + ": must be a JSON object")
+        raise SettingsError("%s: must be a JSON object" % name)
     return values
 
 
