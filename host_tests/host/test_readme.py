@@ -66,7 +66,7 @@ class Shell:
     def types(self, keys):
         os.write(self._terminal, keys)
 
-    def waits(self, pattern, since=0, timeout=30):
+    def waits(self, pattern, since=0, timeout=120):
         """Wait until the screen shows a pattern; the match."""
         until = time.monotonic() + timeout
         while True:
