@@ -170,7 +170,7 @@ def checked(key, kind, value, rule):
     elif kind == "c":
         if value not in rule:
             raise error(key, "must be one of " + ", ".join([str(word) for word in rule]))
-        return value
+        return rule[rule.index(value)]  # 64.0 is 64
     if type(number) is not int:
         raise error(key, what + "must be a whole number")
     if not rule[0] <= number <= rule[1]:

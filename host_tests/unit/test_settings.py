@@ -84,3 +84,7 @@ def test_unknown_keys_are_listed_and_harmless():
     values = dict(GOOD)
     values.update({"nexthop": 1, "wifi": {"ssid": "x", "pass": "y"}, "x.y": 2})
     assert sorted(settings_of(values).unknown) == ["nexthop", "wifi.pass", "x.y"]
+
+
+def test_a_choice_is_what_the_table_has():
+    assert type(settings_of(dict(GOOD, block_size=64.0)).block_size) is int
