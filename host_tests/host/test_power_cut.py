@@ -21,15 +21,15 @@ _CAMPAIGNS = (
 )
 
 
-def _micropython(script, arguments):
+def _micropython(script, arguments, heap="16M"):
     beside = Path(sys.executable).with_name("micropython")
     command = os.environ.get("MICROPYTHON") or shutil.which(beside) or "micropython"
     rig = Path(__file__).resolve().parent.parent / "rigs" / script
     done = subprocess.run(
-        [command, "-X", "heapsize=64M", rig, *arguments.split()],
+        [command, "-X", f"heapsize={heap}", rig, *arguments.split()],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -51,7 +51,7 @@ def test_ten_thousand_refreshes_without_a_change_leave_the_flash_alone():
 
 
 def _worn(arguments):
-    erased = json.loads(_micropython("wear.py", arguments + " 0"))["erased"]
+    erased = json.loads(_micropython("wear.py", arguments + " 0", "64M"))["erased"]
     print(f"{arguments}: {min(erased[2:])} to {max(erased)} erases, superblock {erased[:2]}")
     return erased
 

@@ -13,6 +13,8 @@ behind the number the start after a cut is itself cut, at each of its operations
 With an "m" every write goes to a new folder if it can, not only once in many; N_BLOCKS is 160 or
 more then.
 
+Before that the file system is filled: what is offered then is refused, and leaves nothing.
+
 Prints a line for each scene, then `N cuts, N lost`; ends at the first loss with the case.
 """
 
@@ -246,6 +248,42 @@ def cut(image, scene, n_operations, seen):
                 seen(board.disk.image, str(at) + " of " + str(n_operations) + ", way " + str(how))
 
 
+def files_of(folder):
+    """{path: bytes} of the files below a folder, the ballast without them; None for a folder."""
+    files = {}
+    for name in os.listdir(folder):
+        path = folder + "/" + name
+        if os.stat(path)[0] & 0x4000:
+            files[path] = None
+            files.update(files_of(path))
+        else:
+            with open(path, "rb") as file:
+                files[path] = b"" if name == "ballast" else file.read()
+    return files
+
+
+def full(start):
+    """A file system without a free block: refused, and all is as it was, also after a reset."""
+    board = Board(played(start, good("one"), good("two")))
+    board.power_on()
+    with open("/flash/ballast", "wb") as file:
+        try:
+            while True:
+                file.write(bytes(BLOCK_SIZE // 2))
+                file.flush()
+        except OSError:
+            pass
+    before = files_of("/flash")
+    assert board.life.offer(document("three"), b"three", 0) == ("refused", ("storage: full",))
+    assert files_of("/flash") == before and board.runs() == "two"
+    board.power_off()
+    board.power_on()
+    assert files_of("/flash") == before and board.runs() == "two"
+    os.remove("/flash/ballast")
+    assert board.life.offer(document("three"), b"three", 0)[0] == "applied"
+    board.power_off()
+
+
 def campaign(start, filling, with_double):
     for title, before, scene, allowed in SCENES:
         image = played(start, *before)
@@ -298,7 +336,9 @@ def main():
                 with open("/flash/filling", "wb") as file:
                     file.write(b"x")
 
-        campaign(played(image, fill), filling, "d" in argument)
+        start = played(image, fill)
+        full(start)
+        campaign(start, filling, "d" in argument)
     print(
         str(counts["single"] + counts["double"])
         + " cuts, 0 lost ("
