@@ -1,5 +1,6 @@
 """pytest's side of the one suite: put the firmware, the shim and the helpers on the path."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -16,3 +17,9 @@ import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a per
 @pytest.fixture(scope="session")
 def repository():
     return HERE.parent
+
+
+def pytest_collection_finish():
+    """What is loaded by now stays: the many collections that firmware asks for pass it over."""
+    gc.collect()
+    gc.freeze()
