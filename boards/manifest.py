@@ -60,6 +60,7 @@ _EVERY_ROLE = (
     "roles/__init__.py",
     "roles/check.py",
     "roles/node.py",
+    "roles/parts.py",
     "roles/ping.py",
     "roles/retry.py",
     "roles/ue.py",

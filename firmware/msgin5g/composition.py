@@ -66,19 +66,20 @@ def build_node(settings, directory, application, runs):
     from msgin5g.roles.node import Node
 
     node = Node(role, links, run, ticks_ms)
-    node.app = app
-    if settings.radio:
-        settings.radios.join(node)
+    # Damage found, a roll-back, safe mode.
+    told = [row for row in node.configuration.history if row[2]] if node.configuration else ()
     if (
         settings.confirm not in ("at_once", "application")
         or settings.button_pin is not None
         or settings.watchdog_s
         or settings.prompt
+        or settings.radio
         or app
+        or told
     ):
-        from msgin5g.composition_parts import add
+        from msgin5g.composition_parts import with_parts
 
-        add(node, settings, runs)
+        node = with_parts(node, settings, app, told, runs)
     return node
 
 
@@ -108,10 +109,6 @@ def compose(teller, path, directory, as_json, once, trace, role_name, applicatio
         from msgin5g.port.trace import Trace
 
         node.trace = Trace(node.say)
-    if node.configuration:
-        for _, name, reasons in node.configuration.history:
-            if reasons:  # damage found, a roll-back, safe mode
-                node.tell(name, reasons)
     return node
 
 

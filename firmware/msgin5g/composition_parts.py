@@ -1,11 +1,16 @@
 """The parts that settings ask for beside a role: check, button, watchdog, application, prompt."""
 
+from msgin5g.port.loop import run
 from msgin5g.port.system import ticks_ms
+from msgin5g.roles.parts import NodeWithParts
 
 
-def add(node, settings, runs):
-    """Add the parts to a Node; runs: see composition."""
-    app = node.app
+def with_parts(plain, settings, app, told, runs):
+    """A NodeWithParts in place of a plain Node; told: rows of a history. runs: see composition."""
+    node = NodeWithParts(plain.role, plain.links, run, ticks_ms)
+    node.app = app
+    if settings.radio:
+        settings.radios.join(node)
     lookup = None
     if app or settings.confirm == "ping":
         from msgin5g.port.lookup import Lookup
@@ -33,3 +38,6 @@ def add(node, settings, runs):
 
         node.prompt = settings.prompt
         node.run = run_with(node, node.run)
+    for _, name, reasons in told:
+        node.tell(name, reasons)
+    return node

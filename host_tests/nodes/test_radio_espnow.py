@@ -3,7 +3,7 @@
 from radio_stations import Driven, new_radios, radio_ue
 
 from checks import xorshift
-from msgin5g.roles.node import Node
+from msgin5g.roles.parts import NodeWithParts
 from shim import espnow, network
 from stations import RELAY, SERVER, UE_ID, new_server, relay_settings, ue_address
 from world import World
@@ -24,13 +24,13 @@ def test_an_esp_now_peer_out_of_range():
     espnow.here = _RELAY_MAC
     hop_radios = new_radios(espnow={"peers": {UE_ID: ["24:0a:c4:00:00:02", key]}}, **_HOP)
     relay = Relay(relay_settings(), xorshift(5), SERVER, world.now)
-    hop = Node(relay, [None, hop_radios.espnow])
+    hop = NodeWithParts(relay, [None, hop_radios.espnow])
     hop_radios.join(hop)
     world.add(RELAY, Driven(hop, 1))
     espnow.here = _UE_MAC
     radios = new_radios(espnow={"peers": {"urn:x:1": ["24:0a:c4:00:00:01", key]}}, ue_id=UE_ID)
     ue = radio_ue(world, _RELAY_MAC)
-    node = Node(ue, [radios.espnow])
+    node = NodeWithParts(ue, [radios.espnow])
     radios.join(node)
     driven = Driven(node, 0)
     world.add(ue_address(2), driven)

@@ -7,7 +7,7 @@ from radio_stations import Driven, new_radios, radio_ue
 from checks import xorshift
 from msgin5g.composition_radio import Radios
 from msgin5g.port.address import LinkError
-from msgin5g.roles.node import Node
+from msgin5g.roles.parts import NodeWithParts
 from msgin5g.settings import settings_of
 from shim import network
 from stations import RELAY, UE_ID, new_relay, new_server, ue_address
@@ -29,7 +29,7 @@ class _Wifi:
         new_relay(world, {UE_ID: ue_address(2)})
         self.radios = new_radios(wifi={"ssid": "relay", "key": key}, **_UE)
         self.ue = radio_ue(world, RELAY)
-        self.node = Driven(Node(self.ue, [None]))
+        self.node = Driven(NodeWithParts(self.ue, [None]))
         self.radios.join(self.node.node)
         world.add(ue_address(2), self.node)
 
@@ -83,7 +83,7 @@ def test_stations_are_links_while_they_are_there():
     radios = new_radios(access_point=point, **_HOP)
     relay = new_relay(world, {})
     world.remove(RELAY)
-    node = Node(relay, [None])
+    node = NodeWithParts(relay, [None])
     assert radios.awaits(UE_ID, ue_address(2)) and not radios.awaits("urn:other", RELAY)
     radios.join(node)
     driven = Driven(node)

@@ -10,7 +10,7 @@ from msgin5g.configuration.lifecycle import CAUSES, Lifecycle
 from msgin5g.configuration.schema import Schema
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, Store
 from msgin5g.roles.check import Check
-from msgin5g.roles.node import Node
+from msgin5g.roles.parts import NodeWithParts
 from msgin5g.roles.ue import ConstrainedUe
 from stations import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
 from world import World
@@ -67,7 +67,7 @@ class Device:
         settings = ue_settings(require_recipient=False)
         self.n_boots += 1
         ue = ConstrainedUe(settings, xorshift(self.n_boots), self.lifecycle, SERVER, now)
-        self.node = node = Node(ue, [])
+        self.node = node = NodeWithParts(ue, [])
         if self.confirm in ("ping", "lasting"):
             self.check = Check(ue, self.lookup if self.confirm == "ping" else None)
             node.parts.append(self.check)
