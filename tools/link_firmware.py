@@ -3,6 +3,7 @@
     main      what stays as long as the node runs
     address   what makes addresses and sockets, at start and when a name is looked up
     composition   from settings to a node
+    composition_parts   what a node with parts has beside
     own       a relay's or gateway's own configuration client, when its settings ask for one
     stored    the life cycle of a configuration and what stores it
     answer    what reads an answer; unloaded when it is read
@@ -25,6 +26,7 @@ _TOGETHER = (
     ("msgin5g.own", ("roles.ue", "keeper")),
     ("msgin5g.address", ("port.address",)),
     ("msgin5g.composition", ("composition",)),
+    ("msgin5g.composition_parts", ("composition_parts",)),
     ("msgin5g.stored", ("composition_lifecycle",)),
     ("msgin5g.answer", ("seal.documents", "seal.problem")),
 )

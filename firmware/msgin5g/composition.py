@@ -100,7 +100,7 @@ def compose(teller, path, directory, as_json, once, trace, role_name, applicatio
     try:
         node = build_node(settings, directory, application, runs)
     except LinkError as error:
-        print(str(error))
+        print(error)
         return None
     node.about = {"event": "started", "role": settings.role, "ue_id": settings.ue_id,
                   "bind": list(settings.bind)}  # fmt: skip

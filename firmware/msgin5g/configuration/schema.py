@@ -37,16 +37,16 @@ def server_address(text):
     port = 0
     if not slashes:
         scheme, rest = "", scheme
-    elif (
-        scheme not in ("coap", "coaps", "coap+tcp", "coaps+tcp", "coap+ws", "coaps+ws")
-        or "#" in rest
-    ):  # RFC 7252 section 6.1: no fragment
-        return None
     else:
+        secure = scheme[4:5] == "s"
+        transport = scheme[5:] if secure else scheme[4:]
+        # RFC 7252 section 6.1: no fragment.
+        if scheme[:4] != "coap" or transport not in ("", "+tcp", "+ws") or "#" in rest:
+            return None
         # RFC 7252 sections 6.1 and 6.2, RFC 8323 section 8.
-        port = 80 if scheme.endswith("ws") else 5683
-        if scheme[4:5] == "s":
-            port = 443 if port == 80 else 5684
+        port = 5684 if secure else 5683
+        if transport == "+ws":
+            port = 443 if secure else 80
         rest = rest.partition("/")[0].partition("?")[0]
     if rest[:1] == "[":
         host, _, rest = rest[1:].partition("]")
@@ -109,7 +109,23 @@ class Schema:
         if late:
             self.late = None
             late(self)
-        configuration, reason = self._parse(text)
+        from msgin5g.configuration.strict_json import JsonFault, parse
+
+        reason = None
+        try:
+            if isinstance(text, str):
+                text = text.encode()
+            if len(text) > self.max_size:
+                reason = "more than %d bytes" % self.max_size
+            elif text.lstrip()[:1] == b"<":
+                reason = "XML is not taken, only JSON"
+            else:
+                configuration = parse(text)
+                if type(configuration) is not dict:
+                    reason = "not a JSON object"
+        except (JsonFault, UnicodeError) as fault:
+            reason = str(fault)
+        del parse, JsonFault
         unload("configuration.strict_json")
         if reason:
             return None, ["configData: %s" % reason]
@@ -124,24 +140,6 @@ class Schema:
             elif default is not None:
                 configuration[key] = default
         return (None if reasons else configuration), reasons
-
-    def _parse(self, text):
-        """(dict, None) or (None, reason)."""
-        from msgin5g.configuration.strict_json import JsonFault, parse
-
-        try:
-            if isinstance(text, str):
-                text = text.encode()
-            if len(text) > self.max_size:
-                return None, "more than %d bytes" % self.max_size
-            if text.lstrip()[:1] == b"<":
-                return None, "XML is not taken, only JSON"
-            value = parse(text)
-        except (JsonFault, UnicodeError) as fault:
-            return None, str(fault)
-        if type(value) is not dict:
-            return None, "not a JSON object"
-        return value, None
 
 
 def _fault(value, kind, low, high, fault):
