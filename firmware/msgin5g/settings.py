@@ -191,10 +191,10 @@ def error(key, rule):
     return SettingsError("settings: %s: %s" % (key, rule))
 
 
-def parse(text, role=None, secrets=b"{}"):
+def parse(text, role=None, secrets=None):
     """Settings from JSON text (str or bytes); SettingsError for anything that is wrong."""
     values = _object("settings", text)
-    for group, inner in _object("secrets", secrets).items():
+    for group, inner in _object("secrets", b"{}" if secrets is None else secrets).items():
         if isinstance(inner, dict) and isinstance(values.setdefault(group, {}), dict):
             values[group].update(inner)
     if role:
@@ -217,19 +217,14 @@ def load(path, role=None):
 
     role: in place of the file's own.
     """
-    try:
-        text = _read(path)
-    except OSError:
+    text = _read(path)
+    if text is None:
         print("settings: %s: cannot be read" % path)
         return None
     try:
-        secrets = _read(path[: path.rfind("/") + 1] + "secrets.json")
-    except OSError:
-        secrets = b"{}"
-    try:
-        settings = parse(text, role, secrets)
+        settings = parse(text, role, _read(path[: path.rfind("/") + 1] + "secrets.json"))
     except SettingsError as fault:
-        print(str(fault))
+        print(fault)
         return None
     if settings.unknown:
         print("settings: unknown, ignored: " + ", ".join(settings.unknown))
@@ -237,5 +232,8 @@ def load(path, role=None):
 
 
 def _read(path):
-    with open(path, "rb") as file:
-        return file.read(_MAX_FILE)
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MAX_FILE)
+    except OSError:
+        return None

@@ -16,13 +16,6 @@ def roll_back(lifecycle, now):
     return lifecycle.go_back(now, _BY_HAND)
 
 
-def forgive(lifecycle, now):
-    """Forget roll-backs and counted resets, for the next offer and start."""
-    lifecycle.notes = b"\0"
-    lifecycle.boots = 0
-    lifecycle.save(now)
-
-
 def remove_all(lifecycle, now):
     """Remove all configuration. StorageError when the flash refuses."""
     erase(lifecycle.store)
