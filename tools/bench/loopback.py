@@ -14,6 +14,7 @@ from tools.paths import ROOT
 from tools.scm_server.store import Store
 
 UE_ID = "urn:x-msgin5g:ue:0000007"  # 24 characters
+RECIPIENT = "coap://scm.example"  # what names the server in each request, the default
 _DOCUMENT_ID = "doc-0007"
 _SERVICE = "msgin5g"
 _START_S = 20
@@ -68,7 +69,10 @@ class Loopback:
                 "role": "relay",
                 "ue_id": "urn:x-msgin5g:relay:1",
                 "bind": relay_address,
-                "server": {"address": ["127.0.0.1", int(bound.rpartition(":")[2])]},
+                "server": {
+                    "recipient": RECIPIENT,
+                    "address": ["127.0.0.1", int(bound.rpartition(":")[2])],
+                },
                 "links": {UE_ID: self._ue_address},
             }
             command = self._role("relay", "192K", settings)
@@ -99,6 +103,7 @@ class Loopback:
             "ue_id": UE_ID,
             "bind": self._ue_address,
             "next_hop": self._relay_address,
+            "server": {"recipient": RECIPIENT},
             "start_delay_s": 0,
             "observe": observe,
         }

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from tools.bench.errors import BenchError
-from tools.bench.loopback import Loopback, free_ports
+from tools.bench.loopback import RECIPIENT, Loopback, free_ports
 
 _ROUNDS = 200
 _N_UES = 32
@@ -103,6 +103,7 @@ def _ue(interpreter, loopback):
     unloaded = {item["unloaded"] for item in observed if "unloaded" in item}
     return {
         "first_fetch_bytes": sum(map(len, first)),
+        "recipient": RECIPIENT,
         "refresh_bytes": sum(map(len, refresh)),
         "registration_bytes": sum(map(len, registration)),
         "push_bytes": sum(map(len, push)),
