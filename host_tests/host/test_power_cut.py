@@ -14,7 +14,7 @@ import pytest
 # directory at the 780th to 800th write. 4 KiB is the block of ESP32 and RP2; 32 bytes is what
 # ESP32 programs at a time, 256 what RP2 does.
 _CAMPAIGNS = (
-    ("512 24 32 200 0d 2 5", 10_000),
+    ("512 24 32 200 0d 2 5", 3_000),
     ("512 32 32 1500 0 784", 2_000),
     ("4096 16 256 3000 0 197", 500),
     ("512 160 32 200 0m", 900),  # the slots move to a new folder at every write

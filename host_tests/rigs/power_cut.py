@@ -9,7 +9,8 @@ find the old or the new configuration, whole, and a new one must be stored after
 
 The scenes are played once for each FILLING, the number of writes that went into the directory's
 log before: so its compaction, and the relocation of its blocks, fall on every step. With a "d"
-behind the number the start after a cut is itself cut, at each of its operations (a double cut).
+behind the number the start after each seventh cut is itself cut, at each of its operations (a
+double cut).
 With an "m" every write goes to a new folder if it can, not only once in many; N_BLOCKS is 160 or
 more then.
 
@@ -296,7 +297,7 @@ def campaign(start, filling, with_double):
             counts["single"] += 1
             case = title + ", filling " + str(filling) + ", cut at " + case
             n_next = check(cut_image, allowed, case)
-            if with_double:
+            if with_double and counts["single"] % 7 == 0:
                 cut(
                     cut_image,
                     nothing,
