@@ -115,18 +115,21 @@ def build_firmware(target=BUILD / "mpy" / "firmware"):
     return build_once(target, _build_firmware)
 
 
-def prepared_sources():
+def prepared_sources(alone=False):
     """({module: (file, text)}, what all of them depend on as a text): the package's sources with
-    constants of other modules written in and short names for what nobody can see."""
-    return _prepared_sources(_touched([FIRMWARE, _TESTS, _VIRTUAL]))
+    constants of other modules written in and short names for what nobody can see.
+
+    alone: no test looks inside, and whoever reads a traceback looks the lines up.
+    """
+    return _prepared_sources(_touched([FIRMWARE, _TESTS, _VIRTUAL]), alone)
 
 
-@lru_cache(1)
-def _prepared_sources(state):
+@lru_cache(2)
+def _prepared_sources(_, alone):
     sources = {file: file.read_text() for file in sorted((FIRMWARE / "msgin5g").glob("**/*.py"))}
     constants = {module_name(f, FIRMWARE): constants_of(text) for f, text in sources.items()}
     tests = [file.read_text() for f in (_TESTS, _VIRTUAL) for file in sorted(f.glob("**/*.py"))]
-    names = Shortener(list(sources.values()), tests)
+    names = Shortener(list(sources.values()), [] if alone else tests, methods=alone)
     state = repr((sorted((m, sorted(c.items())) for m, c in constants.items()), names.state()))
     found = {}
     for file, text in sources.items():

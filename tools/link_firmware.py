@@ -28,7 +28,7 @@ _TOGETHER = (
     ("msgin5g.composition", ("composition",)),
     ("msgin5g.composition_parts", ("composition_parts",)),
     ("msgin5g.stored", ("composition_lifecycle",)),
-    ("msgin5g.answer", ("seal.documents", "seal.problem")),
+    ("msgin5g.answer", ("roles.conclusion", "seal.documents", "seal.problem")),
 )
 _OF_ROLE = {
     "ue": ("roles.ue", "keeper"),
@@ -87,7 +87,7 @@ def modules_by_file(role):
 
 
 def _texts():
-    return {module: text for module, (_, text) in prepared_sources()[0].items()}
+    return {module: text for module, (_, text) in prepared_sources(alone=True)[0].items()}
 
 
 def linked_sources(role):

@@ -9,7 +9,7 @@ as well; the map of the lines leads from a traceback back to the source (see too
 import ast
 from collections import namedtuple
 
-from tools.shorten_names import LETTERS
+from tools.shorten_names import LETTERS, STATIC_NAMES
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
@@ -127,11 +127,12 @@ class Linker:
                     self._new[module, name] = new
 
     def _letters(self):
-        """Names that are nowhere in use."""
+        """Names that are nowhere in use, those first that every interpreter has in its ROM."""
         used = set()
         for module in self._modules.values():
             for node in ast.walk(module.tree):
-                used.add(getattr(node, "id", None) or getattr(node, "name", None))
+                used.update(getattr(node, kind, None) for kind in ("id", "name", "asname", "arg"))
+        yield from (name for name in STATIC_NAMES if name not in used)
         for first in ("_", *("_" + letter for letter in LETTERS)):
             for letter in LETTERS:
                 if first + letter not in used:

@@ -1,40 +1,24 @@
 """When a UE asks again, and that it does so at the moments that its `wait_ms` names."""
 
-from checks import load, xorshift
+from checks import load
 from msgin5g.cbor import dumps
-from msgin5g.coap.message import Message, encode, uint_bytes
-from msgin5g.coap.numbers import ACK, BLOCK2, ECHO, ETAG, MAX_AGE, OBSERVE
+from msgin5g.coap.message import Message, uint_bytes
+from msgin5g.coap.numbers import (
+    BLOCK2,
+    ECHO,
+    ETAG,
+    MAX_AGE,
+    NOT_FOUND,
+    OBSERVE,
+    SERVICE_UNAVAILABLE,
+)
 from msgin5g.coap.ticks import add
 from msgin5g.coap.transmission import QUEUED, SENT, Parameters
-from msgin5g.roles.retry import Backoff
-from msgin5g.roles.ue import ConstrainedUe
-from stations import DATA, RELAY, UE_ID, Held, document, drain, names, new_world, ue_settings
+from stations import DATA, RELAY, UE_ID, document, drain, names, new_world
+from ue_alone import alone, answer, asked, body
 from world import chance
 
-load("msgin5g.roles.relay", "msgin5g.seal.documents", "msgin5g.seal.problem", "scm")
-
-
-def alone(now=0, seed=3, **settings):
-    return ConstrainedUe(ue_settings(**settings), xorshift(seed), Held(), RELAY, now)
-
-
-def asked(ue, now):
-    """The one request that the UE has to send at this moment."""
-    ue.step(now)
-    _, datagram, _ = ue.transmit(now)
-    assert ue.transmit(now) is None
-    return Message(32).decode(bytes(datagram))
-
-
-def answer(request, code, options=(), payload=b""):
-    buf = bytearray(1152)
-    options = list(options) + [(65020, UE_ID.encode())]
-    token = request.token()
-    return bytes(buf[: encode(buf, ACK, code, request.mid, token, options, payload)])
-
-
-def body():
-    return dumps([document(UE_ID, DATA)])
+load("msgin5g.roles.relay", "msgin5g.roles.conclusion", "scm")
 
 
 def after_failures(ue, code, n, options=(), now=0):
@@ -260,9 +244,13 @@ def test_a_reset_ends_a_registration_which_is_tried_again_later():
 
 
 def test_who_was_given_an_appointment_has_not_failed():
-    backoff = Backoff(lambda: 0, 5, 3600, 0)
-    for _ in range(10):
-        assert backoff.failure_ms(3) == 3000
+    ue = alone(retry_first_s=5, retry_max_s=3600, retry_jitter_percent=0)
+    given = after_failures(ue, SERVICE_UNAVAILABLE, 10, [(MAX_AGE, b"\x03")])
+    assert all(3000 <= delay <= 3750 for delay in given), given
     # A hop that is busy for long is no reason to wait for an hour when it is silent once.
-    assert [backoff.failure_ms() for _ in range(3)] == [5000, 10000, 20000]
-    assert backoff.failure_ms(7) == 7000 and backoff.failure_ms() == 40000
+    now = sum(given)
+    assert after_failures(ue, NOT_FOUND, 3, (), now) == [5000, 10000, 20000]
+    now += 35000
+    (given,) = after_failures(ue, SERVICE_UNAVAILABLE, 1, [(MAX_AGE, b"\x07")], now)
+    assert 7000 <= given <= 8750
+    assert after_failures(ue, NOT_FOUND, 1, (), now + given) == [40000]
