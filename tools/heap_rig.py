@@ -13,6 +13,7 @@ import time
 from errno import EAGAIN
 
 _IDLE_MS = 30000  # who waits longer has nothing more to ask
+_TURNS = 4  # of the loop before the heap is measured: what is left on the stack is overwritten
 
 
 class Network:
@@ -23,6 +24,7 @@ class Network:
     def __init__(self, answer):
         self._answer = answer
         self._reply = None
+        self._n_idle = 0
 
     def socket(self, *_):
         return self
@@ -32,11 +34,15 @@ class Network:
         if wait_ms is None:
             return self
         if self._reply is None and wait_ms > _IDLE_MS:
+            self._n_idle += 1
+            if self._n_idle < _TURNS:
+                return None
             gc.collect()
             print(gc.mem_alloc() - bare)
             raise KeyboardInterrupt
         if self._reply is None:
             time.sleep_ms(wait_ms)
+        return None
 
     def register(self, *_):
         pass

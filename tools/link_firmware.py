@@ -18,7 +18,8 @@ import shutil
 
 from tools.build_mpy import BuildError, build_once, compile_files, prepared_sources, remove_stale
 from tools.check_manifests import FOR_USERS, imports, modules_of
-from tools.link_modules import Linker, LinkError, does_nothing
+from tools.link_modules import Linker
+from tools.link_scopes import LinkError, does_nothing
 from tools.paths import BUILD, FIRMWARE
 
 _TOGETHER = (
@@ -95,7 +96,7 @@ def linked_sources(role):
     sources = _texts()
     files = files_of(role, sources)
     modules = {module for file in files.values() for module in file}
-    linker = Linker({m: sources[m] for m in modules}, files, FOR_USERS | {"msgin5g.main"})
+    linker = Linker({m: sources[m] for m in sorted(modules)}, files, FOR_USERS | {"msgin5g.main"})
     return {file: linker.link(file) for file in files}
 
 

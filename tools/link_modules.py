@@ -1,136 +1,113 @@
 """Join modules of the firmware into one before mpy-cross compiles them.
 
 What stays loaded for the same time goes into one file: it has one table of names instead of one a
-module, no imports between its parts, and takes one file of the board's flash. Names that are
-looked up nowhere but within the firmware get two letters. Comments, docstrings and line breaks go
+module, no imports between its parts, and takes one file of the board's flash. A definition that
+nobody refers to is left out, and one that only another file refers to goes there. Names that are
+looked up nowhere but within the firmware get short ones. Comments, docstrings and line breaks go
 as well; the map of the lines leads from a traceback back to the source (see tools/where.py).
 """
 
 import ast
 from collections import namedtuple
 
+from tools.link_rewrite import Rewriter
+from tools.link_scopes import LinkError, Source
 from tools.shorten_names import LETTERS, STATIC_NAMES
-
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_IMPORTS = (ast.Import, ast.ImportFrom)
 
 # text: what is to be compiled. lines: of each of its lines (source module, line there).
 Linked = namedtuple("Linked", "text lines")
 
 
-class LinkError(Exception):
-    """Modules that cannot be joined; the text says where and why."""
-
-
-def _is_const(node):
-    return isinstance(node, ast.Call) and getattr(node.func, "id", None) == "const"
-
-
-def does_nothing(node):
-    """Whether a statement is a docstring, or what an import of constants has left."""
-    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return text or isinstance(node, ast.Pass)
-
-
-def _targets(node):
-    """The names that an assignment in a module's own code binds."""
-    for target in node.targets:
-        for name in ast.walk(target):
-            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
-                yield name.id
-
-
-def _bound(scope):
-    """The names that are local to a function, a lambda, a class or a comprehension."""
-    found, outside = set(), set()
-    if isinstance(scope, _COMPREHENSIONS):
-        todo = [generator.target for generator in scope.generators]
-    elif isinstance(scope, ast.Lambda):
-        todo = []
-    else:
-        todo = list(scope.body)
-    if hasattr(scope, "args"):
-        given = scope.args
-        found.update(a.arg for a in given.args + given.kwonlyargs + given.posonlyargs)
-        found.update(a.arg for a in (given.vararg, given.kwarg) if a)
-    while todo:
-        node = todo.pop()
-        if isinstance(node, _DEFINITIONS):
-            found.add(node.name)
-            continue
-        if isinstance(node, (ast.Lambda, *_COMPREHENSIONS)):
-            continue
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.add(node.id)
-        elif isinstance(node, _IMPORTS):
-            found.update((a.asname or a.name).split(".")[0] for a in node.names)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            found.add(node.name)
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            outside.update(node.names)
-        todo.extend(ast.iter_child_nodes(node))
-    return found - outside
-
-
-class _Module:
-    """A source of the firmware: its tree, and the names that its own code defines."""
-
-    def __init__(self, name, text):
-        self.name = name
-        self.tree = ast.parse(text)
-        self.defined = {}  # name -> the node that defines it
-        for node in self.tree.body:
-            if isinstance(node, _DEFINITIONS):
-                self.defined[node.name] = node
-            elif isinstance(node, ast.Assign):
-                self.defined.update((name, node) for name in _targets(node))
-            elif not (isinstance(node, _IMPORTS) or does_nothing(node)):
-                raise LinkError(f"{name}:{node.lineno}: only definitions can be linked")
-
-    def imported(self):
-        """The modules that are imported when this one is."""
-        return [n.module for n in self.tree.body if isinstance(n, ast.ImportFrom)]
-
-
 class Linker:
     """sources: {module: text} of all that is to be on the board. files: {file: its modules},
-    every module in one of them; file names are dotted, as modules'. kept: the modules whose names
-    their users know, so that they stay.
+    every module in one of them, the file that stays loaded for longest first; file names are
+    dotted, as modules'. kept: the modules whose names their users know, so that they stay.
     """
 
-    def __init__(self, sources, files, kept):
-        self._modules = {name: _Module(name, text) for name, text in sources.items()}
+    def __init__(self, sources, files, kept=()):
+        self._sources = {name: Source(name, text) for name, text in sources.items()}
+        for source in self._sources.values():
+            for module, name in source.imported.values():
+                if module in sources and name not in self._sources[module].defined:
+                    raise LinkError(f"{source.name}: {module} does not define {name}")
         self._files = files
+        self._kept = kept
         self._file_of = {module: file for file, modules in files.items() for module in modules}
+        self._place = {  # (module, name) of a definition -> its file
+            (module, name): self._file_of[module]
+            for module, source in self._sources.items()
+            for name in source.defined
+        }
+        self._used_by = self._references()
+        self._sink()
         self._new = {}  # (module, name) -> the name that it gets
+        self._name()
+
+    # What goes where
+
+    def _references(self):
+        """{definition: the definitions that refer to it}, of those that are needed at all."""
+        todo = [d for d in self._place if d[0] in self._kept or not self._is_joined(d[0])]
+        needed = set(todo)
+        used_by = {}
+        while todo:
+            definition = todo.pop()
+            module, name = definition
+            for other in self._sources[module].references(name):
+                if other in self._place:
+                    used_by.setdefault(other, set()).add(definition)
+                    if other not in needed:
+                        needed.add(other)
+                        todo.append(other)
+        for definition in set(self._place) - needed:
+            del self._place[definition]
+        return used_by
+
+    def _is_joined(self, module):
+        return len(self._files[self._file_of[module]]) > 1
+
+    def _sink(self):
+        """Move what only one other file of several modules refers to out of the first file."""
+        first = next(iter(self._files))
+        moved = True
+        while moved:
+            moved = False
+            for definition, place in self._place.items():
+                module = definition[0]
+                places = {self._place[user] for user in self._used_by.get(definition, ())}
+                if place != first or len(places) != 1 or places == {place}:
+                    continue
+                (target,) = places
+                if module not in self._kept and len(self._files[target]) > 1:
+                    self._place[definition] = target
+                    moved = True
+
+    # Names
+
+    def _name(self):
         letters = self._letters()
         constants = iter(range(10**6))
-        self._taken = {}  # file -> the names it defines
-        for file, modules in files.items():
-            self._taken[file] = taken = set()
-            for module in modules:
-                for name, node in self._modules[module].defined.items():
-                    new = name
-                    if module in kept:
-                        pass
-                    elif isinstance(node, ast.Assign) and _is_const(node.value):
-                        new = f"_{next(constants)}" if name.startswith("_") else name
-                    elif name.startswith("_") or (
-                        len(modules) > 1 and not isinstance(node, ast.ClassDef)
-                    ):
-                        new = next(letters)
-                    if new in taken:
-                        raise LinkError(f"{file}: two modules define {name}, one is {module}")
-                    taken.add(new)
-                    self._new[module, name] = new
+        taken = {}
+        for definition, file in self._place.items():
+            module, name = definition
+            source = self._sources[module]
+            new = name
+            if source.is_constant(name):
+                new = f"_{next(constants)}"
+            elif module not in self._kept and (
+                name.startswith("_") or (self._is_joined(module) and not source.is_class(name))
+            ):
+                new = next(letters)
+            if taken.setdefault((file, new), module) != module:
+                raise LinkError(f"{file}: two modules define {name}, one is {module}")
+            self._new[definition] = new
+        self._taken = set(taken)
 
     def _letters(self):
         """Names that are nowhere in use, those first that every interpreter has in its ROM."""
         used = set()
-        for module in self._modules.values():
-            for node in ast.walk(module.tree):
+        for source in self._sources.values():
+            for node in ast.walk(source.tree):
                 used.update(getattr(node, kind, None) for kind in ("id", "name", "asname", "arg"))
         yield from (name for name in STATIC_NAMES if name not in used)
         for first in ("_", *("_" + letter for letter in LETTERS)):
@@ -138,45 +115,56 @@ class Linker:
                 if first + letter not in used:
                     yield first + letter
 
+    # What the Rewriter asks
+
     def file_of(self, module):
         """The file that a module is in, None when it is not of the firmware."""
         return self._file_of.get(module)
 
     def is_defined(self, file, name):
         """Whether a file defines a name itself."""
-        return name in self._taken[file]
+        return (file, name) in self._taken
 
-    def new_name(self, module, name, where):
-        """What `name` of `module` is called; `where` is for the error."""
+    def place_of(self, module, name, where):
+        """(file, name there) of a definition; `where` is for the error."""
         try:
-            return self._new[module, name]
+            return self._place[module, name], self._new[module, name]
         except KeyError:
             raise LinkError(f"{where}: {module} does not define {name}") from None
 
+    # The files
+
     def link(self, file):
         """A file as Linked."""
-        order = []
-        todo = list(self._files[file])
+        here = {}  # module -> its definitions that are in this file
+        for (module, name), place in self._place.items():
+            if place == file and not self._sources[module].is_constant(name):
+                here.setdefault(module, []).append(name)
+        outside = {}  # name -> (module, name there) that was imported from without
+        body, origins = [], []
+        for module in self._in_order(here):
+            rewriter = Rewriter(self, self._sources[module], file, here[module], outside)
+            for node in rewriter.rewrite():
+                body.append(node)
+                origins.append(module)
+        tree = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+        text = ast.unparse(tree) + "\n"
+        return Linked(text, _lines(ast.parse(text), tree, origins, text.count("\n")))
+
+    def _in_order(self, modules):
+        """The modules, each after those that it imports."""
+        order, todo = [], sorted(modules)
 
         def visit(module):
             if module in todo:
                 todo.remove(module)
-                for wanted in self._modules[module].imported():
+                for wanted, _ in self._sources[module].imported.values():
                     visit(wanted)
                 order.append(module)
 
         while todo:
             visit(todo[0])
-        outside = {}  # name -> (module, name there) that was imported from without
-        body, origins = [], []
-        for name in order:
-            rewriter = _Rewriter(self, self._modules[name], file, outside)
-            for node in rewriter.rewrite():
-                body.append(node)
-                origins.append(name)
-        tree = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
-        text = ast.unparse(tree) + "\n"
-        return Linked(text, _lines(ast.parse(text), tree, origins, text.count("\n")))
+        return order
 
 
 def _lines(written, tree, origins, n):
@@ -189,208 +177,3 @@ def _lines(written, tree, origins, n):
     for i in range(n - 1, 0, -1):  # a decorator, or `else`
         lines[i] = lines[i] or lines[i + 1]
     return lines[1:]
-
-
-class _Rewriter(ast.NodeTransformer):
-    """Turns the tree of one module into its part of a file."""
-
-    def __init__(self, linker, module, file, outside):
-        self._linker = linker
-        self._module = module
-        self._file = file
-        self._outside = outside
-        self._scopes = []  # (whether of a class, {local name: what it becomes})
-        self._stored = ()  # what the function at hand assigns to
-        self._names = {
-            name: linker.new_name(module.name, name, module.name) for name in module.defined
-        }
-
-    def rewrite(self):
-        """The statements, those without effect left out."""
-        found = []
-        for node in self._module.tree.body:
-            if isinstance(node, _IMPORTS):
-                self._import_of_module(node, found)
-            elif not does_nothing(node):
-                found.append(node)
-        return [n for n in (self.visit(node) for node in found) if n is not None]
-
-    def _where(self, node):
-        return f"{self._module.name}:{node.lineno}"
-
-    # Imports
-
-    def _import_of_module(self, node, found):
-        """At the top of a module: what is in the same file need not be imported."""
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                self._once(node, (alias.name, None), alias.asname or alias.name, found)
-        elif node.module == "micropython":
-            if [alias.name for alias in node.names] != ["const"]:  # that one is mpy-cross's own
-                raise LinkError(f"{self._where(node)}: import of micropython")
-        else:
-            target = self._linker.file_of(node.module)
-            for alias in node.names:
-                name = alias.asname or alias.name
-                if target is None:
-                    self._once(node, (node.module, alias.name), name, found)
-                    continue
-                new = self._linker.new_name(node.module, alias.name, self._where(node))
-                if target == self._file:
-                    self._names[name] = new
-                    continue
-                # Its own name, which is a string in the heap anyway, if that is free here.
-                if self._linker.is_defined(self._file, new):
-                    new, was = name, new
-                else:
-                    was = new
-                self._names[name] = new
-                self._once(node, (target, was), new, found)
-
-    def _once(self, node, what, name, found):
-        """Import something in one place of the file only. what: (module, name or None)."""
-        known = self._outside.get(name)
-        if known == what:
-            return
-        if known or self._linker.is_defined(self._file, name):
-            raise LinkError(f"{self._where(node)}: {name} is something else in {self._file}")
-        self._outside[name] = what
-        module, attribute = what
-        if attribute is None:
-            new = ast.Import([ast.alias(module, None if name == module else name)])
-        else:
-            alias = ast.alias(attribute, None if name == attribute else name)
-            new = ast.ImportFrom(module, [alias], 0)
-        found.append(ast.copy_location(new, node))
-
-    def visit_ImportFrom(self, node):
-        """Within a function; imports at the top are new already."""
-        if not self._scopes:
-            return node
-        target = self._linker.file_of(node.module)
-        if target is None:
-            return node
-        if node.module == "msgin5g":
-            for alias in node.names:
-                module = "msgin5g." + alias.name
-                if self._linker.file_of(module) != module:
-                    raise LinkError(f"{self._where(node)}: {module} is no file of its own")
-            return node
-        aliases = []
-        for alias in node.names:
-            new = self._linker.new_name(node.module, alias.name, self._where(node))
-            name = alias.asname or alias.name
-            if target == self._file:
-                if name in self._stored:
-                    raise LinkError(f"{self._where(node)}: {name} is imported and then assigned")
-                self._scopes[-1][1][name] = new
-            else:
-                aliases.append(ast.alias(new, None if name == new else name))
-        return ast.copy_location(ast.ImportFrom(target, aliases, 0), node) if aliases else None
-
-    def visit_Delete(self, node):
-        """`del` of what was imported: not where it is in the same file."""
-        node.targets = [t for t in node.targets if not self._is_linked(t)]
-        return self.generic_visit(node) if node.targets else None
-
-    def _is_linked(self, node):
-        return isinstance(node, ast.Name) and self._scopes[-1][1].get(node.id) is not None
-
-    def visit_Expr(self, node):
-        """Docstrings go; `unload` speaks of files."""
-        if does_nothing(node):
-            return None
-        call = node.value
-        if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "unload":
-            if all(isinstance(name, ast.Constant) for name in call.args):
-                files = [self._linker.file_of("msgin5g." + name.value) for name in call.args]
-                # Not what is not on this board, or always needed.
-                files = [f for f in dict.fromkeys(files) if f not in (None, "msgin5g.main")]
-                if not files:
-                    return None
-                call.args = [ast.Constant(file.partition(".")[2]) for file in files]
-                call.func = self.visit(call.func)
-                return node
-        return self.generic_visit(node)
-
-    def visit_Constant(self, node):
-        """The full name of a module, to look for in sys.modules."""
-        if isinstance(node.value, str) and node.value.startswith("msgin5g."):
-            node.value = self._linker.file_of(node.value) or node.value
-        return node
-
-    # Names
-
-    def _name(self, name):
-        for i in range(len(self._scopes) - 1, -1, -1):
-            of_class, names = self._scopes[i]
-            # What a class defines its methods do not see.
-            if name in names and not (of_class and i < len(self._scopes) - 1):
-                return names[name] or name
-        return self._names.get(name, name)
-
-    def visit_Name(self, node):
-        node.id = self._name(node.id)
-        return node
-
-    def visit_Global(self, node):
-        node.names = [self._names.get(name, name) for name in node.names]
-        return node
-
-    def _enter(self, node, fields):
-        self._scopes.append((isinstance(node, ast.ClassDef), dict.fromkeys(_bound(node))))
-        for field in fields:
-            value = getattr(node, field)
-            if isinstance(value, list):
-                kept = [n for n in (self.visit(n) for n in value) if n is not None]
-                if field == "body" and not kept:
-                    kept = [ast.copy_location(ast.Pass(), value[-1])]
-                setattr(node, field, kept)
-            else:
-                setattr(node, field, self.visit(value))
-        self._scopes.pop()
-        return node
-
-    def generic_visit(self, node):
-        """As always; but no block may be left empty."""
-        super().generic_visit(node)
-        if getattr(node, "body", True) == []:
-            node.body = [ast.Pass()]
-        return node
-
-    def _visit_function(self, node):
-        outer = self._stored
-        self._stored = {
-            n.id
-            for n in ast.walk(node)
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-        }
-        node = self._visit_definition(node)
-        self._stored = outer
-        return node
-
-    def _visit_definition(self, node):
-        node.decorator_list = [self.visit(n) for n in node.decorator_list]
-        node.args.defaults = [self.visit(n) for n in node.args.defaults]
-        node.args.kw_defaults = [n and self.visit(n) for n in node.args.kw_defaults]
-        if not self._scopes:
-            node.name = self._names[node.name]
-        return self._enter(node, ["body"])
-
-    visit_FunctionDef = visit_AsyncFunctionDef = _visit_function
-
-    def visit_ClassDef(self, node):
-        node.bases = [self.visit(n) for n in node.bases]
-        if not self._scopes:
-            node.name = self._names[node.name]
-        return self._enter(node, ["body"])
-
-    def visit_Lambda(self, node):
-        node.args.defaults = [self.visit(n) for n in node.args.defaults]
-        return self._enter(node, ["body"])
-
-    def _visit_comprehension(self, node):
-        fields = ["generators", *(f for f in ("key", "value", "elt") if hasattr(node, f))]
-        return self._enter(node, fields)
-
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_comprehension

@@ -10,7 +10,8 @@ from test_gateway_process import gateway
 
 from tools.check_manifests import ROLES
 from tools.link_firmware import link_firmware, lines_of, modules_by_file
-from tools.link_modules import Linker, LinkError
+from tools.link_modules import Linker
+from tools.link_scopes import LinkError
 from tools.paths import ROOT
 from tools.run import interpreter_command
 from tools.where import Sources
@@ -86,10 +87,11 @@ def helper(n):
 def other():
     unload("late")
 """
+THING = "other():\n    Thing()\n\n\nclass Thing:\n    a = 1\n"
 SOURCES = {"msgin5g.core": CORE, "msgin5g.base": BASE, "msgin5g.late": LATE}
 
 
-def linked(files, sources=SOURCES, kept=()):
+def linked(files, sources=SOURCES, kept=("msgin5g.core",)):
     """The modules of these files, as Python runs them; and their Linked."""
     linker = Linker(sources, files, kept)
     made = {file: linker.link(file) for file in files}
@@ -114,7 +116,7 @@ def linked(files, sources=SOURCES, kept=()):
     ],
 )
 def test_what_is_linked_does_what_its_modules_do(files):
-    modules, _ = linked(files, kept={"msgin5g.core"})
+    modules, _ = linked(files)
     core = modules["msgin5g.core"]
     doubled, found, shared, add = core.use(4)
     assert (doubled, found, shared, add(2)) == ([8, 18], [1], "shared", 6)
@@ -124,14 +126,38 @@ def test_what_is_linked_does_what_its_modules_do(files):
     assert core.use(1)[1] == []
 
 
-def test_names_that_are_private_to_two_modules_stay_apart_and_comments_go():
+def test_names_that_are_private_to_two_modules_stay_apart_and_what_nobody_uses_goes():
     files = {"msgin5g.core": ["msgin5g.core", "msgin5g.base", "msgin5g.late"]}
-    text = linked(files)[1]["msgin5g.core"].text
+    modules, made = linked(files)
+    text = made["msgin5g.core"].text
     assert "Text" not in text and "comment" not in text
     assert text.count("import") == 1  # of sys
-    names = linked(files)[0]["msgin5g.core"].__dict__
-    assert sorted(type(value).__name__ for value in names.values()).count("list") == 1
-    assert not {"_found", "double", "helper", "use"} & set(names) and "Thing" in names
+    names = modules["msgin5g.core"].__dict__
+    assert names["_found"] == [1] and "Thing" in names and "use" in names
+    # Nobody uses the _found of base; what is used has a name that is nowhere else.
+    assert not {"double", "helper", "other", "_SHARED"} & set(names)
+    assert [value for value in names.values() if value == {}] == []
+
+
+def test_what_only_another_file_uses_is_there():
+    files = {
+        "msgin5g.core": ["msgin5g.core", "msgin5g.base"],
+        "msgin5g.late": ["msgin5g.late", "msgin5g.last"],
+    }
+    last = "from msgin5g.base import _only, _LIMIT\n\n\ndef end():\n    return _only(_LIMIT)\n"
+    base = BASE + "\n\n_FEW = const(2)\n_LIMIT = [_FEW]\n\n\ndef _only(n):\n    return n * _FEW\n"
+    late = LATE + "\n\ndef later():\n    from msgin5g.last import end\n\n    return end()\n"
+    core = CORE + "\n\ndef late():\n    from msgin5g.late import later\n\n    return later()\n"
+    sources = {
+        "msgin5g.core": core,
+        "msgin5g.base": base,
+        "msgin5g.late": late,
+        "msgin5g.last": last,
+    }
+    modules, made = linked(files, sources)
+    assert modules["msgin5g.core"].late() == [2, 2]
+    assert "* _" not in made["msgin5g.core"].text.split("class Thing")[0]
+    assert "= const(2)" in made["msgin5g.late"].text
 
 
 def test_what_cannot_be_linked_is_said():
@@ -140,7 +166,7 @@ def test_what_cannot_be_linked_is_said():
         ("msgin5g.late", "import double, unload", "import triple", "base does not define triple"),
         ("msgin5g.late", "def other():", "print()\n\n\ndef other():", "late:9: only definitions"),
         ("msgin5g.core", "helped =", "helper =", "core:25: helper is imported and then assigned"),
-        ("msgin5g.late", "def other", "class Thing:\n    a = 1\n\n\ndef other", "define Thing"),
+        ("msgin5g.late", 'other():\n    unload("late")', THING, "define Thing"),
     ):
         assert was in SOURCES[module]
         sources = {**SOURCES, module: SOURCES[module].replace(was, becomes)}
