@@ -26,7 +26,14 @@ _VIRTUAL = ROOT / "tools" / "virtual"  # what tests on MicroPython take from the
 _TOOLS = [
     ROOT / "tools" / f"{name}.py"
     for name in ("build_mpy", "inline_constants", "shorten_names")
-    + ("link_firmware", "link_modules", "link_rewrite", "link_scopes", "check_manifests")
+    + (
+        "link_firmware",
+        "link_modules",
+        "link_rewrite",
+        "link_scopes",
+        "link_attributes",
+        "check_manifests",
+    )
 ]
 
 

@@ -10,6 +10,7 @@ as well; the map of the lines leads from a traceback back to the source (see too
 import ast
 from collections import namedtuple
 
+from tools.link_attributes import rename_attributes
 from tools.link_rewrite import Rewriter
 from tools.link_scopes import LinkError, Source
 from tools.shorten_names import LETTERS, STATIC_NAMES
@@ -30,6 +31,7 @@ class Linker:
             for module, name in source.imported.values():
                 if module in sources and name not in self._sources[module].defined:
                     raise LinkError(f"{source.name}: {module} does not define {name}")
+        rename_attributes({name: source.tree for name, source in self._sources.items()}, kept)
         self._files = files
         self._kept = kept
         self._file_of = {module: file for file, modules in files.items() for module in modules}

@@ -23,6 +23,13 @@ STATIC_NAMES = (
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # What people call by keyword at the REPL or in their own programs.
 _PUBLIC = ("main", "composition", "repl", "app", "examples")
+# And of the other modules those whose classes applications use.
+FOR_PEOPLE = (
+    "msgin5g.roles.ping",
+    "msgin5g.roles.node",
+    "msgin5g.configuration.schema",
+    "msgin5g.port.aio",
+)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SCOPES = (*_DEFINITIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp)
 _SCOPES += (ast.GeneratorExp, ast.Global, ast.Nonlocal)
@@ -113,7 +120,8 @@ class Shortener:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 places.extend(self._attributes(node, lines))
-        if module.split(".")[1:2] and module.split(".")[1] not in _PUBLIC:
+        public = module in FOR_PEOPLE or module.split(".")[1:2] in ([], *([p] for p in _PUBLIC))
+        if not public:
             for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef):
                     places.extend(self._arguments(node))

@@ -221,3 +221,43 @@ def test_a_ue_is_configured_by_linked_roles(role, tmp_path, monkeypatch):
                 assert node.counters() == {}
             if more:
                 assert hop.event("rejected")["code"] == "4.04"  # it has no document of its own
+
+
+def test_attributes_have_short_names_where_only_the_firmware_looks_at_them():
+    sources = {
+        "msgin5g.base": """
+class Thing:
+    spread_ms = 3
+
+    def __init__(self):
+        self.retransmit_at = 1
+        self.named = 2
+        self.socket = 4
+        self.declared = 5
+
+    def longest(self):
+        return self.retransmit_at + self.spread_ms + self.named + self.socket
+""",
+        "msgin5g.core": """
+from msgin5g.base import Thing
+
+
+def use():
+    thing = Thing()
+    thing.retransmit_at += 1
+    return thing.longest(), getattr(thing, "named"), "".join(())
+""",
+        "msgin5g.roles.ping": "class Ping:\n    def declared(self):\n        return 1\n",
+    }
+    files = {
+        "msgin5g.core": ["msgin5g.core", "msgin5g.base"],
+        "msgin5g.ping": ["msgin5g.roles.ping"],
+    }
+    modules, made = linked(files, sources)
+    assert modules["msgin5g.core"].use() == (11, 2, "")
+    text = made["msgin5g.core"].text
+    for name in ("spread_ms", "retransmit_at", "longest"):
+        assert name not in text, name
+    # Looked up by a string; what a link has, too; of a class for applications; of str.
+    for name in (".named", ".socket", ".declared", ".join"):
+        assert name in text, name
