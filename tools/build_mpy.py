@@ -32,6 +32,7 @@ _TOOLS = [
         "link_rewrite",
         "link_scopes",
         "link_attributes",
+        "link_lines",
         "check_manifests",
     )
 ]

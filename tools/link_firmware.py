@@ -31,6 +31,7 @@ _TOGETHER = (
     ("msgin5g.stored", ("composition_lifecycle",)),
     ("msgin5g.answer", ("roles.conclusion", "seal.documents", "seal.problem")),
 )
+_SINKS = ("msgin5g.own", "msgin5g.stored", "msgin5g.answer")
 _OF_ROLE = {
     "ue": ("roles.ue", "keeper"),
     "relay": ("roles.relay",),
@@ -96,7 +97,9 @@ def linked_sources(role):
     sources = _texts()
     files = files_of(role, sources)
     modules = {module for file in files.values() for module in file}
-    linker = Linker({m: sources[m] for m in sorted(modules)}, files, FOR_USERS | {"msgin5g.main"})
+    linker = Linker(
+        {m: sources[m] for m in sorted(modules)}, files, FOR_USERS | {"msgin5g.main"}, _SINKS
+    )
     return {file: linker.link(file) for file in files}
 
 

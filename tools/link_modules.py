@@ -11,6 +11,7 @@ import ast
 from collections import namedtuple
 
 from tools.link_attributes import rename_attributes
+from tools.link_lines import text_of
 from tools.link_rewrite import Rewriter
 from tools.link_scopes import LinkError, Source
 from tools.shorten_names import LETTERS, STATIC_NAMES
@@ -22,10 +23,12 @@ Linked = namedtuple("Linked", "text lines")
 class Linker:
     """sources: {module: text} of all that is to be on the board. files: {file: its modules},
     every module in one of them, the file that stays loaded for longest first; file names are
-    dotted, as modules'. kept: the modules whose names their users know, so that they stay.
+    dotted, as modules'. kept: the modules whose names their users know, so that they stay. sinks:
+    files that may get what only they refer to: nothing that they make may outlive them, or all of
+    the file stays in the heap with it.
     """
 
-    def __init__(self, sources, files, kept=()):
+    def __init__(self, sources, files, kept=(), sinks=()):
         self._sources = {name: Source(name, text) for name, text in sources.items()}
         for source in self._sources.values():
             for module, name in source.imported.values():
@@ -41,7 +44,7 @@ class Linker:
             for name in source.defined
         }
         self._used_by = self._references()
-        self._sink()
+        self._sink(sinks)
         self._new = {}  # (module, name) -> the name that it gets
         self._name()
 
@@ -68,8 +71,8 @@ class Linker:
     def _is_joined(self, module):
         return len(self._files[self._file_of[module]]) > 1
 
-    def _sink(self):
-        """Move what only one other file of several modules refers to out of the first file."""
+    def _sink(self, sinks):
+        """Move what only one of these files refers to out of the first file."""
         first = next(iter(self._files))
         moved = True
         while moved:
@@ -80,30 +83,59 @@ class Linker:
                 if place != first or len(places) != 1 or places == {place}:
                     continue
                 (target,) = places
-                if module not in self._kept and len(self._files[target]) > 1:
+                if module not in self._kept and target in sinks:
                     self._place[definition] = target
                     moved = True
 
     # Names
 
     def _name(self):
-        letters = self._letters()
+        """Give short names: those that other files import are unique, others in their file."""
         constants = iter(range(10**6))
+        exported = {
+            definition
+            for definition, users in self._used_by.items()
+            if {self._place[user] for user in users} - {self._place.get(definition)}
+        }
+        free = list(self._letters())
+        shared = iter(list(free))
+        order = sorted(self._place, key=lambda definition: definition not in exported)
+        inner = {}  # file -> names for what it has for itself
         taken = {}
-        for definition, file in self._place.items():
+        for definition in order:
             module, name = definition
+            file = self._place[definition]
             source = self._sources[module]
             new = name
             if source.is_constant(name):
                 new = f"_{next(constants)}"
-            elif module not in self._kept and (
-                name.startswith("_") or (self._is_joined(module) and not source.is_class(name))
-            ):
-                new = next(letters)
+            elif self._is_short(module, name):
+                if definition in exported:
+                    new = next(shared)
+                    free.remove(new)
+                else:
+                    new = next(inner.setdefault(file, iter(list(free))))
             if taken.setdefault((file, new), module) != module:
                 raise LinkError(f"{file}: two modules define {name}, one is {module}")
             self._new[definition] = new
         self._taken = set(taken)
+
+    def _is_short(self, module, name):
+        if module in self._kept:
+            return False
+        joined = self._is_joined(module) and not self._is_error(module, name)
+        return name.startswith("_") or joined
+
+    def _is_error(self, module, name):
+        """Whether people may see a class by its name: an exception, or one of another origin."""
+        source = self._sources[module]
+        if not source.is_class(name):
+            return False
+        for base in source.defined[name].bases:
+            known = source.imported.get(base.id, (module, base.id))
+            if known not in self._place or self._is_error(*known):
+                return True
+        return False
 
     def _letters(self):
         """Names that are nowhere in use, those first that every interpreter has in its ROM."""
@@ -150,8 +182,7 @@ class Linker:
                 body.append(node)
                 origins.append(module)
         tree = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
-        text = ast.unparse(tree) + "\n"
-        return Linked(text, _lines(ast.parse(text), tree, origins, text.count("\n")))
+        return Linked(*text_of(tree, origins))
 
     def _in_order(self, modules):
         """The modules, each after those that it imports."""
@@ -167,15 +198,3 @@ class Linker:
         while todo:
             visit(todo[0])
         return order
-
-
-def _lines(written, tree, origins, n):
-    """[(module, line)] of each line of the text; `written` is `tree` read again from it."""
-    lines = [None] * (n + 1)
-    for new, old, module in zip(written.body, tree.body, origins):
-        for a, b in zip(ast.walk(new), ast.walk(old)):
-            if isinstance(a, (ast.stmt, ast.ExceptHandler)):
-                lines[a.lineno] = (module, b.lineno)
-    for i in range(n - 1, 0, -1):  # a decorator, or `else`
-        lines[i] = lines[i] or lines[i + 1]
-    return lines[1:]

@@ -44,7 +44,7 @@ def why(node):
             "Safe mode: " + str(lifecycle.boots) + " resets in a row, so the application is not "
             "started. Another document, or repl.rollback(), leads out of it."
         )
-    if lifecycle.reasons and (state != BAD or lifecycle.reasons != (lifecycle.cause,)):
+    if lifecycle.reasons and (state != BAD or lifecycle.reasons != (CAUSES[lifecycle.notes[0]],)):
         print("The last one that was refused:")
         for reason in lifecycle.reasons:
             wrapped(reason, "  ", "    ")
