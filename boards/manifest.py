@@ -30,6 +30,7 @@ _EVERY_ROLE = (
     "configuration/schema.py",
     "configuration/store.py",
     "configuration/strict_json.py",
+    "configuration/trial.py",
     "keeper.py",
     "main.py",
     "port/__init__.py",

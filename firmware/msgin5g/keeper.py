@@ -83,6 +83,7 @@ def _unload():
         "configuration.lifecycle",
         "configuration.schema",
         "configuration.store",
+        "configuration.trial",
         "configuration.by_hand",
         "port.flash",
     )

@@ -13,7 +13,9 @@ def roll_back(lifecycle, now):
     """
     if lifecycle.state == BAD or not lifecycle.fallback():
         return None
-    return lifecycle.go_back(now, _BY_HAND)
+    from msgin5g.configuration.trial import go_back
+
+    return go_back(lifecycle, now, _BY_HAND)
 
 
 def remove_all(lifecycle, now):

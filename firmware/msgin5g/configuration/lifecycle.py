@@ -22,24 +22,16 @@ applied, unchanged, refused, confirmed, rolled_back, safe_mode, unconfigured, fa
 in the history also storage: what the store found damaged, or the flash would not take.
 """
 
-import struct
-from binascii import crc32
-
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError
 
 EMPTY = const(0)  # no configuration was ever stored; TRIAL, GOOD and BAD are the store's
 MAX_RESETS = const(3)  # before a boot lasted
-_MAX_REFUSED = const(4)  # documents that were rolled back; the oldest is forgotten first
 _MAX_HISTORY = const(8)  # events; the same
 
-_ROW = const("<IB8s")
-_ROW_SIZE = const(13)
 # The causes of a roll-back, by the number that is stored: the first of the notes.
 CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
-_LATE = const(1)
-_RESETS = const(2)
 _SCHEMA = const(4)
 
 
@@ -73,7 +65,7 @@ class Lifecycle:
         self.reasons = ()
         self.notes = b"\0"
         self.sequence = 0
-        self._begin(EMPTY, 0, 0)
+        self.begin(EMPTY, 0, 0)
 
     def start(self, now, counts=True):
         """Load what is stored, at boot; `configuration` is then what is to run.
@@ -91,25 +83,18 @@ class Lifecycle:
             return self.note(now, "unconfigured")
         self.sequence = newest.sequence
         self.notes = newest.notes or b"\0"
-        self._begin(newest.state, newest.boots, now)
-        fallback = self.fallback()
-        limit = MAX_RESETS
-        if self.state == BAD:
-            limit = 2 * MAX_RESETS
-            self.reasons = (CAUSES[self.notes[0]],)
-            if not fallback:  # the good one's file is lost: this one is better than none
-                self._begin(TRIAL, 0, now)
-        if self.state == TRIAL or self.boots:
-            if counts and self.boots < limit:
-                self.boots += 1
-            if self.boots >= limit:
-                if self.state == TRIAL and fallback:
-                    return self.go_back(now, _RESETS)
-                self.safe_mode = True
-            self.save(now)
-        reasons = self._use(self._running())
-        if reasons and fallback and self.state != BAD:
-            return self.go_back(now, _SCHEMA)
+        self.begin(newest.state, newest.boots, now)
+        if newest.state != GOOD or newest.boots:
+            from msgin5g.configuration.trial import boot
+
+            event = boot(self, counts, now)
+            if event:
+                return event
+        reasons = self.use(self._running())
+        if reasons and self.fallback() and self.state != BAD:
+            from msgin5g.configuration.trial import go_back
+
+            return go_back(self, now, _SCHEMA)
         if self.safe_mode:
             return self.note(now, "safe_mode", ("%d resets" % self.boots,))
         return self.note(now, "unconfigured" if reasons else "applied", reasons)
@@ -129,14 +114,14 @@ class Lifecycle:
             if self.configuration is not None and runs and store.holds(runs, text):
                 self.etag = etag
                 return "unchanged", ()
-            row = self._row(text, etag)
-            notes = self.notes
-            for i in range(1, len(notes), _ROW_SIZE):
-                if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
+            if self.trial_ms or len(self.notes) > 1:
+                from msgin5g.configuration.trial import is_refused
+
+                if is_refused(self.notes, text, etag):
                     return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
             configuration, reasons = self.schema.check(text)
             if not reasons:
-                store.write(state, 0, etag, notes, text)
+                store.write(state, 0, etag, self.notes, text)
         except StorageError as error:
             reasons = (str(error),)
         except MemoryError:
@@ -146,7 +131,7 @@ class Lifecycle:
         self.configuration = configuration
         self.etag = etag
         self.sequence = store.newest.sequence
-        self._begin(state, 0, now)
+        self.begin(state, 0, now)
         return self.note(now, "applied")
 
     def confirm(self, now):
@@ -156,52 +141,42 @@ class Lifecycle:
         """
         if self.state != TRIAL:
             return None
-        self._begin(GOOD, 0, now)
+        self.begin(GOOD, 0, now)
         self.save(now)
         return self.note(now, "confirmed")
 
     def check_passed(self):
         """The built-in check went well: `step` confirms once the boot has lasted long enough."""
-        self._passed = self.state == TRIAL
+        self.passed = self.state == TRIAL
 
     def step(self, now):
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
-        lasted = diff(now, self._good_at) >= 0
-        if lasted and self.unsaved:
-            self.save(now)
-        if self.safe_mode:
+        if self.wait_ms(now) != 0:
             return None
-        if self.state == TRIAL:
-            if lasted and self._passed:
-                return self.confirm(now)
-            if diff(now, self._late_at) < 0:
-                return None
-            if self.fallback():
-                return self.go_back(now, _LATE)
-            self._late_at = add(now, self.trial_ms)  # none to go back to: it goes on
-        elif not lasted:
-            return None
-        if self.boots:
-            self.boots = 0
+        if self.unsaved and diff(now, self.good_at) >= 0:
             self.save(now)
-        return None
+        if self.safe_mode or not (self.boots or self.state == TRIAL):
+            return None
+        from msgin5g.configuration.trial import step
+
+        return step(self, now)
 
     def wait_ms(self, now):
         """Milliseconds until `step` may have something to do; None means no timer runs."""
         runs = not self.safe_mode
         wait = None
-        if self.unsaved or (runs and (self._passed or (self.boots and self.state != TRIAL))):
-            wait = max(0, diff(self._good_at, now))
+        if self.unsaved or (runs and (self.passed or (self.boots and self.state != TRIAL))):
+            wait = max(0, diff(self.good_at, now))
         if runs and self.state == TRIAL:
-            wait = shorter(wait, max(0, diff(self._late_at, now)))
+            wait = shorter(wait, max(0, diff(self.late_at, now)))
         return wait
 
-    def _begin(self, state, boots, now):
+    def begin(self, state, boots, now):
         self.state = state
         self.boots = boots
-        self._passed = False
-        self._late_at = add(now, self.trial_ms)
-        self._good_at = add(now, self.good_after_ms)
+        self.passed = False
+        self.late_at = add(now, self.trial_ms)
+        self.good_at = add(now, self.good_after_ms)
 
     def fallback(self):
         """The Record of the good document behind the newest one, or None."""
@@ -222,25 +197,11 @@ class Lifecycle:
         except StorageError:
             return b""
 
-    def _use(self, record):
+    def use(self, record):
         """Make the document of a Record the configuration. The reasons why it cannot be."""
         self.configuration, reasons = self.schema.check(self.text(record))
         self.etag = b"" if reasons else record.etag
         return reasons
-
-    def go_back(self, now, cause):
-        newest = self.store.newest
-        rows = self.notes[1:]
-        if cause != _SCHEMA:  # which a new firmware may have mended
-            rows += self._row(self.text(newest), newest.etag)
-        self.notes = bytes((cause,)) + rows[-_ROW_SIZE * _MAX_REFUSED :]
-        self._begin(BAD, MAX_RESETS, now)
-        self._use(self.fallback())
-        self.save(now)
-        return self.note(now, "rolled_back", (CAUSES[cause],))
-
-    def _row(self, text, etag):
-        return struct.pack(_ROW, crc32(text), len(etag), etag)
 
     def save(self, now):
         """Store the state, unless the record that it is about was lost."""
@@ -253,7 +214,7 @@ class Lifecycle:
                 self.sequence = store.newest.sequence
             except StorageError as error:
                 self.unsaved = True
-                self._good_at = add(now, self.good_after_ms)
+                self.good_at = add(now, self.good_after_ms)
                 self.note(now, "storage", (str(error),))
 
     def note(self, now, name, reasons=()):
