@@ -33,7 +33,7 @@ FIGURES = (
     Figure("ue_idle_heap_bytes", "UE: heap in use, configured, observing", "bytes"),
     Figure("ue_min_heap_bytes", "UE: smallest heap to fetch and apply", "bytes"),
     Figure("first_fetch_bytes", "on the wire: first fetch", "bytes"),
-    Figure("refresh_bytes", "on the wire: refresh, unchanged (2.03)", "bytes", 160),
+    Figure("refresh_bytes", "on the wire: refresh (2.03), Recipient of 10", "bytes", 160),
     Figure("registration_bytes", "on the wire: registration to observe", "bytes"),
     Figure("push_bytes", "on the wire: a change pushed, and its ACK", "bytes"),
 )
