@@ -102,6 +102,19 @@ def test_what_was_rolled_back_stays_refused_over_rest_and_reset():
     assert again.gets("two")[0] == "refused"
 
 
+def test_what_a_person_rolls_back_at_rest_stays_refused():
+    keeper = Kept(MemoryFlash())
+    keeper.gets("one")
+    keeper.gets("two")
+    assert resting(keeper)
+    assert by_hand.roll_back(keeper.open(), 0) == ("rolled_back", ("by hand",))
+    assert (keeper.state, keeper.runs()) == (BAD, "one")
+    assert keeper.gets("two")[0] == "refused"
+    keeper.step(LATER)
+    assert resting(keeper) and keeper.gets("two", LATER)[0] == "refused"
+    assert Kept(keeper.flash).gets("two")[0] == "refused"
+
+
 def test_safe_mode_does_not_rest():
     flash = MemoryFlash()
     Kept(flash, TRIAL_MS).gets("one")

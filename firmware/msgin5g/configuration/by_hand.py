@@ -7,7 +7,7 @@ _BY_HAND = const(3)  # a cause, see lifecycle
 
 
 def roll_back(lifecycle, now):
-    """Bring the good configuration before this one back.
+    """Bring the good configuration before this one back. lifecycle: a Keeper's, `open()`.
 
     The event is rolled_back; None when there is none to go back to.
     """

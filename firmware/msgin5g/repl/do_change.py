@@ -18,7 +18,7 @@ def confirm(node):
 def rollback(node):
     if none_here(node):
         return
-    if roll_back(node.configuration, ticks_ms()):
+    if roll_back(node.configuration.open(), ticks_ms()):
         wrapped("Rolled back: the configuration before it runs, until the server's document "
                 "changes.")  # fmt: skip
     else:

@@ -18,7 +18,7 @@ class Node:
         self.links = links
         self.ue = role if hasattr(role, "configuration") else getattr(role, "own", None)
         self.configuration = self.ue and self.ue.configuration
-        self.parts = ()
+        self.parts = []
         self.app = self.watchdog = self.prompt = self.trace = None
         self.running = self.ended = False
         self.receive = role.receive

@@ -13,7 +13,6 @@ class NodeWithParts(Node):
     def __init__(self, role, links, loop=None, ticks_ms=None):
         super().__init__(role, links, loop, ticks_ms)
         del self.step, self.wait_ms, self.poll  # the role's; those below take their place
-        self.parts = []
         self._events = []
 
     def step(self, now):
