@@ -45,6 +45,7 @@ _EVERY_ROLE = (
     "port/loop.py",
     "port/peer.py",
     "port/prompt.py",
+    "port/reset.py",
     "port/system.py",
     "port/trace.py",
     "port/udp.py",

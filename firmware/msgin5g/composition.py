@@ -31,13 +31,9 @@ def build_ue(settings, link, remote, now, directory, endpoint=None, app=None, co
 
 def build(settings, now, directory, app=None, counts=True):
     """(role, links) as the settings say; LinkError when an address cannot be used."""
-    if not settings.check_source_port:
-        from msgin5g.port.peer import host_of
-
-        settings.peer_key = host_of
     if settings.confirm == "auto":
         settings.confirm = "lasting" if app else "at_once"
-    if settings.role != "ue" or settings.radio:
+    if settings.role != "ue" or settings.radio or not settings.check_source_port:
         from msgin5g.composition_hop import build_other
 
         built = build_other(settings, now, directory, app, counts, build_ue)

@@ -10,6 +10,10 @@ from msgin5g.unload import unload
 
 def build_other(settings, now, directory, app, counts, build_ue):
     """(role, links) as the settings say; the arguments are those of composition.build."""
+    if not settings.check_source_port:
+        from msgin5g.port.peer import host_of
+
+        settings.peer_key = host_of
     radios = settings.radio and _radios(settings)  # started before there is a socket
     if radios and radios.espnow and settings.role == "ue":
         # One peer, the next hop, reached without IP.

@@ -1,6 +1,7 @@
 """The parts that settings ask for beside a role: check, button, watchdog, application, prompt."""
 
 from msgin5g.port.loop import run
+from msgin5g.port.reset import reset
 from msgin5g.port.system import ticks_ms
 from msgin5g.roles.parts import NodeWithParts
 
@@ -41,3 +42,13 @@ def with_parts(plain, settings, app, told, runs):
     for _, name, reasons in told:
         node.tell(name, reasons)
     return node
+
+
+def after(node):
+    """A node has stopped: reset the board if it is to start anew. What main gives; see there."""
+    if node.ended:
+        reset()
+        return 3
+    if node.watchdog:
+        node.watchdog.hold()
+    return 0

@@ -75,13 +75,10 @@ def main(
             raise
     node.running = False
     node.say({"event": "stopped", "counters": node.role.counters})
-    if node.ended:
-        from msgin5g.port.boot import reset
+    if node.parts:
+        from msgin5g.composition_parts import after
 
-        reset()
-        return 3
-    if node.watchdog:
-        node.watchdog.hold()
+        return after(node)
     return 0
 
 

@@ -75,7 +75,7 @@ def settings_of(values):
     settings = Settings()
     # What is taken out of it was asked for, what stays is unknown.
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}
-    take_all(settings, values, _KEYS)
+    *_, ack_timeout_ms, random_percent, max_retransmit, nstart = take_all(settings, values, _KEYS)
     is_ue = settings.role == "ue"
     if settings.ue_id is None:
         raise error("ue_id", "is missing: the MSGin5G UE ID, a URI")
@@ -89,20 +89,17 @@ def settings_of(values):
         from msgin5g.settings_radio import radio_of
 
         settings.radio = radio_of(values, is_ue)
-    nstart = 1
+    default = 1
     if not is_ue:
         # What a UE has no use for is in a module of its own, which a UE does not load.
         from msgin5g.settings_hop import take_hop
 
         take_hop(settings, values)
-        nstart = settings.max_flows  # it speaks to the server for many UEs at once
+        default = settings.max_flows  # it speaks to the server for many UEs at once
     elif settings.next_hop is None and not (settings.radio and settings.radio.peers):
         raise error("next_hop", "is missing: [host, port] of the relay or gateway")
     settings.parameters = Parameters(
-        settings.ack_timeout_ms,
-        settings.ack_random_percent,
-        settings.max_retransmit,
-        settings.nstart or nstart,
+        ack_timeout_ms, random_percent, max_retransmit, nstart or default
     )
     # Behind a relay or gateway an answer must say whose it is.
     settings.require_recipient = is_ue and settings.next_hop_is != "server"
@@ -115,7 +112,8 @@ def settings_of(values):
 
 
 def take_all(settings, values, table):
-    """Set the attributes of a table, their values taken out of `values`."""
+    """Set the attributes of a table, their values taken out of `values`; gives all of them."""
+    taken = []
     for line in table.split("\n"):
         key, kind, *rule = line.split(" ")
         name = key.split(":")[-1].replace(".", "_")
@@ -131,6 +129,8 @@ def take_all(settings, values, table):
         elif len(rule) > 2:
             value = rule[2]
         setattr(settings, name, value)
+        taken.append(value)
+    return taken
 
 
 def take(values, key):
@@ -169,7 +169,7 @@ def checked(key, kind, value, rule):
         return value
     elif kind == "c":
         if value not in rule:
-            raise error(key, "must be one of " + ", ".join([str(word) for word in rule]))
+            raise error(key, "must be one of " + ", ".join(map(str, rule)))
         return rule[rule.index(value)]  # 64.0 is 64
     if type(number) is not int:
         raise error(key, what + "must be a whole number")

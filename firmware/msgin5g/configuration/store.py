@@ -53,7 +53,7 @@ _MIN_FILE_SIZE = const(516)
 _A = const("slot-a")
 _B = const("slot-b")
 _ASIDE = const(".bad")
-_FOLDERS = ("", "slots-0/", "slots-1/")
+_FOLDERS = const(("", "slots-0/", "slots-1/"))
 
 
 class StorageError(Exception):

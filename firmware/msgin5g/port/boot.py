@@ -1,4 +1,4 @@
-"""The start of the machine that we run on: what it was, and a new one."""
+"""The start of the machine that we run on."""
 
 
 def woken():
@@ -9,13 +9,3 @@ def woken():
         return machine.reset_cause() == machine.DEEPSLEEP_RESET
     except (ImportError, AttributeError):  # a host
         return False
-
-
-def reset():
-    """Start the board anew; on a host it returns."""
-    try:
-        import machine
-
-        machine.reset()
-    except (ImportError, AttributeError):
-        pass
