@@ -26,6 +26,7 @@ _EVERY_ROLE = (
     "configuration/__init__.py",
     "configuration/by_hand.py",
     "configuration/lifecycle.py",
+    "configuration/migration.py",
     "configuration/public.py",
     "configuration/schema.py",
     "configuration/store.py",

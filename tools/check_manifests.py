@@ -43,7 +43,7 @@ _CHOICES = {
 OPTIONAL = ("app", "composition_radio", "settings_radio", "repl", "roles.check", "roles.ping")
 OPTIONAL += ("port.aio", "port.beside", "port.button", "port.lookup", "port.prompt", "port.trace")
 OPTIONAL += ("composition_parts", "port.watchdog", "port.peer", "roles.parts")
-OPTIONAL += ("configuration.by_hand", "configuration.trial")
+OPTIONAL += ("configuration.by_hand", "configuration.migration", "configuration.trial")
 _OPTIONAL_OF_UE = ("composition_hop",)  # a UE on IP needs none of it
 # Not imported by the firmware, but by its users: programs, and people at the REPL.
 FOR_USERS = {"msgin5g.app", "msgin5g.repl", "msgin5g.port.aio", "msgin5g.coap.numbers"}

@@ -5,7 +5,7 @@
     composition   from settings to a node
     composition_parts   what a node with parts has beside
     own       a relay's or gateway's own configuration client, when its settings ask for one
-    trial     what that needs for a trial, or when a person changes it by hand
+    trial     what that needs for a trial, for an older layout, or when a person changes it
     stored    the life cycle of a configuration and what stores it
     answer    what reads an answer; unloaded when it is read
 
@@ -30,7 +30,10 @@ _TOGETHER = (
     ("msgin5g.composition", ("composition",)),
     ("msgin5g.composition_parts", ("composition_parts",)),
     ("msgin5g.stored", ("composition_lifecycle",)),
-    ("msgin5g.trial", ("configuration.trial", "configuration.by_hand")),
+    (
+        "msgin5g.trial",
+        tuple("configuration." + name for name in ("trial", "by_hand", "migration")),
+    ),
     ("msgin5g.answer", ("roles.conclusion", "seal.documents", "seal.problem")),
 )
 _SINKS = ("msgin5g.own", "msgin5g.stored", "msgin5g.answer")

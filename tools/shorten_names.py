@@ -22,7 +22,7 @@ STATIC_NAMES = (
 ).split()
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # What people call by keyword at the REPL or in their own programs.
-_PUBLIC = ("main", "composition", "repl", "app", "examples")
+_PUBLIC = ("main", "repl", "app", "examples")
 # And of the other modules those whose classes applications use.
 FOR_PEOPLE = (
     "msgin5g.roles.ping",

@@ -62,8 +62,9 @@ def build_node(settings, directory, application, runs):
     from msgin5g.roles.node import Node
 
     node = Node(role, links, run, ticks_ms)
-    # Damage found, a roll-back, safe mode.
-    told = [row for row in node.configuration.history if row[2]] if node.configuration else ()
+    told = False  # is there damage, a roll-back, safe mode?
+    for row in node.configuration.history if node.configuration else ():
+        told = told or row[2]
     if (
         settings.confirm not in ("at_once", "application")
         or settings.button_pin is not None
@@ -75,7 +76,7 @@ def build_node(settings, directory, application, runs):
     ):
         from msgin5g.composition_parts import with_parts
 
-        node = with_parts(node, settings, app, told, runs)
+        node = with_parts(node, settings, app, runs)
     return node
 
 

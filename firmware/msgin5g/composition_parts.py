@@ -6,8 +6,8 @@ from msgin5g.port.system import ticks_ms
 from msgin5g.roles.parts import NodeWithParts
 
 
-def with_parts(plain, settings, app, told, runs):
-    """A NodeWithParts in place of a plain Node; told: rows of a history. runs: see composition."""
+def with_parts(plain, settings, app, runs):
+    """A NodeWithParts in place of a plain Node; runs: see composition."""
     node = NodeWithParts(plain.role, plain.links, run, ticks_ms)
     node.app = app
     if settings.radio:
@@ -39,8 +39,9 @@ def with_parts(plain, settings, app, told, runs):
 
         node.prompt = settings.prompt
         node.run = run_with(node, node.run)
-    for _, name, reasons in told:
-        node.tell(name, reasons)
+    for _, name, reasons in lifecycle.history if lifecycle else ():
+        if reasons:
+            node.tell(name, reasons)
     return node
 
 

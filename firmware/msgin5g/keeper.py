@@ -85,5 +85,6 @@ def _unload():
         "configuration.store",
         "configuration.trial",
         "configuration.by_hand",
+        "configuration.migration",
         "port.flash",
     )

@@ -13,8 +13,7 @@ A slot is a file of its own, written whole and never changed in part:
     17  etag, notes (the lifecycle's own bytes), text (configData), zeros
         CRC-32            4 bytes, least significant first, of all that comes before
 
-Version 1 had neither boots nor notes nor zeros; from byte 5 on: state, etag size, sequence,
-text size (2 bytes), etag, text, CRC-32.
+Version 1 was simpler, see migration.
 Numbers are most significant first, save the CRC: so the CRC-32 of a whole sound file is always
 the same number.
 
@@ -45,8 +44,6 @@ BAD = const(3)  # tried and rolled back
 _MARK = const(b"MG5C\x02")  # magic and version
 _HEAD = const(">BBBIIB")
 _HEAD_SIZE = const(17)
-_HEAD_1 = const(">BBIH")
-_HEAD_1_SIZE = const(13)
 _CRC_SIZE = const(4)
 _SOUND = const(0x2144DF1C)  # the CRC-32 of anything followed by its own CRC-32
 _MIN_FILE_SIZE = const(516)
@@ -86,12 +83,9 @@ class Store:
         self._sort(self._read(_A), self._read(_B))
         newest = self.newest
         if newest and newest.notes is None:
-            what = "version 1, written again as 2"
-            try:
-                self.write(newest.state, 0, newest.etag, b"")
-            except StorageError as error:
-                what = str(error)
-            self.reports.append("%s: %s" % (newest.name[-6:], what))
+            from msgin5g.configuration.migration import rewrite
+
+            self.reports.append("%s: %s" % (newest.name[-6:], rewrite(self)))
 
     def text(self, record):
         """The document of a record, bytes."""
@@ -195,17 +189,15 @@ class Store:
         head = self.flash.read(name, 0, _HEAD_SIZE)
         if len(head) < _HEAD_SIZE or head[:4] != _MARK[:4]:
             return None
-        if head[4] == 2:
-            fields = struct.unpack_from(_HEAD, head, 5)
-            state, boots, etag_size, sequence, text_size, notes_size = fields
-            etag_at = _HEAD_SIZE
-        elif head[4] == 1:
-            state, etag_size, sequence, text_size = struct.unpack_from(_HEAD_1, head, 5)
-            boots = notes_size = 0
-            etag_at = _HEAD_1_SIZE
-        else:
+        if head[4] == 1:
+            from msgin5g.configuration.migration import record_1
+
+            return record_1(self.flash, name, size, head)
+        if head[4] != 2:
             return None
-        notes_at = etag_at + etag_size
+        fields = struct.unpack_from(_HEAD, head, 5)
+        state, boots, etag_size, sequence, text_size, notes_size = fields
+        notes_at = _HEAD_SIZE + etag_size
         text_at = notes_at + notes_size
         # Only a file of the size that its head tells is read whole.
         if not 0 <= size - text_at - text_size - _CRC_SIZE < _MIN_FILE_SIZE:
@@ -213,6 +205,6 @@ class Store:
         data = self.flash.read(name, 0, size)
         if crc32(data) != _SOUND:
             return None
-        notes = data[notes_at:text_at] if etag_at == _HEAD_SIZE else None
-        etag = data[etag_at:notes_at]
+        etag = data[_HEAD_SIZE:notes_at]
+        notes = data[notes_at:text_at]
         return Record(name, sequence, text_at, text_size, state, boots, etag, notes)
