@@ -7,7 +7,7 @@ import struct
 from binascii import crc32
 
 from micropython import const
-from msgin5g.configuration.store import Record, StorageError
+from msgin5g.configuration.store import Record
 
 _HEAD = const(">BBIH")
 _HEAD_SIZE = const(13)
@@ -27,11 +27,14 @@ def record_1(flash, name, size, head):
     return Record(name, sequence, text_at, text_size, state, 0, data[_HEAD_SIZE:text_at], None)
 
 
-def rewrite(store):
-    """Write a newest record of version 1 again in this one; what has become of it."""
+def rewrite(store, refusal):
+    """Write a newest record of version 1 again in this one; what has become of it.
+
+    refusal: StorageError, as the store knows it.
+    """
     newest = store.newest
     try:
         store.write(newest.state, 0, newest.etag, b"")
         return "version 1, written again as 2"
-    except StorageError as error:
+    except refusal as error:
         return str(error)

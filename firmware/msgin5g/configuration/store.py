@@ -85,7 +85,7 @@ class Store:
         if newest and newest.notes is None:
             from msgin5g.configuration.migration import rewrite
 
-            self.reports.append("%s: %s" % (newest.name[-6:], rewrite(self)))
+            self.reports.append("%s: %s" % (newest.name[-6:], rewrite(self, StorageError)))
 
     def text(self, record):
         """The document of a record, bytes."""
