@@ -1,9 +1,9 @@
-"""Short names for the attributes that only the firmware itself looks at, the same in all files.
+"""Short names for what only the firmware itself looks at: arguments, and attributes, the same
+in all files.
 
 An attribute that some class of the firmware defines gets another name, unless that is also the
-name of something that comes from without, stands as a word in a string (it may be for getattr,
-setattr or a person), or is what applications and people use: what the modules for users define,
-what their examples use.
+name of something that comes from without, is looked up by a string, or is what applications and
+people use: what the modules for users define, what their examples use.
 """
 
 import ast
@@ -18,9 +18,8 @@ import struct
 import sys
 import time
 
-from tools.link_scopes import does_nothing
 from tools.paths import FIRMWARE, SHIM
-from tools.shorten_names import FOR_PEOPLE, LETTERS, STATIC_NAMES
+from tools.shorten_names import FOR_PEOPLE, LETTERS, STATIC_NAMES, has_scopes, is_public
 
 # Objects of these have their own attributes; `obj.name` may be one of theirs.
 _FOREIGN = (
@@ -44,7 +43,7 @@ _OF_BOARDS = (
     " on off mem_alloc mem_free threshold collect ticks_ms ticks_diff ticks_add sleep_ms reset"
     " reset_cause deepsleep unique_id freq const heap_lock heap_unlock print_exception"
 ).split()
-_HELP = "msgin5g.repl.do_help"  # all of it is prose
+_BY_NAME = ("getattr", "hasattr", "setattr", "delattr", "namedtuple")
 
 
 def _foreign_names():
@@ -80,17 +79,21 @@ def _defined(tree):
             yield node.attr
 
 
-def _prose(tree):
-    """Strings that only people read: docstrings and what errors say."""
-    found = set()
-    for node in ast.walk(tree):
-        if does_nothing(node) and isinstance(node, ast.Expr):
-            found.add(id(node.value))
-        elif isinstance(node, ast.Raise) or (
-            isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "count"
-        ):
-            found.update(id(part) for part in ast.walk(node))
-    return found
+def _looked_up(module, tree):
+    """Words of the strings that may be names of attributes: of getattr and its like, of named
+    tuples, keys of a __dict__; for settings, whose names are in a table, all there are."""
+    places = [tree]
+    if not module.startswith("msgin5g.settings"):
+        places = [
+            node for node in ast.walk(tree) if isinstance(node, (ast.Subscript, ast.Compare))
+        ]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _BY_NAME:
+                places.append(node)
+    for place in places:
+        for node in ast.walk(place):
+            if isinstance(node, ast.Constant):
+                yield from re.findall(r"\w+", str(node.value))
 
 
 def short_attributes(trees, kept):
@@ -101,22 +104,47 @@ def short_attributes(trees, kept):
         if module in kept or module in FOR_PEOPLE:
             taken.update(_defined(tree))
         defined.update(dict.fromkeys(_defined(tree)))
-        prose = _prose(tree)
-        if module == _HELP:
-            continue
+        taken.update(_looked_up(module, tree))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and id(node) not in prose:
-                taken.update(re.findall(r"\w+", str(node.value)))
-            elif isinstance(node, ast.Attribute):
-                used[node.attr] = used.get(node.attr, 0) + 1
+            if isinstance(node, ast.Attribute):
+                used.setdefault(node.attr, set()).add(module)
+            elif isinstance(node, ast.arg):
+                taken.add(node.arg)  # a string in the heap anyway
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                taken.add(node.value)
     names = [n for n in defined if n not in taken and not n.startswith("__") and len(n) > 2]
-    names.sort(key=lambda name: (-used.get(name, 0), name))
+    names.sort(key=lambda name: (-len(used.get(name, ())), -len(name), name))
     present = set(used) | set(defined)
     new = [name for name in STATIC_NAMES if name not in present]
     new += [
         a + b for a in ("_", *("_" + c for c in LETTERS)) for b in LETTERS if a + b not in present
     ]
     return dict(zip(names, new))
+
+
+def rename_arguments(trees):
+    """Give the arguments that nobody passes by keyword names from ROM; trees as below."""
+    keywords = {
+        node.arg
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword)
+    }
+    for module, tree in trees.items():
+        if is_public(module):
+            continue
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef) or has_scopes(function):
+                continue
+            names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+            used = {node.id for node in names} | {a.arg for a in function.args.args}
+            free = iter([name for name in STATIC_NAMES if name not in used])
+            new = {}
+            for argument in function.args.args:
+                if argument.arg not in ("self", *keywords, *STATIC_NAMES):
+                    argument.arg = new.setdefault(argument.arg, next(free))
+            for node in names:
+                node.id = new.get(node.id, node.id)
 
 
 def rename_attributes(trees, kept):

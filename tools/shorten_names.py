@@ -35,6 +35,17 @@ _SCOPES = (*_DEFINITIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp)
 _SCOPES += (ast.GeneratorExp, ast.Global, ast.Nonlocal)
 
 
+def is_public(module):
+    """Whether people call what is in a module by keyword, or classes of it."""
+    parts = module.split(".")
+    return module in FOR_PEOPLE or len(parts) < 2 or parts[1] in _PUBLIC
+
+
+def has_scopes(function):
+    """Whether there are names in a function that its inner functions may mean."""
+    return any(isinstance(n, _SCOPES) and n is not function for n in ast.walk(function))
+
+
 def _private_methods(node):
     """The private methods of a class, their definitions."""
     return [
@@ -120,8 +131,7 @@ class Shortener:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 places.extend(self._attributes(node, lines))
-        public = module in FOR_PEOPLE or module.split(".")[1:2] in ([], *([p] for p in _PUBLIC))
-        if not public:
+        if not is_public(module):
             for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef):
                     places.extend(self._arguments(node))
@@ -144,8 +154,7 @@ class Shortener:
                 yield method.lineno, method.col_offset + 4, method.name, letters[method.name]
 
     def _arguments(self, function):
-        inner = [n for n in ast.walk(function) if isinstance(n, _SCOPES) and n is not function]
-        if inner:
+        if has_scopes(function):
             return
         arguments = function.args.args
         taken = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
