@@ -183,6 +183,7 @@ class Linker:
             for node in rewriter.rewrite():
                 body.append(node)
                 origins.append(module)
+        body, origins = _merged(body, origins)
         tree = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
         return Linked(*text_of(tree, origins))
 
@@ -200,3 +201,17 @@ class Linker:
         while todo:
             visit(todo[0])
         return order
+
+
+def _merged(body, origins):
+    """The statements, with one import for all that is imported from one file."""
+    found, imports = [], {}
+    for node, origin in zip(body, origins):
+        first = imports.get(getattr(node, "module", None))
+        if first:
+            first.names += node.names
+            continue
+        if isinstance(node, ast.ImportFrom):
+            imports[node.module] = node
+        found.append((node, origin))
+    return [node for node, _ in found], [origin for _, origin in found]

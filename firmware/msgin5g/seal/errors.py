@@ -1,9 +1,5 @@
 """What can go wrong above CoAP."""
 
 
-class SealError(Exception):
-    """Any error of this package."""
-
-
-class DocumentError(SealError):
+class DocumentError(Exception):
     """A body that holds no configuration for this UE; the text says why."""
