@@ -122,6 +122,26 @@ def short_attributes(trees, kept):
     return dict(zip(names, new))
 
 
+def drop_methods(trees, kept):
+    """Leave out the methods that nothing on this board calls; trees as below."""
+    wanted = set(_foreign_names())
+    for module, tree in trees.items():
+        wanted.update(_looked_up(module, tree))
+        wanted.update(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    for module, tree in trees.items():
+        if module in kept or is_public(module):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                node.body = [
+                    part
+                    for part in node.body
+                    if not isinstance(part, ast.FunctionDef)
+                    or part.name in wanted
+                    or part.name.startswith("__")
+                ]
+
+
 def rename_arguments(trees):
     """Give the arguments that nobody passes by keyword names from ROM; trees as below."""
     keywords = {

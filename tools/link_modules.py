@@ -10,7 +10,7 @@ as well; the map of the lines leads from a traceback back to the source (see too
 import ast
 from collections import namedtuple
 
-from tools.link_attributes import rename_arguments, rename_attributes
+from tools.link_attributes import drop_methods, rename_arguments, rename_attributes
 from tools.link_lines import text_of
 from tools.link_rewrite import Rewriter
 from tools.link_scopes import LinkError, Source
@@ -35,6 +35,7 @@ class Linker:
                 if module in sources and name not in self._sources[module].defined:
                     raise LinkError(f"{source.name}: {module} does not define {name}")
         trees = {name: source.tree for name, source in self._sources.items()}
+        drop_methods(trees, kept)
         rename_arguments(trees)
         rename_attributes(trees, kept)
         self._files = files

@@ -9,7 +9,7 @@ from msgin5g.coap.endpoint import (
     UNMATCHED,
 )
 from msgin5g.coap.message import Message
-from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST, URI_PATH
+from msgin5g.coap.numbers import ACK, CON, CONTENT, EMPTY, GET, NON, RST, URI_PATH
 from msgin5g.coap.server import ServerEndpoint
 from msgin5g.coap.ticks import add
 from msgin5g.coap.transmission import ACKED, DONE, OBSERVING, RESET, TIMED_OUT, Parameters
@@ -243,7 +243,7 @@ def test_ping_and_reset():
     exchange, request = asked(endpoint)
     assert endpoint.receive(0, packet(RST, 0, request.mid), PEER, T0) == REJECTED
     assert endpoint.exchange is exchange and exchange.state == RESET
-    ping = endpoint.ping(0, PEER, None)
+    ping = endpoint.start(0, PEER, EMPTY, b"", (), b"", None, None)
     ((message, _),) = sent(endpoint)
     assert (message.mtype, message.code, message.size) == (CON, 0, 4)
     assert endpoint.receive(0, packet(RST, 0, message.mid), PEER, T0) == REJECTED

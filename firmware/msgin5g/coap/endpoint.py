@@ -17,7 +17,7 @@ from msgin5g.coap.errors import MessageFormatError
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, EMPTY, MAX_MESSAGE_SIZE, NON, OBSERVE, RST
 from msgin5g.coap.ticks import add, diff
-from msgin5g.coap.transmission import ACKED, DONE, QUEUED, RESET, SENT, Incoming
+from msgin5g.coap.transmission import ACKED, DONE, OBSERVING, QUEUED, RESET, SENT, Incoming
 from msgin5g.coap.transmitter import Transmitter
 
 NOTHING = const(0)  # dealt with, or dropped and counted
@@ -175,7 +175,10 @@ class Endpoint(Transmitter):
         if incoming:
             incoming.open = False
         if observing:
-            self._observe(exchange)
+            # More answers will come: no timer is needed any more.
+            if exchange.state != OBSERVING:
+                self._stop(exchange, OBSERVING)
+                self._n_observing += 1
         else:
             self._finish(exchange, DONE)
         return incoming

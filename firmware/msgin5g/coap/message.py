@@ -166,18 +166,18 @@ class Message:
         `default` when there is none, or when it is longer than the four bytes of any uint option.
         """
         i = self.find(number)
-        if i < 0 or self.ends[i] - self.starts[i] > 4:
+        if i < 0:
             return default
-        return uint(self.view, self.starts[i], self.ends[i])
-
-
-def uint(view, start, end):
-    """The big-endian unsigned integer at view[start:end]; no bytes are 0 (section 3.2)."""
-    number = 0
-    while start < end:
-        number = (number << 8) | view[start]
-        start += 1
-    return number
+        start = self.starts[i]
+        end = self.ends[i]
+        if end - start > 4:
+            return default
+        view = self.view
+        number = 0  # big-endian; no bytes are 0
+        while start < end:
+            number = (number << 8) | view[start]
+            start += 1
+        return number
 
 
 def uint_bytes(number):

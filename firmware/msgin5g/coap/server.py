@@ -36,7 +36,7 @@ class ServerEndpoint(Endpoint):
             self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
             return None
         if incoming.acknowledged:
-            return self._confirm(
+            return self.start(
                 incoming.link, incoming.remote, code, incoming.token, options, payload, tail, owner
             )
         incoming.acknowledged = True
@@ -51,7 +51,7 @@ class ServerEndpoint(Endpoint):
     def notify(self, incoming, code, options, payload, owner, tail=None, confirmable=True):
         """Send a further response to a request (RFC 7641 section 4.2); an exchange or None."""
         if confirmable:
-            return self._confirm(
+            return self.start(
                 incoming.link, incoming.remote, code, incoming.token, options, payload, tail, owner
             )
         datagram = self._encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)

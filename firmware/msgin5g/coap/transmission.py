@@ -52,11 +52,11 @@ class Exchange:
     has no response of its own (a separate response, a notification, a ping).
     """
 
-    def __init__(self, link, remote, mid, token, confirmable, owner):
+    def __init__(self, link, remote, mid, confirmable, owner):
         self.link = link
         self.remote = remote
         self.mid = mid
-        self.token = token
+        self.token = None
         self.confirmable = confirmable
         self.owner = owner
         self.state = QUEUED

@@ -7,7 +7,7 @@ from micropython import const
 
 from msgin5g.coap.errors import BufferTooSmall
 from msgin5g.coap.message import encode
-from msgin5g.coap.numbers import CON, EMPTY, NON
+from msgin5g.coap.numbers import CON, NON
 from msgin5g.coap.ticks import add, diff
 from msgin5g.coap.transmission import (
     ACKED,
@@ -47,51 +47,34 @@ class Transmitter:
         options: list of (number, value), ascending; tail: see `message.encode`. token: that of
         an observation to be renewed or ended, which must not be in use any more.
         """
-        if self._full():
+        random = self._random
+        while token is None or token in self._by_token:
+            # RFC 7252 section 5.3.1: at least 32 bits of randomness.
+            token = bytes((random(), random(), random(), random()))
+        exchange = self.start(link, remote, code, token, options, b"", tail, owner, confirmable)
+        if exchange:
+            exchange.token = token
+            self._by_token[token] = exchange
+        return exchange
+
+    def start(self, link, remote, code, token, options, payload, tail, owner, confirmable=True):
+        """Start the exchange of a message that has no response of its own; see `request`."""
+        if len(self._exchanges) + self._n_observing >= self.max_exchanges:
+            self.count("exchanges_full")
             return None
-        if token is None:
-            token = self._new_token()
-        exchange = Exchange(link, remote, self._new_mid(), token, confirmable, owner)
+        exchange = Exchange(link, remote, self._new_mid(), confirmable, owner)
         mtype = CON if confirmable else NON
-        exchange.datagram = self._encode(mtype, code, exchange.mid, token, options, b"", tail)
-        if exchange.datagram is None:
-            return None
-        self._exchanges.append(exchange)
-        self._queued.append(exchange)
-        self._by_token[token] = exchange
-        return exchange
-
-    def ping(self, link, remote, owner):
-        """Start a CoAP ping (section 4.3): a Reset ends it. None when the table is full."""
-        return self._confirm(link, remote, EMPTY, b"", (), b"", None, owner)
-
-    def _confirm(self, link, remote, code, token, options, payload, tail, owner):
-        if self._full():
-            return None
-        exchange = Exchange(link, remote, self._new_mid(), None, True, owner)
-        exchange.datagram = self._encode(CON, code, exchange.mid, token, options, payload, tail)
+        exchange.datagram = self._encode(mtype, code, exchange.mid, token, options, payload, tail)
         if exchange.datagram is None:
             return None
         self._exchanges.append(exchange)
         self._queued.append(exchange)
         return exchange
-
-    def _full(self):
-        if len(self._exchanges) + self._n_observing < self.max_exchanges:
-            return False
-        self.count("exchanges_full")
-        return True
 
     def cancel(self, exchange):
         """Forget an exchange; what still arrives for it is unmatched."""
         if exchange.state <= OBSERVING:
             self._finish(exchange, CANCELLED)
-
-    def _observe(self, exchange):
-        """Its response has come and more will: no timer is needed any more."""
-        if exchange.state != OBSERVING:
-            self._stop(exchange, OBSERVING)
-            self._n_observing += 1
 
     def _stop(self, exchange, state):
         if exchange.state == OBSERVING:
@@ -133,7 +116,11 @@ class Transmitter:
             datagram = exchange.datagram
             if exchange.confirmable:
                 exchange.state = SENT
-                exchange.timeout_ms = self._first_timeout_ms()
+                # Section 4.2: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
+                random = self._random
+                chance = (random() << 8 | random()) >> 4  # of 4095: stays below 2**30
+                spread_ms = parameters.spread_ms * chance // 4095
+                exchange.timeout_ms = parameters.ack_timeout_ms + spread_ms
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
                 if parameters.max_retransmit:
                     alarm_at = exchange.retransmit_at
@@ -190,12 +177,6 @@ class Transmitter:
                 n += 1
         return n >= self.parameters.nstart
 
-    def _first_timeout_ms(self):
-        """Between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR, section 4.2."""
-        parameters = self.parameters
-        chance = (self._random() << 8 | self._random()) >> 4  # of 4095: stays below 2**30
-        return parameters.ack_timeout_ms + parameters.spread_ms * chance // 4095
-
     # Small things
 
     def same_peer(self, a, b):
@@ -211,14 +192,6 @@ class Transmitter:
     def _new_mid(self):
         self._mid = mid = (self._mid + 1) & 0xFFFF
         return mid
-
-    def _new_token(self):
-        random = self._random
-        while True:
-            # RFC 7252 section 5.3.1: at least 32 bits of randomness.
-            token = bytes((random(), random(), random(), random()))
-            if token not in self._by_token:
-                return token
 
     def _encode(self, mtype, code, mid, token, options, payload, tail):
         try:

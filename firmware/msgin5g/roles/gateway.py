@@ -18,7 +18,7 @@ with Max-Age.
 
 from micropython import const
 
-from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
+from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import (
     ACCEPT,
     ACK,
@@ -86,7 +86,7 @@ class Gateway(Documents):
                 else:
                     self._settle(owner, SERVICE_UNAVAILABLE, "Reset")
             elif self.own is not None and owner is self.own.client:
-                self.own.handle(kind, now)
+                self.own.conclude(kind, self.endpoint.exchange, now)
             else:
                 endpoint.count("reset")
                 self._gone(owner)
@@ -111,7 +111,7 @@ class Gateway(Documents):
             if isinstance(owner, Transfer):
                 self._settle(owner, GATEWAY_TIMEOUT, "No answer")
             elif self.own is not None and owner is self.own.client:
-                self.own.timed_out(exchange, now)
+                self.own.conclude(NOTHING, exchange, now)
             else:
                 self.endpoint.count("unheard")
                 self._gone(owner)

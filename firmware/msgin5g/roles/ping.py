@@ -1,5 +1,6 @@
 """A CoAP ping (RFC 7252 section 4.3) of the MSGin5G server that a configuration names."""
 
+from msgin5g.coap.numbers import EMPTY
 from msgin5g.coap.transmission import DONE, QUEUED, RESET, SENT
 from msgin5g.configuration.schema import SERVER_ADDRESS, server_address
 
@@ -25,7 +26,8 @@ class Ping:
         if remote is None:
             self.why += ": name not known"
             return
-        self._exchange = endpoint.ping(link, remote, self)
+        # Section 4.3: an empty confirmable message, which a Reset answers.
+        self._exchange = endpoint.start(link, remote, EMPTY, b"", (), b"", None, self)
 
     @property
     def answered(self):

@@ -26,7 +26,7 @@ class ConstrainedUe:
 
     settings: Settings. random: a function that gives a random byte. configuration: what a
     document is offered to (see configuration/lifecycle.py). link, remote: the next hop.
-    endpoint: one that is shared with another role, which then passes its events to `handle`.
+    endpoint: one that is shared with another role, which then passes its events to `conclude`.
     """
 
     def __init__(self, settings, random, configuration, remote, now, link=0, endpoint=None):
@@ -36,10 +36,9 @@ class ConstrainedUe:
         )
         ue_id = settings.ue_id.encode()
         queries = []
-        if settings.ue_vendor:
-            queries.append(b"ue-vendor=" + settings.ue_vendor.encode())
-        if settings.ue_type:
-            queries.append(b"ue-type=" + settings.ue_type.encode())
+        for name, value in (("ue-vendor=", settings.ue_vendor), ("ue-type=", settings.ue_type)):
+            if value:
+                queries.append((name + value).encode())
         resource = ConfigurationResource(
             settings.service_id,
             [ue_id],
@@ -73,11 +72,7 @@ class ConstrainedUe:
         elif kind == UNMATCHED:
             self.endpoint.count("unmatched_response")
         elif kind:
-            self.handle(kind, now)
-
-    def handle(self, kind, now):
-        """The endpoint reports something about an exchange of ours."""
-        self._conclude(kind, self.endpoint.exchange, now)
+            self.conclude(kind, self.endpoint.exchange, now)
 
     def step(self, now):
         """The clock has moved."""
@@ -85,12 +80,8 @@ class ConstrainedUe:
             exchange = self.endpoint.step(now)
             if exchange is None:
                 break
-            self.timed_out(exchange, now)
+            self.conclude(NOTHING, exchange, now)
         self.tick(now)
-
-    def timed_out(self, exchange, now):
-        """An exchange has timed out; others than ours are left alone."""
-        self._conclude(NOTHING, exchange, now)
 
     def tick(self, now):
         """Do what is due, apart from the endpoint's timers."""
@@ -141,8 +132,11 @@ class ConstrainedUe:
 
     # What becomes of an exchange
 
-    def _conclude(self, kind, exchange, now):
-        """What reads an answer and draws the conclusions is loaded for as long as it takes."""
+    def conclude(self, kind, exchange, now):
+        """An exchange has a response or a Reset, or NOTHING and is over; others' are left alone.
+
+        What reads an answer and draws the conclusions is loaded for as long as it takes.
+        """
         client = self.client
         if exchange.owner is not client:
             return

@@ -27,11 +27,21 @@ class ConfigurationResource:
         content_format=CONTENT_FORMAT_UE_CONFIG,
         queries=(),
     ):
-        segments = (b"su-uc", b"v1", b"val-services", service_id.encode(), b"ue-configurations")
-        self._path = [(URI_PATH, segment) for segment in segments]
-        self._query = [(URI_QUERY, UE_URI + ue_id) for ue_id in ue_ids]
-        self._query.extend([(URI_QUERY, query) for query in queries])
-        self._query.append((ACCEPT, uint_bytes(content_format)))
+        self._path = path = []
+        for segment in (
+            b"su-uc",
+            b"v1",
+            b"val-services",
+            service_id.encode(),
+            b"ue-configurations",
+        ):
+            path.append((URI_PATH, segment))
+        self._query = query = []
+        for ue_id in ue_ids:
+            query.append((URI_QUERY, UE_URI + ue_id))
+        for value in queries:
+            query.append((URI_QUERY, value))
+        query.append((ACCEPT, uint_bytes(content_format)))
         self._recipient = None if recipient is None else (recipient_option, recipient)
 
     def options(self, document_id=None, etag=None, observe=None, block2=None, echo=None):
