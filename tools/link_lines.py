@@ -1,8 +1,8 @@
 """Fewer lines for mpy-cross to keep account of, and where each of them comes from.
 
 A .mpy file has a byte or two for each line of a function. Statements that cannot fail (a name or a
-constant is put somewhere, or returned) share the line of a neighbour: a traceback never speaks of
-them, save when memory ends in the midst of one. A `raise` has the line of its `if`.
+constant is put somewhere, counted up or returned) share the line of a neighbour: a traceback never
+speaks of them, save when memory ends in the midst of one. A `raise` has the line of its `if`.
 """
 
 import ast
@@ -78,6 +78,8 @@ def _is_safe(statement):
         return True
     if isinstance(statement, ast.Return):
         return statement.value is None or _is_atom(statement.value)
+    if isinstance(statement, ast.AugAssign):  # counters
+        return _is_atom(statement.target) and isinstance(statement.value, ast.Constant)
     return (
         isinstance(statement, ast.Assign)
         and _is_atom(statement.value)
@@ -89,7 +91,11 @@ def _is_safe(statement):
 
 
 def _is_atom(node):
-    """A constant, a name, or an attribute of `self`."""
+    """A constant, a name, an attribute of `self`, or a list or the like of these."""
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return all(map(_is_atom, node.elts))
+    if isinstance(node, ast.Dict):
+        return not node.keys
     if isinstance(node, ast.Attribute):
         return getattr(node.value, "id", None) == "self"
     return isinstance(node, (ast.Constant, ast.Name))

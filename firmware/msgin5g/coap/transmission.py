@@ -33,7 +33,7 @@ class Parameters:
             and 0 <= max_retransmit <= 8
             and nstart >= 1
         ):
-            raise ValueError("transmission parameters out of range")
+            raise ValueError("out of range")
         self.ack_timeout_ms = ack_timeout_ms
         self.max_retransmit = max_retransmit
         self.nstart = nstart

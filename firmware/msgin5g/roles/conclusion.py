@@ -24,9 +24,8 @@ from msgin5g.seal.answer import (
     TIMEOUT,
     UNCHANGED,
     forget,
-    rejected,
+    no_response,
     response,
-    timed_out,
 )
 from msgin5g.unload import unload
 
@@ -39,10 +38,8 @@ def conclude(ue, kind, exchange, now):
     client = ue.client
     if kind == RESPONSE:
         outcome = response(client, now)
-    elif kind == RESET_RECEIVED:
-        outcome = rejected(client, exchange)
     else:
-        outcome = timed_out(client, exchange)
+        outcome = no_response(client, exchange, kind == RESET_RECEIVED)
     if outcome is None:
         return
     kind = outcome.kind
@@ -50,7 +47,7 @@ def conclude(ue, kind, exchange, now):
         _offer(ue, outcome, now)
     elif kind == PAUSED:
         if ue.fetch_at is not None:
-            ue.fetch_at = add(now, _failure_ms(ue, outcome.max_age_s))
+            ue.fetch_at = add(now, failure_ms(ue, outcome.max_age_s))
     elif kind == UNCHANGED:
         ue.tell({"event": "unchanged", "etag": hexadecimal(outcome.etag)})
         _succeed(ue, outcome, now)
@@ -107,20 +104,12 @@ def _succeed(ue, outcome, now):
 def _fail(ue, asked_s, now):
     if ue.fetch_at is None:
         return
-    delay_ms = _failure_ms(ue, asked_s)
+    delay_ms = failure_ms(ue, asked_s)
     # PROBING_RATE, RFC 7252 section 4.7: the bytes a second to a peer that does not answer.
     probing_ms = ue.client.unanswered_size * 1000 // ue.probing_rate
     delay_ms = max(delay_ms, probing_ms - ue.endpoint.parameters.max_transmit_wait_ms)
     ue.fetch_at = add(now, delay_ms)
     ue.tell({"event": "backing_off", "seconds": (delay_ms + 500) // 1000})
-
-
-def _failure_ms(ue, asked_s):
-    first_s, max_s, jitter_percent = ue.retry
-    delay_ms = failure_ms(ue.random, ue.n_failures, first_s, max_s, jitter_percent, asked_s)
-    if asked_s is None:
-        ue.n_failures += 1
-    return delay_ms
 
 
 def hexadecimal(data):

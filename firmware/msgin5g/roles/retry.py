@@ -1,25 +1,27 @@
 """When to ask again: exponential back-off with jitter, above CoAP's own retransmission."""
 
 
-def failure_ms(random, n_failures, first_s, max_s, jitter_percent, asked_s=None):
-    """How long to wait after a failure, the first one after n_failures others.
+def failure_ms(ue, asked_s=None):
+    """How long a ConstrainedUe is to wait after one more failure.
 
-    first_s is doubled with every failure up to max_s, and spread by jitter_percent. random: a
-    function that gives a random byte. asked_s: a time that the server gave (Max-Age of 4.29 and
+    Its `retry` is (first_s, max_s, jitter_percent): first_s is doubled with every failure up to
+    max_s, and spread by jitter_percent. asked_s: a time that the server gave (Max-Age of 4.29 and
     5.03, RFC 8516 and RFC 7252 section 5.9.3.4) is kept and only ever lengthened, if it is not
     more than a day; who gives an appointment has not failed.
     """
     if asked_s is not None:
         # The spread keeps those apart who were given the same number of seconds.
         seconds = min(max(asked_s, 1), 86400)
-        return seconds * 1000 + within_ms(random, min(seconds * 250, 30000))
-    seconds = first_s
-    while n_failures and seconds < max_s:
-        n_failures -= 1
+        return seconds * 1000 + within_ms(ue.random, min(seconds * 250, 30000))
+    seconds, max_s, jitter_percent = ue.retry
+    n = ue.n_failures
+    ue.n_failures += 1
+    while n and seconds < max_s:
+        n -= 1
         seconds *= 2
     seconds = min(seconds, max_s)
     half_ms = seconds * 5 * jitter_percent
-    return seconds * 1000 - half_ms + within_ms(random, 2 * half_ms)
+    return seconds * 1000 - half_ms + within_ms(ue.random, 2 * half_ms)
 
 
 def within_ms(random, span_ms):

@@ -30,10 +30,13 @@ class ConstrainedUe:
     """
 
     def __init__(self, settings, random, configuration, remote, now, link=0, endpoint=None):
-        self.counters = {} if endpoint is None else endpoint.counters
-        self.endpoint = endpoint or Endpoint(
-            random, self.counters, settings.parameters, settings.peer_key, 3, 4, _MAX_SIZE, 32
-        )
+        if endpoint is None:
+            endpoint = Endpoint(
+                random, {}, settings.parameters, settings.peer_key, 3, 4, _MAX_SIZE, 32
+            )
+        self.endpoint = endpoint
+        self.counters = endpoint.counters
+        self.transmit = endpoint.transmit
         ue_id = settings.ue_id.encode()
         queries = []
         for name, value in (("ue-vendor=", settings.ue_vendor), ("ue-type=", settings.ue_type)):
@@ -47,7 +50,7 @@ class ConstrainedUe:
             settings.content_format,
             queries,
         )
-        self.client = ScmClient(self.endpoint, link, remote, resource, ue_id, settings)
+        self.client = ScmClient(endpoint, link, remote, resource, ue_id, settings)
         self.configuration = configuration
         self.observe = settings.observe
         self.refresh_s = (settings.refresh_min_s, settings.refresh_max_s)
@@ -94,10 +97,6 @@ class ConstrainedUe:
             # With the ETag only of what runs, not of what was refused or rolled back.
             if not client.fetch(self.observe, client.etag == self.configuration.etag):
                 self.fetch_at = add(now, 1000)  # a shared endpoint is full for the moment
-
-    def transmit(self, now):
-        """(link, datagram, remote) to send, or None."""
-        return self.endpoint.transmit(now)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""

@@ -56,30 +56,22 @@ class Outcome:
         self.max_age_s = max_age_s
 
 
-def timed_out(client, exchange):
-    """The Outcome when an exchange has timed out; None while the fetch goes on."""
+def no_response(client, exchange, reset):
+    """The Outcome when an exchange has timed out, or the peer has sent a Reset for it; None while
+    the fetch goes on."""
     if exchange is not client.exchange:
         return None
     client.exchange = None
-    client.unanswered_size = client.request_size * exchange.n_sent
-    if client.assembly is not None and client.n_resumes < _MAX_RESUMES:
-        client.n_resumes += 1
-        if client.ask():
-            return None
+    if not reset:
+        client.unanswered_size = client.request_size * exchange.n_sent
+        if client.assembly is not None and client.n_resumes < _MAX_RESUMES:
+            client.n_resumes += 1
+            if client.ask():
+                return None
     if exchange is client.observation:
         client.observation = None
     client.assembly = None
-    return Outcome(TIMEOUT)
-
-
-def rejected(client, exchange):
-    """The Outcome when the peer has sent a Reset for an exchange."""
-    if exchange is not client.exchange:
-        return None
-    client.drop_exchange()
-    if exchange is client.observation:
-        client.observation = None
-    return Outcome(REJECTED, 0, None, "Reset by the peer")
+    return Outcome(REJECTED, 0, None, "Reset by the peer") if reset else Outcome(TIMEOUT)
 
 
 def forget(client):

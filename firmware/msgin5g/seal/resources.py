@@ -73,17 +73,11 @@ def same_uri(a, b):
         return True
     if len(a) != len(b):
         return False
-    n = _authority_end(a)
+    n = a.find(b":")
+    if n < 0:
+        return False
+    if a[n + 1 : n + 3] == b"//":
+        n += 3
+        while n < len(a) and a[n] not in b"/?#":
+            n += 1
     return a[:n].lower() == b[:n].lower() and a[n:] == b[n:]
-
-
-def _authority_end(uri):
-    colon = uri.find(b":")
-    if colon < 0:
-        return 0
-    if uri[colon + 1 : colon + 3] != b"//":
-        return colon
-    i = colon + 3
-    while i < len(uri) and uri[i] not in b"/?#":
-        i += 1
-    return i
