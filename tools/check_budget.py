@@ -8,7 +8,6 @@ put on boards (tools/link_firmware.py). core_mpy_bytes: of those what it has wit
 REPL, radio, watchdog, button and check of a trial. heap_bytes: the role configured and idle, above
 the bare interpreter, on the 64-bit Unix port; a 32-bit board takes about half. All are for .mpy
 files on the file system: what is frozen takes no heap for code.
-goal_core_mpy_bytes, goal_heap_bytes: what is wanted in the end; shown, not enforced.
 """
 
 import json
@@ -185,11 +184,7 @@ def main():
             file.write_text(ratchet(file.read_text(), role, figures))
     shown = {}
     for (board, role), figures in found.items():
-        goals = budget_of(board)[role]
-        words = []
-        for name, value in figures.items():
-            goal = goals.get("goal_" + name)
-            words.append(f"{name} {value}" + (f" (goal {goal})" if goal else ""))
+        words = [f"{name} {value}" for name, value in figures.items()]
         shown.setdefault(f"{role}: {', '.join(words)}", []).append(board)
     for line, boards in shown.items():
         print(f"{line}: {', '.join(boards)}")
