@@ -4,7 +4,6 @@ from tools.decode.names import BLOCK, EMPTY, FORMAT, OBSERVE, SECONDS, TEXT, UIN
 from tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.coap.message import uint  # noqa: E402
 
 
 def value_text(number, value, registry, is_request):
@@ -21,7 +20,7 @@ def value_text(number, value, registry, is_request):
     if kind == EMPTY:
         return ""
     if kind in (UINT, SECONDS, FORMAT, OBSERVE, BLOCK):
-        return _number(kind, uint(value, 0, len(value)), registry, is_request)
+        return _number(kind, int.from_bytes(value, "big"), registry, is_request)
     return value.hex() or "empty"
 
 
