@@ -2,6 +2,7 @@
 
 from checks import no_alloc
 from gateway_stations import (
+    address,
     answered,
     doc,
     name,
@@ -118,6 +119,19 @@ def test_the_last_observer_gone_ends_the_observation_at_the_server():
         server.change("shared", shared([name(1), name(2), name(3)], text=text))
         world.run(None, 5000)
     assert server._observers == [] and len(hands[0].answers) == 2
+
+
+def test_an_observer_that_is_gone_is_forgotten_however_often_there_is_something_new():
+    world, gateway, server, hands = new((1,), [shared([name(1)])])
+    hands[0].get(b"shared", observe=0)
+    assert answered(world, hands)
+    world.remove(address(1))
+    for n in range(9):
+        assert gateway._n_observers == 1
+        server.change("shared", shared([name(1)], text=str(n)))
+        world.run(None, 10000)
+    world.run(None, 4000)
+    assert gateway._n_observers == 0 and gateway.counters["unheard"] == 1
 
 
 def test_only_so_many_observe_and_the_others_get_a_plain_answer():

@@ -102,6 +102,17 @@ def test_only_the_newest_state_is_repeated_to_a_ue_that_does_not_answer():
     assert len(sent(world, RELAY, UE)) == 1 and names(ue) == ["applied"]
 
 
+def test_a_ue_that_is_gone_is_forgotten_however_often_there_is_something_new():
+    world, _, relay, server = observing()
+    world.remove(UE)
+    for n in range(9):
+        assert len(relay._flows) == 1 and len(server._observers) == 1
+        server.change(UE_ID, document(UE_ID, version(n)))
+        world.run(None, 10000)
+    world.run(None, 4000)  # 94 s after the first one that nobody has acknowledged
+    assert not relay._flows and relay.counters["answer_timeout"] == 1
+
+
 def crowd(n, seed=1, **settings):
     world = World(record=False)
     ids = ["urn:x:ue:" + str(i) for i in range(n)]

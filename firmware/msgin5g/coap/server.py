@@ -5,6 +5,7 @@ RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
 
 from msgin5g.coap.endpoint import Endpoint
 from msgin5g.coap.numbers import ACK, NO_RESPONSE, NON
+from msgin5g.coap.transmission import CANCELLED
 
 
 class ServerEndpoint(Endpoint):
@@ -48,12 +49,24 @@ class ServerEndpoint(Endpoint):
             self._send(incoming.link, reply, incoming.remote)
         return None
 
-    def notify(self, incoming, code, options, payload, owner, tail=None, confirmable=True):
-        """Send a further response to a request (RFC 7641 section 4.2); an exchange or None."""
+    def notify(
+        self, incoming, code, options, payload, owner, tail=None, confirmable=True, former=None
+    ):
+        """Send a further response to a request (RFC 7641 section 4.2); an exchange or None.
+
+        former: the exchange of the response before, or None. While that is not acknowledged only
+        the new one is repeated, but the time for an acknowledgement runs on (section 4.5.2): a
+        peer that has gone is found out however often there is something new.
+        """
+        if former is not None:
+            self.cancel(former)
         if confirmable:
-            return self.start(
+            exchange = self.start(
                 incoming.link, incoming.remote, code, incoming.token, options, payload, tail, owner
             )
+            if exchange and former is not None and former.state == CANCELLED:
+                exchange.expires_at = former.expires_at
+            return exchange
         datagram = self._encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)
         if datagram is not None:
             self._send(incoming.link, datagram, incoming.remote)

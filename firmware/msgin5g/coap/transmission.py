@@ -64,7 +64,7 @@ class Exchange:
         self.n_sent = 0
         self.timeout_ms = 0
         self.retransmit_at = 0
-        self.expires_at = 0
+        self.expires_at = None  # from its first transmission on
 
 
 class Incoming:

@@ -111,7 +111,9 @@ class Transmitter:
                 continue
             self._queued.remove(exchange)
             parameters = self.parameters
-            exchange.expires_at = alarm_at = add(now, parameters.max_transmit_wait_ms)
+            if exchange.expires_at is None:
+                exchange.expires_at = add(now, parameters.max_transmit_wait_ms)
+            alarm_at = exchange.expires_at
             exchange.n_sent = 1
             datagram = exchange.datagram
             if exchange.confirmable:

@@ -168,12 +168,12 @@ class Answers(Hop):
         self._empty(one)
         one.form = None
 
-    def _send_answer(self, one, code, options, payload):
+    def _send_answer(self, one, code, options, payload, former=None):
         """Send an answer of its own; gives the exchange, None for a non-confirmable one."""
         confirmable = one.form[CONFIRMABLE]
         token = uint_bytes(one.asked)[_KEY_HEAD:]
         to = Incoming(one.link, one.remote, 0, token, confirmable, 0)
-        exchange = self.endpoint.notify(to, code, options, payload, one, None, confirmable)
+        exchange = self.endpoint.notify(to, code, options, payload, one, None, confirmable, former)
         if exchange is not None:
             self._answers.append(exchange)
         self.n_waiting -= 1

@@ -166,7 +166,8 @@ class Documents(Observers):
             self._for(entry, one.ue_id), form, one, one.asked, now,
             None if mine is None else self._number,
         )  # fmt: skip
-        exchange = self._send_answer(one, code, options, payload)
+        former = None if mine is None else mine.exchange
+        exchange = self._send_answer(one, code, options, payload, former)
         if mine is not None:
             mine.exchange = exchange
         if mine is not one:

@@ -164,7 +164,6 @@ class Observers(Bulk):
                 stay.append(observer)
             if observer.exchange is not None:
                 self.endpoint.cancel(observer.exchange)
-                observer.exchange = None
             if observer not in self._ready:
                 self._ready.append(observer)
                 self.n_waiting += 1

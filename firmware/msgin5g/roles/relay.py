@@ -302,10 +302,8 @@ class Relay(Hop):
             flow.notification = endpoint.respond(flow.incoming, code, options, b"", flow, tail)
         else:
             # Only the newest state matters: it takes the place of one not yet acknowledged.
-            if flow.notification is not None:
-                endpoint.cancel(flow.notification)
             flow.notification = endpoint.notify(
-                flow.incoming, code, options, b"", flow, tail, confirmable
+                flow.incoming, code, options, b"", flow, tail, confirmable, flow.notification
             )
         if watching and not flow.observing:
             flow.observing = True
