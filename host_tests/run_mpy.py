@@ -19,9 +19,9 @@ def _directory(path):
 
 def _run_file(name, counts):
     if hasattr(gc, "threshold"):
-        gc.threshold(2048)  # as main does: what compiling leaves behind must not lie in between
+        gc.threshold(1024)  # as main does: what compiling leaves behind must not lie in between
     module = __import__(name)
-    if hasattr(gc, "threshold") and gc.threshold() == 2048:  # a file may want another one
+    if hasattr(gc, "threshold") and gc.threshold() == 1024:  # a file may want another one
         gc.threshold(-1)
     for test in sorted(n for n in dir(module) if n.startswith("test_")):
         gc.collect()
