@@ -14,6 +14,27 @@ for path in (HERE.parent, HERE.parent / "firmware", _VIRTUAL, HERE, HERE / "shim
 import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30
 
 
+# Long, and of no peer's time: tools/test.sh runs them beside the others, on the second core.
+_CAMPAIGNS = {
+    "test_block_heap",
+    "test_cbor_fuzz",
+    "test_codec_fuzz",
+    "test_crowd",
+    "test_fuzz",
+    "test_hostile_cost",
+    "test_many_fetches",
+    "test_power_cut",
+    "test_schema_fuzz",
+    "test_types",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in _CAMPAIGNS:
+            item.add_marker("campaign")
+
+
 @pytest.fixture(scope="session")
 def repository():
     return HERE.parent

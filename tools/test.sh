@@ -1,18 +1,24 @@
 #!/bin/sh
-# Every test: the unit tests on real MicroPython, and beside them, on the other core, pytest on
-# CPython with the real peers. Arguments go to pytest, and then it runs alone.
+# Every test, on two cores. In front: pytest with the real peers. Beside it: the tests that run on
+# real MicroPython, and then the campaigns, which take long and wait for nobody. Arguments go to
+# pytest, and then it runs alone.
 set -eu
 cd "$(dirname "$0")/.."
 if [ $# -gt 0 ]; then
     exec .venv/bin/python -m pytest "$@"
 fi
 mkdir -p build
-.venv/bin/python -m tools.test_lanes >build/lanes.txt 2>&1 &
-lanes=$!
-trap 'kill $lanes 2>/dev/null || true' EXIT INT TERM
+{
+    status=0
+    .venv/bin/python -m tools.test_lanes || status=$?
+    .venv/bin/python -m pytest -m campaign || status=$?
+    exit $status
+} >build/beside.txt 2>&1 &
+beside=$!
+trap 'kill $beside 2>/dev/null || true' EXIT INT TERM
 status=0
-.venv/bin/python -m pytest || status=$?
-wait $lanes || status=$?
+.venv/bin/python -m pytest -m "not campaign" || status=$?
+wait $beside || status=$?
 trap - EXIT
-cat build/lanes.txt
+cat build/beside.txt
 exit $status
