@@ -66,7 +66,7 @@ def test_in_a_terminal_a_dry_run_is_a_list_too(tmp_path):
             while data := os.read(master, 4096):
                 said += data
         os.close(master)
-    assert b"would copy msgin5g/roles/ue.mpy (" in said and b"files would be copied (ue)" in said
+    assert b"would copy msgin5g/main.mpy (" in said and b"files would be copied (ue)" in said
 
 
 class _Pty:
