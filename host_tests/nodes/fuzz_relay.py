@@ -1,14 +1,19 @@
 """The fuzzer's second target: a relay between hostile UEs and a hostile server."""
 
+from checks import load
 from fuzz_bytes import mutate
 from fuzz_messages import answers, blocks, requests, with_ids
 from fuzz_node import QUIET_MS, SERVER_URI, STRANGER, Node
 from msgin5g.coap.numbers import ACK, CON, NON
 from msgin5g.roles.relay import Relay
 from msgin5g.roles.ue import ConstrainedUe
+from msgin5g.seal.answer import forget
 from stations import SERVER, Held, relay_settings, ue_address
 
 _HOP_ID = "urn:x-msgin5g:hop:1"
+
+# Thousands of answers are read.
+load("msgin5g.roles.conclusion", "msgin5g.seal.documents", "msgin5g.seal.problem")
 
 
 class RelayTarget(Node):
@@ -140,7 +145,7 @@ class RelayTarget(Node):
             self._unlink(who)
         own = self.role.own
         if own is not None:
-            own.client.forget()
+            forget(own.client)
         self.pass_time(QUIET_MS)
         self.pass_time(QUIET_MS)
         while own is not None and own.client.busy:

@@ -1,12 +1,17 @@
 """The fuzzer's first target: a UE whose next hop is hostile."""
 
+from checks import load
 from fuzz_bytes import mutate
 from fuzz_messages import answers, blocks, requests, with_ids
 from fuzz_node import QUIET_MS, SERVER_URI, STRANGER, Node
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, BLOCK2, CON, NON, OBSERVE
 from msgin5g.roles.ue import ConstrainedUe
+from msgin5g.seal.answer import forget
 from stations import RELAY, UE_ID, Held, ue_settings
+
+# Thousands of answers are read.
+load("msgin5g.roles.conclusion", "msgin5g.seal.documents", "msgin5g.seal.problem")
 
 
 class UeTarget(Node):
@@ -52,9 +57,12 @@ class UeTarget(Node):
         elif chance.below(8) == 0:
             self.pass_time(chance.below(100000))
         if chance.below(100) == 0:
-            chance.pick((self.role.stop, self.role.client.forget))()
+            chance.pick((self.role.stop, self._forget))()
         remote = STRANGER if chance.below(16) == 0 else RELAY
         self.deliver(self._hostile(), remote)
+
+    def _forget(self):
+        forget(self.role.client)
 
     def _hostile(self):
         chance = self.chance
@@ -88,7 +96,7 @@ class UeTarget(Node):
         return bytes(buf)
 
     def rest(self):
-        self.role.client.forget()
+        self._forget()
         self.role.fetch(self.now)
         self.pass_time(QUIET_MS)
         while self.role.client.busy:

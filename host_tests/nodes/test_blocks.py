@@ -9,7 +9,13 @@ from msgin5g.coap.numbers import BLOCK2, OBSERVE
 from stations import RELAY, SERVER, UE_ID, document, drain, names, new_world, ue_address
 from world import chance
 
-load("msgin5g.roles.ue", "msgin5g.roles.relay", "msgin5g.roles.conclusion", "scm")
+load(
+    "msgin5g.roles.ue",
+    "msgin5g.roles.relay",
+    "msgin5g.roles.conclusion",
+    "msgin5g.seal.documents",
+    "scm",
+)
 if hasattr(gc, "threshold"):
     gc.threshold(4096)  # else what lives a little longer lies scattered over all of the heap
 

@@ -7,7 +7,9 @@ from fast_world import FastWorld
 from stations import DATA, SERVER, document, drain, new_relay, new_server, new_ue
 from world import chance
 
-load("msgin5g.roles.relay", "msgin5g.roles.ue", "msgin5g.roles.conclusion")
+load(
+    "msgin5g.roles.relay", "msgin5g.roles.ue", "msgin5g.roles.conclusion", "msgin5g.seal.documents"
+)
 
 # A UE takes 4 KiB: on MicroPython the crowd is a small one, and the relay as much smaller.
 # host/test_block_heap.py runs it in a heap that has room for 30.

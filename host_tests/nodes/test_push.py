@@ -20,7 +20,7 @@ from stations import (
 )
 from world import all_but, chance
 
-load("msgin5g.roles.relay", "msgin5g.roles.conclusion", "scm")
+load("msgin5g.roles.relay", "msgin5g.roles.conclusion", "msgin5g.seal.documents", "scm")
 
 UE = ue_address(2)
 HOPS = ((SERVER, RELAY), (RELAY, UE))

@@ -20,7 +20,13 @@ from stations import (
 )
 from world import World, chance
 
-load("msgin5g.roles.relay", "msgin5g.roles.ue", "msgin5g.roles.conclusion", "scm")
+load(
+    "msgin5g.roles.relay",
+    "msgin5g.roles.ue",
+    "msgin5g.roles.conclusion",
+    "msgin5g.seal.documents",
+    "scm",
+)
 
 UE = ue_address(2)
 

@@ -18,7 +18,7 @@ from stations import DATA, RELAY, UE_ID, document, drain, names, new_world
 from ue_alone import alone, answer, asked, body
 from world import chance
 
-load("msgin5g.roles.relay", "msgin5g.roles.conclusion", "scm")
+load("msgin5g.roles.relay", "msgin5g.roles.conclusion", "msgin5g.seal.documents", "scm")
 
 
 def after_failures(ue, code, n, options=(), now=0):
