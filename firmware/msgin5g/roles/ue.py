@@ -61,6 +61,7 @@ class ConstrainedUe:
         self.random = random
         self.n_failures = 0  # since the last success
         self._events = []
+        self._loaded = False  # what reads answers, by us: a transfer goes on
         # A thousand boards that one switch powers on do not ask in the same second.
         chance = (random() << 8 | random()) >> 6
         self.fetch_at = add(now, settings.start_delay_s * 125 * chance >> 7)
@@ -139,7 +140,7 @@ class ConstrainedUe:
         client = self.client
         if exchange.owner is not client:
             return
-        ours = client.assembly is not None or "msgin5g.roles.conclusion" not in sys.modules
+        ours = self._loaded or "msgin5g.roles.conclusion" not in sys.modules
         try:
             from msgin5g.roles.conclusion import conclude
 
@@ -154,6 +155,7 @@ class ConstrainedUe:
                     client.observation = None
                 if self.fetch_at is not None:
                     self.fetch_at = add(now, _NO_MEMORY_MS)
+        self._loaded = ours and client.assembly is not None
         if ours and client.assembly is None:
             unload("roles.conclusion", "roles.retry", "seal.answer", "coap.blockwise",
                    "seal.documents", "seal.problem", "cbor_reader")  # fmt: skip
