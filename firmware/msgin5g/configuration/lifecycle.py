@@ -28,7 +28,7 @@ from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError
 
 EMPTY = const(0)  # no configuration was ever stored; TRIAL, GOOD and BAD are the store's
 MAX_RESETS = const(3)  # before a boot lasted
-_MAX_HISTORY = const(8)  # events; the same
+_MAX_HISTORY = const(8)  # events; the oldest is forgotten first
 
 # The causes of a roll-back, by the number that is stored: the first of the notes.
 CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
