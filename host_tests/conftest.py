@@ -16,16 +16,13 @@ import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a per
 
 # Long, and of no peer's time: tools/test.sh runs them beside the others, on the second core.
 _CAMPAIGNS = {
-    "test_block_heap",
     "test_cbor_fuzz",
     "test_codec_fuzz",
-    "test_crowd",
     "test_fuzz",
     "test_hostile_cost",
     "test_many_fetches",
     "test_power_cut",
     "test_schema_fuzz",
-    "test_types",
 }
 
 
