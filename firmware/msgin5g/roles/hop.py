@@ -77,30 +77,38 @@ class Hop:
             endpoint.count("not_get")
             self.refuse(METHOD_NOT_ALLOWED, "Only GET is relayed", peer, now)
             return None
-        if not self._speaks_for_itself(message, peer):
+        unknown = self._examined(message, peer)
+        if unknown < 0:
             endpoint.count("wrong_ue_uri")
             return None
-        unknown = self.not_understood(message)
         if unknown:
             code = PROXYING_NOT_SUPPORTED if unknown in (PROXY_URI, PROXY_SCHEME) else BAD_OPTION
             self.refuse(code, "Option not supported", peer, now, option=unknown)
             return None
         return peer
 
-    def _speaks_for_itself(self, message, peer):
-        """Whether the one ue-uri of the request is the link's (policy of DESIGN decision 4)."""
-        found = 0
-        i = message.find(URI_QUERY)
-        while i >= 0:
-            value = message.value(i)
-            if value.startswith(UE_URI):
-                found += 1
-                ue_id = peer.ue_id
-                same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
-                if not same and not same_uri(value[7:], ue_id):
-                    return False
-            i = message.find(URI_QUERY, i + 1)
-        return found == 1
+    def _examined(self, message, peer):
+        """-1 unless the one ue-uri of a request is the link's (policy of DESIGN decision 4).
+
+        Else the first unsafe option that is not understood, or 0: see `not_understood`. Each
+        option is looked at once.
+        """
+        found = unknown = 0
+        ue_id = peer.ue_id
+        numbers = message.numbers
+        for i in range(message.n_options):
+            number = numbers[i]
+            if number == URI_QUERY:
+                value = message.value(i)
+                if value.startswith(UE_URI):
+                    found += 1
+                    same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
+                    if not same and not same_uri(value[7:], ue_id):
+                        return -1
+            elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
+                if number != NO_RESPONSE and number != self._recipient_option:
+                    unknown = number
+        return unknown if found == 1 else -1
 
     def not_understood(self, message):
         """The first unsafe option that this hop does not know, 0 when there is none."""

@@ -27,8 +27,9 @@ class Pace:
 
     def take(self, now):
         """Take a turn; false when there is none now."""
-        self.step(now)
         taken = self._taken
+        if self._n == len(taken):
+            self.step(now)
         if self._n == len(taken):
             if diff(now, taken[self._next]) < _WINDOW_MS:
                 return False

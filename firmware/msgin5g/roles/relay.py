@@ -184,12 +184,13 @@ class Relay(Hop):
     def _forward(self, message, peer, tail, now):
         endpoint = self.endpoint
         settings = self._settings
-        known = self._flow_of(peer, message)
-        token = None
-        if known is not None:
-            token = known.exchange.token
-            self._end(known)
-        observe = message.uint(OBSERVE)
+        token = observe = None
+        if message.find(OBSERVE) >= 0:
+            observe = message.uint(OBSERVE)
+            known = self._flow_of(peer, message)
+            if known is not None:
+                token = known.exchange.token
+                self._end(known)
         full = len(self._flows) - self._n_observing >= settings.max_flows
         held = full or self._held or not self._pace.take(now)
         if full or (held and len(self._held) >= settings.max_rate):
@@ -250,8 +251,6 @@ class Relay(Hop):
 
     def _flow_of(self, peer, message):
         """The observation of a UE that this request renews or ends: the one with its token."""
-        if message.find(OBSERVE) < 0:
-            return None
         token = message.token()
         for flow in self._flows:
             if flow.observing and flow.peer is peer and flow.incoming.token == token:
