@@ -63,6 +63,12 @@ def sizes_of(role, firmware, modules):
     return sizes
 
 
+def core_mpy_bytes_of(role, firmware):
+    """Bytes of the .mpy files that a role has when its settings name nothing but what must be."""
+    core = modules_of(role, imports(), optional=False) - _NOT_CORE
+    return sum(sizes_of(role, firmware, core).values())
+
+
 def heap_bytes_of(role, firmware):
     """Bytes of heap that a configured, idle role takes above the bare interpreter."""
     settings = {"role": role, "bind": ["127.0.0.1", 0], **_SETTINGS[role]}
@@ -111,15 +117,7 @@ def measure():
     """({(board, role): {limit name: bytes}}, {(board, role): sizes of the files})."""
     firmware = {role: link_firmware(role) for role in ROLES}
     heaps = {role: heap_bytes_of(role, firmware[role]) for role in ROLES}
-    graph = imports()
-    cores = {
-        role: sum(
-            sizes_of(
-                role, firmware[role], modules_of(role, graph, optional=False) - _NOT_CORE
-            ).values()
-        )
-        for role in ROLES
-    }
+    cores = {role: core_mpy_bytes_of(role, firmware[role]) for role in ROLES}
     found, files = {}, {}
     for folder in sorted(path.parent for path in BOARDS.glob("*/budget.toml")):
         for role in ROLES:

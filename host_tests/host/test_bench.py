@@ -35,6 +35,8 @@ _PLAUSIBLE = (
     ("relay_heap_per_request_bytes", 200, 3000),
     ("gateway_heap_per_ue_bytes", 200, 3000),
     ("ue_mpy_bytes", 10000, 100000),
+    ("ue_board_mpy_bytes", 10000, 32768),
+    ("ue_board_heap_bytes", 10000, 40960),
     ("ue_import_heap_bytes", 10000, 150000),
     ("ue_min_heap_bytes", 20000, 131072),
     ("first_fetch_bytes", 200, 600),

@@ -4,6 +4,8 @@ from collections import defaultdict
 
 from tools.bench.errors import BenchError
 from tools.bench.loopback import RECIPIENT, Loopback, free_ports
+from tools.check_budget import core_mpy_bytes_of, heap_bytes_of
+from tools.link_firmware import link_firmware
 
 _ROUNDS = 200
 _N_UES = 32
@@ -30,6 +32,10 @@ def measure(interpreter, progress):
     figures.update(found)
     progress("the .mpy files")
     figures.update(_sizes(interpreter.firmware, figures))
+    progress("a UE as a board gets it")
+    board = link_firmware("ue")
+    figures["ue_board_mpy_bytes"] = core_mpy_bytes_of("ue", board)
+    figures["ue_board_heap_bytes"] = heap_bytes_of("ue", board)
     return figures
 
 
