@@ -45,9 +45,9 @@ NOTES = (
     " relay at its limits).",
     "Heap and allocation are those of the 64-bit Unix port with .mpy files; a 32-bit board takes"
     " about half, and for frozen modules none.",
-    "On the wire: UDP payload, both ways, on the hop between UE and relay; default settings, UE ID"
-    f" of 24 characters, Recipient {RECIPIENT}, ETag of 8 bytes, a document with about"
-    " 100 characters of configuration.",
+    "On the wire: UDP payload, both ways, on the hop between UE and relay; UE ID of 24 characters,"
+    f" default settings but for the Recipient {RECIPIENT}, which is in every request,"
+    " ETag of 8 bytes, a document with about 100 characters of configuration.",
 )
 
 
