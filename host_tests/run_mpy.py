@@ -4,8 +4,9 @@
 
 DIR is unit (the default) or nodes: whole nodes, alone and several in one heap.
 
-Each file is imported, each `test_*` called in sorted order, the module forgotten. The last line
-is `N passed, N failed`; the exit status is 1 when something failed.
+TEXT is a file's whole name, or a part of the names of several. Each file is imported, each
+`test_*` called in sorted order, the module forgotten. The last line is `N passed, N failed`; the
+exit status is 1 when something failed.
 """
 
 import gc
@@ -60,7 +61,8 @@ def main(arguments):
     sys.path[:] = [tests, here, virtual, firmware] + [p for p in sys.path if p.startswith(".")]
     counts = [0, 0]
     names = [n.rsplit(".", 1)[0] for n in os.listdir(tests) if n.startswith("test_")]
-    for name in sorted(n for n in names if options["--only"] in n):
+    only = options["--only"]
+    for name in [only] if only in names else sorted(n for n in names if only in n):
         before = list(sys.modules)
         try:
             _run_file(name, counts)

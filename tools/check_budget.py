@@ -43,7 +43,7 @@ _HEAP = "128K"  # ample: in a tight heap less is kept, and a document may be ref
 _ROOM_PERCENT = 2  # what a ratchet leaves for the next small change
 _SERVER = {"address": ["127.0.0.1", 9]}
 _SETTINGS = {
-    "ue": {"ue_id": _UE_ID, "next_hop": ["127.0.0.1", 9], "observe": False, "start_delay_s": 0},
+    "ue": {"ue_id": _UE_ID, "next_hop": ["127.0.0.1", 9], "start_delay_s": 0},
     "relay": {"ue_id": "urn:x-msgin5g:relay:1", "server": _SERVER},
     "gateway": {"ue_id": "urn:x-msgin5g:gateway:1", "server": _SERVER},
 }
@@ -78,7 +78,8 @@ def heap_bytes_of(role, firmware):
         }
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "settings.json").write_text(json.dumps(settings))
-        (Path(directory) / "answer").write_bytes(_answer())
+        (Path(directory) / "answer").write_bytes(_answer([_document()]))
+        (Path(directory) / "observed").write_bytes(_answer(_document(), b"\x21\x01"))
         command = [interpreter_command(), "-X", f"heapsize={_HEAP}"]
         command += [str(ROOT / "tools" / "heap_rig.py"), str(firmware), directory]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -88,28 +89,33 @@ def heap_bytes_of(role, firmware):
     return int(found[1])
 
 
-def _answer():
-    """The options and the payload that configure the UE."""
+def _document():
+    """The document that configures the UE."""
     data = {
         "MSGin5G-Server-address": "coap://msgin5g.example:5683",
         "MSGin5G-UE-Service-id": "user-7@example.com",
     }
-    document = {
+    return {
         "ueConfigDocId": "doc-1",
         "valServiceDomain": "example.com",
         "valUeIds": {"uris": [_UE_ID]},
         "ueConfigs": [{"configType": "ON_NETWORK", "configData": json.dumps(data)}],
     }
+
+
+def _answer(content, observe=b""):
+    """Options and payload of an answer; observe: that option, after an ETag, or none."""
     recipient = _UE_ID.encode()
     return (
         b"\x44abcd"  # ETag
-        + b"\x82\xfd\xe9"  # Content-Format 65001
+        + observe
+        + (b"\x62\xfd\xe9" if observe else b"\x82\xfd\xe9")  # Content-Format 65001
         + b"\xed"  # Recipient, 65020: 65008 on, with an extended delta and length
         + (65020 - 12 - 269).to_bytes(2, "big")
         + bytes([len(recipient) - 13])
         + recipient
         + b"\xff"
-        + cbor2.dumps([document])
+        + cbor2.dumps(content)
     )
 
 

@@ -3,8 +3,9 @@
     micropython heap_rig.py FIRMWARE DIRECTORY
 
 `main` does all that it does on a board with DIRECTORY/settings.json; only the network is played
-here: a request of a UE gets the options and payload in DIRECTORY/answer. A line with one number
-says how many bytes are in use above the bare interpreter.
+here: a request of a UE gets the options and payload in DIRECTORY/answer, one that registers as an
+observer those in DIRECTORY/observed. A line with one number says how many bytes are in use above
+the bare interpreter.
 """
 
 import gc
@@ -13,6 +14,7 @@ import time
 from errno import EAGAIN
 
 _IDLE_MS = 30000  # who waits longer has nothing more to ask
+_OBSERVE = 0x60  # the first option: 6, of no bytes
 _TURNS = 4  # of the loop before the heap is measured: what is left on the stack is overwritten
 
 
@@ -21,8 +23,9 @@ class Network:
 
     AF_INET = SOCK_DGRAM = POLLIN = 0
 
-    def __init__(self, answer):
+    def __init__(self, answer, observed):
         self._answer = answer
+        self._observed = observed
         self._reply = None
         self._n_idle = 0
 
@@ -55,7 +58,8 @@ class Network:
     def sendto(self, datagram, remote):
         end = 4 + (datagram[0] & 15)
         head = bytes([0x60 | datagram[0] & 15, 0x45]) + datagram[2:end]
-        self._reply = (head + self._answer, remote)
+        registers = datagram[end] == _OBSERVE
+        self._reply = (head + (self._observed if registers else self._answer), remote)
 
     def recvfrom(self, _):
         if self._reply is None:
@@ -66,9 +70,9 @@ class Network:
 
 
 sys.path.insert(0, sys.argv[1])
-with open(sys.argv[2] + "/answer", "rb") as file:
-    sys.modules["socket"] = sys.modules["select"] = Network(file.read())
-del file
+with open(sys.argv[2] + "/answer", "rb") as file, open(sys.argv[2] + "/observed", "rb") as other:
+    sys.modules["socket"] = sys.modules["select"] = Network(file.read(), other.read())
+del file, other
 gc.collect()
 bare = gc.mem_alloc()
 __import__("msgin5g.main").main.main(sys.argv[2] + "/settings.json", sys.argv[2])

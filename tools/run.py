@@ -1,5 +1,9 @@
-"""`msgin5g run`: a role on this host, in real MicroPython or in CPython."""
+"""`msgin5g run`: a role on this host, in real MicroPython or in CPython.
 
+MicroPython gets what a board of this role gets, joined files in a heap of a board's size.
+"""
+
+import json
 import os
 import shutil
 import signal
@@ -10,8 +14,12 @@ from pathlib import Path
 
 import click
 
-from tools.build_mpy import BuildError, build_firmware
+from tools.build_mpy import BuildError
+from tools.link_firmware import link_firmware
 from tools.paths import FIRMWARE, SHIM
+
+_FAILED = 1  # MicroPython's exit code after a traceback; those of main are others
+_ROLES = ("ue", "relay", "gateway", "seal-c")
 
 # Runs on either interpreter, after a line that sets `path` and `options`.
 _START = """
@@ -42,15 +50,26 @@ def command_of(settings, state, interpreter="micropython", heap="96K", **flags):
         path = [str(SHIM), str(FIRMWARE)]
         start = [sys.executable, "-u"]
     else:
-        path = [str(build_firmware())]
+        path = [str(link_firmware(_role_of(settings, flags.get("role"))))]
         start = [interpreter_command(), "-X", f"heapsize={heap}"]
     return [*start, "-c", f"path, options = {path!r}, {options!r}\n{_START}"]
+
+
+def _role_of(settings, chosen):
+    """The role whose files are needed; what is wrong with the settings, the firmware says."""
+    if not chosen:
+        try:
+            values = json.loads(Path(settings).read_bytes())
+            chosen = values.get("role") if isinstance(values, dict) else None
+        except (OSError, ValueError, RecursionError):
+            pass
+    return chosen if chosen in _ROLES else "ue"
 
 
 @click.command()
 @click.option(
     "--role",
-    type=click.Choice(["ue", "relay", "gateway", "seal-c"]),
+    type=click.Choice(_ROLES),
     help="In place of the settings' own.",
 )
 @click.option("--settings", type=click.Path(dir_okay=False), required=True)
@@ -83,6 +102,9 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
             trace=trace,
         )
         code = _wait(subprocess.Popen(command))
+        if code == _FAILED and interpreter == "micropython":
+            files = link_firmware(_role_of(settings, role)).name
+            click.echo(f"run: a traceback's lines: msgin5g where --role {files}", err=True)
     except BuildError as error:
         raise click.ClickException(str(error)) from None
     finally:

@@ -34,11 +34,10 @@ _PLAUSIBLE = (
     ("relay_heap_per_link_bytes", 300, 3000),
     ("relay_heap_per_request_bytes", 200, 3000),
     ("gateway_heap_per_ue_bytes", 200, 3000),
-    ("ue_mpy_bytes", 10000, 100000),
-    ("ue_board_mpy_bytes", 10000, 32768),
-    ("ue_board_heap_bytes", 10000, 40960),
-    ("ue_import_heap_bytes", 10000, 150000),
-    ("ue_min_heap_bytes", 20000, 131072),
+    ("ue_mpy_bytes", 10000, 32768),
+    ("ue_import_heap_bytes", 10000, 40960),
+    ("ue_idle_heap_bytes", 10000, 40960),
+    ("ue_min_heap_bytes", 20000, 98304),
     ("first_fetch_bytes", 200, 600),
     ("refresh_bytes", 80, 250),
     ("push_bytes", 100, 600),
@@ -82,12 +81,10 @@ def test_the_parts_fit_the_whole(figures):
         figures["relay_uplink_units"], figures["relay_downlink_units"]
     )
     assert figures["ue_import_heap_bytes"] < figures["ue_idle_heap_bytes"]
-    assert figures["ue_idle_heap_bytes"] < figures["ue_min_heap_bytes"] * 1.1
+    assert figures["ue_idle_heap_bytes"] < figures["ue_min_heap_bytes"]
     assert figures["refresh_bytes"] < figures["first_fetch_bytes"]
     assert figures["recipient"] == "coap://scm" and figures["refresh_bytes"] == 160
     assert figures["ue_mpy_bytes"] < sum(figures["mpy_bytes"].values())
-    assert "msgin5g.roles.ue" in figures["ue_modules"]
-    assert "msgin5g.roles.relay" not in figures["ue_modules"]
 
 
 def test_a_person_sees_every_figure_and_which_targets_hold(figures):

@@ -206,16 +206,14 @@ def test_every_line_of_every_role_comes_from_somewhere():
 
 
 @pytest.mark.parametrize("role", ["relay", "gateway"])
-def test_a_ue_is_configured_by_linked_roles(role, tmp_path, monkeypatch):
+def test_a_ue_is_configured_by_linked_roles(role, tmp_path):
     mine = host()
     with ScmProcess(tmp_path) as scm:
         scm.put("ue-7", document())
-        monkeypatch.setattr("tools.run.build_firmware", lambda: link_firmware(role))
         links = {document()["valUeIds"]["uris"][0]: (mine, PORT)}
         make = relay if role == "relay" else gateway
         more = {"own_configuration": True} if role == "relay" else {}
         with make(tmp_path, scm.address, links, **more) as hop:
-            monkeypatch.setattr("tools.run.build_firmware", lambda: link_firmware("ue"))
             with ue(tmp_path, hop.address, host=mine) as node:
                 assert node.event("applied")["configuration"]
                 assert node.counters() == {}

@@ -1,6 +1,5 @@
 """`msgin5g run`, main.py on a board, and the two loops: real interpreters, real sockets."""
 
-import ast
 import json
 import os
 import socket
@@ -16,6 +15,8 @@ from scm_world import Scm, document
 
 from tools.board import VirtualBoard
 from tools.build_mpy import build_firmware
+from tools.link_firmware import link_firmware
+from tools.paths import FIRMWARE, SHIM
 from tools.run import command_of, interpreter_command
 
 UE_ID = "urn:x-msgin5g:ue:0007"
@@ -126,6 +127,21 @@ def test_the_command_itself_runs_and_keeps_nothing(scm, tmp_path):
         assert code == 0 and events[1]["event"] == "applied", events
 
 
+@pytest.mark.parametrize("role,files", [("ue", "ue"), ("relay", "relay"), ("seal-c", "gateway")])
+def test_it_runs_what_a_board_of_the_role_gets(tmp_path, role, files):
+    firmware = repr([str(link_firmware(files))])
+    assert firmware in command_of(settings_file(tmp_path, role=role), tmp_path)[-1]
+    assert firmware in command_of(settings_file(tmp_path), tmp_path, role=role)[-1]
+
+
+def test_what_does_not_fit_ends_with_the_way_to_its_source(tmp_path):
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--heap", "24K"]
+    command += ["--settings", str(settings_file(tmp_path))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "MemoryError" in done.stdout + done.stderr
+    assert done.stderr.endswith("run: a traceback's lines: msgin5g where --role ue\n")
+
+
 def test_what_ends_the_command_ends_the_role(tmp_path):
     settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
     command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--json"]
@@ -145,6 +161,7 @@ WRONG = [
     ({"ue_id": None}, "settings: ue_id: is missing: the MSGin5G UE ID, a URI"),
     ({"next_hop": [RELAY, 70000]}, "settings: next_hop: port 70000 is not 1 to 65535"),
     ({"ue_id": "urn:" + "x" * 296}, "settings: ue_id: 300 bytes are not 1 to 248"),
+    ({"role": "janitor"}, "settings: role: "),
     ({"bind": ["192.0.2.77", 65401]}, "bind: 192.0.2.77:65401: "),
 ]
 
@@ -158,6 +175,15 @@ def test_wrong_settings_are_one_line_and_exit_code_2(tmp_path, interpreter, chan
     assert done.returncode == 2
     assert done.stdout.startswith(line) and done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("text", ["", "7", "[" * 100000, '{"role": 7}'])
+def test_what_is_no_settings_file_is_one_line(tmp_path, text):
+    (tmp_path / "settings.json").write_text(text)
+    command = command_of(tmp_path / "settings.json", tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2 and done.stderr == ""
+    assert done.stdout.startswith("settings: ") and done.stdout.count("\n") == 1, done.stdout
 
 
 def test_an_address_in_use_is_one_line(tmp_path):
@@ -222,9 +248,8 @@ asyncio.run(main())
 @pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
 def test_the_asyncio_pump_runs_beside_an_application(scm, tmp_path, interpreter):
     settings = settings_file(tmp_path, next_hop=list(scm.address), next_hop_is="server")
-    command = command_of(settings, tmp_path, interpreter)
-    paths = command[-1].splitlines()[0].split(" = ", 1)[1]
-    paths = ast.literal_eval(paths)[0]  # the path that command_of would set
+    firmware = [SHIM, FIRMWARE] if interpreter == "cpython" else [build_firmware()]
+    paths = list(map(str, firmware))  # a file a module, as mip installs them
     program = f"path, settings, state = {paths!r}, {str(settings)!r}, {str(tmp_path)!r}\n{ASYNC}"
     start = [sys.executable] if interpreter == "cpython" else [interpreter_command()]
     done = subprocess.run(

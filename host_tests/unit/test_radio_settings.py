@@ -41,27 +41,48 @@ def test_peers_of_esp_now():
     assert radio.probe_s == 10 and radio.channel is None
 
 
-def test_every_mistake_is_one_line():
-    peers = {"urn:x:" + str(n): ["24:0a:c4:00:00:" + "%02x" % n] for n in range(30)}
+def wrong(name, *rows):
+    for value, line in rows:
+        with raises(SettingsError, name + line):
+            settings_of(dict(_UE, **{name: value}))
+
+
+def test_every_mistake_of_a_station_is_one_line():
+    wrong(
+        "wifi",
+        (7, ": must be an object"),
+        ({"key": "short"}, ".key: 5 bytes are not 8 to 64"),
+        ({"ssid": "x", "address": "1.2.3.256"}, ".address: must be an IPv4"),
+    )
+
+
+def test_every_mistake_of_an_access_point_is_one_line():
+    wrong(
+        "access_point",
+        ({"channel": 14}, ".channel: 14 is not 1 to 13"),
+        ({"stations": []}, ".stations: must be an object"),
+        ({"stations": {"urn:x:7": "1:2"}}, ".stations: must be a MAC address"),
+        ({"stations": {"urn:x:7": 7}}, ".stations: must be a MAC address"),
+    )
+    with raises(SettingsError, "links: must be a URI"):
+        settings_of(dict(_UE, access_point={"stations": {"7": _MAC}}))
+
+
+def test_every_mistake_of_esp_now_is_one_line():
+    wrong(
+        "espnow",
+        ({"pmk": "00"}, ".pmk: must be a key of 32 hex digits"),
+        ({"peers": {"urn:x:1": _MAC}}, ".peers: must be an object of UE ID:"),
+        ({"peers": {"urn:x:1": [_MAC, "zz"]}}, ".peers: must be a key"),
+        ({"probe_s": 60}, ".probe_s: 60 is not 1 to 15"),
+    )
     two = {"urn:x:1": [_MAC], "urn:x:2": ["24:0a:c4:00:00:08"]}
-    for more, line in (
-        ({"wifi": 7}, "wifi: must be an object"),
-        ({"wifi": {"key": "short"}}, "wifi.key: 5 bytes are not 8 to 64"),
-        ({"wifi": {"ssid": "x", "address": "1.2.3.256"}}, "wifi.address: must be an IPv4"),
-        ({"access_point": {"channel": 14}}, "access_point.channel: 14 is not 1 to 13"),
-        ({"access_point": {"stations": []}}, "access_point.stations: must be an object"),
-        ({"access_point": {"stations": {"urn:x:7": "1:2"}}}, "stations: must be a MAC address"),
-        ({"access_point": {"stations": {"urn:x:7": 7}}}, "stations: must be a MAC address"),
-        ({"access_point": {"stations": {"7": _MAC}}}, "links: must be a URI"),
-        ({"espnow": {"pmk": "00"}}, "espnow.pmk: must be a key of 32 hex digits"),
-        ({"espnow": {"peers": {"urn:x:1": _MAC}}}, "espnow.peers: must be an object of UE ID:"),
-        ({"espnow": {"peers": {"urn:x:1": [_MAC, "zz"]}}}, "espnow.peers: must be a key"),
-        ({"espnow": {"peers": peers}}, "espnow.peers: must be 20 at most"),
-        ({"espnow": {"probe_s": 60}}, "espnow.probe_s: 60 is not 1 to 15"),
-        ({"espnow": {"peers": two}}, "espnow.peers: must be one, the next hop, for a UE"),
-    ):
-        with raises(SettingsError, line):
-            settings_of(dict(_UE, **more))
+    wrong("espnow", ({"peers": two}, ".peers: must be one, the next hop, for a UE"))
+
+
+def test_peers_of_esp_now_are_as_many_as_the_radio_has_room_for():
+    peers = {"urn:x:" + str(n): ["24:0a:c4:00:00:" + "%02x" % n] for n in range(21)}
+    wrong("espnow", ({"peers": peers}, ".peers: must be 20 at most"))
 
 
 def test_secrets_come_from_a_file_of_their_own():

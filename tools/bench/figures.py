@@ -28,11 +28,9 @@ FIGURES = (
     Figure("relay_heap_per_bare_link_bytes", "- of that for the link", "bytes"),
     Figure("relay_heap_per_request_bytes", "relay: heap a request under way", "bytes"),
     Figure("gateway_heap_per_ue_bytes", "gateway: heap a linked UE that waits", "bytes"),
-    Figure("ue_board_mpy_bytes", "UE on a board: its .mpy files, joined", "bytes", 32768),
-    Figure("ue_board_heap_bytes", "UE on a board: heap, configured and idle", "bytes", 40960),
-    Figure("ue_mpy_bytes", "UE: the .mpy files that it loads, apart", "bytes"),
-    Figure("ue_import_heap_bytes", "UE: heap of the modules that stay loaded", "bytes"),
-    Figure("ue_idle_heap_bytes", "UE: heap in use, configured, observing", "bytes"),
+    Figure("ue_mpy_bytes", "UE: its .mpy files", "bytes", 32768),
+    Figure("ue_import_heap_bytes", "UE: heap of what stays loaded", "bytes"),
+    Figure("ue_idle_heap_bytes", "UE: heap, configured, observing, idle", "bytes", 40960),
     Figure("ue_min_heap_bytes", "UE: smallest heap to fetch and apply", "bytes"),
     Figure("first_fetch_bytes", "on the wire: first fetch", "bytes"),
     Figure("refresh_bytes", "on the wire: refresh (2.03), Recipient of 10", "bytes", 160),
@@ -44,7 +42,8 @@ NOTES = (
     "Times hold their share of the garbage collections in a heap of 192 KiB (384 KiB for the"
     " relay at its limits).",
     "Heap and allocation are those of the 64-bit Unix port with .mpy files; a 32-bit board takes"
-    " about half, and for frozen modules none.",
+    " about half, and for frozen modules none. UE: the joined files that a board gets; the .mpy"
+    " files at the end are a file a module, every role.",
     "On the wire: UDP payload, both ways, on the hop between UE and relay; UE ID of 24 characters,"
     f" default settings but for the Recipient {RECIPIENT}, which is in every request,"
     " ETag of 8 bytes, a document with about 100 characters of configuration.",

@@ -51,10 +51,14 @@ def free_ports(n):
 
 
 class Loopback:
-    """`with Loopback(interpreter) as loopback:` server and relay run."""
+    """`with Loopback(interpreter, board) as loopback:` server and relay run.
 
-    def __init__(self, interpreter):
+    interpreter: with the files that are measured; board: with those of a UE's board.
+    """
+
+    def __init__(self, interpreter, board):
         self._interpreter = interpreter
+        self._board = board
         self._stack = ExitStack()
 
     def __enter__(self):
@@ -75,7 +79,7 @@ class Loopback:
                 },
                 "links": {UE_ID: self._ue_address},
             }
-            command = self._role("relay", "192K", settings)
+            command = self._role(self._interpreter, "relay", "192K", settings)
             relay = stack.enter_context(Process("relay", command))
             relay.event("started", _START_S)
             self._relay_address = relay_address
@@ -90,13 +94,13 @@ class Loopback:
         command += ["--bind", "127.0.0.1:0", "--db", str(self._db), "--json"]
         return Process("scm-server", command, cwd=ROOT)
 
-    def _role(self, name, heap, settings, program="role", more=()):
+    def _role(self, interpreter, name, heap, settings, program="role", more=()):
         path = self._folder / f"{name}.json"
         path.write_text(json.dumps(settings))
         state = self._folder / f"{name}.state"
         shutil.rmtree(state, ignore_errors=True)  # every run is a first one
         state.mkdir()
-        return self._interpreter.command(program, heap, path, state, *more)
+        return interpreter.command(program, heap, path, state, *more)
 
     def _ue_settings(self, observe):
         return {
@@ -115,7 +119,7 @@ class Loopback:
 
     def fetched(self, heap):
         """Whether a UE with `heap` bytes of heap fetches and applies its configuration."""
-        command = self._role("ue", heap, self._ue_settings(True), more=("once",))
+        command = self._role(self._board, "ue", heap, self._ue_settings(True), more=("once",))
         try:
             with Process("ue", command) as ue:
                 applied = any(e.get("event") == "applied" for e in ue.objects(_FETCH_S))
@@ -129,7 +133,8 @@ class Loopback:
         push_after: the outcome after which the document is changed.
         """
         more = (n_outcomes,)
-        command = self._role("ue", "192K", self._ue_settings(observe), "ue", more)
+        settings = self._ue_settings(observe)
+        command = self._role(self._interpreter, "ue", "192K", settings, "ue", more)
         found = []
         n = 0
         with Process("ue", command) as ue:
@@ -138,6 +143,6 @@ class Loopback:
                 n += item.get("event") in ("applied", "unchanged")
                 if n == push_after and item.get("event"):
                     self.change("changed")
-        if not any("modules" in item for item in found):
+        if n < n_outcomes:
             raise BenchError("ue: has ended before it had its configuration")
         return found

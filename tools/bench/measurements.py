@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from tools.bench.errors import BenchError
+from tools.bench.interpreter import Interpreter
 from tools.bench.loopback import RECIPIENT, Loopback, free_ports
 from tools.check_budget import core_mpy_bytes_of, heap_bytes_of
 from tools.link_firmware import link_firmware
@@ -24,18 +25,18 @@ def measure(interpreter, progress):
     progress("relay throughput")
     found = interpreter.run("throughput", "192K", *free_ports(3))
     figures["relay_datagrams_per_s"] = found["datagrams_per_s"]
-    with Loopback(interpreter) as loopback:
-        progress("a UE on loopback: datagrams and heap")
-        found = _ue(interpreter, loopback)
+    progress("the files of a UE, as a board gets them")
+    board = Interpreter(link_firmware("ue"))
+    figures["ue_mpy_bytes"] = core_mpy_bytes_of("ue", board.firmware)
+    figures["ue_import_heap_bytes"] = board.run("imports", "192K", "msgin5g.main")["heap"]
+    figures["ue_idle_heap_bytes"] = heap_bytes_of("ue", board.firmware)
+    with Loopback(interpreter, board) as loopback:
+        progress("a UE on loopback: datagrams")
+        figures.update(_wire(loopback))
         progress("the smallest heap of a UE")
-        found["ue_min_heap_bytes"] = smallest(loopback.fetched, 8192, 131072)
-    figures.update(found)
+        figures["ue_min_heap_bytes"] = smallest(loopback.fetched, 8192, 131072)
     progress("the .mpy files")
-    figures.update(_sizes(interpreter.firmware, figures))
-    progress("a UE as a board gets it")
-    board = link_firmware("ue")
-    figures["ue_board_mpy_bytes"] = core_mpy_bytes_of("ue", board)
-    figures["ue_board_heap_bytes"] = heap_bytes_of("ue", board)
+    figures["mpy_bytes"] = _sizes(interpreter.firmware)
     return figures
 
 
@@ -95,27 +96,21 @@ def _hop_heap(interpreter):
     return figures
 
 
-def _ue(interpreter, loopback):
-    """Bytes on the wire, and heap, of a UE that refreshes and of one that observes."""
+def _wire(loopback):
+    """Bytes on the wire of a UE that refreshes and of one that observes."""
     refreshed = _transactions(loopback.watch(False, 3))
-    observed = loopback.watch(True, 3, push_after=2)
+    observed = _transactions(loopback.watch(True, 3, push_after=2))
     first, _, refresh = refreshed
     _expect("first fetch", first, 2, "2.05")
     _expect("refresh", refresh, 2, "2.03")
-    _, registration, push = _transactions(observed)
+    _, registration, push = observed
     _expect("push", push, 2, "2.05")
-    at_last = next(item for item in observed if "modules" in item)
-    modules = at_last["modules"]
-    unloaded = {item["unloaded"] for item in observed if "unloaded" in item}
     return {
         "first_fetch_bytes": sum(map(len, first)),
         "recipient": RECIPIENT,
         "refresh_bytes": sum(map(len, refresh)),
         "registration_bytes": sum(map(len, registration)),
         "push_bytes": sum(map(len, push)),
-        "ue_idle_heap_bytes": at_last["heap"],
-        "ue_import_heap_bytes": interpreter.run("imports", "192K", *modules)["heap"],
-        "ue_modules": sorted({*modules, *unloaded}),
     }
 
 
@@ -167,17 +162,9 @@ def smallest(works, low, high):
 # Size
 
 
-def _sizes(firmware, figures):
+def _sizes(firmware):
     packages = defaultdict(int)
     for file in sorted(firmware.glob("msgin5g/**/*.mpy")):
         parts = file.relative_to(firmware).parts
         packages[parts[1] if len(parts) > 2 else "msgin5g"] += file.stat().st_size
-    return {
-        "ue_mpy_bytes": sum(_file_of(firmware, m).stat().st_size for m in figures["ue_modules"]),
-        "mpy_bytes": dict(sorted(packages.items())),
-    }
-
-
-def _file_of(firmware, module):
-    path = firmware.joinpath(*module.split("."))
-    return path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")
+    return dict(sorted(packages.items()))

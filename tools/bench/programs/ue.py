@@ -1,21 +1,16 @@
-"""A UE on loopback, its datagrams and its heap.
+"""A UE on loopback and its datagrams.
 
     micropython -X heapsize=192K ue.py FIRMWARE_DIR SETTINGS STATE_DIR N_OUTCOMES
 
 It asks again after each outcome, observing or not as the settings say, until it has had
-N_OUTCOMES. One JSON object a line: `out` and `hex` of each datagram, `event` of each event,
-`unloaded` of each module that is not needed any more; at last `modules` that are loaded and
-`heap`, bytes in use above the bare interpreter when the UE has nothing more to do.
+N_OUTCOMES. One JSON object a line: `out` and `hex` of each datagram, `event` of each event.
 """
 
-import sys
 from binascii import hexlify
 
-from measure import arguments, heap_in_use, tell
+from measure import arguments, tell
 
 _OUTCOMES = ("applied", "unchanged", "refused", "rejected", "timeout")
-
-bare = heap_in_use()
 
 
 def _trace(out, datagram, remote):
@@ -43,13 +38,6 @@ def _watch(run, n_outcomes):
                 break
             _trace(True, out[1], out[2])
             links[out[0]].send(out[1], out[2])
-        del out
-        tell(
-            {
-                "heap": heap_in_use() - bare,
-                "modules": sorted(m for m in sys.modules if m.startswith("msgin5g")),
-            }
-        )
         return True
 
     return watched
@@ -57,17 +45,8 @@ def _watch(run, n_outcomes):
 
 def main():
     settings, state, n_outcomes = arguments()
-    import msgin5g.unload as unloading
     from msgin5g.port import loop
 
-    unload = unloading.unload
-
-    def noted(*names):
-        for name in names:
-            tell({"unloaded": "msgin5g." + name})
-        unload(*names)
-
-    unloading.unload = noted
     loop.run = _watch(loop.run, int(n_outcomes))
     from msgin5g.main import main as start
 
