@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from tools.board.errors import BoardError
+from tools.board.interpreter import find_interpreter
 from tools.build_mpy import BuildError
 from tools.link_firmware import link_firmware
 from tools.paths import FIRMWARE, SHIM
@@ -51,7 +53,10 @@ def command_of(settings, state, interpreter="micropython", heap="96K", **flags):
         start = [sys.executable, "-u"]
     else:
         path = [str(link_firmware(_role_of(settings, flags.get("role"))))]
-        start = [interpreter_command(), "-X", f"heapsize={heap}"]
+        start, ctrl_c = find_interpreter()
+        if ctrl_c != signal.SIGINT:  # as safe as on a board, when it is asked for
+            start = [*start, "--sigint"]
+        start = [*start, "-X", f"heapsize={heap}"]
     return [*start, "-c", f"path, options = {path!r}, {options!r}\n{_START}"]
 
 
@@ -105,7 +110,7 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
         if code == _FAILED and interpreter == "micropython":
             files = link_firmware(_role_of(settings, role)).name
             click.echo(f"run: a traceback's lines: msgin5g where --role {files}", err=True)
-    except BuildError as error:
+    except (BoardError, BuildError) as error:
         raise click.ClickException(str(error)) from None
     finally:
         if temporary:

@@ -96,7 +96,8 @@ def test_the_heap_is_as_large_as_promised():
         with VirtualBoard(heap=heap) as board, Hand(board) as hand:
             hand.types("import gc; gc.collect()")
             free = int(hand.types("gc.mem_free()"))
-            assert board.heap_size - 12 * 1024 < free < board.heap_size, heap
+            # What is mounted takes some, LittleFS's buffers of Pico W's size among it.
+            assert board.heap_size - 14 * 1024 < free < board.heap_size, heap
             assert hand.types(f"x = bytearray({fits}); del x") == ""
             assert "MemoryError" in hand.types(f"x = bytearray({too_much})")
             assert hand.types("print('alive')") == "alive\r\n"

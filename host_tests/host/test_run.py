@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -140,6 +141,31 @@ def test_what_does_not_fit_ends_with_the_way_to_its_source(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "MemoryError" in done.stdout + done.stderr
     assert done.stderr.endswith("run: a traceback's lines: msgin5g where --role ue\n")
+
+
+COLLECTING = """
+import gc
+many = [bytearray(20) for _ in range(20000)]
+print("ready")
+try:
+    while True:
+        gc.collect()
+except KeyboardInterrupt:
+    print("stopped", len([0] * len(many)))
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_collection_does_no_harm(tmp_path):
+    if os.environ.get("MICROPYTHON"):
+        pytest.skip("another interpreter's own Ctrl-C")
+    command = command_of(settings_file(tmp_path), tmp_path, heap="8M")
+    child = subprocess.Popen(
+        [*command[:-1], COLLECTING], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=20)[0] == "stopped 20000\n"
+    assert child.returncode == 0
 
 
 def test_what_ends_the_command_ends_the_role(tmp_path):

@@ -11,6 +11,7 @@ from msgin5g.repl.do_text import none_here, wrapped
 
 _LONGEST_MS = const(30000)
 _TURN_MS = const(100)
+_OUTCOMES = ("applied", "rejected", "unchanged", "refused", "timeout")
 
 
 def fetch(node):
@@ -22,10 +23,22 @@ def fetch(node):
         print("Asked; the answer is told when it comes.")
         return
     end_at = add(now, _LONGEST_MS)
-    _work(node, _TURN_MS)
-    while node.ue.client.busy and diff(end_at, ticks_ms()) > 0:
-        _work(node, _TURN_MS)
-    if node.ue.client.busy:
+    outcome = []
+
+    def tell(event):
+        _told(event)
+        if event["event"] in _OUTCOMES:
+            outcome.append(event)
+        return outcome
+
+    _work(node, _TURN_MS, tell)
+    while not outcome and node.ue.client.busy and diff(end_at, ticks_ms()) > 0:
+        _work(node, _TURN_MS, tell)
+    event = node.poll()  # what comes of the outcome: how long it backs off
+    while event:
+        _told(event)
+        event = node.poll()
+    if not outcome and node.ue.client.busy:
         print("No answer yet.")
 
 
@@ -50,18 +63,18 @@ def trace(node, seconds):
         return
     print("Messages of the next " + str(seconds) + " s; Ctrl-C ends it.")
     try:
-        _work(node, seconds * 1000)
+        _work(node, seconds * 1000, _told)
     except KeyboardInterrupt:
         pass
     node.trace = None
 
 
-def _work(node, ms):
-    """Let a stopped node work, but not its application."""
+def _work(node, ms, tell):
+    """Let a stopped node work, but not its application; what it tells may end that."""
     parts = node.parts
     node.parts = [part for part in parts if part is not node.app]
     say = node.say
-    node.say = _told
+    node.say = tell
     try:
         node.run(ms)
     finally:

@@ -25,8 +25,8 @@ def mount(raw, control, image, state, blank):
     vfs.umount("/")
     try:
         if blank:
-            vfs.VfsLfs2.mkfs(flash)
-        vfs.mount(flash, "/")
+            vfs.VfsLfs2.mkfs(flash, progsize=256)  # as a Pico W's own firmware does
+        vfs.mount(vfs.VfsLfs2(flash, progsize=256), "/")
     except OSError as error:
         control.write(b"failed %d" % error.errno)
         sys.stdin.read(1)
