@@ -34,9 +34,10 @@ def fetch(node):
     _work(node, _TURN_MS, tell)
     while not outcome and node.ue.client.busy and diff(end_at, ticks_ms()) > 0:
         _work(node, _TURN_MS, tell)
-    event = node.poll()  # what comes of the outcome: how long it backs off
+    event = node.poll()  # what comes of the outcome; a push may have come before the answer
     while event:
-        _told(event)
+        if event["event"] != "unchanged":
+            _told(event)
         event = node.poll()
     if not outcome and node.ue.client.busy:
         print("No answer yet.")
