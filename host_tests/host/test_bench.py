@@ -84,6 +84,7 @@ def test_the_parts_fit_the_whole(figures):
     assert figures["ue_idle_heap_bytes"] < figures["ue_min_heap_bytes"]
     assert figures["refresh_bytes"] < figures["first_fetch_bytes"]
     assert figures["recipient"] == "coap://scm" and figures["refresh_bytes"] == 160
+    assert figures["refresh_default_bytes"] == 169  # 8 characters and a longer option header
     assert figures["ue_mpy_bytes"] < sum(figures["mpy_bytes"].values())
 
 

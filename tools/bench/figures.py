@@ -34,6 +34,7 @@ FIGURES = (
     Figure("ue_min_heap_bytes", "UE: smallest heap to fetch and apply", "bytes"),
     Figure("first_fetch_bytes", "on the wire: first fetch", "bytes"),
     Figure("refresh_bytes", "on the wire: refresh (2.03), Recipient of 10", "bytes", 160),
+    Figure("refresh_default_bytes", "- with the default Recipient of 18", "bytes"),
     Figure("registration_bytes", "on the wire: registration to observe", "bytes"),
     Figure("push_bytes", "on the wire: a change pushed, and its ACK", "bytes"),
 )

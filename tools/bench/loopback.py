@@ -15,6 +15,7 @@ from tools.scm_server.store import Store
 
 UE_ID = "urn:x-msgin5g:ue:0000007"  # 24 characters
 RECIPIENT = "coap://scm"  # a short one, as sites that count bytes choose it: each request has it
+DEFAULT_RECIPIENT = "coap://scm.example"
 _DOCUMENT_ID = "doc-0007"
 _SERVICE = "msgin5g"
 _START_S = 20
@@ -53,12 +54,14 @@ def free_ports(n):
 class Loopback:
     """`with Loopback(interpreter, board) as loopback:` server and relay run.
 
-    interpreter: with the files that are measured; board: with those of a UE's board.
+    interpreter: with the files that are measured; board: with those of a UE's board. recipient:
+    what relay and UE call the server.
     """
 
-    def __init__(self, interpreter, board):
+    def __init__(self, interpreter, board, recipient=RECIPIENT):
         self._interpreter = interpreter
         self._board = board
+        self._recipient = recipient
         self._stack = ExitStack()
 
     def __enter__(self):
@@ -74,7 +77,7 @@ class Loopback:
                 "ue_id": "urn:x-msgin5g:relay:1",
                 "bind": relay_address,
                 "server": {
-                    "recipient": RECIPIENT,
+                    "recipient": self._recipient,
                     "address": ["127.0.0.1", int(bound.rpartition(":")[2])],
                 },
                 "links": {UE_ID: self._ue_address},
@@ -107,7 +110,7 @@ class Loopback:
             "ue_id": UE_ID,
             "bind": self._ue_address,
             "next_hop": self._relay_address,
-            "server": {"recipient": RECIPIENT},
+            "server": {"recipient": self._recipient},
             "start_delay_s": 0,
             "observe": observe,
         }

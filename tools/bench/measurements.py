@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from tools.bench.errors import BenchError
 from tools.bench.interpreter import Interpreter
-from tools.bench.loopback import RECIPIENT, Loopback, free_ports
+from tools.bench.loopback import DEFAULT_RECIPIENT, RECIPIENT, Loopback, free_ports
 from tools.check_budget import core_mpy_bytes_of, heap_bytes_of
 from tools.link_firmware import link_firmware
 
@@ -35,6 +35,10 @@ def measure(interpreter, progress):
         figures.update(_wire(loopback))
         progress("the smallest heap of a UE")
         figures["ue_min_heap_bytes"] = smallest(loopback.fetched, 8192, 131072)
+    with Loopback(interpreter, board, DEFAULT_RECIPIENT) as loopback:
+        progress("a UE with the default name of the server")
+        refresh = _transactions(loopback.watch(False, 3))[2]
+        figures["refresh_default_bytes"] = sum(map(len, refresh))
     progress("the .mpy files")
     figures["mpy_bytes"] = _sizes(interpreter.firmware)
     return figures
