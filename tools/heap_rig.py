@@ -15,7 +15,16 @@ from errno import EAGAIN
 
 _IDLE_MS = 30000  # who waits longer has nothing more to ask
 _OBSERVE = 0x60  # the first option: 6, of no bytes
-_TURNS = 4  # of the loop before the heap is measured: what is left on the stack is overwritten
+_TURNS = 4  # of the loop before the heap is measured
+_DEPTH = 8
+
+
+def _collect(depth):
+    """Collect at several depths of the stack, as it comes on a board: each takes what an earlier
+    call has left there for a reference."""
+    if depth:
+        _collect(depth - 1)
+    gc.collect()
 
 
 class Network:
@@ -40,7 +49,7 @@ class Network:
             self._n_idle += 1
             if self._n_idle < _TURNS:
                 return None
-            gc.collect()
+            _collect(_DEPTH)
             print(gc.mem_alloc() - bare)
             raise KeyboardInterrupt
         if self._reply is None:

@@ -13,7 +13,9 @@ class ServerEndpoint(Endpoint):
 
     def accept(self, now, observing=False):
         """See Endpoint."""
-        incoming = Endpoint.accept(self, now, observing)
+        if self.exchange is not None:
+            return Endpoint.accept(self, now, observing)
+        incoming = self._remember(self.message, now)
         if incoming and self.message.find(NO_RESPONSE) >= 0:
             incoming.unwanted = self.message.uint(NO_RESPONSE, 0)
         return incoming

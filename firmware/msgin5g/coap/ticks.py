@@ -19,8 +19,7 @@ def add(moment, ms):
 
 def diff(later, earlier):
     """Milliseconds from `earlier` to `later`, negative when the order is the other way."""
-    ms = (later - earlier) & _MASK
-    return ms if ms < _HALF else ms - _MASK - 1
+    return ((later - earlier) & _MASK ^ _HALF) - _HALF
 
 
 def shorter(a, b):

@@ -52,19 +52,19 @@ class Exchange:
     has no response of its own (a separate response, a notification, a ping).
     """
 
+    # Of the class until they change: what an object has of its own is built up step by step.
+    token = None
+    state = QUEUED
+    datagram = None
+    n_sent = 0
+    expires_at = None  # from its first transmission on, as timeout_ms and retransmit_at
+
     def __init__(self, link, remote, mid, confirmable, owner):
         self.link = link
         self.remote = remote
         self.mid = mid
-        self.token = None
         self.confirmable = confirmable
         self.owner = owner
-        self.state = QUEUED
-        self.datagram = None
-        self.n_sent = 0
-        self.timeout_ms = 0
-        self.retransmit_at = 0
-        self.expires_at = None  # from its first transmission on
 
 
 class Incoming:
@@ -75,7 +75,6 @@ class Incoming:
     of response that its sender does not want, the bits of No-Response (RFC 7967).
     """
 
-    # Of the class until they change: what an object has of its own is built up step by step.
     acknowledged = False
     unwanted = 0
     reply = None

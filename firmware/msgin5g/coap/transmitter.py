@@ -62,11 +62,13 @@ class Transmitter:
         if len(self._exchanges) + self._n_observing >= self.max_exchanges:
             self.count("exchanges_full")
             return None
-        exchange = Exchange(link, remote, self._new_mid(), confirmable, owner)
+        self._mid = mid = (self._mid + 1) & 0xFFFF
         mtype = CON if confirmable else NON
-        exchange.datagram = self._encode(mtype, code, exchange.mid, token, options, payload, tail)
-        if exchange.datagram is None:
+        datagram = self._encode(mtype, code, mid, token, options, payload, tail)
+        if datagram is None:
             return None
+        exchange = Exchange(link, remote, mid, confirmable, owner)
+        exchange.datagram = datagram
         self._exchanges.append(exchange)
         self._queued.append(exchange)
         return exchange
@@ -96,8 +98,7 @@ class Transmitter:
         if self._alarm_at is None or diff(now, self._alarm_at) < 0:
             return None
         for exchange in self._exchanges:
-            state = exchange.state
-            if (state == SENT or state == ACKED) and diff(now, exchange.expires_at) >= 0:
+            if SENT <= exchange.state <= ACKED and diff(now, exchange.expires_at) >= 0:
                 self._finish(exchange, TIMED_OUT)
                 return exchange
         return None
@@ -106,6 +107,16 @@ class Transmitter:
         """The next datagram to send as (link, datagram, remote), or None."""
         if self._outbox:
             return self._outbox.pop(0)
+        if self._queued:
+            out = self._first(now)
+            if out is not None:
+                return out
+        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
+            return None
+        return self._again(now)
+
+    def _first(self, now):
+        """Send what was not sent yet, as far as NSTART lets it."""
         for exchange in self._queued:
             if exchange.confirmable and self._crowded(exchange):
                 continue
@@ -132,8 +143,10 @@ class Transmitter:
             if self._alarm_at is None or diff(alarm_at, self._alarm_at) < 0:
                 self._alarm_at = alarm_at
             return (exchange.link, datagram, exchange.remote)
-        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
-            return None
+        return None
+
+    def _again(self, now):
+        """Send what was not acknowledged in time."""
         for exchange in self._exchanges:
             if (
                 exchange.state == SENT

@@ -17,6 +17,7 @@ from msgin5g.coap.numbers import (
     CONTENT,
     CONTENT_FORMAT,
     GET,
+    HOP_LIMIT,
     LINK_FORMAT,
     MAX_AGE,
     METHOD_NOT_ALLOWED,
@@ -59,26 +60,57 @@ class Hop:
         self._recipient_option = settings.recipient_option
 
     def admitted(self, link, remote, now):
-        """The Link of the UE whose request the endpoint holds, None when it is dealt with."""
+        """The Link of the UE whose request the endpoint holds, None when it is dealt with.
+
+        After that `hop_limit_at` is the index of its Hop-Limit, -1 when it has none.
+        """
         endpoint = self.endpoint
         message = endpoint.message
         peer = self.links.from_address(link, remote)
         if peer is None:
             endpoint.count("not_linked")
             return None
-        i = message.find(self._recipient_option)
-        if i < 0:
+        # Each option is looked at once.
+        ue_id = peer.ue_id
+        recipient_option = self._recipient_option
+        numbers = message.numbers
+        recipient_at = hop_limit_at = -1
+        n_uris = unknown = 0
+        is_own = True
+        for i in range(message.n_options):
+            number = numbers[i]
+            if number == URI_PATH:
+                pass
+            elif number == URI_QUERY:
+                value = message.value(i)
+                if value.startswith(UE_URI):
+                    n_uris += 1
+                    same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
+                    if not same and not same_uri(value[7:], ue_id):
+                        is_own = False
+            elif number == recipient_option:
+                if recipient_at < 0:
+                    recipient_at = i
+            elif number == HOP_LIMIT:
+                if hop_limit_at < 0:
+                    hop_limit_at = i
+            elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
+                if number != NO_RESPONSE:
+                    unknown = number
+        self.hop_limit_at = hop_limit_at
+        if recipient_at < 0:
             self._local(message, peer, now)
             return None
-        if not same_uri(message.value(i), self._server_recipient):
+        recipient = message.value(recipient_at)
+        server = self._server_recipient
+        if recipient != server and not same_uri(recipient, server):
             endpoint.count("foreign_recipient")
             return None
         if message.code != GET:
             endpoint.count("not_get")
             self.refuse(METHOD_NOT_ALLOWED, "Only GET is relayed", peer, now)
             return None
-        unknown = self._examined(message, peer)
-        if unknown < 0:
+        if not is_own or n_uris != 1:  # policy of DESIGN decision 4
             endpoint.count("wrong_ue_uri")
             return None
         if unknown:
@@ -86,29 +118,6 @@ class Hop:
             self.refuse(code, "Option not supported", peer, now, option=unknown)
             return None
         return peer
-
-    def _examined(self, message, peer):
-        """-1 unless the one ue-uri of a request is the link's (policy of DESIGN decision 4).
-
-        Else the first unsafe option that is not understood, or 0: see `not_understood`. Each
-        option is looked at once.
-        """
-        found = unknown = 0
-        ue_id = peer.ue_id
-        numbers = message.numbers
-        for i in range(message.n_options):
-            number = numbers[i]
-            if number == URI_QUERY:
-                value = message.value(i)
-                if value.startswith(UE_URI):
-                    found += 1
-                    same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
-                    if not same and not same_uri(value[7:], ue_id):
-                        return -1
-            elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
-                if number != NO_RESPONSE and number != self._recipient_option:
-                    unknown = number
-        return unknown if found == 1 else -1
 
     def not_understood(self, message):
         """The first unsafe option that this hop does not know, 0 when there is none."""

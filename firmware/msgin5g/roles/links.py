@@ -60,7 +60,7 @@ class LinkTable:
 
     def from_address(self, link, remote):
         """The link that a datagram came over, or None."""
-        known = self._by_remote.get(self._key(remote))
+        known = self._by_remote.get(remote if self._peer_key is None else self._peer_key(remote))
         return known if known is not None and known.link == link else None
 
     def all(self):

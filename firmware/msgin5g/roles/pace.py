@@ -16,14 +16,14 @@ class Pace:
         self._next = 0
         self._newest_at = now
         self._interval_ms = _WINDOW_MS // rate
-        self._appointment_at = now
+        self._appointment_at = None  # the last one that was given, unless it has passed
 
     def step(self, now):
         """Let go of moments that have passed, before they could look like the future."""
         if self._n and diff(now, self._newest_at) >= _WINDOW_MS:
             self._n = self._next = 0
-        if diff(now, self._appointment_at) > 0:
-            self._appointment_at = now
+        if self._appointment_at is not None and diff(now, self._appointment_at) > 0:
+            self._appointment_at = None
 
     def take(self, now):
         """Take a turn; false when there is none now."""
@@ -47,7 +47,7 @@ class Pace:
 
     def appointment_s(self, now):
         """In how many seconds to come again: whole, at least 1, later for each who asks."""
-        if diff(self._appointment_at, now) < _WINDOW_MS:
+        if self._appointment_at is None or diff(self._appointment_at, now) < _WINDOW_MS:
             self._appointment_at = add(now, _WINDOW_MS)
         ahead_ms = diff(self._appointment_at, now)
         if ahead_ms < 86400000:

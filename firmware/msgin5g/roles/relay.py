@@ -65,6 +65,7 @@ class Relay(Hop):
         n = settings.max_flows + settings.max_observations
         # Room for every flow twice: towards the server and to the UE.
         super().__init__(settings, random, 2 * n + 4, settings.max_flows + 16)
+        self.transmit = self.endpoint.transmit
         self.own = None
         self._server = server
         self._server_link = server_link
@@ -121,10 +122,6 @@ class Relay(Hop):
         if self.own is not None:
             self.own.tick(now)
 
-    def transmit(self, now):
-        """(link, datagram, remote) to send, or None."""
-        return self.endpoint.transmit(now)
-
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
         wait = self.endpoint.wait_ms(now)
@@ -164,25 +161,32 @@ class Relay(Hop):
         peer = self.admitted(link, remote, now)
         if peer is None:
             return
-        message = self.endpoint.message
-        tail = message.tail()
-        i = message.find(HOP_LIMIT)
-        if i >= 0:
-            hops = message.uint(HOP_LIMIT, 0)
-            if message.ends[i] - message.starts[i] != 1 or hops == 0:
-                self.refuse(BAD_REQUEST, "Malformed Hop-Limit", peer, now)
-                return
-            if hops == 1:
-                # RFC 8768 section 3: the diagnostic names who gave up.
-                text = "Hop limit reached at " + self._settings.ue_id
-                self.refuse(HOP_LIMIT_REACHED, text, peer, now)
-                return
-            tail = bytearray(tail)
-            tail[message.starts[i] - message.token_end] = hops - 1
-        self._forward(message, peer, tail, now)
+        tail = self.endpoint.message.tail()
+        if self.hop_limit_at >= 0:
+            tail = self._one_hop_less(tail, peer, now)
+        if tail:
+            self._forward(peer, tail, now)
 
-    def _forward(self, message, peer, tail, now):
+    def _one_hop_less(self, tail, peer, now):
+        """The tail of a request with its Hop-Limit counted down; None when it is refused."""
+        message = self.endpoint.message
+        i = self.hop_limit_at
+        hops = message.uint(HOP_LIMIT, 0)
+        if message.ends[i] - message.starts[i] != 1 or hops == 0:
+            self.refuse(BAD_REQUEST, "Malformed Hop-Limit", peer, now)
+            return None
+        if hops == 1:
+            # RFC 8768 section 3: the diagnostic names who gave up.
+            text = "Hop limit reached at " + self._settings.ue_id
+            self.refuse(HOP_LIMIT_REACHED, text, peer, now)
+            return None
+        tail = bytearray(tail)
+        tail[message.starts[i] - message.token_end] = hops - 1
+        return tail
+
+    def _forward(self, peer, tail, now):
         endpoint = self.endpoint
+        message = endpoint.message
         settings = self._settings
         token = observe = None
         if message.find(OBSERVE) >= 0:
@@ -274,7 +278,7 @@ class Relay(Hop):
             endpoint.count("missing_recipient")
             return
         recipient = message.value(i)
-        if not same_uri(recipient, flow.peer.ue_id):
+        if recipient != flow.peer.ue_id and not same_uri(recipient, flow.peer.ue_id):
             # Well known or not, it is not the one who asked.
             linked = self.links.of_ue(recipient) is not None
             endpoint.count("recipient_mismatch" if linked else "recipient_not_linked")
