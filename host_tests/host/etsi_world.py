@@ -18,6 +18,7 @@ CLIENTS = SERVERS = ("libcoap", "aiocoap")
 PAIRS = tuple(f"{peer} {ours}" for ours in ("server", "relay", "ue") for peer in CLIENTS)
 HOPS = tuple(name for name in PAIRS if not name.endswith("ue"))
 DIRECT = tuple(name for name in PAIRS if name.endswith("server"))
+UES = tuple(name for name in PAIRS if name.endswith("ue"))
 
 
 class World:

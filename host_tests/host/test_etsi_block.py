@@ -7,7 +7,7 @@ import cbor2
 import pytest
 from etsi_checks import METHODS, documents, of, path_of
 from etsi_pairs import UePair
-from etsi_world import CBOR, DIRECT, PAIRS, World
+from etsi_world import CBOR, World
 from peers import document
 from scm_world import BLOCK1, BLOCK2, COLLECTION, CONTENT_FORMAT, LOCATION_PATH
 
@@ -20,17 +20,6 @@ def world(tmp_path_factory):
     with World(tmp_path_factory.mktemp("block")) as made:
         made.scm.writer.put("ue-0007", document(name="first", configName=LARGE[:1000]))
         yield made
-
-
-@pytest.fixture(params=PAIRS)
-def pair(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=DIRECT)
-def direct(request, world):
-    """A client of theirs at our server: the relay passes GET only."""
-    return world.pair(request.param)
 
 
 def block(message, number):

@@ -45,17 +45,6 @@ def slow_hop(world):
     return world.relay(server.address, SLOW_UES, transmission=QUICK)
 
 
-@pytest.fixture(params=PAIRS)
-def pair(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=HOPS)
-def hop(request, world):
-    """A client of theirs at our server, and through our relay."""
-    return world.pair(request.param)
-
-
 def token(pair):
     """A token that the client is told to take; a UE takes one by chance."""
     return {"token": b"8 bytes."} if isinstance(pair, ClientPair) else {}

@@ -6,7 +6,7 @@ A test a step, each with libcoap's client and with aiocoap's; the relay passes G
 import cbor2
 import pytest
 from etsi_checks import check_pair, documents, path_of
-from etsi_world import CBOR, DIRECT, World
+from etsi_world import CBOR, World
 from peers import document
 from scm_world import COLLECTION, CONTENT_FORMAT, ETAG, LOCATION_PATH
 
@@ -18,12 +18,6 @@ AS_CBOR = (CONTENT_FORMAT, CBOR)
 def world(tmp_path_factory):
     with World(tmp_path_factory.mktemp("core")) as made:
         yield made
-
-
-@pytest.fixture(params=DIRECT)
-def direct(request, world):
-    """A client of theirs at our server: the relay passes GET only."""
-    return world.pair(request.param)
 
 
 def body(name):

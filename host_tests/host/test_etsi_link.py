@@ -22,11 +22,6 @@ def world(tmp_path_factory):
         yield made
 
 
-@pytest.fixture(params=DIRECT)
-def direct(request, world):
-    return world.pair(request.param)
-
-
 def links(pair, query=None):
     """The links that the client displays, sorted; wire and Content-Format are checked."""
     passed = pair.discover(query)

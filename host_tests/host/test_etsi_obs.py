@@ -5,42 +5,15 @@ What plays where, and the steps that do not apply: ETSI.md.
 
 import pytest
 from etsi_checks import change, check_registration, check_told, of, once, shows
-from etsi_clients import HastyReliable
-from etsi_world import DIRECT, HOPS, PAIRS, World
+from etsi_world import PAIRS, UES
 from scm_world import ACK, BLOCK2, CON, CONTENT_FORMAT, NON, OBSERVE, encode
 
-from tools.scm_server import site
-
-UES = tuple(name for name in PAIRS if name.endswith("ue"))
 LARGE = "".join(f"{n:04}" for n in range(400))
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(site, "Reliable", HastyReliable)
-        with World(tmp_path_factory.mktemp("obs")) as made:
-            yield made
-
-
-@pytest.fixture(params=PAIRS)
-def pair(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=HOPS)
-def hop(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=DIRECT)
-def direct(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=UES)
-def ue(request, world):
-    return world.pair(request.param)
+def world(hasty_world):
+    return hasty_world
 
 
 def test_td_coap_obs_01_con(pair):

@@ -22,43 +22,16 @@ from etsi_checks import (
     shows,
     wait_until,
 )
-from etsi_clients import HastyReliable
-from etsi_world import CLIENTS, DIRECT, HOPS, PAIRS, World
+from etsi_world import CLIENTS, PAIRS, UES
 from tap import Tap
 from scm_world import ACK, CON, CONTENT_FORMAT, NON, OBSERVE
 
-from tools.scm_server import site
-
-UES = tuple(name for name in PAIRS if name.endswith("ue"))
 LARGE = "".join(f"{n:04}" for n in range(400))
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(site, "Reliable", HastyReliable)
-        with World(tmp_path_factory.mktemp("obs")) as made:
-            yield made
-
-
-@pytest.fixture(params=PAIRS)
-def pair(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=HOPS)
-def hop(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=DIRECT)
-def direct(request, world):
-    return world.pair(request.param)
-
-
-@pytest.fixture(params=UES)
-def ue(request, world):
-    return world.pair(request.param)
+def world(hasty_world):
+    return hasty_world
 
 
 def test_td_coap_obs_04_client_detects_deregistration_by_max_age(world):
@@ -147,19 +120,19 @@ def test_td_coap_obs_06_server_is_reset_by_a_client_that_forgot(hop):
             assert {m.token == old for m in told} == {False}
 
 
-def test_td_coap_obs_06_ue_that_forgot_resets_the_server(ue):
-    with ue.observe() as (tap, watching):
+def test_td_coap_obs_06_ue_that_forgot_resets_the_server(ue_pair):
+    with ue_pair.observe() as (tap, watching):
         first, _ = check_registration(tap.passed())
-        change(ue, tap, "second")
+        change(ue_pair, tap, "second")
         watching.off()
-        with ue.ue(tap.address, host=watching.role.address[0]) as role:
+        with ue_pair.ue(tap.address, host=watching.role.address[0]) as role:
             role.event("applied")
-            ue.put("third")
+            ue_pair.put("third")
             (reset,) = tap.wait(resets)
             (told,) = [m for m in of(tap.passed(), False) if m.mid == reset.mid]
             assert (told.type, told.token, reset.size) == (CON, first.token, 4)
             time.sleep(QUIET_S)  # the Reset has passed; now it has been read, too
-            ue.put("fourth")
+            ue_pair.put("fourth")
             time.sleep(QUIET_S)
             assert not [m for m in of(tap.passed(), False) if b"fourth@" in m.payload]
             assert role.is_silent(), "and nothing is displayed"

@@ -61,7 +61,6 @@ class Gateway(Documents):
 
     def __init__(self, settings, random, now):
         super().__init__(settings, random)
-        self.own = None
         path = ConfigurationResource(settings.service_id, (), None).options()[:_PATH_SIZE]
         self._path = [segment for _, segment in path]
         self._urgent = [ue_id.encode() for ue_id in settings.bulk_urgent]
@@ -125,35 +124,15 @@ class Gateway(Documents):
         if self.own is not None:
             self.own.tick(now)
 
-    def transmit(self, now):
-        """(link, datagram, remote) to send, or None."""
-        return self.endpoint.transmit(now)
-
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
         wait = shorter(self.endpoint.wait_ms(now), self._tend_ms(now))
         return wait if self.own is None else shorter(wait, self.own.own_wait_ms(now))
 
-    def poll(self):
-        """The oldest event of the gateway's own configuration, or None."""
-        return None if self.own is None else self.own.poll()
-
-    # Links
-
-    def link_up(self, ue_id, link, remote):
-        """A one-to-one link with a UE (bytes) is established; false when the table is full."""
-        known = self.links.of_ue(ue_id)
-        if known is not None and (known.link != link or known.remote != remote):
-            self.link_down(ue_id)
-        return self.links.up(ue_id, link, remote)
-
-    def link_down(self, ue_id):
-        """The link with a UE has ended: forget all that was under way for it."""
-        peer = self.links.down(ue_id)
-        if peer is not None:
-            self._gone(peer)
-            self._forget_request(peer)
-            self.endpoint.forget_peer(peer.link, peer.remote)
+    def unlinked(self, peer):
+        """See Hop."""
+        self._gone(peer)
+        self._forget_request(peer)
 
     # Requests
 

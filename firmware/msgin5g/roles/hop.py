@@ -42,7 +42,14 @@ _UNDERSTOOD_HERE = const(0x00028888)
 
 
 class Hop:
-    """A node between UEs and the server, with its endpoint and its table of links."""
+    """A node between UEs and the server, with its endpoint and its table of links.
+
+    own: a ConstrainedUe on the same endpoint for this node's own configuration, or None. A role
+    has the verbs that are not here, and `unlinked(peer)`, which forgets what is under way for a
+    Link that has ended.
+    """
+
+    own = None
 
     def __init__(self, settings, random, max_exchanges, max_incoming):
         self.counters = {}
@@ -54,10 +61,29 @@ class Hop:
             max_exchanges,
             max_incoming,
         )
+        self.transmit = self.endpoint.transmit
         self.links = LinkTable(settings.max_links, settings.peer_key)
         self._settings = settings
         self._server_recipient = settings.server_recipient.encode()
         self._recipient_option = settings.recipient_option
+
+    def poll(self):
+        """The oldest event of this node's own configuration, or None."""
+        return None if self.own is None else self.own.poll()
+
+    def link_up(self, ue_id, link, remote):
+        """A one-to-one link with a UE (bytes) is established; false when the table is full."""
+        known = self.links.of_ue(ue_id)
+        if known is not None and (known.link != link or known.remote != remote):
+            self.link_down(ue_id)
+        return self.links.up(ue_id, link, remote)
+
+    def link_down(self, ue_id):
+        """The link with a UE has ended: forget all that was under way for it."""
+        peer = self.links.down(ue_id)
+        if peer is not None:
+            self.unlinked(peer)
+            self.endpoint.forget_peer(peer.link, peer.remote)
 
     def admitted(self, link, remote, now):
         """The Link of the UE whose request the endpoint holds, None when it is dealt with.

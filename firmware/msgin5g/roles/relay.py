@@ -54,8 +54,7 @@ class Flow:
 class Relay(Hop):
     """A relay; settings and random as for ConstrainedUe.
 
-    server: the remote of the configuration management server, on link `server_link`. own: a
-    ConstrainedUe on the same endpoint for the relay's own configuration, or None. At most
+    server: the remote of the configuration management server, on link `server_link`. At most
     settings.max_flows requests and settings.max_observations observations are under way, and
     the server is asked settings.max_rate times in any second: as many requests are held back
     for their turn, and what is beyond is answered 5.03 with Max-Age.
@@ -65,8 +64,6 @@ class Relay(Hop):
         n = settings.max_flows + settings.max_observations
         # Room for every flow twice: towards the server and to the UE.
         super().__init__(settings, random, 2 * n + 4, settings.max_flows + 16)
-        self.transmit = self.endpoint.transmit
-        self.own = None
         self._server = server
         self._server_link = server_link
         self._flows = set()  # not a list: it is quick to find one in it
@@ -134,26 +131,10 @@ class Relay(Hop):
             wait = shorter(wait, self._pace.wait_ms(now))
         return wait
 
-    def poll(self):
-        """The oldest event of the relay's own configuration, or None."""
-        return None if self.own is None else self.own.poll()
-
-    # Links
-
-    def link_up(self, ue_id, link, remote):
-        """A one-to-one link with a UE (bytes) is established; false when the table is full."""
-        known = self.links.of_ue(ue_id)
-        if known is not None and (known.link != link or known.remote != remote):
-            self.link_down(ue_id)
-        return self.links.up(ue_id, link, remote)
-
-    def link_down(self, ue_id):
-        """The link with a UE has ended: forget all that was under way for it."""
-        peer = self.links.down(ue_id)
-        if peer is not None:
-            for flow in [f for f in self._flows if f.peer is peer]:
-                self._end(flow)
-            self.endpoint.forget_peer(peer.link, peer.remote)
+    def unlinked(self, peer):
+        """See Hop."""
+        for flow in [f for f in self._flows if f.peer is peer]:
+            self._end(flow)
 
     # Uplink
 
