@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from tools.build_mpy import BuildError
 from tools.link_firmware import link_firmware
 from tools.paths import FIRMWARE, SHIM
 
+_GOODBYE_S = 0.3
 _FAILED = 1  # MicroPython's exit code after a traceback; those of main are others
 _ROLES = ("ue", "relay", "gateway", "seal-c")
 
@@ -122,6 +124,9 @@ def _wait(child):
     """The exit code of the role; what ends this command ends the role first, with a goodbye."""
 
     def stop(number, frame):
+        if number == signal.SIGINT:
+            # A terminal has sent it to the role as well: twice, it would break off the goodbye.
+            time.sleep(_GOODBYE_S)
         if child.poll() is None:
             child.send_signal(signal.SIGINT)
 

@@ -168,16 +168,33 @@ def test_ctrl_c_in_the_middle_of_a_collection_does_no_harm(tmp_path):
     assert child.returncode == 0
 
 
-def test_what_ends_the_command_ends_the_role(tmp_path):
+def one(run, number):
+    run.send_signal(number)
+
+
+def all_of(run, number):
+    """As a terminal's Ctrl-C: to the command and to the role that it has started."""
+    os.killpg(run.pid, number)
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+@pytest.mark.parametrize(
+    "number,end", [(signal.SIGTERM, one), (signal.SIGINT, one), (signal.SIGINT, all_of)]
+)
+def test_what_ends_the_command_ends_the_role(tmp_path, number, end, interpreter):
     settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
     command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--json"]
     run = subprocess.Popen(
-        [*command, "--settings", str(settings)], stdout=subprocess.PIPE, text=True
+        [*command, "--interpreter", interpreter, "--settings", str(settings)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     assert json.loads(run.stdout.readline())["event"] == "started"
-    run.terminate()
-    rest = run.communicate(timeout=10)[0]
-    assert json.loads(rest.splitlines()[-1])["event"] == "stopped"
+    end(run, number)
+    (rest,) = run.communicate(timeout=10)[0].splitlines()
+    assert json.loads(rest)["event"] == "stopped"
     assert run.returncode == 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind((UE, 65401))

@@ -56,6 +56,9 @@ def _interrupt(mark, thread):
         for _ in range(_N_NUDGES):
             signal.pthread_kill(thread, signal.SIGURG)
             time.sleep(_NUDGE_S)
+        if signal.SIGINT in signal.sigpending():
+            # The same once more: a terminal sends it to the child as well as to its parent.
+            signal.sigwait({signal.SIGINT})
 
 
 if __name__ == "__main__":
