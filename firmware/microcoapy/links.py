@@ -64,8 +64,8 @@ class CustomLink:
         return host, port
 
     def pair_of(self, remote):
-        if isinstance(remote, tuple):
-            return remote[0], remote[1]
+        if isinstance(remote, (tuple, list)):
+            return remote[0], int(remote[1])
         host, _, port = text_of(bytes(remote)).rpartition(":")
         return host, int(port)
 
@@ -95,7 +95,7 @@ class CustomLink:
             came = self.socket.recvfrom(_BUFFER_SIZE)
         except Exception:  # nothing there, which every socket says in its own way
             return None
-        datagram, address = came if isinstance(came, tuple) else (came, None)
+        datagram, address = came if isinstance(came, (tuple, list)) else (came, None)
         if not datagram:
             return None
         return datagram, self._last if address is None else self.pair_of(address)

@@ -13,7 +13,7 @@ class Radios:
     """radio: RadioSettings. `parts`: what the settings ask for; `espnow`: its link, or None.
 
     A machine without a radio is let alone: its host has a network. LinkError when ESP-NOW, which
-    nothing can stand in for, is not there.
+    nothing can stand in for, is not there, or when a driver refuses what it is given.
     """
 
     def __init__(self, radio, random):
@@ -31,6 +31,8 @@ class Radios:
             if radio.peers:
                 raise LinkError("link: ESP-NOW is not on this board")
             print("wifi: no radio on this machine, left alone")
+        except OSError as error:
+            raise LinkError("link: the radio refuses: " + str(error))
 
     def _begin(self, network, radio, random):
         if radio.ssid is not None:

@@ -180,6 +180,10 @@ def test_sockets_of_a_programs_own(start):
         "b'hello'",
         "sent True True",
         "the same again 1 True",
+        "type: ACK, method: 2.05 ('192.0.2.7', 5683)",
+        "b'hello'",
+        "sent True True",
+        "the same again 1 True",
         "dead 0",
         "",
     ]

@@ -99,6 +99,18 @@ def test_stations_are_links_while_they_are_there():
     assert [name for name, _ in driven.told] == ["link_up", "link_down"]
 
 
+def test_a_driver_that_takes_nothing_is_a_line_and_no_traceback():
+    sys.modules["network"] = network
+    network.reset("esp32", lambda: 0, [False, True])
+    radio = settings_of(dict(_HOP, access_point={"ssid": "relay", "key": "12345678"})).radio
+    try:
+        Radios(radio, xorshift(1))
+        raise AssertionError("nothing was raised")
+    except LinkError as error:
+        assert str(error) == "link: the radio refuses: Wifi Invalid Mode"
+    del sys.modules["network"]
+
+
 def test_where_there_is_no_radio():
     for name in ("network", "espnow"):
         sys.modules.pop(name, None)

@@ -45,6 +45,14 @@ class Apart(CustomSocket):
         return super().recvfrom(bufsize), self.address
 
 
+class Listed(Apart):
+    """One that has the address from a modem's answer, as a list of texts."""
+
+    def recvfrom(self, bufsize):
+        answer, address = super().recvfrom(bufsize)
+        return answer, [address[0], str(address[1])]
+
+
 class Dead(CustomSocket):
     def sendto(self, datagram, address):
         raise ValueError("no carrier")
@@ -55,7 +63,7 @@ def answered(packet, sender):
     print(bytes(packet.payload))
 
 
-for kind in (CustomSocket, Apart):
+for kind in (CustomSocket, Apart, Listed):
     client = microcoapy.Coap()
     client.debug = False
     client.resposeCallback = answered

@@ -5,6 +5,7 @@
 
 The ESP32's driver tries again by itself, and then says STAT_CONNECTING whatever is wrong, unless
 `config(reconnects=0)`; the RP2's does not, and has no such parameter. Times are about the real.
+`refuses` are the states, active or not, in which `config` raises OSError: drivers differ.
 """
 
 _ASSOCIATE_MS = 1500
@@ -39,11 +40,11 @@ air = {}
 _state = {}
 
 
-def reset(port, clock):
+def reset(port, clock, refuses=()):
     """A new radio in an empty air."""
     air.clear()
     _state.clear()
-    _state.update({"port": port, "clock": clock, 0: None, 1: None})
+    _state.update({"port": port, "clock": clock, "refuses": refuses, 0: None, 1: None})
     globals().update(_CODES[port])
     for name in ("SEC_WPA2",):
         if port == "esp32":
@@ -93,6 +94,8 @@ class WLAN:
     def config(self, *names, **values):
         if names:
             return self.parameters[names[0]]
+        if self.interface == WLAN.IF_AP and self._active in _state["refuses"]:
+            raise OSError("Wifi Invalid Mode")
         for name, value in values.items():
             if name == "reconnects":
                 if _state["port"] != "esp32":

@@ -157,6 +157,15 @@ def test_an_access_point_knows_its_ues():
         assert len(log) == 3, port
 
 
+def test_an_access_point_whose_driver_wants_to_be_asked_earlier_or_later():
+    for port, refused_while in (("esp32", False), ("rp2", True)):
+        network.reset(port, lambda: 0, [refused_while])
+        AccessPoint(network, "relay", "12345678", 6, {})
+        wlan = network.WLAN(1)
+        assert wlan.active() and wlan.parameters["ssid"] == "relay", port
+        assert wlan.parameters["key"] == "12345678" and wlan.parameters["channel"] == 6, port
+
+
 def test_an_open_access_point():
     Clock("esp32")
     AccessPoint(network, "relay", None, None, {})

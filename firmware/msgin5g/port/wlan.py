@@ -151,15 +151,19 @@ class AccessPoint:
         self.n_strange = 0
         kind = network.WLAN
         self._wlan = wlan = kind(kind.IF_AP)
-        if key is None:
-            wlan.config(ssid=ssid, security=kind.SEC_OPEN)
-        else:
+        values = {"ssid": ssid, "security": kind.SEC_OPEN}
+        if key is not None:
             # The RP2 has the mixed mode only.
-            security = kind.SEC_WPA2 if hasattr(kind, "SEC_WPA2") else kind.SEC_WPA_WPA2
-            wlan.config(ssid=ssid, key=key, security=security)
+            mode = kind.SEC_WPA2 if hasattr(kind, "SEC_WPA2") else kind.SEC_WPA_WPA2
+            values.update({"key": key, "security": mode})
         if channel:
-            wlan.config(channel=channel)
-        wlan.active(True)
+            values["channel"] = channel
+        try:
+            wlan.config(**values)  # before it is active: on an RP2 it has no effect later
+            wlan.active(True)
+        except OSError:
+            wlan.active(True)
+            wlan.config(**values)  # other drivers take nothing before
 
     def step(self, now):
         """The clock has moved."""
