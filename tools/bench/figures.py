@@ -43,9 +43,9 @@ NOTES = (
     "Times hold their share of the garbage collections in a heap of 192 KiB (384 KiB for the"
     " relay at its limits).",
     "Heap and allocation are those of the 64-bit Unix port with .mpy files; a 32-bit board takes"
-    " about half, and for frozen modules none. UE: the joined files that a board gets, without those"
-    " of application, REPL, radios, watchdog, button and trials; the .mpy files at the end are a"
-    " file a module, every role.",
+    " about half, and for frozen modules none. UE: the joined files that a board gets, without"
+    " those of application, REPL, radios, watchdog, button and trials; the .mpy files at the end"
+    " are a file a module, every role.",
     "On the wire: UDP payload, both ways, on the hop between UE and relay; UE ID of 24 characters,"
     f" default settings but for the Recipient {RECIPIENT}, which is in every request,"
     " ETag of 8 bytes, a document with about 100 characters of configuration.",
