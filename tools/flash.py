@@ -65,11 +65,11 @@ def flash(
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
-    sys.exit(run_jobs(jobs, options, skip_strangers=every))
+    sys.exit(run_jobs(jobs, options, skip_strangers=every)[0])
 
 
 def run_jobs(jobs, options, skip_strangers=False):
-    """Do all jobs at once; the exit status."""
+    """Do all jobs at once; (exit status, ports of the boards that are done)."""
     bundles = Bundles()
     by_port = {job.port: job for job in jobs}
     try:
@@ -77,7 +77,7 @@ def run_jobs(jobs, options, skip_strangers=False):
             bundles.of(role)  # what does not compile is said once, before anything is touched
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
-        return error.status
+        return error.status, ()
     with reporter(list(by_port), bars=not options.dry_run) as report:  # a list is to be read
 
         def work(port):
@@ -94,13 +94,13 @@ def run_jobs(jobs, options, skip_strangers=False):
             results = on_each(list(by_port), work)
         except KeyboardInterrupt:
             click.echo("Interrupted: the boards still boot; run the command again.", err=True)
-            return INTERRUPTED
+            return INTERRUPTED, ()
     faults = [error.status for _, error in results.values() if error is not None]
     if skip_strangers:
         strangers = faults.count(NOT_MICROPYTHON)
         if strangers < len(results):
             faults = [status for status in faults if status != NOT_MICROPYTHON]
-    return max(faults, default=0)
+    return max(faults, default=0), [port for port in results if results[port][1] is None]
 
 
 def _jobs(ports, role, settings_files, secrets_files):
@@ -116,8 +116,9 @@ def _jobs(ports, role, settings_files, secrets_files):
     ):
         data, its_role = None, role
         if settings_file is not None:
+            text = read_file(settings_file)
             try:
-                data, settings = checked_settings(read_file(settings_file), role)
+                data, settings = checked_settings(text, role)
             except DeviceError as error:
                 raise DeviceError(WRONG_INPUT, f"{settings_file}: {error}") from None
             its_role = settings.role

@@ -46,7 +46,8 @@ def provision(table, base_file, ports, board, tool, partial, labels, dry_run, wa
 
     A row names its board by port or by unique_id (`msgin5g doctor` prints it); any other column
     is a setting, or a secret. Everything is checked, the boards' presence too, before anything
-    is written. At the end there is a list for the labels. Exit status: as for msgin5g flash.
+    is written. At the end there is a list for the labels of the boards that are done.
+    Exit status: as for msgin5g flash.
     """
     try:
         rows = _checked_rows(table, base_file)
@@ -60,11 +61,17 @@ def provision(table, base_file, ports, board, tool, partial, labels, dry_run, wa
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
     jobs = [Job(port, row.parsed.role, row.settings, row.secrets) for row, port in rows]
-    status = run_jobs(jobs, Options(tool, BOARDS.get(board), dry_run, watch, wait_s))
+    status, good = run_jobs(jobs, Options(tool, BOARDS.get(board), dry_run, watch, wait_s))
     list_ = [
-        (row.label, row.parsed.ue_id, row.parsed.role, found[port], port) for row, port in rows
+        (row.label, row.parsed.ue_id, row.parsed.role, found[port], port)
+        for row, port in rows
+        if port in good
     ]
-    _print_labels(list_)
+    if list_:
+        _print_labels(list_)
+    for row, port in rows:
+        if port not in good:
+            click.echo(f"{_name(row)}: failed, no label", err=True)
     if labels:
         _write_labels(labels, list_)
     sys.exit(status)
@@ -88,7 +95,8 @@ def _checked_rows(table, base_file):
     if faults:
         for fault in sorted(faults, key=lambda line: int(line.split()[1].rstrip(":"))):
             click.echo(f"{table}: {fault}", err=True)
-        raise DeviceError(WRONG_INPUT, f"{len(faults)} faults in {table}; nothing was written")
+        n_faults = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        raise DeviceError(WRONG_INPUT, f"{n_faults} in {table}; nothing was written")
     return rows
 
 
@@ -120,7 +128,7 @@ def _present(rows, found, partial):
     by_id = {identity: port for port, identity in found.items()}
     present, lines = [], []
     for row in rows:
-        name = f"row {row.number} ({row.label or row.parsed.ue_id})"
+        name = _name(row)
         port = row.port or by_id.get(row.unique_id)
         if port is None or port not in found:
             lines.append(f"{name}: not connected" + ("; left out" if partial else ""))
@@ -131,6 +139,10 @@ def _present(rows, found, partial):
         else:
             present.append((row, port))
     return present, lines
+
+
+def _name(row):
+    return f"row {row.number} ({row.label or row.parsed.ue_id})"
 
 
 def _print_labels(labels):

@@ -135,7 +135,17 @@ def test_what_is_wrong_is_said_before_a_board_is_touched(board, tmp_path):
     ):
         said = msgin5g(*arguments, *more, status=WRONG_INPUT)
         assert said.startswith("Error: ") and expected in said and said.count("\n") == 1, said
+        assert said.count("none: ") <= 1, said
     assert board.output.text(mark) == ""
+
+
+def test_secrets_are_judged_with_the_settings_on_the_board(board, tmp_path):
+    put(board, ue_file(tmp_path, 0))
+    secrets = tmp_path / "secrets"
+    secrets.write_text('{"wifi": {"ssid": "plant", "key": "short"}}')
+    said = msgin5g("flash", "--port", board.port, "--secrets", secrets, status=WRONG_INPUT)
+    assert "Error: settings: wifi.key: 5 bytes are not 8 to 64" in said, said
+    assert "secrets" not in mpremote(board, "ls")
 
 
 def test_all_finds_boards_and_skips_strangers(board, tmp_path, monkeypatch):

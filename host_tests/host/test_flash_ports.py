@@ -10,10 +10,15 @@ import threading
 import tty
 
 import pytest
+from board_hands import mpremote
 from flash_world import msgin5g
 
 from tools.board import VirtualBoard
-from tools.device.errors import NOT_MICROPYTHON, PORT_BUSY, PORT_MISSING
+from tools.device import session
+from tools.device.errors import NOT_MICROPYTHON, PORT_BUSY, PORT_MISSING, DeviceError
+from tools.device.session import TOOLS
+
+_TICKS = "import time\nwhile True:\n    print('tick')\n    time.sleep(0.2)\n"
 
 
 @pytest.mark.parametrize("tool", ["mpremote", "ampy"])
@@ -41,6 +46,22 @@ def test_a_port_that_will_not_do_gives_one_line(tool, tmp_path):
             assert len(lines) == 1 and lines[0].startswith(f"{port}: Error: {expected}"), said
     for each in (silent, echo, old, other):
         each.close()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_boot_py_without_an_end_is_interrupted(tool, monkeypatch):
+    monkeypatch.setattr(session, "_BOOT_S", 1)
+    with VirtualBoard(heap="96K") as board:
+        mpremote(board, "exec", f"f = open('boot.py', 'w'); f.write({_TICKS!r}); f.close()")
+        opened = session.open_session(board.port, tool)
+        assert opened.run("print(6 * 7)") == "42\r\n"
+        opened.run("f = open('boot.py', 'w'); f.write('raise SystemExit'); f.close()")
+        opened.close()
+        try:
+            opened = session.open_session(board.port, tool)
+            assert opened.run("print(6 * 7)") == "42\r\n"
+        except DeviceError as error:
+            assert error.status == NOT_MICROPYTHON and "boot.py" in str(error)
 
 
 def test_the_worst_of_several_is_the_exit_status(tmp_path):

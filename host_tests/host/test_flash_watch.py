@@ -33,6 +33,8 @@ _TRACEBACK = (
         (["started role=ue", "timeout"], (False, "timeout: nobody answers")),
         (["settings: next_hop: is missing", "MicroPython v1.28.0"],
          (False, "settings: next_hop: is missing")),
+        (["secrets: not JSON: JSON: value at byte 0", "MicroPython v1.28.0"],
+         (False, "secrets: not JSON: JSON: value at byte 0")),
         (_TRACEBACK, (False, "traceback: ImportError: no module named 'msgin5g.main'")),
         (["MicroPython v1.28.0 on 2026-04-01"], (False, "there is no main.py")),
         (["started role=ue", "stopped counters={}", "MicroPython v"], (False, "main.py ended")),

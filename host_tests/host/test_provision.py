@@ -5,11 +5,13 @@ import json
 
 import pytest
 from board_hands import mpremote
+from click.testing import CliRunner
 from flash_world import World, address, msgin5g, ue_id, ue_settings
 
 from tools.board import VirtualBoard
-from tools.device.errors import PORT_MISSING, WRONG_INPUT
+from tools.device.errors import FAILED, PORT_MISSING, WRONG_INPUT, DeviceError
 from tools.device.table import read_table
+from tools.provision import provision
 
 _BASE = {"next_hop": ["127.0.0.1", 1], "wifi": {"ssid": "plant"}}
 
@@ -83,10 +85,46 @@ def test_a_wrong_table_is_said_row_by_row_and_nothing_is_written(tmp_path):
         ("port\na,b\n", "more cells than the heading"),
         ("[1]", "must be a JSON array of objects"),
         ("[", "Expecting value"),
+        ('[{"port": 5, "settings": [1]}]', "row 1: port: must be a text"),
+        ('[{"port": "x", "settings": [1]}]', "row 1: settings: must be an object"),
+        ('[{"port": "x", "settings": "abc"}]', "row 1: settings: must be an object"),
+        ('[{"port": "x", "secrets": null}]', "row 1: secrets: must be an object"),
+        ('[{"unique_id": null}]', "row 1: unique_id: must be a text"),
+        ("port,ue_id, port\na,b,c\n", "the heading has port twice"),
     ):
         table.write_text(text)
-        assert expected in msgin5g("provision", table, status=WRONG_INPUT)
-    msgin5g("provision", tmp_path / "none", status=WRONG_INPUT)
+        said = msgin5g("provision", table, status=WRONG_INPUT)
+        assert said.startswith("Error: ") and expected in said and said.count("\n") == 1, said
+    said = msgin5g("provision", tmp_path / "none", status=WRONG_INPUT)
+    assert said == f"Error: {tmp_path / 'none'}: No such file or directory\n"
+
+
+def test_a_board_that_failed_gets_no_label(tmp_path, monkeypatch):
+    def flash_board(job, options, bundles, line):
+        if job.port == "/dev/b":
+            raise DeviceError(FAILED, "the board's flash is full")
+        return "done"
+
+    monkeypatch.setattr("tools.flash.flash_board", flash_board)
+    found = {"/dev/a": "aa01", "/dev/b": "bb02"}
+    monkeypatch.setattr("tools.provision._find_boards", lambda rows, ports, tool: found)
+    table, labels = tmp_path / "t.csv", tmp_path / "labels"
+    table.write_text(
+        "port,label,ue_id,next_hop\n/dev/a,Door 1,urn:x:1,h:1\n/dev/b,Door 2,urn:x:2,h:1\n"
+    )
+    done = CliRunner().invoke(provision, [str(table), "--labels", str(labels)])
+    assert done.exit_code == FAILED
+    assert "row 2 (Door 2): failed, no label" in done.output
+    assert "bb02" not in done.output and "aa01" in done.output
+    assert [row[3] for row in csv.reader(labels.open())] == ["unique_id", "aa01"]
+
+
+def test_settings_and_secrets_of_a_row_are_judged_together():
+    _, faults = read_table(
+        "port,ue_id,wifi.ssid,secrets.wifi.key\np,urn:x:1,site,short\nq,urn:x:2,site,12345678\n",
+        _BASE,
+    )
+    assert faults == ["row 1: wifi.key: 5 bytes are not 8 to 64"]
 
 
 def test_cells_take_the_form_that_the_rules_ask_for():

@@ -10,7 +10,9 @@ _BARE = frozenset(
     " link_down".split()
 )
 # One line that main prints instead of an event: see settings.load, LinkError, StorageError.
-_FAULT = re.compile(r"(settings|bind|address|storage|wifi|link|security): (?!unknown, ignored)")
+_FAULT = re.compile(
+    r"(settings|secrets|bind|address|storage|wifi|link|security): (?!unknown, ignored)"
+)
 _WORD = re.compile(r"([a-z_]+)(?= |$)")
 _KEY = re.compile(r" ([a-z_]+)=")
 

@@ -6,7 +6,7 @@ from collections import namedtuple
 from tools.device import bundle
 from tools.device.boards import board_fault
 from tools.device.bundle import file_of
-from tools.device.checks import role_on_board
+from tools.device.checks import checked_secrets, role_on_board
 from tools.device.errors import NOT_MICROPYTHON, DeviceError
 from tools.device.install import install
 from tools.device.inventory import feed_watchdog, take_inventory
@@ -59,6 +59,8 @@ def _bring_up_to_date(session, job, options, bundles, line):
     fault = board_fault(options.board, inventory.facts)
     if fault:
         raise DeviceError(NOT_MICROPYTHON, fault)
+    if job.secrets is not None and job.settings is None and inventory.settings is not None:
+        checked_secrets(job.secrets, inventory.settings)
     role = job.role or role_on_board(inventory) or "ue"
     wanted = wanted_files(job, role, bundles)
     return inventory, role, install(session, inventory, wanted, line, options.dry_run)

@@ -3,12 +3,12 @@
 The commands `mpremote` and `ampy` open the port and reset the board once for each file. Their
 Python classes, used here as they are, need that once only. What each of the two does:
 
-    mpremote   raw paste with flow control, one soft reset to enter
-    ampy       256 bytes every 10 ms, waits of 0.1 to 0.5 s to enter; its own files.Files would
-               send 32 bytes a command, 40 s for a board, so that only its Pyboard is used
+    mpremote   raw paste with flow control
+    ampy       256 bytes every 10 ms; its own files.Files would send 32 bytes a command, 40 s for
+               a board, so that only its Pyboard is used
 
-Before either is let loose, `_knock` finds out in two seconds whether there is a MicroPython at
-all: the tools would wait ten, print what they saw, or wait for ever.
+The raw REPL is entered without them: they would wait ten seconds where there is no MicroPython,
+print what they saw, or wait for ever for a boot.py that prints. `_knock` knows in two seconds.
 """
 
 import errno
@@ -33,7 +33,10 @@ _READ_TIMEOUT_S = 0.5
 _WRITE_TIMEOUT_S = 5
 _SILENT_S = 10
 _KNOCKS = (0.7, 1.5)  # seconds to wait for an answer, each time
-_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
+_BOOT_S = 10  # boot.py has as long after a soft reset
+_SETTLED_S = 0.1  # nothing more comes of an interrupt
+_RAW_REPL = b"raw REPL; CTRL-B to exit\r\n"
+_PROMPT = _RAW_REPL + b">"
 # A pty has no modem lines, and one that has gone gives any of these.
 _LOST = (OSError, serial.SerialException, struct.error)
 
@@ -81,12 +84,32 @@ class Session:
         if not any(self._knock(wait_s) for wait_s in _KNOCKS):
             raise DeviceError(NOT_MICROPYTHON, "no answer from a MicroPython at this port")
         try:
-            self._enter(soft_reset=True)
-        except self._errors:
-            # boot.py does not end: it is interrupted instead.
-            if not self._knock(_KNOCKS[-1]):
-                raise DeviceError(NOT_MICROPYTHON, "the raw REPL is not reached") from None
-            self._enter(soft_reset=False)
+            # boot.py may print for ever, or not end: it is interrupted instead.
+            if not self._soft_reset(_BOOT_S) and not self._interrupt():
+                raise DeviceError(NOT_MICROPYTHON, "boot.py does not let go: no raw REPL")
+        except (*_LOST, serial.SerialTimeoutException) as error:
+            raise lost(error) from None
+
+    def _soft_reset(self, wait_s):
+        """Whether the raw REPL came back within the time; its `>` is left for the tool."""
+        until = time.monotonic() + wait_s
+        self.serial.write(b"\x04")
+        return self._await(b"soft reboot\r\n", until) and self._await(_RAW_REPL, until)
+
+    def _interrupt(self):
+        if not self._knock(_KNOCKS[-1]):
+            return False
+        time.sleep(_SETTLED_S)
+        self.serial.reset_input_buffer()
+        self.serial.write(b"\x01")
+        return self._await(_RAW_REPL, time.monotonic() + _KNOCKS[-1])
+
+    def _await(self, ending, until):
+        """Whether `ending` came in time, whatever else did."""
+        seen = b""
+        while not seen.endswith(ending) and time.monotonic() < until:
+            seen = seen[-len(ending) :] + self.serial.read(1)
+        return seen.endswith(ending)
 
     def _knock(self, wait_s):
         """Interrupt what runs and ask for the raw REPL; whether it is there."""
@@ -169,9 +192,6 @@ class _Mpremote(Session):
             raise _not_opened(port, error) from None
         self.serial = self._transport.serial
 
-    def _enter(self, soft_reset):
-        self._transport.enter_raw_repl(soft_reset)
-
     def _exec(self, program, timeout_s):
         return self._transport.exec_raw(program, timeout=timeout_s)
 
@@ -196,9 +216,6 @@ class _Ampy(Session):
         except OSError as error:
             self.close()
             raise _not_opened(port, error) from None
-
-    def _enter(self, soft_reset):
-        self._pyboard.enter_raw_repl()
 
     def _exec(self, program, timeout_s):
         return self._pyboard.exec_raw(program, timeout=timeout_s)

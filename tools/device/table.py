@@ -15,7 +15,7 @@ import json
 import re
 from collections import namedtuple
 
-from tools.device.checks import checked_settings
+from tools.device.checks import checked_secrets, checked_settings
 from tools.device.errors import WRONG_INPUT, DeviceError
 
 # number: of the row, as a person counts, without the heading. settings: bytes. parsed: Settings.
@@ -43,6 +43,7 @@ def read_table(text, base, source=""):
         merged = _merge(base, settings)
         try:
             data, parsed = _settled(merged, from_text)
+            secret = checked_secrets(json.dumps(secrets).encode(), data) if secrets else None
             if parsed.unknown:
                 faults.append(f"row {number}: {', '.join(parsed.unknown)}: no such setting")
             rows.append(
@@ -52,7 +53,7 @@ def read_table(text, base, source=""):
                     (own.get("unique_id") or "").lower().replace(":", "") or None,
                     own.get("label") or "",
                     data,
-                    json.dumps(secrets).encode() if secrets else None,
+                    secret,
                     parsed,
                 )
             )
@@ -114,8 +115,12 @@ def _settled(settings, from_text):
 
 
 def _csv_entries(text):
-    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), restkey="", strict=True))
-    return [_entry_of_cells(row) for row in rows if any(row.values())]
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), restkey="", strict=True)
+    names = [name.strip() for name in reader.fieldnames or ()]
+    for i, name in enumerate(names):
+        if name and name in names[:i]:
+            raise ValueError(f"the heading has {name} twice")
+    return [_entry_of_cells(row) for row in reader if any(row.values())]
 
 
 def _entry_of_cells(cells):
@@ -154,10 +159,15 @@ def _json_entries(text):
         raise ValueError("must be a JSON array of objects")
     entries = []
     for number, entry in enumerate(found, 1):
-        own = {key: str(entry.pop(key)) for key in _OWN if key in entry}
-        secrets, settings = entry.pop("secrets", {}), dict(entry.pop("settings", {}))
-        if not isinstance(secrets, dict):
-            raise ValueError(f"row {number}: secrets: must be an object")
+        own = {key: entry.pop(key) for key in _OWN if key in entry}
+        for key, value in own.items():
+            if not isinstance(value, str):
+                raise ValueError(f"row {number}: {key}: must be a text")
+        secrets, settings = entry.pop("secrets", {}), entry.pop("settings", {})
+        for key, value in (("secrets", secrets), ("settings", settings)):
+            if not isinstance(value, dict):
+                raise ValueError(f"row {number}: {key}: must be an object")
+        settings = dict(settings)
         for key, value in entry.items():
             _put(settings, key, value)
         entries.append((own, settings, secrets, {}))
