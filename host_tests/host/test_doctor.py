@@ -4,12 +4,14 @@ import json
 import re
 
 from board_hands import mpremote
-from flash_world import World, address, msgin5g, put, ue_file, ue_id
+from flash_world import BUNDLES, World, address, msgin5g, put, ue_file, ue_id
 
 from tools.board import VirtualBoard
 from tools.device.errors import PORT_MISSING
 from tools.device.findings import FAIL, OK, WARN, findings
-from tools.device.inventory import Inventory
+from tools.device.inventory import Inventory, take_inventory
+from tools.device.session import open_session
+from tools.device.starting import try_to_start
 
 _FACTS = {
     "name": "micropython",
@@ -28,6 +30,9 @@ _EXAMINED = {
     "heap": 160000,
     "heap_free": 150000,
     "frozen": False,
+    "broken": None,
+    "main": None,
+    "refused": None,
     "time": [2000, 1, 1, 0, 0, 9],
     "ping": None,
     "wlan": None,
@@ -60,9 +65,8 @@ def test_what_is_not_as_it_should_be(tmp_path):
     settings = ue_file(tmp_path, 0, colour="red")
     with VirtualBoard(heap="128K") as board:
         put(board, settings)
-        mpremote(
-            board, "exec", "import os; os.remove('msgin5g/main.mpy'); os.mkdir('msgin5g.new')"
-        )
+        mpremote(board, "exec", "import os; os.mkdir('msgin5g.new')")
+        mpremote(board, "exec", "f = open('msgin5g/wlan.mpy', 'w'); f.close()")
         mpremote(board, "exec", "f = open('msgin5g/x.mpy', 'w'); f.close()")
         mpremote(board, "exec", "f = open('msgin5g.new/x.mpy', 'w'); f.close()")
         said = msgin5g("doctor", "--port", board.port, "--tool", "ampy")
@@ -75,6 +79,52 @@ def test_what_is_not_as_it_should_be(tmp_path):
         found = [json.loads(line) for line in said.splitlines()]
         assert {"mark": FAIL, "subject": "settings"}.items() <= found[-3].items()
         assert found[-3]["words"].startswith("ue_id: is missing")
+
+
+def test_what_would_not_start_is_a_fault(tmp_path):
+    junk = "f = open({!r}, 'w'); f.write({!r}); f.close()"
+    good = ue_file(tmp_path, 0)
+    with VirtualBoard(heap="384K") as board:
+        put(board, good)
+        session = open_session(board.port)
+        for program, subject, expected in (
+            (junk.format("secrets.json", "XSECRETX{"), "secrets", "not JSON: .* at byte 0"),
+            (
+                junk.format("secrets.json", '{"wifi": {"ssid": "plant", "key": "short"}}'),
+                "secrets",
+                "with the settings: wifi.key: 5 bytes are not 8 to 64",
+            ),
+            (
+                "import os; os.remove('secrets.json'); os.remove('msgin5g/check.mpy')",
+                "installed",
+                "msgin5g/check.mpy: missing",
+            ),
+            (junk.format("main.py", "print(1)"), "installed", "main.py does not start msgin5g"),
+            (junk.format("main.py", "import msgin5g ("), "installed", "main.py cannot be comp"),
+            ("import os; os.remove('main.py')", "installed", "there is no main.py"),
+            (
+                junk.format("msgin5g/main.mpy", "junk"),
+                "installed",
+                "msgin5g cannot be loaded: ValueError: incompatible .mpy",
+            ),
+            (
+                "import os; os.remove('msgin5g/main.mpy')",
+                "installed",
+                "msgin5g cannot be loaded: ImportError: ",
+            ),
+            (
+                "import os; os.mkdir('lib'); os.rename('msgin5g', 'lib/msgin5g')",
+                "installed",
+                "in /lib, so that no main.py runs: mip install --target /",
+            ),
+        ):
+            session.run(program)
+            inventory = take_inventory(session)
+            found = findings(inventory, {**_EXAMINED, **try_to_start(session)}, BUNDLES.of)
+            said = "".join(f"{' '.join(finding)}\n" for finding in found)
+            assert _line(said, FAIL, subject, expected), said
+            assert "SECRETX" not in said
+        session.close()
 
 
 def test_what_only_other_boards_have():
@@ -102,9 +152,11 @@ def test_what_only_other_boards_have():
     assert any("msgin5g image --size 6144K; it begins at 0x220000" in line for line in lines)
     assert "warn heap 29 of 156 KiB free at the prompt" in lines
     assert "warn flash 8 of 6144 KiB free" in lines
-    assert any(line.startswith("warn installed in /lib by mip") for line in lines)
+    assert "fail installed in /lib, so that no main.py runs: mip install --target /" in lines
     assert "warn network Wi-Fi: off; the firmware switches it on" in lines
     assert any(line.startswith("warn clock 2030-01-01 00:00:00, ") for line in lines)
+    lines = marks({}, {"frozen": True}, paths=["lib/msgin5g/main.mpy"])
+    assert "warn installed in /lib by mip as well; that one does not run" in lines
 
 
 def _line(said, mark, subject, words):

@@ -9,6 +9,7 @@ from tools.device.boards import BOARDS
 from tools.device.checks import checked_settings
 from tools.device.errors import DeviceError
 from tools.device.inventory import plan
+from tools.device.starting import start_faults, try_to_start
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 Finding = namedtuple("Finding", "mark subject words")
@@ -24,7 +25,7 @@ _PLAUSIBLE_YEAR = 2025
 EXAMINE = """
 import gc, json, os, sys, time
 gc.collect()
-d = {{"heap": gc.mem_free() + gc.mem_alloc(), "heap_free": gc.mem_free(), "frozen": False,
+d = {{"heap": gc.mem_free() + gc.mem_alloc(), "heap_free": gc.mem_free(),
      "time": list(time.gmtime()[:6]), "ping": None, "wlan": None, "reset": None,
      "fs_at": None}}
 try:
@@ -32,14 +33,6 @@ try:
     d["reset"] = machine.reset_cause()
 except (ImportError, AttributeError):
     pass
-try:
-    os.stat("/msgin5g")
-except OSError:
-    try:
-        import msgin5g.main
-        d["frozen"] = True
-    except ImportError:
-        pass
 try:
     import network
     w = network.WLAN(network.STA_IF)
@@ -77,7 +70,7 @@ print(json.dumps(d))
 
 
 def examine(session, inventory):
-    """The facts of EXAMINE as a dict."""
+    """The facts of EXAMINE and of starting.try_to_start as a dict."""
     target, bind = None, None
     try:
         settings = checked_settings(inventory.settings or b"")[1]
@@ -86,7 +79,7 @@ def examine(session, inventory):
     except DeviceError:
         pass
     program = EXAMINE.format(target=target and list(target), bind=bind)
-    return json.loads(session.run(program))
+    return {**json.loads(session.run(program)), **try_to_start(session)}
 
 
 def findings(inventory, examined, files_of):
@@ -101,7 +94,7 @@ def findings(inventory, examined, files_of):
     yield found
     if parsed is not None and parsed.unknown:
         yield Finding(WARN, "settings", "unknown, ignored: " + ", ".join(parsed.unknown))
-    yield _secrets(inventory)
+    yield _secrets(inventory, parsed and examined["refused"])
     yield _clock(examined["time"])
     yield from _network(examined, parsed)
 
@@ -146,10 +139,9 @@ def _settings(inventory):
 
 
 def _installed(inventory, examined, wanted, role):
-    if any(path.startswith("lib/msgin5g/") for path in inventory.files):
-        yield Finding(
-            WARN, "installed", "in /lib by mip as well; the one in / runs, if it is there"
-        )
+    in_lib = any(path.startswith("lib/msgin5g/") for path in inventory.files)
+    if in_lib and (inventory.n_bytes or examined["frozen"]):
+        yield Finding(WARN, "installed", "in /lib by mip as well; that one does not run")
     if inventory.staged:
         yield Finding(
             WARN, "installed", "an installation was cut short: msgin5g flash completes it"
@@ -157,8 +149,19 @@ def _installed(inventory, examined, wanted, role):
     if not inventory.n_bytes:
         if examined["frozen"]:
             yield Finding(OK, "installed", "frozen into the image")
+        elif in_lib and examined["main"] == "":
+            yield Finding(WARN, "installed", "in /lib, which msgin5g flash leaves alone")
+        elif in_lib:
+            yield Finding(
+                FAIL, "installed", "in /lib, so that no main.py runs: mip install --target /"
+            )
         else:
             yield Finding(FAIL, "installed", "nothing: msgin5g flash puts it there")
+        return
+    faults = list(start_faults(examined, inventory, wanted))
+    for fault in faults:
+        yield Finding(FAIL, "installed", fault)
+    if faults:
         return
     todo = plan(inventory, wanted)
     differ = [file for file in todo.missing if inventory.installed.get(file.path) != file.sha256]
@@ -174,7 +177,14 @@ def _installed(inventory, examined, wanted, role):
     yield Finding(WARN, "installed", f"files: {' and '.join(parts)}: msgin5g flash")
 
 
-def _secrets(inventory):
+def _secrets(inventory, refused):
+    """refused: what the firmware on the board says of settings that are good by themselves."""
+    if refused:
+        subject, _, words = refused.partition(": ")
+        if subject == "settings" and "secrets.json" in inventory.files:
+            words = f"with the settings: {words}"
+            subject = "secrets"
+        return Finding(FAIL, subject, words)
     if "secrets.json" in inventory.files:
         return Finding(OK, "secrets", "there; nobody reads them out")
     return Finding(OK, "secrets", "none")
