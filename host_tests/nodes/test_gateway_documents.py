@@ -208,3 +208,27 @@ def test_an_idle_gateway_allocates_nothing_whoever_observes():
         gateway.poll()
 
     no_alloc(idle)
+
+
+def test_a_notification_takes_the_place_of_a_question_that_has_not_begun():
+    both = shared([name(4), name(5)])
+    world, gateway, server, hands = new((1, 2, 4, 5), [both], {"max_age_s": 1},
+                                        max_transfers=2, max_wait_s=20)  # fmt: skip
+    hands[2].get(b"shared", observe=0)
+    assert answered(world, hands[2:3])
+    world.run(None, 1500)
+    server.slow_ms = 10**6
+    for hand in hands[:2]:
+        hand.get(b"slow-%d" % hand.n)
+        world.run(None, 100)
+    hands[3].get(b"shared")
+    world.run(None, 100)
+    assert len(gateway._transfers) == 2 and len(gateway._queued) == 1
+    # The first of two blocks comes, and then nothing any more.
+    server.change("shared", shared([name(4), name(5)], text=1500 * "x"))
+    assert world.run(lambda: gateway._of(b"shared").size == 1024, 100)
+    assert gateway._queued == []
+    world.remove(("192.0.2.1", 5683))
+    world.run(None, 100000)
+    assert [[a.code for a in hand.answers] for hand in hands] == [[0xA4], [0xA4], [0x45], [0xA4]]
+    assert gateway.n_waiting == 0 and gateway._ready == []

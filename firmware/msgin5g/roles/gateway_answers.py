@@ -52,7 +52,7 @@ class Place(Link):
 
     asked: message ID and token as one number, after a 1 that keeps their leading zeros: with
     tokens of four bytes it is no object on a 64-bit port. form: what it asks for, None when it
-    does not wait any more. found: its documents so far. verdict: how it ended, when it is ready.
+    does not wait any more. found: its documents so far. verdict: how it ended, while it is ready.
     """
 
     def __init__(self, ue_id, link, remote):
@@ -105,10 +105,11 @@ class Answers(Hop):
 
     def _conclude(self, one, verdict):
         """Answer a request as soon as there is room for one more answer on its way."""
+        if one.verdict is None:
+            self._ready.append(one)
         one.verdict = verdict
         if verdict.code != CONTENT:
             self._empty(one)
-        self._ready.append(one)
 
     def _fail(self, members, code, title, max_age_s=None):
         """Answer requests with an error of our own."""

@@ -109,6 +109,8 @@ class Collector(Answers):
             for one in gone:
                 if one in members:
                     members.remove(one)
+        for one in gone:
+            one.verdict = None
         for transfer in self._transfers + self._queued:
             transfer.members = [m for m in transfer.members if m not in gone]
             if not transfer.members and not transfer.observers:

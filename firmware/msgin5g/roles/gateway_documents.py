@@ -109,6 +109,8 @@ class Documents(Observers):
             self.endpoint.cancel(transfer.exchange)  # blocks of the former state
         transfer.exchange = None
         transfer.begin()
+        if transfer in self._queued:
+            self._queued.remove(transfer)  # what its members wait for has come by itself
         if transfer not in self._transfers:
             self._transfers.append(transfer)
         return True
