@@ -232,3 +232,84 @@ def test_a_notification_takes_the_place_of_a_question_that_has_not_begun():
     world.run(None, 100000)
     assert [[a.code for a in hand.answers] for hand in hands] == [[0xA4], [0xA4], [0x45], [0xA4]]
     assert gateway.n_waiting == 0 and gateway._ready == []
+
+
+def observe_both(**server):
+    """Two UEs observe one document, which the server gives in the name of the first."""
+    both = shared([name(1), name(2)])
+    made = new((1, 2, 3), [both], dict({"max_age_s": 10}, **server))
+    for hand in made[3][:2]:
+        hand.get(b"shared", observe=0)
+        assert answered(made[0], [hand])
+    return made
+
+
+def test_who_is_forbidden_a_document_takes_nobody_else_with_it():
+    world, gateway, server, (one, two, _) = observe_both(denied=[])
+    server.denied.append(name(1))
+    changed = shared([name(1), name(2)], text="new")
+    server.change("shared", changed)
+    assert world.run(lambda: len(one.answers) == 2 and len(two.answers) == 2, 1000)
+    assert one.answers[1].code == 0x83 and one.answers[1].uint(6) is None
+    # The other one is asked for as itself, and goes on observing.
+    assert two.answers[1].code == 0x45 and two.documents() == for_one(changed, 2)
+    assert [a[0] for a in server.asked] == [(name(1),), (name(2),)]
+    assert gateway._n_observers == 1
+    server.change("shared", shared([name(2)], text="newer"))
+    assert more(world, two).code == 0x45 and len(one.answers) == 2
+
+
+def test_a_document_is_asked_for_in_the_name_of_one_who_wants_it():
+    world, gateway, server, (one, two, three) = observe_both(denied=[])
+    one.get(b"shared", observe=1)
+    world.run(None, 15000)
+    server.denied.append(name(1))
+    two.get(b"shared", observe=0)
+    assert more(world, two).code == 0x45 and two.answers[-1].uint(6) is not None
+    # What the server says to one is not for the next one, whoever asked first.
+    world.run(None, 15000)
+    server.denied.append(name(2))
+    two.get(b"shared")
+    three.get(b"shared")
+    world.run(None, 1000)
+    assert [hand.answers[-1].code for hand in (two, three)] == [0x83, 0x84]
+    assert [a[0] for a in server.asked[:2]] == [(name(1),), (name(2),)]
+    for hand in (two, three):
+        for n in (1, 2, 3):
+            if n != hand.n:
+                assert name(n).encode() not in hand.answers[-1].payload()
+
+
+def test_what_ends_an_observation_is_told_to_all_without_the_name_of_one():
+    for code, told in ((0x84, 0x84), (0x9D, 0x9D), (0xA0, 0xA3), (0xA4, 0xA4)):
+        world, gateway, server, hands = observe_both()
+        server._representation = lambda *_: (code, [], b"for " + name(1).encode())
+        server.change("shared", None)
+        world.run(None, 1000)
+        for hand in hands[:2]:
+            assert [a.code for a in hand.answers] == [0x45, told], code
+            assert hand.answers[1].uint(12) == 257 and b"ue:" not in hand.answers[1].payload()
+        assert gateway._n_observers == 0 and gateway._shared == [] and gateway.n_waiting == 0
+        # And when it is asked for.
+        for hand in hands[:2]:
+            hand.get(b"shared")
+        world.run(None, 1000)
+        for hand in hands[:2]:
+            assert hand.answers[2].code == told and b"ue:" not in hand.answers[2].payload()
+
+
+def test_an_observation_is_renewed_for_ever_however_often_the_document_changes():
+    both = shared([name(1), name(2)])
+    world, gateway, server, (hand, _) = new((1, 2), [both], {"max_age_s": 10})
+    token = hand.get(b"shared", observe=0).token
+    assert answered(world, [hand])
+    for n in range(9):
+        world.run(None, 15000)
+        changed = shared([name(1), name(2)], text=str(n))
+        server.documents = [changed]
+        hand.endpoint.cancel(hand.endpoint._by_token[token])
+        hand.get(b"shared", observe=0, token=token)
+        world.run(None, 1000)
+        assert hand.answers[-1].code == 0x45 and hand.documents() == for_one(changed, 1)
+        assert hand.answers[-1].uint(6) is not None
+    assert [a[1:] for a in server.asked] == 10 * [(0, "shared", 0)]

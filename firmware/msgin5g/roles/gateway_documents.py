@@ -9,10 +9,12 @@ from micropython import const
 
 from msgin5g.coap.numbers import (
     CONTENT,
-    FORBIDDEN,
+    GATEWAY_TIMEOUT,
+    MAX_AGE,
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
     VALID,
 )
 from msgin5g.coap.ticks import add, diff
@@ -20,6 +22,7 @@ from msgin5g.roles.gateway_answers import DOCUMENT_ID, OBSERVING, QUERIES, Verdi
 from msgin5g.roles.gateway_bulk import Bulk
 from msgin5g.roles.gateway_cache import Entry
 from msgin5g.roles.gateway_observers import Observers
+from msgin5g.seal.problem_writer import compose
 from msgin5g.seal.split import Document
 from msgin5g.seal.transfer import Transfer
 
@@ -73,6 +76,10 @@ class Documents(Observers):
         if not isinstance(transfer, Shared) or transfer.size:
             Bulk._ask(self, transfer, now, echo)
             return
+        transfer.again = True  # as long as there is no memory for it
+        ue_id = self._in_whose_name(transfer)
+        renewed = ue_id == transfer.ids[0]
+        transfer.ids = [ue_id]
         wanted = bool(transfer.observers)
         for one in transfer.members:
             wanted = wanted or (
@@ -80,8 +87,9 @@ class Documents(Observers):
             )
         token = None
         if transfer.observation is not None:
-            # RFC 7641 section 3.6: the same token renews the registration.
-            token = transfer.token if wanted else None
+            # RFC 7641 section 3.6: the same token renews the registration. In another name it is
+            # another one: the next notification of the former is rejected.
+            token = transfer.token if wanted and renewed else None
             self.endpoint.cancel(transfer.observation)
             transfer.observation = None
             transfer.watching = False
@@ -90,6 +98,15 @@ class Documents(Observers):
         if transfer.ask(self.seal_c, now, echo, etag, 0 if wanted else None, token) and wanted:
             transfer.observation = transfer.exchange
             transfer.token = transfer.exchange.token
+
+    def _in_whose_name(self, shared):
+        """The UE that a document is asked for: the last one, or another when it has gone."""
+        ue_id = None
+        for one in shared.members + shared.observers:
+            if one.ue_id == shared.ids[0]:
+                return one.ue_id
+            ue_id = ue_id or one.ue_id
+        return ue_id or shared.ids[0]
 
     def _accept(self, transfer, message, now):
         exchange = self.endpoint.exchange
@@ -151,6 +168,9 @@ class Documents(Observers):
     def _end(self, transfer):
         Bulk._end(self, transfer)
         if isinstance(transfer, Shared):
+            transfer.begin()  # its observers keep it: the next question is a new one
+            transfer.n_restarts = 0
+            transfer.copy = None
             self._let_go(transfer)
 
     def _answer(self, one, now):
@@ -185,11 +205,36 @@ class Documents(Observers):
             self._publish(transfer, entry, False)
             return
         self.cache.drop(transfer.document_id)
-        if code == NOT_FOUND:
-            self._tell(transfer, Verdict(code, message.payload()))
-        if code == FORBIDDEN:
-            # That is between the server and the UE that was named: the others ask themselves.
-            others = transfer.members[1:]
-            transfer.members = transfer.members[:1]
-            self._singles.extend(others)
-        Bulk._refused(self, transfer, code, message, now)
+        max_age_s = message.uint(MAX_AGE)
+        if code == VALID:
+            self._restart(transfer)  # what it is about had to make room meanwhile
+        elif code == NOT_FOUND:
+            self._deny(transfer, Verdict(code, compose(code, "Not found")))
+        elif code == TOO_MANY_REQUESTS:
+            self._deny(transfer, Verdict(code, compose(code, "Busy"), max_age_s))
+        elif code == GATEWAY_TIMEOUT:
+            self._deny(transfer, Verdict(code, compose(code, "No answer")))
+        elif code >> 5 != 4:
+            code = SERVICE_UNAVAILABLE
+            self._deny(transfer, Verdict(code, compose(code, "Error"), max_age_s))
+        else:
+            # That is between the server and the UE that was named: it asks for the next one.
+            named = transfer.ids[0]
+            self._deny(transfer, Verdict(code, message.payload(), max_age_s), named)
+
+    def _deny(self, shared, verdict, ue_id=None):
+        """An error for all, or for one of those who share a document, with their observations."""
+        if verdict.code == NOT_FOUND or ue_id is not None or shared.observation is None:
+            self._tell(shared, verdict, ue_id)
+        left = []
+        for one in shared.members:
+            if ue_id is None or one.ue_id == ue_id:
+                self._conclude(one, verdict)
+            else:
+                left.append(one)
+        shared.members = left
+        if left or (ue_id is not None and shared.observers):
+            shared.begin()
+            shared.again = True
+        else:
+            self._end(shared)

@@ -149,11 +149,17 @@ class Observers(Bulk):
         if not shared.members and not shared.observers and not busy and shared in self._shared:
             self._shared.remove(shared)
 
-    def _tell(self, shared, verdict):
-        """Tell the observers: the newest state takes the place of one not yet sent."""
+    def _tell(self, shared, verdict, ue_id=None):
+        """Tell the observers, or one of them: the newest state takes the place of one not sent.
+
+        An error ends what it is told to (RFC 7641 section 4.2).
+        """
         self._number = (self._number + 1) & 0xFFFFFF
         stay = []
         for observer in shared.observers:
+            if ue_id is not None and observer.ue_id != ue_id:
+                stay.append(observer)
+                continue
             told = verdict
             if verdict.code != CONTENT:
                 self._n_observers -= 1
@@ -164,6 +170,8 @@ class Observers(Bulk):
                 stay.append(observer)
             if observer.exchange is not None:
                 self.endpoint.cancel(observer.exchange)
+            if verdict.code != CONTENT and observer.peer in shared.members:
+                continue  # it asks: it is told by its answer
             if observer not in self._ready:
                 self._ready.append(observer)
                 self.n_waiting += 1
