@@ -14,7 +14,7 @@ from flash_world import World, msgin5g, put, ue_file
 import tools.flash
 from tools.board import VirtualBoard
 from tools.device import bundle
-from tools.device.errors import NOT_CONFIGURED, WRONG_INPUT
+from tools.device.errors import NOT_CONFIGURED, WRONG_INPUT, DeviceError
 
 _CONFIGURED = re.compile(r"\d+ files copied, configured after \d+\.\d s\n")
 
@@ -146,6 +146,23 @@ def test_secrets_are_judged_with_the_settings_on_the_board(board, tmp_path):
     said = msgin5g("flash", "--port", board.port, "--secrets", secrets, status=WRONG_INPUT)
     assert "Error: settings: wifi.key: 5 bytes are not 8 to 64" in said, said
     assert "secrets" not in mpremote(board, "ls")
+
+
+def test_what_is_in_the_way_is_named(board, tmp_path):
+    for program, path in (
+        ("import os; os.mkdir('main.py')", "/main.py is a folder"),
+        (
+            "import os; os.rmdir('main.py'); f = open('msgin5g', 'w'); f.close()",
+            "/msgin5g is a file",
+        ),
+    ):
+        mpremote(board, "exec", program)
+        with pytest.raises(DeviceError) as refused:
+            put(board, ue_file(tmp_path, 0))
+        assert f"{path} and in the way: remove it" in str(refused.value)
+        assert "msgin5g.new" not in mpremote(board, "ls")
+    mpremote(board, "exec", "import os; os.remove('msgin5g')")
+    put(board, ue_file(tmp_path, 0))
 
 
 def test_all_finds_boards_and_skips_strangers(board, tmp_path, monkeypatch):

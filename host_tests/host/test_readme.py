@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from tools.device import bundle
 from tools.device.checks import checked_settings
 from tools.paths import ROOT
 
@@ -174,6 +175,16 @@ def _transcribed(shell, block):
             yield command
         else:
             assert shown(shell.here(line)).search(screen), (line, screen)
+
+
+def test_the_figures_of_an_installation_are_those_of_today():
+    files = bundle.build("ue")
+    text = (ROOT / "README.md").read_text()
+    n_files, n_bytes = map(int, re.search(r"(\d+) files, (\d+) bytes of msgin5g", text).groups())
+    assert n_files == len(files)
+    assert f" {n_files + 1} files copied, " in text  # and settings.json
+    today = sum(len(file.data) for file in files if file.path != "main.py")
+    assert abs(n_bytes - today) < today // 20, today
 
 
 def test_the_examples_for_a_pico_w_fit_together():

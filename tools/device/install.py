@@ -16,7 +16,7 @@ never run. That is why settings and main.py come last: nothing else is needed to
 
 from tools.device import programs
 from tools.device.errors import FAILED, DeviceError
-from tools.device.inventory import plan, room_fault, take_inventory
+from tools.device.inventory import in_the_way, plan, room_fault, take_inventory
 
 
 def install(session, inventory, wanted, line, dry_run=False):
@@ -24,6 +24,9 @@ def install(session, inventory, wanted, line, dry_run=False):
 
     line: where progress is told (progress.Line). With dry_run it only tells what would be done.
     """
+    fault = in_the_way(inventory, wanted)
+    if fault:
+        raise DeviceError(FAILED, fault)
     todo = plan(inventory, wanted)
     if dry_run:
         _tell(todo, line)

@@ -13,7 +13,10 @@ _PACKAGE = programs.PACKAGE + "/"
 
 
 class Inventory:
-    """facts: see INVENTORY in programs. files: {path without leading slash: SHA-256 in hex}."""
+    """facts: see INVENTORY in programs. files: {path without leading slash: SHA-256 in hex}.
+
+    folders: a set of paths, without leading slash as well.
+    """
 
     def __init__(self, text):
         lines = text.replace("\r", "").split("\n")
@@ -21,6 +24,7 @@ class Inventory:
             self.facts = json.loads(lines[0])
             rows = [line.split(" ", 3) for line in lines[1:] if line.startswith("file ")]
             self.files = {path[1:]: digest for _, _, digest, path in rows}
+            self.folders = {line[8:] for line in lines[1:] if line.startswith("folder /")}
             self.n_bytes = sum(
                 int(size) for _, size, _, path in rows if path[1:].startswith(_PACKAGE)
             )
@@ -90,6 +94,20 @@ def plan(inventory, wanted):
     good = {file.path for file in missing} - {file.path for file in copy}
     leftovers = ["/" + _STAGING + path for path in sorted(staged) if path not in good]
     return Plan(copy, leftovers, unwanted, missing)
+
+
+def in_the_way(inventory, wanted):
+    """Why a wanted file cannot be written, or None: a folder is there, or a file above it."""
+    for file in wanted:
+        for path in (file.path, _STAGING + file.path):
+            if path in inventory.folders:
+                return f"/{path} is a folder and in the way: remove it from the board"
+            parts = path.split("/")
+            for i in range(1, len(parts)):
+                above = "/".join(parts[:i])
+                if above in inventory.files:
+                    return f"/{above} is a file and in the way: remove it from the board"
+    return None
 
 
 def room_fault(inventory, copy):

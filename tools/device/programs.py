@@ -7,7 +7,8 @@ PACKAGE = "msgin5g"
 CHUNK_SIZE = 2048
 
 # Everything about the board that is to be known before it is changed, in one round trip: a line
-# of JSON, then `file SIZE SHA-256 PATH`. A frozen package has no files but can be imported.
+# of JSON, then `file SIZE SHA-256 PATH` and `folder PATH`. A frozen package has
+# no files but can be imported.
 INVENTORY = """
 import os, sys, hashlib, binascii, json
 def sha(path):
@@ -28,6 +29,7 @@ def show(path):
     except OSError:
         return
     if s[0] & 0x4000:
+        print("folder", path)
         for e in os.ilistdir(path):
             show(path + "/" + e[0])
     else:
