@@ -260,7 +260,7 @@ def test_who_is_forbidden_a_document_takes_nobody_else_with_it():
 
 
 def test_a_document_is_asked_for_in_the_name_of_one_who_wants_it():
-    world, gateway, server, (one, two, three) = observe_both(denied=[])
+    world, _, server, (one, two, three) = observe_both(denied=[])
     one.get(b"shared", observe=1)
     world.run(None, 15000)
     server.denied.append(name(1))
@@ -300,7 +300,7 @@ def test_what_ends_an_observation_is_told_to_all_without_the_name_of_one():
 
 def test_an_observation_is_renewed_for_ever_however_often_the_document_changes():
     both = shared([name(1), name(2)])
-    world, gateway, server, (hand, _) = new((1, 2), [both], {"max_age_s": 10})
+    world, _, server, (hand, _) = new((1, 2), [both], {"max_age_s": 10})
     token = hand.get(b"shared", observe=0).token
     assert answered(world, [hand])
     for n in range(9):

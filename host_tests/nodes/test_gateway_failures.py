@@ -130,3 +130,18 @@ def test_the_last_one_gone_ends_the_question_itself():
     assert gateway.n_waiting == 0 and gateway._transfers == []
     world.run(None, 100000)
     assert not hands[0].answers and gateway.counters["unmatched_response"] >= 1
+
+
+def test_the_same_message_id_and_token_are_another_request_when_the_former_is_long_ago():
+    world, gateway, server, (hand,) = new((1,), [doc(1)])
+    hand.get()
+    assert answered(world, [hand])
+    request = next(d for _, s, _, d in world.log if s == address(1))
+    # EXCHANGE_LIFETIME of RFC 7252 section 4.8.2 is 247 s; later the clock has wrapped around.
+    for wait_ms, n_times, n_asked in ((240000, 1, 1), (8000, 1, 2), (86400000, 8, 3)):
+        for _ in range(n_times):
+            world.run(None, wait_ms)
+        world.send(address(1), ("192.168.4.1", 65401), request)
+        world.run(None, 5000)
+        assert len(server.asked) == n_asked, wait_ms
+    assert gateway.counters["duplicate"] == 1

@@ -125,7 +125,9 @@ def test_a_large_answer_goes_block_by_block():
         n = len(hand.answers)
         hand.get(block2=500 << 4 | 6)
         assert world.run(lambda: len(hand.answers) > n)
-        assert hand.answers[-1].code == 0x80
+        answer = hand.answers[-1]
+        assert (answer.code, answer.uint(12)) == (0x80, 257) and parse(answer.payload())[0]
+        assert answer.option(65020) == name(1).encode()
 
 
 def test_the_body_changes_under_the_transfer_and_all_get_the_new_one():
@@ -177,6 +179,28 @@ def test_requests_that_make_no_sense_are_refused_with_a_reason():
         assert answered(world, [hand], 1000), more
         assert hand.answers[0].code == code and parse(hand.answers[0].payload())[0]
         assert not server.asked and gateway.n_waiting == 0
+
+
+def test_a_critical_option_that_is_not_known_is_named_to_the_ue_that_sent_it():
+    for number in (1, 5, 9, 21, 2049):
+        world, gateway, server, (hand,) = new((1,), [doc(1)])
+        hand.get()
+        assert answered(world, [hand])
+        # Not even from what is kept.
+        hand.get(more=[(number, b"x")])
+        world.run(None, 1000)
+        assert hand.answers[1].code == 0x82 and hand.answers[1].uint(12) == 257
+        assert loads(hand.answers[1].payload())[-8] == number
+        hand.get(more=[(number, b"x")], confirmable=False)
+        world.run(None, 5000)
+        assert len(hand.answers) == 2 and gateway.counters == {"critical_option": 1}
+        assert len(server.asked) == 1
+    # These are known, or need not be.
+    for number, value in ((3, b"h"), (7, b"\x16"), (17, b"\x3c"), (60, b""), (2048, b"")):
+        world, _, _, (hand,) = new((1,), [doc(1)])
+        hand.get(more=[(number, value)])
+        assert answered(world, [hand])
+        assert hand.answers[0].code == 0x45, number
 
 
 def test_what_a_server_gives_to_another_is_dropped():

@@ -121,6 +121,9 @@ class Gateway(Documents):
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
             self.cache.purge(now)
+            for peer in self.links._by_id.values():
+                if peer.asked is not None and self._bygone(peer, now):
+                    peer.asked = None  # before its moment looks like the future
         if self.own is not None:
             self.own.tick(now)
 
@@ -145,7 +148,7 @@ class Gateway(Documents):
         if peer.remote != remote:
             peer.remote = remote  # another port, where ports are not checked
         key = int.from_bytes(b"\1" + bytes(message.view[2:4]) + message.token(), "big")
-        if peer.asked == key:
+        if peer.asked == key and not self._bygone(peer, now):
             # RFC 7252 section 4.5: acknowledged once more, asked for once.
             endpoint.count("duplicate")
             self._acknowledge()
@@ -180,6 +183,11 @@ class Gateway(Documents):
         self.n_waiting += 1
         self._acknowledge()
 
+    def _bygone(self, peer, now):
+        """Whether what a UE asked is so long ago that the same key is another request."""
+        lifetime_ms = self._settings.parameters.exchange_lifetime_ms
+        return peer.form is None and diff(now, peer.asked_at) >= lifetime_ms
+
     def _acknowledge(self):
         # The endpoint need not remember the message: the Place does.
         if self.endpoint.message.mtype == CON:
@@ -205,6 +213,13 @@ class Gateway(Documents):
             number = message.numbers[i]
             if number == URI_PATH:
                 path.append(message.value(i))
+            elif number & 3 == 1 and number != ACCEPT and number != self._recipient_option:
+                # RFC 7252 section 5.4.1: critical. Those that are unsafe as well: see Hop.
+                if message.mtype == CON:
+                    self.refuse(BAD_OPTION, "Option", peer, now, option=number)
+                else:
+                    self.endpoint.count("critical_option")
+                return None
             elif number == URI_QUERY:
                 query = message.value(i)
                 if not query.startswith(UE_URI):

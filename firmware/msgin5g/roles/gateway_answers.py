@@ -208,8 +208,9 @@ class Answers(Hop):
         start = number << (asked + 4)
         end = start + size
         if start and start >= len(body):
-            options = [(self._recipient_option, peer.ue_id)]
-            return BAD_REQUEST, options, b""
+            options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
+            insert(options, self._recipient_option, peer.ue_id)
+            return BAD_REQUEST, options, compose(BAD_REQUEST, "Block2")
         if start or len(body) > size:
             more = 8 if end < len(body) else 0
             options.append((BLOCK2, uint_bytes(start >> (szx + 4) << 4 | more | szx)))
