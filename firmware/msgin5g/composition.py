@@ -12,18 +12,21 @@ from msgin5g.unload import unload
 def build_ue(settings, link, remote, now, directory, endpoint=None, app=None, counts=True):
     """A ConstrainedUe whose configuration is stored in `directory`.
 
-    counts: whether this start is a boot, which may have failed.
+    counts: whether this start is a boot, which may have failed; None for a person's look, which
+    leaves a trial as it is. `app` is then only the name of a module that is not loaded.
     """
     from msgin5g.keeper import Keeper
 
     trial_ms = 0 if settings.confirm == "at_once" else settings.trial_s * 1000
     configuration = Keeper(not app, directory, settings.max_document_size, trial_ms)
-    if app:
+    looks = counts is None
+    if app and not looks:
         app.prepare(configuration.open())
     configuration.start(now, counts)
-    if not trial_ms:
-        configuration.confirm(now)  # what an earlier setting has left on trial
-    configuration.step(now)
+    if not looks:
+        if not trial_ms:
+            configuration.confirm(now)  # what an earlier setting has left on trial
+        configuration.step(now)
     from msgin5g.roles.ue import ConstrainedUe
 
     return ConstrainedUe(settings, random_byte, configuration, remote, now, link, endpoint)
@@ -51,13 +54,13 @@ def build_node(settings, directory, application, runs):
     application: the name of a module that is looked for, when the settings name none. runs: it
     is to run by itself, as a boot that counts, its application and its watchdog with it.
     """
-    app = None
-    name = settings.application or (application if _is_file(application) else None)
-    if name and runs:
+    app = settings.application or (application if _is_file(application) else None)
+    if app and runs:
         from msgin5g.app import Application
 
-        app = Application(name)
-    role, links = build(settings, ticks_ms(), directory, app, runs and not woken())
+        app = Application(app)
+    counts = not woken() if runs else None
+    role, links = build(settings, ticks_ms(), directory, app, counts)
     from msgin5g.port.loop import run
     from msgin5g.roles.node import Node
 

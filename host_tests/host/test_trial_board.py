@@ -1,10 +1,11 @@
 """A configuration on trial on a virtual board: an application that crashes or hangs, real resets,
 a check by ping, the watchdog, the button."""
 
+import json
 import time
 
 import pytest
-from board_hands import Hand
+from board_hands import Hand, mpremote
 from node_board import NodeBoard
 
 CRASHES = """
@@ -169,3 +170,84 @@ def test_a_button_held_for_ten_seconds_removes_the_configuration(tmp_path):
         ue.board.set_pin(9, 1)
         ue.told("stopped(.*\n)*started(.*\n)*applied", mark)
         assert ue.board.resets[-1] == "hard reset"
+
+
+LOOK = "from msgin5g import repl; repl.status(); repl.why(); repl.history()"
+
+
+def confirmed(ue):
+    """The board runs with a good configuration."""
+    ue.serve()
+    mark = ue.reset()
+    ue.told("application runs with 500\n", mark)
+    with Hand(ue.board) as hand:
+        hand.presses(b"\x03")
+        hand.types("from msgin5g import repl")
+        assert "Confirmed" in hand.types("repl.confirm()")
+    mark = ue.reset()
+    ue.told("application runs with 500\n", mark)
+    return mark
+
+
+def test_who_looks_from_outside_leaves_a_trial_as_it_is(tmp_path):
+    """The application hangs at once, and each time somebody looks before pressing reset."""
+    with NodeBoard(tmp_path, CRASHES.replace("BAD", "while True: pass")) as ue:
+        mark = confirmed(ue)
+        ue.serve(blink_ms=100)
+        for n_resets in range(3):
+            ue.told("application runs with 100\n", mark)
+            for _ in range(2):
+                text = mpremote(ue.board, "exec", LOOK)
+                assert f"  configuration on trial, {n_resets} of 3 resets\n" in text
+                assert "  application  app, not started\n" in text
+                assert "confirmed\n" not in text and "rolled back\n" not in text
+            mark = ue.reset()
+        ue.told("rolled_back reasons=\\['reset too often'\\]\n(.*\n)*.*runs with 500\n", mark)
+        assert "newest one was rolled back, reset too often." in mpremote(
+            ue.board, "exec", LOOK
+        ).replace("\n", " ")
+
+
+def test_who_looks_leaves_it_to_the_next_start_to_confirm_at_once(tmp_path):
+    with NodeBoard(tmp_path, CRASHES) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("application runs with 500\n", mark)
+        (tmp_path / "settings.json").write_text(json.dumps({**ue.settings, "confirm": "at_once"}))
+        mpremote(ue.board, "cp", tmp_path / "settings.json", ":")
+        for _ in range(2):
+            text = mpremote(ue.board, "exec", LOOK)
+            assert "  configuration on trial, 0 of 3 resets\n" in text
+            assert "its confirmation, which the next start is." in text.replace("\n", " ")
+        mark = ue.reset()
+        ue.told("application runs with 500\n", mark)
+        assert "  configuration good\n" in mpremote(ue.board, "exec", LOOK)
+
+
+def test_without_the_keys_of_the_application_nothing_is_stored(tmp_path):
+    with NodeBoard(tmp_path, CRASHES) as ue:
+        mark = confirmed(ue)
+        ue.told("unchanged", mark)
+        slots = "import os; print([open(d + n, 'rb').read() "
+        slots += "for d in ('/', '/slots-0/', '/slots-1/') if d[1:-1] in os.listdir('/') + [''] "
+        slots += "for n in os.listdir(d) if 'slot-' in n])"
+        before = mpremote(ue.board, "exec", slots)
+        assert "user-7@example.com" in before
+        ue.serve(blink_ms=20)  # which the application forbids
+        for command in ("fetch", "trace"):
+            say = f"from msgin5g import repl; repl.{command}()"
+            assert mpremote(ue.board, "exec", say).replace("\n", " ") == (
+                "Not without the keys of app: start main.py with Ctrl-D, press Ctrl-C, "
+                f"then repl.{command}(). "
+            )
+        say = "from msgin5g import repl; repl.confirm(); repl.trace(0)"
+        text = mpremote(ue.board, "exec", say)
+        assert text == "Nothing is on trial.\nMessages are not shown any more.\n"
+        assert mpremote(ue.board, "exec", slots) == before
+        ue.serve(blink_ms=200)
+        mark = ue.reset()
+        ue.told("application runs with 200\n", mark)
+        say = "from msgin5g import repl; repl.confirm(); repl.status()"
+        text = mpremote(ue.board, "exec", say)
+        assert text.startswith("Not without the keys of app: ")
+        assert "then\nrepl.confirm().\n" in text and "on trial, 0 of 3 resets\n" in text

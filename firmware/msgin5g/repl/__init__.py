@@ -98,10 +98,12 @@ def _do(command, *arguments):
     from msgin5g import main
 
     if main.node is None:
-        main.open_node("settings.json", "/", None, False, False, None, None, False)
+        from msgin5g.repl.do_open import open_node
+
+        open_node(main)
     if main.node is not None:
         command(main.node, *arguments)
-    for name in ("status", "config", "story", "change", "net", "text"):
+    for name in ("status", "config", "story", "change", "net", "open", "text"):
         if "msgin5g.repl.do_" + name in sys.modules:
             unload("repl.do_" + name)
     unload("configuration.public")

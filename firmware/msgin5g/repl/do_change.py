@@ -1,13 +1,15 @@
 """repl.confirm(), repl.rollback() and repl.factory_reset()."""
 
 from msgin5g.configuration.by_hand import remove_all, roll_back
-from msgin5g.configuration.store import StorageError
+from msgin5g.configuration.store import TRIAL, StorageError
 from msgin5g.port.system import ticks_ms
-from msgin5g.repl.do_text import none_here, wrapped
+from msgin5g.repl.do_text import none_here, unchecked, wrapped
 
 
 def confirm(node):
     if none_here(node):
+        return
+    if node.configuration.state == TRIAL and unchecked(node, "confirm"):
         return
     if node.configuration.confirm(ticks_ms()):
         print("Confirmed: this configuration is kept.")

@@ -31,9 +31,12 @@ def why(node):
         wrapped("The newest configuration runs: it was confirmed.")
     elif state == TRIAL:
         text = "The newest configuration is on trial: it waits for its confirmation"
-        minutes = span(lifecycle.trial_ms)
-        text += ", or is rolled back " + minutes + " after its start, or after "
-        text += str(MAX_RESETS) + " resets if there is a good one to go back to."
+        if lifecycle.trial_ms:
+            minutes = span(lifecycle.trial_ms)
+            text += ", or is rolled back " + minutes + " after its start, or after "
+            text += str(MAX_RESETS) + " resets if there is a good one to go back to."
+        else:
+            text += ", which the next start is."
         wrapped(text)
     elif state == BAD:
         cause = CAUSES[lifecycle.notes[0]]

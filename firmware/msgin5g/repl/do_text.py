@@ -55,6 +55,15 @@ def span(ms):
     return str(seconds // 3600) + " h " + str(seconds // 60 % 60) + " min"
 
 
+def unchecked(node, what):
+    """True, and said, when the application whose keys a document must fit is not loaded."""
+    name = getattr(node, "unloaded", None)
+    if name:
+        wrapped("Not without the keys of " + name + ": start main.py with Ctrl-D, press Ctrl-C, "
+                "then repl." + what + "().")  # fmt: skip
+    return bool(name)
+
+
 def none_here(node):
     """True, and said, when the node has no configuration of its own."""
     if node.configuration is None:
