@@ -7,8 +7,8 @@ from board_hands import mpremote
 from flash_world import BUNDLES, World, address, msgin5g, put, ue_file, ue_id
 
 from tools.board import VirtualBoard
-from tools.device.errors import PORT_MISSING
-from tools.device.findings import FAIL, OK, WARN, findings
+from tools.device.errors import FAILED, PORT_MISSING, DeviceError
+from tools.device.findings import FAIL, OK, WARN, examine, findings
 from tools.device.inventory import Inventory, take_inventory
 from tools.device.session import open_session
 from tools.device.starting import try_to_start
@@ -30,6 +30,7 @@ _EXAMINED = {
     "heap": 160000,
     "heap_free": 150000,
     "frozen": False,
+    "boot": True,
     "broken": None,
     "main": None,
     "refused": None,
@@ -125,6 +126,28 @@ def test_what_would_not_start_is_a_fault(tmp_path):
             assert _line(said, FAIL, subject, expected), said
             assert "SECRETX" not in said
         session.close()
+
+
+def test_a_board_that_hangs_on_its_files_is_a_fault():
+    class Hung:
+        def run(self, program):
+            raise DeviceError(FAILED, "the connection was lost")
+
+    inventory = Inventory(json.dumps(_FACTS) + "\nfile 9 00 /msgin5g/main.mpy")
+    found = findings(inventory, {**_EXAMINED, **try_to_start(Hung())}, lambda role: [])
+    words = "msgin5g cannot be loaded: the board hangs, reset it: msgin5g flash"
+    assert (FAIL, "installed", words) in found
+
+
+def test_a_boot_py_without_an_end_is_a_fault(monkeypatch):
+    monkeypatch.setattr("tools.device.session._BOOT_S", 1)
+    with VirtualBoard(heap="128K") as board:
+        mpremote(board, "exec", "f = open('boot.py', 'w'); f.write('while 1: pass'); f.close()")
+        session = open_session(board.port)
+        inventory = take_inventory(session)
+        found = findings(inventory, examine(session, inventory), BUNDLES.of)
+        session.close()
+        assert (FAIL, "boot.py", "did not end within 10 s; main.py waits for that") in found
 
 
 def test_what_only_other_boards_have():

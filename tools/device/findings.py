@@ -79,7 +79,7 @@ def examine(session, inventory):
     except DeviceError:
         pass
     program = EXAMINE.format(target=target and list(target), bind=bind)
-    return {**json.loads(session.run(program)), **try_to_start(session)}
+    return {**json.loads(session.run(program)), **try_to_start(session), "boot": session.boot_ended}
 
 
 def findings(inventory, examined, files_of):
@@ -91,6 +91,8 @@ def findings(inventory, examined, files_of):
     yield _flash(facts)
     role, parsed, found = _settings(inventory)
     yield from _installed(inventory, examined, files_of(role), role)
+    if not examined["boot"]:
+        yield Finding(FAIL, "boot.py", "did not end within 10 s; main.py waits for that")
     yield found
     if parsed is not None and parsed.unknown:
         yield Finding(WARN, "settings", "unknown, ignored: " + ", ".join(parsed.unknown))

@@ -73,9 +73,13 @@ def _not_opened(port, error):
 
 
 class Session:
-    """What both tools have in common. `serial` is the open port."""
+    """What both tools have in common. `serial` is the open port.
+
+    boot_ended: whether boot.py came to its end by itself, as main.py waits for it to do.
+    """
 
     serial = None
+    boot_ended = True
 
     def enter(self):
         """To the raw REPL, on a fresh heap, whatever the board was doing."""
@@ -85,7 +89,8 @@ class Session:
             raise DeviceError(NOT_MICROPYTHON, "no answer from a MicroPython at this port")
         try:
             # boot.py may print for ever, or not end: it is interrupted instead.
-            if not self._soft_reset(_BOOT_S) and not self._interrupt():
+            self.boot_ended = self._soft_reset(_BOOT_S)
+            if not self.boot_ended and not self._interrupt():
                 raise DeviceError(NOT_MICROPYTHON, "boot.py does not let go: no raw REPL")
         except (*_LOST, serial.SerialTimeoutException) as error:
             raise lost(error) from None

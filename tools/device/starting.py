@@ -2,6 +2,8 @@
 
 import json
 
+from tools.device.errors import DeviceError
+
 # A line that `load` prints when it refuses; then one of JSON. `broken`: why the package cannot be
 # loaded. `main`: what is wrong with main.py, "" for nothing, None where there is none. Secrets are
 # judged on the board, which tells the rule and no value.
@@ -48,7 +50,12 @@ print(json.dumps(d))
 
 def try_to_start(session):
     """The facts of _PROGRAM as a dict; `refused` is the line that says why, or None."""
-    *said, facts = session.run(_PROGRAM).strip().replace("\r", "").split("\n")
+    try:
+        printed = session.run(_PROGRAM)
+    except DeviceError:  # a .mpy file that is cut short has no end for MicroPython
+        broken = "the board hangs, reset it"
+        return {"frozen": False, "broken": broken, "main": "", "refused": None}
+    *said, facts = printed.strip().replace("\r", "").split("\n")
     found = json.loads(facts)
     found["refused"] = said[-1] if found["refused"] and said else None
     return found
