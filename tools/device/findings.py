@@ -70,7 +70,7 @@ print(json.dumps(d))
 
 
 def examine(session, inventory):
-    """The facts of EXAMINE and of starting.try_to_start as a dict."""
+    """The facts of EXAMINE and of starting.try_to_start as a dict, and `boot`: did boot.py end?"""
     target, bind = None, None
     try:
         settings = checked_settings(inventory.settings or b"")[1]
@@ -79,7 +79,8 @@ def examine(session, inventory):
     except DeviceError:
         pass
     program = EXAMINE.format(target=target and list(target), bind=bind)
-    return {**json.loads(session.run(program)), **try_to_start(session), "boot": session.boot_ended}
+    examined = json.loads(session.run(program))
+    return {**examined, **try_to_start(session), "boot": session.boot_ended}
 
 
 def findings(inventory, examined, files_of):
