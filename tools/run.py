@@ -17,6 +17,7 @@ import click
 
 from tools.board.errors import BoardError
 from tools.board.interpreter import find_interpreter
+from tools.board.virtual import heap_bytes
 from tools.build_mpy import BuildError
 from tools.link_firmware import link_firmware
 from tools.paths import FIRMWARE, SHIM
@@ -31,6 +32,20 @@ import sys
 sys.path[:] = path + sys.path
 from msgin5g.main import main
 sys.exit(main(*options))
+"""
+# As JSON the standard output is one object a line; what else there is to say goes beside it.
+_START_JSON = """
+import builtins, sys
+said = print
+def print_apart(*words):
+    text = " ".join([str(word) for word in words])
+    said(text, file=sys.stdout if text.startswith("{") else sys.stderr)
+builtins.print = print_apart
+"""
+# A shell gives what it starts in the background a SIGINT that is ignored, and Python keeps that.
+_START_CPYTHON = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 
 
@@ -53,13 +68,17 @@ def command_of(settings, state, interpreter="micropython", heap="96K", **flags):
     if interpreter == "cpython":
         path = [str(SHIM), str(FIRMWARE)]
         start = [sys.executable, "-u"]
+        before = _START_CPYTHON
     else:
         path = [str(link_firmware(_role_of(settings, flags.get("role"))))]
         start, ctrl_c = find_interpreter()
         if ctrl_c != signal.SIGINT:  # as safe as on a board, when it is asked for
             start = [*start, "--sigint"]
         start = [*start, "-X", f"heapsize={heap}"]
-    return [*start, "-c", f"path, options = {path!r}, {options!r}\n{_START}"]
+        before = ""
+    if flags.get("as_json"):
+        before += _START_JSON
+    return [*start, "-c", f"path, options = {path!r}, {options!r}\n{before}{_START}"]
 
 
 def _role_of(settings, chosen):
@@ -93,6 +112,10 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
 
     Without --state nothing is kept from one run to the next. Ctrl-C ends it.
     """
+    try:
+        heap_bytes(heap)
+    except BoardError as error:
+        raise click.ClickException(f"--heap: {error}") from None
     temporary = None
     if state is None:
         state = temporary = tempfile.mkdtemp(prefix="msgin5g-")

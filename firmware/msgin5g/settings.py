@@ -29,7 +29,7 @@ server.address a 1
 service_id t 1 255 msgin5g
 ue_vendor t 1 200
 ue_type t 8 8
-recipient_option n 1 65535 65020
+recipient_option n 300 65535 65020
 content_format n 0 65535 65001
 check_source_port f 1
 security.mode c none

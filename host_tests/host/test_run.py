@@ -136,7 +136,7 @@ def test_it_runs_what_a_board_of_the_role_gets(tmp_path, role, files):
 
 
 def test_what_does_not_fit_ends_with_the_way_to_its_source(tmp_path):
-    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--heap", "24K"]
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--heap", "40K"]
     command += ["--settings", str(settings_file(tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "MemoryError" in done.stdout + done.stderr
@@ -198,6 +198,47 @@ def test_what_ends_the_command_ends_the_role(tmp_path, number, end, interpreter)
     assert run.returncode == 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind((UE, 65401))
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+def test_as_json_the_output_is_objects_and_nothing_else(tmp_path, interpreter):
+    wifi = {"ssid": "site", "key": "12345678"}
+    fast = {"ack_timeout_ms": 50, "max_retransmit": 0}
+    settings = settings_file(
+        tmp_path, next_hop=[NOBODY, 65401], typo=1, wifi=wifi, transmission=fast
+    )
+    command = command_of(settings, tmp_path, interpreter, as_json=True, once=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    names = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert names == ["started", "timeout", "stopped"]
+    assert "settings: unknown, ignored: typo\n" in done.stderr
+    settings = settings_file(tmp_path, ue_id=None)
+    command = command_of(settings, tmp_path, interpreter, as_json=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "settings: ue_id: is missing: the MSGin5G UE ID, a URI\n"
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+def test_what_a_script_has_started_in_the_background_ends_as_well(tmp_path, interpreter):
+    settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--json"]
+    command += ["--interpreter", interpreter, "--settings", str(settings)]
+    with subprocess.Popen(  # a shell has SIGINT ignored in what it starts with &
+        ["env", "--ignore-signal=INT", *command], stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert json.loads(run.stdout.readline())["event"] == "started"
+        run.terminate()
+        assert json.loads(run.communicate(timeout=10)[0])["event"] == "stopped"
+
+
+def test_a_heap_that_is_none_is_one_line(tmp_path):
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "run"]
+    command += ["--settings", str(settings_file(tmp_path)), "--heap"]
+    for heap in ("foo", "0", "-5K"):
+        done = subprocess.run([*command, heap], capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and done.stdout == ""
+        assert done.stderr.startswith(f"Error: --heap: heap {heap}: "), done.stderr
 
 
 WRONG = [

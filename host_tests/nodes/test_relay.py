@@ -270,6 +270,24 @@ def test_a_full_relay_says_busy_with_a_time_for_everybody():
     assert ages[0] >= 1 and ages == sorted(ages)
 
 
+def test_a_ue_that_asks_and_asks_leaves_room_for_others():
+    relay = new(max_flows=16, max_rate=100)
+    other = "urn:x:ue:other"
+    relay.link_up(other.encode(), 0, ue_address(30))
+    for mid in range(20):  # as one with No-Response does, which the server never answers
+        relay.receive(0, get(mid=mid, token=b"tok" + bytes([mid])), UE, 0)
+    codes = [message.code for message, remote in taken(relay) if remote == UE]
+    assert codes == [0xA3] * 16 and relay.counters == {"busy": 16}
+    relay.receive(0, get(other), ue_address(30), 0)
+    ((request, remote),) = [m for m in taken(relay) if m[0].code == GET]
+    assert remote == SERVER and request.option(15) == b"ue-uri=" + other.encode()
+    # What it has got an answer for gives it room again.
+    relay.receive(0, response(request, CONTENT, other), SERVER, 1)
+    assert relay.links.of_ue(other.encode()).n_flows == 0
+    relay.link_down(UE_ID.encode())
+    assert not relay._flows
+
+
 def test_the_server_is_asked_at_most_at_the_configured_rate():
     relay = new(max_flows=20, max_rate=10)
     asked_at = []

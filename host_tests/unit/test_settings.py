@@ -44,7 +44,7 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
          "settings: server.recipient: 300 bytes are not 1 to 255"),
         ({"ue_type": "1234567"}, "settings: ue_type: 7 bytes are not 8 to 8"),
         ({"ue_type": "1234567x"}, "settings: ue_type: must be 8 digits"),
-        ({"recipient_option": 0}, "settings: recipient_option: 0 is not 1 to 65535"),
+        ({"recipient_option": 11}, "settings: recipient_option: 11 is not 300 to 65535"),
         ({"recipient_option": True}, "settings: recipient_option: must be a whole number"),
         ({"role": "relay", "strict_codes": 1}, "settings: strict_codes: must be true or false"),
         ({"role": "relay", "links": ["x"]},

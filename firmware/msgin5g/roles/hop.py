@@ -12,6 +12,7 @@ from msgin5g.coap.message import insert, uint_bytes
 from msgin5g.coap.numbers import (
     ACCEPT,
     BAD_OPTION,
+    BAD_REQUEST,
     BLOCK2,
     CONCISE_PROBLEM_DETAILS,
     CONTENT,
@@ -173,18 +174,29 @@ class Hop:
             if (
                 number & 1
                 and not (number < 30 and _UNDERSTOOD_HERE >> number & 1)
-                and not (number == BLOCK2 and 0 < message.uint(BLOCK2, 7) < 7)  # it is one block
+                and not (number == BLOCK2 and message.ends[i] - message.starts[i] <= 3)
             ):
                 self.refuse(BAD_OPTION, "Option not supported", peer, now, option=number)
                 return
         if message.uint(ACCEPT, LINK_FORMAT) != LINK_FORMAT:
             self.refuse(NOT_ACCEPTABLE, "Accept", peer, now)
             return
+        # RFC 6690: nothing is offered but this page.
+        page = b"</.well-known/core>;ct=40"
+        options = [(CONTENT_FORMAT, uint_bytes(LINK_FORMAT))]
+        block = message.uint(BLOCK2)
+        if block is not None:
+            size = 16 << (block & 7)
+            start = (block >> 4) * size
+            if block & 7 == 7 or start >= len(page):
+                self.refuse(BAD_REQUEST, "Block2", peer, now)
+                return
+            more = 8 if start + size < len(page) else 0
+            options.append((BLOCK2, uint_bytes(block & 0xFFFFF7 | more)))
+            page = page[start : start + size]
         incoming = self.endpoint.accept(now)
         if incoming is not None:
-            options = [(CONTENT_FORMAT, uint_bytes(LINK_FORMAT))]
-            # RFC 6690: nothing is offered but this page.
-            self.endpoint.respond(incoming, CONTENT, options, b"</.well-known/core>;ct=40")
+            self.endpoint.respond(incoming, CONTENT, options, page)
 
     def refuse(self, code, title, peer, now, max_age_s=None, option=None):
         """Answer in the server's place, with the Recipient without which a UE would not look."""

@@ -22,6 +22,7 @@ from msgin5g.coap.numbers import (
     GET,
     HOP_LIMIT,
     HOP_LIMIT_REACHED,
+    MAX_MESSAGE_SIZE,
     NON,
     NOT_FOUND,
     OBSERVE,
@@ -33,6 +34,7 @@ from msgin5g.roles.hop import Hop
 from msgin5g.roles.pace import Pace
 from msgin5g.seal.resources import same_uri
 
+_MAX_FLOWS_OF_A_UE = const(4)  # NSTART is 1: a UE has one request, or one and an observation
 _ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: the server is slow, so say "I have it"
 
 
@@ -176,7 +178,10 @@ class Relay(Hop):
             if known is not None:
                 token = known.exchange.token
                 self._end(known)
-        full = len(self._flows) - self._n_observing >= settings.max_flows
+        full = (
+            len(self._flows) - self._n_observing >= settings.max_flows
+            or peer.n_flows >= _MAX_FLOWS_OF_A_UE  # nobody takes the place of others
+        )
         held = full or self._held or not self._pace.take(now)
         if full or (held and len(self._held) >= settings.max_rate):
             self._busy(peer, now)
@@ -201,6 +206,7 @@ class Relay(Hop):
         if observe == 0:
             flow.wants_observe = True
         self._flows.add(flow)
+        peer.n_flows += 1
         if incoming.confirmable:
             self._unacknowledged.append(flow)
         if held:
@@ -269,25 +275,30 @@ class Relay(Hop):
             return
         watching = flow.wants_observe and message.find(OBSERVE) >= 0 and code >> 5 == 2
         tail = message.tail()
-        options = ()
-        unknown = self.not_understood(message)
-        if unknown:
+        fault = None
+        if self.not_understood(message):
             # RFC 7252 section 5.7.1: an unsafe option that is not understood is 5.02 to the UE.
             endpoint.count("option_not_relayed")
-            watching = False
-            tail = None
-            code = BAD_GATEWAY
-            options = [(self._recipient_option, flow.peer.ue_id)]
+            fault = "Option not relayed"
+        elif len(flow.incoming.token) + len(tail) + 6 > MAX_MESSAGE_SIZE:
+            # The UE's token is longer than ours: it may ask for smaller blocks.
+            endpoint.count("too_large")
+            fault = "Too large with this token"
+        if fault:
+            endpoint.accept(now)
+            self.say(flow.incoming, BAD_GATEWAY, fault, flow.peer)
+            self._end(flow)
+            return
         confirmable = message.mtype != NON
         endpoint.accept(now, watching)
         if flow.incoming.open:
             if flow in self._unacknowledged:
                 self._unacknowledged.remove(flow)
-            flow.notification = endpoint.respond(flow.incoming, code, options, b"", flow, tail)
+            flow.notification = endpoint.respond(flow.incoming, code, (), b"", flow, tail)
         else:
             # Only the newest state matters: it takes the place of one not yet acknowledged.
             flow.notification = endpoint.notify(
-                flow.incoming, code, options, b"", flow, tail, confirmable, flow.notification
+                flow.incoming, code, (), b"", flow, tail, confirmable, flow.notification
             )
         if watching and not flow.observing:
             flow.observing = True
@@ -332,7 +343,9 @@ class Relay(Hop):
             self._held.remove(flow)
         if flow in self._unacknowledged:
             self._unacknowledged.remove(flow)
-        self._flows.discard(flow)
+        if flow in self._flows:
+            self._flows.remove(flow)
+            flow.peer.n_flows -= 1
         if flow.observing:
             self._n_observing -= 1
             flow.observing = False

@@ -5,9 +5,9 @@ def failure_ms(ue, asked_s=None):
     """How long a ConstrainedUe is to wait after one more failure.
 
     Its `retry` is (first_s, max_s, jitter_percent): first_s is doubled with every failure up to
-    max_s, and spread by jitter_percent. asked_s: a time that the server gave (Max-Age of 4.29 and
-    5.03, RFC 8516 and RFC 7252 section 5.9.3.4) is kept and only ever lengthened, if it is not
-    more than a day; who gives an appointment has not failed.
+    max_s, and spread by jitter_percent, but never beyond max_s. asked_s: a time that the server
+    gave (Max-Age of 4.29 and 5.03, RFC 8516 and RFC 7252 section 5.9.3.4) is kept and only ever
+    lengthened, if it is not more than a day; who gives an appointment has not failed.
     """
     if asked_s is not None:
         # The spread keeps those apart who were given the same number of seconds.
@@ -21,7 +21,8 @@ def failure_ms(ue, asked_s=None):
         seconds *= 2
     seconds = min(seconds, max_s)
     half_ms = seconds * 5 * jitter_percent
-    return seconds * 1000 - half_ms + within_ms(ue.random, 2 * half_ms)
+    wait_ms = seconds * 1000 - half_ms + within_ms(ue.random, 2 * half_ms)
+    return min(wait_ms, 2000 * max_s - wait_ms)  # what is beyond is as far on this side
 
 
 def within_ms(random, span_ms):
