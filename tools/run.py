@@ -102,7 +102,9 @@ def _role_of(settings, chosen):
 @click.option(
     "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
 )
-@click.option("--heap", default="96K", show_default=True, help="Heap of MicroPython.")
+@click.option(
+    "--heap", help="Heap of MicroPython; by default 96K for a UE, a board's 192K for others."
+)
 @click.option("--state", type=click.Path(file_okay=False), help="Where a configuration is stored.")
 @click.option("--once", is_flag=True, help="End with the first outcome.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -112,6 +114,7 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
 
     Without --state nothing is kept from one run to the next. Ctrl-C ends it.
     """
+    heap = heap or ("96K" if _role_of(settings, role) == "ue" else "192K")
     try:
         heap_bytes(heap)
     except BoardError as error:

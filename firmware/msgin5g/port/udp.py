@@ -6,7 +6,7 @@ A remote is what `recvfrom` gives: a tuple, or on the Unix port the bytes of a s
 
 from micropython import const
 
-_BUFFER_SIZE = const(1281)  # one more than an IPv6 MTU: longer datagrams show that they are
+_BUFFER_SIZE = const(1153)  # one more than a message may have: a longer one shows that it is
 
 
 class UdpLink:
