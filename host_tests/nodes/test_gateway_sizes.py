@@ -211,3 +211,34 @@ def test_what_a_server_gives_to_another_is_dropped():
     assert gateway.counters["foreign_recipient"] >= 1 and not hand.answers
     # After a while it asks anew.
     assert answered(world, [hand], 60000) and hand.documents() == [doc(1)]
+
+
+def test_a_document_that_is_too_large_is_one_clear_answer_at_the_block_that_is_too_much():
+    for document_id in (None, b"doc-1"):
+        world, gateway, server, (hand,) = new((1,), [doc(1, text=20000 * "x")])
+        hand.get(document_id)
+        assert answered(world, [hand])
+        assert hand.answers[0].code == 0xA3
+        assert parse(hand.answers[0].payload())[0] == "Too large"
+        # 8192 bytes are taken: eight blocks, and the one that is too much.
+        assert len(server.asked) == 9 and gateway.counters == {"bad_answer": 1}
+
+
+def test_a_document_for_which_there_is_no_memory_is_asked_for_once_more():
+    world, _, server, (hand,) = new((1,), [doc(1, text=7000 * "x")])
+    hand.get(b"doc-1")
+    from msgin5g.seal.split import Splitter
+
+    feed = Splitter.feed
+
+    def short(self, piece):
+        if len(self.view) + len(piece) > 6000:
+            raise MemoryError
+        feed(self, piece)
+
+    Splitter.feed = short
+    try:
+        assert answered(world, [hand])
+    finally:
+        Splitter.feed = feed
+    assert parse(hand.answers[0].payload())[0] == "Too large" and len(server.asked) == 12

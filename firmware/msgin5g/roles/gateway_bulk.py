@@ -27,6 +27,7 @@ from msgin5g.seal.transfer import CHANGED, WHOLE
 
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 _MAX_AGE_S = const(86400)
+_LARGE = const(2048)  # bytes: two blocks, more than of documents that come several in one
 
 
 class Bulk(Collector):
@@ -87,12 +88,17 @@ class Bulk(Collector):
                 self._complete(transfer, now)
                 return
         except MemoryError:
+            # Once more, when it is one document that there is no memory for.
+            large = transfer.n_restarts and len(transfer.splitter.view) > _LARGE
             self._restart(transfer)
             self._hurry(now)
+            if large:
+                self._settle(transfer, SERVICE_UNAVAILABLE, "Too large")
             return
-        except (BlockError, CborError):
+        except (BlockError, CborError) as error:
             self.endpoint.count("bad_answer")
-            self._settle(transfer, SERVICE_UNAVAILABLE, "Bad answer")
+            large = error.args[0] == "too large"
+            self._settle(transfer, SERVICE_UNAVAILABLE, "Too large" if large else "Bad answer")
             return
         transfer.again = True
         if self._held_size > self._hold_size:

@@ -205,22 +205,24 @@ class Documents(Observers):
             self._publish(transfer, entry, False)
             return
         self.cache.drop(transfer.document_id)
-        max_age_s = message.uint(MAX_AGE)
         if code == VALID:
             self._restart(transfer)  # what it is about had to make room meanwhile
-        elif code == NOT_FOUND:
-            self._deny(transfer, Verdict(code, compose(code, "Not found")))
+            return
+        named = title = None
+        if code == NOT_FOUND:
+            title = "Not found"
         elif code == TOO_MANY_REQUESTS:
-            self._deny(transfer, Verdict(code, compose(code, "Busy"), max_age_s))
-        elif code == GATEWAY_TIMEOUT:
-            self._deny(transfer, Verdict(code, compose(code, "No answer")))
-        elif code >> 5 != 4:
-            code = SERVICE_UNAVAILABLE
-            self._deny(transfer, Verdict(code, compose(code, "Error"), max_age_s))
-        else:
+            title = "Busy"
+        elif code >> 5 == 4:
             # That is between the server and the UE that was named: it asks for the next one.
             named = transfer.ids[0]
-            self._deny(transfer, Verdict(code, message.payload(), max_age_s), named)
+        elif code == GATEWAY_TIMEOUT:
+            title = "No answer"
+        else:
+            code = SERVICE_UNAVAILABLE
+            title = "Error"
+        payload = compose(code, title) if title else message.payload()
+        self._deny(transfer, Verdict(code, payload, message.uint(MAX_AGE)), named)
 
     def _deny(self, shared, verdict, ue_id=None):
         """An error for all, or for one of those who share a document, with their observations."""

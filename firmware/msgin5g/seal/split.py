@@ -29,8 +29,10 @@ class Splitter:
 
     def feed(self, piece):
         """Take the next bytes of the body."""
-        self.view = bytearray(self.view[self.end :]) + piece
-        self.start = self.end = 0
+        if self.end or not self.view:
+            self.view = bytearray(memoryview(self.view)[self.end :])
+            self.start = self.end = 0
+        self.view.extend(piece)  # in place: a large document must not be there three times
 
     def next(self):
         """Go to the next document; false when it has not come whole. CborError: none ever will."""
@@ -51,9 +53,11 @@ class Splitter:
                 raise CborError("too large")
         except CborError as error:
             # What is cut off here goes on in the next block.
-            if error.args[0] == "cut off" and len(view) - self.end <= self._max_size:
+            if error.args[0] != "cut off":
+                raise
+            if len(view) - self.end <= self._max_size:
                 return False
-            raise
+            raise CborError("too large")
         self._left -= self._left > 0
         self.start = start
         self.end = reader.i
