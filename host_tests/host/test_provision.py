@@ -127,6 +127,15 @@ def test_settings_and_secrets_of_a_row_are_judged_together():
     assert faults == ["row 1: wifi.key: 5 bytes are not 8 to 64"]
 
 
+def test_one_fault_is_counted_as_one(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "port,ue_id,next_hop,wifi.ssid,secrets.wifi.key\n/dev/a,urn:x:1,h:1,plant,short\n"
+    )
+    said = CliRunner().invoke(provision, [str(table)]).output
+    assert said.endswith(f"Error: 1 fault in {table}; nothing was written\n"), said
+
+
 def test_cells_take_the_form_that_the_rules_ask_for():
     rows, faults = read_table(
         "port,ue_id,ue_type,wifi.key,block_size,observe,next_hop,server.address\n"
