@@ -57,7 +57,6 @@ _EVERY_ROLE = (
     "repl/do_config.py",
     "repl/do_help.py",
     "repl/do_net.py",
-    "repl/do_open.py",
     "repl/do_status.py",
     "repl/do_story.py",
     "repl/do_text.py",

@@ -7,12 +7,8 @@ from msgin5g.roles.parts import NodeWithParts
 
 
 def with_parts(plain, settings, app, runs):
-    """A NodeWithParts in place of a plain Node; app, runs: see composition.
-
-    Its `unloaded` is the name of an application that is not there, because nothing is to run.
-    """
+    """A NodeWithParts in place of a plain Node; app, runs: see composition."""
     node = NodeWithParts(plain.role, plain.links, run, ticks_ms)
-    node.unloaded = None
     if not runs:
         node.unloaded = app
         app = None

@@ -6,84 +6,89 @@ run at all, whose settings and store it then opens. What a command needs is load
 
 import sys
 
+from micropython import const
+from msgin5g.coap.ticks import add
+from msgin5g.port.system import ticks_ms
 from msgin5g.unload import unload
+
+_FAR_MS = const(1 << 28)  # three days
 
 
 def status():
     """What runs, with whom it talks, and how much memory is left."""
     from msgin5g.repl.do_status import status
 
-    _do(status)
+    _do(False, status)
 
 
 def config():
     """The configuration that runs."""
     from msgin5g.repl.do_config import config
 
-    _do(config)
+    _do(True, config)
 
 
 def diff():
     """What the newest configuration changes in the one before."""
     from msgin5g.repl.do_config import diff
 
-    _do(diff)
+    _do(True, diff)
 
 
 def history():
     """What has become of the configurations since the start."""
     from msgin5g.repl.do_story import history
 
-    _do(history)
+    _do(True, history)
 
 
 def why():
     """Why this configuration runs, and why another one does not."""
     from msgin5g.repl.do_story import why
 
-    _do(why)
+    _do(True, why)
 
 
 def confirm():
     """Keep the configuration that is on trial."""
     from msgin5g.repl.do_change import confirm
 
-    _do(confirm)
+    _do(True, confirm)
 
 
 def rollback():
     """Go back to the last good configuration."""
     from msgin5g.repl.do_change import rollback
 
-    _do(rollback)
+    _do(True, rollback)
 
 
 def factory_reset(word=None):
     """Remove all configuration: factory_reset("erase")."""
     from msgin5g.repl.do_change import factory_reset
 
-    _do(factory_reset, word)
+    _do(True, factory_reset, word)
 
 
 def fetch():
     """Ask for the configuration now."""
     from msgin5g.repl.do_net import fetch
 
-    _do(fetch)
+    _do(True, fetch)
 
 
 def trace(seconds=30):
     """Show messages as they go out and come in; trace(0) ends it."""
     from msgin5g.repl.do_net import trace
 
-    _do(trace, seconds)
+    _do(False, trace, seconds)
 
 
 def links():
     """The links of this node, and who is at their other ends."""
     from msgin5g.repl.do_status import links
 
-    _do(links)
+    _do(False, links)
 
 
 def help(name=None):
@@ -94,16 +99,23 @@ def help(name=None):
     unload("repl.do_help")
 
 
-def _do(command, *arguments):
+def _do(own, command, *arguments):
+    """own: whether the command is about a configuration of the node's own."""
     from msgin5g import main
 
     if main.node is None:
-        from msgin5g.repl.do_open import open_node
-
-        open_node(main)
-    if main.node is not None:
-        command(main.node, *arguments)
-    for name in ("status", "config", "story", "change", "net", "open", "text"):
+        main.open_node("settings.json", "/", None, False, False, None, "app", False)
+        if main.node is not None and main.node.configuration:
+            # Nothing runs that the time of a trial could be about: it is never up.
+            lifecycle = main.node.configuration.open()
+            lifecycle.late_at = lifecycle.good_at = add(ticks_ms(), _FAR_MS)
+    node = main.node
+    if node is not None:
+        if own and node.configuration is None:
+            print("This node has no configuration of its own: " + node.about["role"] + ".")
+        else:
+            command(node, *arguments)
+    for name in ("status", "config", "story", "change", "net", "text"):
         if "msgin5g.repl.do_" + name in sys.modules:
             unload("repl.do_" + name)
     unload("configuration.public")

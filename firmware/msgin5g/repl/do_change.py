@@ -3,13 +3,11 @@
 from msgin5g.configuration.by_hand import remove_all, roll_back
 from msgin5g.configuration.store import TRIAL, StorageError
 from msgin5g.port.system import ticks_ms
-from msgin5g.repl.do_text import none_here, unchecked, wrapped
+from msgin5g.repl.do_text import unchecked, wrapped
 
 
 def confirm(node):
-    if none_here(node):
-        return
-    if node.configuration.state == TRIAL and unchecked(node, "confirm"):
+    if node.configuration.state == TRIAL and unchecked(node):
         return
     if node.configuration.confirm(ticks_ms()):
         print("Confirmed: this configuration is kept.")
@@ -18,8 +16,6 @@ def confirm(node):
 
 
 def rollback(node):
-    if none_here(node):
-        return
     if roll_back(node.configuration.open(), ticks_ms()):
         wrapped("Rolled back: the configuration before it runs, until the server's document "
                 "changes.")  # fmt: skip
@@ -28,8 +24,6 @@ def rollback(node):
 
 
 def factory_reset(node, word):
-    if none_here(node):
-        return
     if word != "erase":
         wrapped("This removes every configuration that is stored. The settings, the application "
                 "and your files stay. If that is what you want:")  # fmt: skip

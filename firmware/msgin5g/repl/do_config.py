@@ -2,12 +2,10 @@
 
 from msgin5g.configuration.by_hand import stored
 from msgin5g.configuration.store import BAD, TRIAL
-from msgin5g.repl.do_text import none_here, shown, wrapped
+from msgin5g.repl.do_text import shown, wrapped
 
 
 def config(node):
-    if none_here(node):
-        return
     lifecycle = node.configuration
     configuration = lifecycle.configuration
     if configuration is None:
@@ -34,8 +32,6 @@ def config(node):
 
 
 def diff(node):
-    if none_here(node):
-        return
     new = stored(node.configuration, True)
     old = stored(node.configuration, False)
     if not new or not old:

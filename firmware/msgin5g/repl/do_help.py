@@ -19,14 +19,13 @@ _TEXTS = (
      "back. The server's document is not tried again until it changes."),
     ("fetch", "ask for the configuration now", "Asks the server now. The answer is told when "
      "it comes; when the node is stopped this waits for it, up to 30 s."),
-    ("trace", "show messages: trace(60), trace(0)", "Shows each message in a line, without its "
-     "content. While the node runs: until repl.trace(0). When it is stopped: lets it work for "
-     "that many seconds, else 30."),
+    ("trace", "show messages: trace(60), trace(0)", "Shows messages in a line each. "
+     "While the node runs: until repl.trace(0). Stopped: it works for that many seconds."),
     ("links", "the next hop, the linked UEs", "The next hop of a UE; the linked UEs of a relay "
      "or gateway; datagrams that the network did not take."),
     ("factory_reset", "remove all configuration", 'With "erase" it removes every stored '
-     "configuration; the settings stay. So does a button held for 10 s, if the setting "
-     "button_pin names its pin."),
+     "configuration; the settings stay. So does holding the button "
+     "of button_pin for 10 s."),
     ("help", 'this list; help("diff"): more', "The commands, or what one of them does."),
 )  # fmt: skip
 

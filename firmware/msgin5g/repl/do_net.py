@@ -7,7 +7,7 @@ from msgin5g.coap.numbers import BLOCK2, OBSERVE, URI_PATH, URI_QUERY
 from msgin5g.coap.ticks import add, diff
 from msgin5g.port.system import ticks_ms
 from msgin5g.port.peer import text_of
-from msgin5g.repl.do_text import none_here, unchecked, wrapped
+from msgin5g.repl.do_text import unchecked, wrapped
 
 _LONGEST_MS = const(30000)
 _TURN_MS = const(100)
@@ -15,7 +15,7 @@ _OUTCOMES = ("applied", "rejected", "unchanged", "refused", "timeout")
 
 
 def fetch(node):
-    if none_here(node) or unchecked(node, "fetch"):
+    if unchecked(node):
         return
     now = ticks_ms()
     node.ue.fetch(now)
@@ -48,7 +48,7 @@ def trace(node, seconds):
         node.trace = None
         print("Messages are not shown any more.")
         return
-    if unchecked(node, "trace"):
+    if unchecked(node):
         return
     message = Message(64)
     prompt = node.prompt

@@ -36,8 +36,8 @@ def status(node):
             row(told["link"], "up" if told["up"] else "down: " + str(told.get("reason")))
     if node.app:
         row("application", _application(node))
-    elif getattr(node, "unloaded", None):
-        row("application", node.unloaded + ", not started")
+    elif node.unloaded:
+        row("application", "not started")
     watchdog = node.watchdog
     if watchdog:
         fed = "quiet for you" if watchdog.held else "fed"

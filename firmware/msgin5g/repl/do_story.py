@@ -4,12 +4,10 @@ from msgin5g.coap.ticks import diff
 from msgin5g.configuration.lifecycle import CAUSES, EMPTY, MAX_RESETS
 from msgin5g.configuration.store import BAD, GOOD, TRIAL
 from msgin5g.port.system import ticks_ms
-from msgin5g.repl.do_text import none_here, span, wrapped
+from msgin5g.repl.do_text import span, wrapped
 
 
 def history(node):
-    if none_here(node):
-        return
     now = ticks_ms()
     print("Since the start, oldest first:")
     for at, name, reasons in node.configuration.history:
@@ -21,8 +19,6 @@ def history(node):
 
 
 def why(node):
-    if none_here(node):
-        return
     lifecycle = node.configuration
     state = lifecycle.state
     if state == EMPTY:
@@ -34,10 +30,8 @@ def why(node):
         if lifecycle.trial_ms:
             minutes = span(lifecycle.trial_ms)
             text += ", or is rolled back " + minutes + " after its start, or after "
-            text += str(MAX_RESETS) + " resets if there is a good one to go back to."
-        else:
-            text += ", which the next start is."
-        wrapped(text)
+            text += str(MAX_RESETS) + " resets if there is a good one to go back to"
+        wrapped(text + ".")
     elif state == BAD:
         cause = CAUSES[lifecycle.notes[0]]
         wrapped("The last good configuration runs: the newest one was rolled back, " + cause + ".")

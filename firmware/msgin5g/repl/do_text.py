@@ -55,17 +55,9 @@ def span(ms):
     return str(seconds // 3600) + " h " + str(seconds // 60 % 60) + " min"
 
 
-def unchecked(node, what):
+def unchecked(node):
     """True, and said, when the application whose keys a document must fit is not loaded."""
-    name = getattr(node, "unloaded", None)
-    if name:
-        wrapped("Not without the keys of " + name + ": start main.py with Ctrl-D, press Ctrl-C, "
-                "then repl." + what + "().")  # fmt: skip
-    return bool(name)
-
-
-def none_here(node):
-    """True, and said, when the node has no configuration of its own."""
-    if node.configuration is None:
-        print("This node has no configuration of its own: " + node.about["role"] + ".")
-    return node.configuration is None
+    if node.unloaded:
+        wrapped("Not without the keys of " + node.unloaded + ": run main.py (Ctrl-D), press "
+                "Ctrl-C, try again.")  # fmt: skip
+    return node.unloaded

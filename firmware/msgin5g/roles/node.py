@@ -8,7 +8,7 @@ class Node:
     `running`: a loop drives it now. `ended`: the board is to start anew. The composition adds
     `about`, its first event, and `say`, a function that tells an event to a person. trace: None,
     or a function of (out, datagram, remote) for every datagram. loop, ticks_ms: port.loop.run and
-    the clock.
+    the clock. unloaded: the name of the application of a node that is only looked at.
     """
 
     def __init__(self, role, links, loop=None, ticks_ms=None):
@@ -19,7 +19,7 @@ class Node:
         self.ue = role if hasattr(role, "configuration") else getattr(role, "own", None)
         self.configuration = self.ue and self.ue.configuration
         self.parts = []
-        self.app = self.watchdog = self.prompt = self.trace = None
+        self.app = self.unloaded = self.watchdog = self.prompt = self.trace = None
         self.running = self.ended = False
         self.receive = role.receive
         self.step = role.step
