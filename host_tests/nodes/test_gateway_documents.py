@@ -313,3 +313,15 @@ def test_an_observation_is_renewed_for_ever_however_often_the_document_changes()
         assert hand.answers[-1].code == 0x45 and hand.documents() == for_one(changed, 1)
         assert hand.answers[-1].uint(6) is not None
     assert [a[1:] for a in server.asked] == 10 * [(0, "shared", 0)]
+
+
+def test_a_document_that_changes_while_its_last_observer_goes_is_asked_for_in_peace():
+    world, gateway, server, (hand,) = new((1,), [doc(1)])
+    hand.get(b"doc-1", observe=0)
+    assert answered(world, [hand])
+    server.change("doc-1", doc(1, text=3000 * "x"))
+    assert world.run(lambda: gateway._of(b"doc-1").size == 2048, 1000)
+    hand.get(b"doc-1", observe=1)
+    server.documents = [doc(1, text=3000 * "y")]
+    world.run(None, 1000)
+    assert gateway._shared == [] and gateway._transfers == [] and gateway.n_waiting == 0

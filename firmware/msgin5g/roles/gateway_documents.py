@@ -77,9 +77,13 @@ class Documents(Observers):
             Bulk._ask(self, transfer, now, echo)
             return
         transfer.again = True  # as long as there is no memory for it
-        ue_id = self._in_whose_name(transfer)
-        renewed = ue_id == transfer.ids[0]
-        transfer.ids = [ue_id]
+        # In the name of the same UE as before, or of another one when it wants it no more.
+        one = None
+        renewed = False
+        for one in transfer.members + transfer.observers:
+            renewed = renewed or one.ue_id == transfer.ids[0]
+        if one and not renewed:
+            transfer.ids = [one.ue_id]
         wanted = bool(transfer.observers)
         for one in transfer.members:
             wanted = wanted or (
@@ -98,15 +102,6 @@ class Documents(Observers):
         if transfer.ask(self.seal_c, now, echo, etag, 0 if wanted else None, token) and wanted:
             transfer.observation = transfer.exchange
             transfer.token = transfer.exchange.token
-
-    def _in_whose_name(self, shared):
-        """The UE that a document is asked for: the last one, or another when it has gone."""
-        ue_id = None
-        for one in shared.members + shared.observers:
-            if one.ue_id == shared.ids[0]:
-                return one.ue_id
-            ue_id = ue_id or one.ue_id
-        return ue_id or shared.ids[0]
 
     def _accept(self, transfer, message, now):
         exchange = self.endpoint.exchange
