@@ -122,7 +122,7 @@ class Gateway(Documents):
             self._purge_at = add(now, _PURGE_MS)
             self.cache.purge(now)
             for peer in self.links._by_id.values():
-                if peer.asked is not None and self._bygone(peer, now):
+                if self._bygone(peer, now):
                     peer.asked = None  # before its moment looks like the future
         if self.own is not None:
             self.own.tick(now)
