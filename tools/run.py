@@ -33,13 +33,12 @@ sys.path[:] = path + sys.path
 from msgin5g.main import main
 sys.exit(main(*options))
 """
-# As JSON the standard output is one object a line; what else there is to say goes beside it.
+# As JSON the standard output is one object a line; what is printed besides goes elsewhere.
 _START_JSON = """
 import builtins, sys
 said = print
 def print_apart(*words):
-    text = " ".join([str(word) for word in words])
-    said(text, file=sys.stdout if text.startswith("{") else sys.stderr)
+    said(*words, file=sys.stderr if words else sys.stdout)
 builtins.print = print_apart
 """
 # A shell gives what it starts in the background a SIGINT that is ignored, and Python keeps that.

@@ -20,16 +20,17 @@ def teller(as_json, once):
 
     def tell(event):
         name = event["event"]
+        # Piece by piece: a configuration may be large, and memory be short.
         if as_json:
             import json
 
-            print(json.dumps(event))
+            json.dump(event, sys.stdout)
         else:
-            words = [name]
+            print(name, end="")
             for key in sorted(event):
                 if key != "event" and event[key] is not None and event[key] != []:
-                    words.append("%s=%s" % (key, event[key]))
-            print(" ".join(words))
+                    print(" " + key, event[key], sep="=", end="")
+        print()
         if hasattr(sys.stdout, "flush"):
             sys.stdout.flush()
         return name == "restarting" or (
