@@ -54,7 +54,7 @@ def build_node(settings, directory, application, runs):
     application: the name of a module that is looked for, when the settings name none. runs: it
     is to run by itself, as a boot that counts, its application and its watchdog with it.
     """
-    app = settings.application or (application if _is_file(application) else None)
+    app = settings.application or _found(application)
     if app and runs:
         from msgin5g.app import Application
 
@@ -112,12 +112,10 @@ def compose(teller, path, directory, as_json, once, trace, role_name, applicatio
     return node
 
 
-def _is_file(name):
-    """Whether there is a module of that name on the board, as a file."""
-    for ending in (".py", ".mpy") if name else ():
-        try:
-            os.stat(name + ending)
-            return True
-        except OSError:
-            pass
-    return False
+def _found(name):
+    """The name, if there is a module of that name on the board, as a file; else None."""
+    if name:
+        files = os.listdir()
+        if name + ".py" in files or name + ".mpy" in files:
+            return name
+    return None

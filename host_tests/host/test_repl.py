@@ -259,6 +259,15 @@ def test_without_main_the_settings_and_the_store_are_opened(tmp_path):
         assert "  state        stopped" in text and "none yet" in text
         assert "  configuration on trial, 0 of 3 resets\n" in text
         assert "  MSGin5G-UE-Service-id    user-7@example.com\n" in text
+        ue.serve(**{"evil\x1b[31m\nname": "v\x1b[2J\x9b\x7f\r\u00e4"})
+        text = fits(
+            mpremote(ue.board, "exec", "from msgin5g import repl; repl.fetch(); repl.config()")
+        )
+        assert (
+            "  evil\\x1b[31m\\x0aname     v\\x1b[2J\\x9b\\x7f\\x0d\u00e4  (not known here)\n"
+            in text
+        )
+        assert "\x1b" not in text and "\x9b" not in text
         mpremote(ue.board, "rm", "settings.json")
         text = mpremote(ue.board, "exec", "from msgin5g import repl; repl.status()")
         assert text == "settings: settings.json: cannot be read\n"

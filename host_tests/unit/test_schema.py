@@ -224,6 +224,20 @@ def test_reasons_do_not_give_strings_away():
         assert "secret" not in reason
 
 
+def test_reasons_do_not_give_numbers_of_keys_that_sound_secret_away():
+    schema = Schema()
+    schema.declare("door-secret", int, low=1000, high=9999)
+    schema.declare("api-token", str, low=8)
+    schema.declare("blink-ms", int, low=50)
+    more = ', "door-secret": %d, "api-token": "x", "blink-ms": 20'
+    for value, rule in ((123, "less than 1000"), (12345, "more than 9999")):
+        assert _reasons(_document(more=more % value), schema) == [
+            "door-secret: (not shown), " + rule,
+            "api-token: size (not shown), less than 8",
+            "blink-ms: 20, less than 50",
+        ]
+
+
 # Whole documents
 
 

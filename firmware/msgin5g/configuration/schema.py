@@ -7,10 +7,12 @@ that a newer server can serve an older board.
     schema.declare("blink_ms", int, default=500, low=50, high=10_000)
     configuration, reasons = schema.check(text)
 
-A reason names the key and the rule, never the value of a string, which may be a secret.
+A reason names the key and the rule, never the value of a string, which may be a secret, nor any
+number of a key that sounds like one (public).
 """
 
 from micropython import const
+from msgin5g.configuration.public import public
 from msgin5g.unload import unload
 
 SERVER_ADDRESS = "MSGin5G-Server-address"
@@ -132,7 +134,7 @@ class Schema:
         reasons = []
         for key, kind, required, default, low, high, fault in self.rules:
             if key in configuration:
-                reason = _fault(configuration[key], kind, low, high, fault)
+                reason = _fault(key, configuration[key], kind, low, high, fault)
                 if reason:
                     reasons.append("%s: %s" % (key, reason))
             elif required:
@@ -142,7 +144,7 @@ class Schema:
         return (None if reasons else configuration), reasons
 
 
-def _fault(value, kind, low, high, fault):
+def _fault(key, value, kind, low, high, fault):
     """The rule that `value` breaks, or None."""
     if type(value) is not kind and (kind is not float or type(value) is not int):
         return "must be of type %s" % kind.__name__
@@ -153,7 +155,7 @@ def _fault(value, kind, low, high, fault):
         size = len(value)
     what = "" if size is value else "size "
     if low is not None and size < low:
-        return "%s%s, less than %s" % (what, size, low)
+        return "%s%s, less than %s" % (what, public(size, key), low)
     if high is not None and size > high:
-        return "%s%s, more than %s" % (what, size, high)
+        return "%s%s, more than %s" % (what, public(size, key), high)
     return fault(value) if fault else None

@@ -2,7 +2,7 @@
 
 from msgin5g.configuration.by_hand import stored
 from msgin5g.configuration.store import BAD, TRIAL
-from msgin5g.repl.do_text import shown, wrapped
+from msgin5g.repl.do_text import plain, shown, wrapped
 
 
 def config(node):
@@ -14,17 +14,18 @@ def config(node):
     defaults = {rule[0]: rule[3] for rule in lifecycle.schema.rules}
     for key in sorted(list(configuration) + [k for k in defaults if k not in configuration]):
         text = "not set"
+        name = plain(key)
         if key in configuration:
             text = shown(key, configuration[key])
             if key not in defaults:
                 text += "  (not known here)"
             elif configuration[key] == defaults[key]:
                 text += "  (the default)"
-        if len(key) > 24:
-            wrapped(key, "  ", "    ")
+        if len(name) > 24:
+            wrapped(name, "  ", "    ")
             wrapped(text, "    ", "    ")
         else:
-            wrapped(text, "  " + key + " " * (25 - len(key)), " " * 27)
+            wrapped(text, "  " + name + " " * (25 - len(name)), " " * 27)
     if lifecycle.etag:
         from binascii import hexlify
 

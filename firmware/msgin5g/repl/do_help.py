@@ -4,17 +4,17 @@ from msgin5g.repl.do_text import wrapped
 
 _TEXTS = (
     ("status", "what runs, with whom it talks, memory", "What runs, whether its configuration is "
-     "good, on trial or rolled back, its next step, and what it has dropped, by reason."),
-    ("config", "the configuration that runs", "Every key of the configuration that runs, "
-     "and every key that it could have. Values of keys that sound secret are not shown."),
+     "good, on trial or rolled back, and what it has dropped, by reason."),
+    ("config", "the configuration that runs", "Every key that the configuration has or "
+     "could have. Values of keys that sound secret are not shown."),
     ("diff", "what the newest configuration changes", "The keys in which the newest stored "
      "configuration (+) differs from the one before (-)."),
     ("history", "what has become of configurations", "What happened since the start, and how "
      "long ago. It is kept in memory, so a reset empties it."),
     ("why", "why this configuration runs", "Why this configuration runs, why the last one was "
      "refused or rolled back, what the check by ping says, and what ended the application."),
-    ("confirm", "keep the configuration on trial", "Says that the configuration on trial works: "
-     "it is the good one now."),
+    ("confirm", "keep the configuration on trial", "The configuration on trial works: it is the "
+     "good one now."),
     ("rollback", "go back to the last good one", "Brings the good configuration before this one "
      "back. The server's document is not tried again until it changes."),
     ("fetch", "ask for the configuration now", "Asks the server now. The answer is told when "

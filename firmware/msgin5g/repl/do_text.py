@@ -16,6 +16,7 @@ def row(label, value):
 
 def wrapped(text, first="", rest=""):
     """Print a text, broken at blanks, or anywhere in a word that is too long."""
+    text = plain(text)
     line = first
     empty = True
     for word in text.split(" "):
@@ -33,6 +34,11 @@ def wrapped(text, first="", rest=""):
         line += word
         empty = False
     print(line)
+
+
+def plain(text):
+    """A text without what a terminal obeys: control characters are written as hexadecimals."""
+    return "".join([c if " " <= c <= "~" or c > "\x9f" else "\\x%02x" % ord(c) for c in text])
 
 
 def shown(key, value):
