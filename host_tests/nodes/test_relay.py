@@ -283,9 +283,23 @@ def test_a_ue_that_asks_and_asks_leaves_room_for_others():
     assert remote == SERVER and request.option(15) == b"ue-uri=" + other.encode()
     # What it has got an answer for gives it room again.
     relay.receive(0, response(request, CONTENT, other), SERVER, 1)
-    assert relay.links.of_ue(other.encode()).n_flows == 0
+    assert relay.links.of_ue(other.encode()).n_requests == 0
     relay.link_down(UE_ID.encode())
     assert not relay._flows
+
+
+def test_a_ue_that_observes_anew_at_each_of_its_starts_is_not_kept_out():
+    relay = new(max_flows=16, max_rate=100)
+    link = relay.links.of_ue(UE_ID.encode())
+    for mid in range(10):
+        relay.receive(0, get(mid=mid, token=b"tok" + bytes([mid]), more=[(6, b"")]), UE, mid)
+        ((request, _),) = taken(relay, mid)
+        relay.receive(0, response(request, more=[(6, b"\x01")]), SERVER, mid)
+        ((answer, _),) = taken(relay, mid)
+        assert answer.code == CONTENT and link.n_requests == 0, mid
+    assert relay.counters == {} and relay._n_observing == 10
+    relay.link_down(UE_ID.encode())
+    assert link.n_requests == 0 and not relay._flows
 
 
 def test_the_server_is_asked_at_most_at_the_configured_rate():

@@ -8,10 +8,10 @@ proves nothing about one.
 class Link:
     """An established one-to-one link: the UE's identity (bytes) and where it is reached.
 
-    n_flows: how much a relay has under way for it.
+    n_requests: how many a relay has under way for it, observations apart.
     """
 
-    n_flows = 0
+    n_requests = 0
 
     def __init__(self, ue_id, link, remote):
         self.ue_id = ue_id

@@ -34,7 +34,7 @@ from msgin5g.roles.hop import Hop
 from msgin5g.roles.pace import Pace
 from msgin5g.seal.resources import same_uri
 
-_MAX_FLOWS_OF_A_UE = const(4)  # NSTART is 1: a UE has one request, or one and an observation
+_MAX_REQUESTS_OF_A_UE = const(4)  # NSTART is 1: a UE has one under way, unless it began anew
 _ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: the server is slow, so say "I have it"
 
 
@@ -180,7 +180,7 @@ class Relay(Hop):
                 self._end(known)
         full = (
             len(self._flows) - self._n_observing >= settings.max_flows
-            or peer.n_flows >= _MAX_FLOWS_OF_A_UE  # nobody takes the place of others
+            or peer.n_requests >= _MAX_REQUESTS_OF_A_UE  # nobody takes the place of others
         )
         held = full or self._held or not self._pace.take(now)
         if full or (held and len(self._held) >= settings.max_rate):
@@ -206,7 +206,7 @@ class Relay(Hop):
         if observe == 0:
             flow.wants_observe = True
         self._flows.add(flow)
-        peer.n_flows += 1
+        peer.n_requests += 1
         if incoming.confirmable:
             self._unacknowledged.append(flow)
         if held:
@@ -302,6 +302,7 @@ class Relay(Hop):
             )
         if watching and not flow.observing:
             flow.observing = True
+            flow.peer.n_requests -= 1
             self._n_observing += 1
         if not watching:
             self._remove(flow)
@@ -345,7 +346,7 @@ class Relay(Hop):
             self._unacknowledged.remove(flow)
         if flow in self._flows:
             self._flows.remove(flow)
-            flow.peer.n_flows -= 1
+            flow.peer.n_requests -= not flow.observing
         if flow.observing:
             self._n_observing -= 1
             flow.observing = False
