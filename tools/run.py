@@ -38,7 +38,8 @@ _START_JSON = """
 import builtins, sys
 said = print
 def print_apart(*words):
-    said(*words, file=sys.stderr if words else sys.stdout)
+    is_event = isinstance(words[0], str) and words[0][:1] in ("", "{")
+    said(*words, file=sys.stdout if is_event else sys.stderr)
 builtins.print = print_apart
 """
 # A shell gives what it starts in the background a SIGINT that is ignored, and Python keeps that.

@@ -20,17 +20,23 @@ def teller(as_json, once):
 
     def tell(event):
         name = event["event"]
-        # Piece by piece: a configuration may be large, and memory be short.
-        if as_json:
-            import json
+        try:
+            if as_json:
+                import json
 
-            json.dump(event, sys.stdout)
-        else:
-            print(name, end="")
-            for key in sorted(event):
-                if key != "event" and event[key] is not None and event[key] != []:
-                    print(" " + key, event[key], sep="=", end="")
-        print()
+                text = json.dumps(event)
+            else:
+                words = [name]
+                for key in sorted(event):
+                    if key != "event" and event[key] is not None and event[key] != []:
+                        words.append("%s=%s" % (key, event[key]))
+                text = " ".join(words)
+        except MemoryError:  # a configuration may be large
+            text = name
+            if as_json:
+                json.dump(event, sys.stdout)
+                text = ""
+        print(text)
         if hasattr(sys.stdout, "flush"):
             sys.stdout.flush()
         return name == "restarting" or (

@@ -12,6 +12,8 @@ or c, a choice of what follows, the first by default. Without a default it is No
 of Settings is called as the key, `refresh_min_s` for refresh.min_s; after a colon is all of it.
 """
 
+import os
+
 from micropython import const
 from msgin5g.coap.transmission import Parameters
 from msgin5g.configuration.strict_json import JsonFault
@@ -233,7 +235,8 @@ def load(path, role=None):
 
 def _read(path):
     try:
+        size = os.stat(path)[6] or _MAX_FILE  # read takes as much memory as it may read
         with open(path, "rb") as file:
-            return file.read(_MAX_FILE)
+            return file.read(min(size, _MAX_FILE))
     except OSError:
         return None

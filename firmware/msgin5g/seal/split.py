@@ -20,7 +20,7 @@ class Splitter:
     """
 
     def __init__(self, max_size):
-        self.view = b""
+        self.view = bytearray()
         self.start = 0
         self.end = 0
         self.done = False  # the array is over, and nothing came after it
