@@ -68,10 +68,13 @@ class Database:
         self.close()
 
     def _prepare(self):
+        self._db.execute("BEGIN")  # one moment of it: another process may be making it now
         application = self._one("PRAGMA application_id")
         version = self._one("PRAGMA user_version")
+        n_tables = self._one("SELECT count(*) FROM sqlite_master")
+        self._db.execute("COMMIT")
         if application != APPLICATION_ID:
-            if application or version or self._one("SELECT count(*) FROM sqlite_master"):
+            if application or version or n_tables:
                 raise ScmError(f"{self.path}: is a database of another program")
         elif version > SCHEMA_VERSION:
             raise ScmError(
