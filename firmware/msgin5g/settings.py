@@ -235,8 +235,8 @@ def load(path, role=None):
 
 def _read(path):
     try:
-        size = os.stat(path)[6] or _MAX_FILE  # read takes as much memory as it may read
         with open(path, "rb") as file:
-            return file.read(min(size, _MAX_FILE))
+            # It takes as much memory as it may read.
+            return file.read(min(os.stat(path)[6] or _MAX_FILE, _MAX_FILE))
     except OSError:
         return None

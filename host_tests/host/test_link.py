@@ -187,7 +187,7 @@ def test_a_traceback_on_micropython_leads_to_the_source():
     names = [place.partition(", ")[2] for place in places]
     assert names[:3] == ["main", "open_node", "compose"], done.stdout
     for place, text in zip(
-        [*places[:3], places[-1]], ("open_node(", "compose(", "load(", "os.stat(")
+        [*places[:3], places[-1]], ("open_node(", "compose(", "load(", "open(")
     ):
         file, _, line = place.partition(",")[0].partition(":")
         assert text in (ROOT / file).read_text().splitlines()[int(line) - 1], place

@@ -185,8 +185,10 @@ class Gateway(Documents):
 
     def _bygone(self, peer, now):
         """Whether what a UE asked is so long ago that the same key is another request."""
-        lifetime_ms = self._settings.parameters.exchange_lifetime_ms
-        return peer.form is None and diff(now, peer.asked_at) >= lifetime_ms
+        return (
+            peer.form is None
+            and diff(now, peer.asked_at) >= self._settings.parameters.exchange_lifetime_ms
+        )
 
     def _acknowledge(self):
         # The endpoint need not remember the message: the Place does.

@@ -97,8 +97,8 @@ class Bulk(Collector):
             return
         except (BlockError, CborError) as error:
             self.endpoint.count("bad_answer")
-            large = error.args[0] == "too large"
-            self._settle(transfer, SERVICE_UNAVAILABLE, "Too large" if large else "Bad answer")
+            title = "Too large" if error.args[0] == "too large" else "Bad answer"
+            self._settle(transfer, SERVICE_UNAVAILABLE, title)
             return
         transfer.again = True
         if self._held_size > self._hold_size:

@@ -206,16 +206,13 @@ class Documents(Observers):
         named = title = None
         if code == NOT_FOUND:
             title = "Not found"
-        elif code == TOO_MANY_REQUESTS:
-            title = "Busy"
-        elif code >> 5 == 4:
+        elif code >> 5 == 4 and code != TOO_MANY_REQUESTS:
             # That is between the server and the UE that was named: it asks for the next one.
             named = transfer.ids[0]
-        elif code == GATEWAY_TIMEOUT:
-            title = "No answer"
         else:
-            code = SERVICE_UNAVAILABLE
-            title = "Error"
+            if code != TOO_MANY_REQUESTS and code != GATEWAY_TIMEOUT:
+                code = SERVICE_UNAVAILABLE
+            title = "Busy"
         payload = compose(code, title) if title else message.payload()
         self._deny(transfer, Verdict(code, payload, message.uint(MAX_AGE)), named)
 

@@ -187,13 +187,12 @@ class Hop:
         block = message.uint(BLOCK2)
         if block is not None:
             size = 16 << (block & 7)
-            start = (block >> 4) * size
-            if block & 7 == 7 or start >= len(page):
+            page = page[(block >> 4) * size :]
+            if block & 7 == 7 or not page:
                 self.refuse(BAD_REQUEST, "Block2", peer, now)
                 return
-            more = 8 if start + size < len(page) else 0
-            options.append((BLOCK2, uint_bytes(block & 0xFFFFF7 | more)))
-            page = page[start : start + size]
+            options.append((BLOCK2, uint_bytes(block & ~8 | (len(page) > size) << 3)))
+            page = page[:size]
         incoming = self.endpoint.accept(now)
         if incoming is not None:
             self.endpoint.respond(incoming, CONTENT, options, page)
