@@ -33,17 +33,23 @@ def trial(folder, application, **settings):
     return NodeBoard(folder, application, **{"confirm": "application", **settings})
 
 
+def confirmed(ue):
+    """The board runs with a good configuration."""
+    ue.serve()
+    mark = ue.reset()
+    ue.told("application runs with 500\n", mark)
+    with Hand(ue.board) as hand:
+        hand.presses(b"\x03")
+        hand.types("from msgin5g import repl")
+        assert "Confirmed" in hand.types("repl.confirm()")
+    mark = ue.reset()
+    ue.told("application runs with 500\n", mark)
+    return mark
+
+
 def test_what_crashes_the_application_at_once_is_rolled_back_without_a_person(tmp_path):
     with trial(tmp_path, CRASHES.replace("BAD", "raise ValueError('no such rate')")) as ue:
-        ue.serve()
-        mark = ue.reset()
-        ue.told("application runs with 500\n", mark)
-        with Hand(ue.board) as hand:
-            hand.presses(b"\x03")
-            hand.types("from msgin5g import repl")
-            assert "Confirmed" in hand.types("repl.confirm()")
-        mark = ue.reset()
-        ue.told("application runs with 500\n", mark)
+        mark = confirmed(ue)
         n_resets = len(ue.board.resets)
         ue.serve(blink_ms=100)
         ue.told("rolled_back reasons=\\['reset too often'\\]\n(.*\n)*.*runs with 500\n", mark, 40)
@@ -173,20 +179,6 @@ def test_a_button_held_for_ten_seconds_removes_the_configuration(tmp_path):
 
 
 LOOK = "from msgin5g import repl; repl.status(); repl.why(); repl.history()"
-
-
-def confirmed(ue):
-    """The board runs with a good configuration."""
-    ue.serve()
-    mark = ue.reset()
-    ue.told("application runs with 500\n", mark)
-    with Hand(ue.board) as hand:
-        hand.presses(b"\x03")
-        hand.types("from msgin5g import repl")
-        assert "Confirmed" in hand.types("repl.confirm()")
-    mark = ue.reset()
-    ue.told("application runs with 500\n", mark)
-    return mark
 
 
 def test_who_looks_from_outside_leaves_a_trial_as_it_is(tmp_path):
