@@ -25,13 +25,13 @@ test: $(STAMP) ## every test: CPython, MicroPython from source, MicroPython from
 lint: $(STAMP) ## ruff, import direction, manifests, packages of mip, budgets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/python -m tools.check_layers
-	@$(BIN)/python -m tools.check_manifests
-	@$(BIN)/python -m tools.check_packages
-	@$(BIN)/python -m tools.check_budget
+	@$(BIN)/python -m msgin5g_tools.checks.imports
+	@$(BIN)/python -m msgin5g_tools.checks.manifests
+	@$(BIN)/python -m msgin5g_tools.checks.packages
+	@$(BIN)/python -m msgin5g_tools.checks.budget
 
 versions: $(STAMP) ## the unit tests on every MicroPython from 1.24 on that npm and PyPI have
-	@$(BIN)/python -m tools.check_versions
+	@$(BIN)/python -m msgin5g_tools.checks.versions
 
 bench: $(STAMP) ## measure the README's performance table
 	@$(BIN)/msgin5g bench

@@ -2,7 +2,7 @@
 #
 #     include("../manifest.py", role="ue", espnow=True)
 #
-# The lists are what the roles import: `python -m tools.check_manifests --write` puts them right.
+# The lists are what the roles import: `python -m msgin5g_tools.checks.manifests --write` puts them right.
 options.defaults(role="all", espnow=False)
 
 _EVERY_ROLE = (

@@ -8,7 +8,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 _VIRTUAL = HERE.parent / "tools" / "virtual"
-for path in (HERE.parent, HERE.parent / "firmware", _VIRTUAL, HERE, HERE / "shim"):
+for path in (HERE.parent / "firmware", _VIRTUAL, HERE / "support", HERE / "support" / "shim"):
     sys.path.insert(0, str(path))
 
 import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30

@@ -58,7 +58,8 @@ def main(arguments):
     firmware = plain[0] if plain else here + "/../firmware"
     tests = here + "/" + options["--in"]
     virtual = here + "/../tools/virtual"  # among .mpy files it is where the tests are
-    sys.path[:] = [tests, here, virtual, firmware] + [p for p in sys.path if p.startswith(".")]
+    support = here + "/support"
+    sys.path[:] = [tests, support, virtual, firmware] + [p for p in sys.path if p.startswith(".")]
     counts = [0, 0]
     names = [n.rsplit(".", 1)[0] for n in os.listdir(tests) if n.startswith("test_")]
     only = options["--only"]

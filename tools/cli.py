@@ -5,7 +5,7 @@ import sys
 
 import click
 
-# name -> (module under tools, function, one line of help)
+# name -> (module of commands/, function, one line of help)
 COMMANDS = {
     "bench": ("bench", "bench", "Measure what the README's performance table shows."),
     "board": ("board", "board", "Start a virtual board: real MicroPython behind a pty."),
@@ -20,7 +20,6 @@ COMMANDS = {
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
     "simulate": ("simulate", "simulate", "Play very many UEs behind one relay or gateway."),
-    "where": ("where", "where", "Say which source a traceback of a board speaks of."),
 }
 
 
@@ -34,7 +33,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module, function, _ = COMMANDS[name]
-        return getattr(importlib.import_module(f"tools.{module}"), function)
+        return getattr(importlib.import_module(f"msgin5g_tools.commands.{module}"), function)
 
     def format_commands(self, context, formatter):
         # Help comes from the table, so that `msgin5g --help` imports nothing.

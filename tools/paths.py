@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
-SHIM = ROOT / "host_tests" / "shim"
+SHIM = ROOT / "host_tests" / "support" / "shim"
 BUILD = ROOT / "build"
 
 

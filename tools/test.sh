@@ -10,7 +10,7 @@ fi
 mkdir -p build
 {
     status=0
-    .venv/bin/python -m tools.test_lanes || status=$?
+    .venv/bin/python -m msgin5g_tools.checks.lanes || status=$?
     .venv/bin/python -m pytest -m campaign || status=$?
     exit $status
 } >build/beside.txt 2>&1 &

@@ -8,21 +8,21 @@ import socket
 import time
 
 from micropython import const
-from msgin5g.port.address import LinkError, bound, remote_of
+from msgin5g.port.address import TransportError, bound, remote_of
 from msgin5g.port.peer import text_of
-from msgin5g.port.udp import UdpLink
+from msgin5g.port.udp import UdpTransport
 
 _BUFFER_SIZE = const(1281)
 _SLICE_MS = const(50)  # a custom socket cannot be waited for: it is looked at this often
 
 
-class OwnLink(UdpLink):
+class OwnLink(UdpTransport):
     """A bound UDP socket; OSError when it cannot be had."""
 
     def __init__(self, port):
         try:
             super().__init__(bound("0.0.0.0", port))
-        except LinkError as error:
+        except TransportError as error:
             raise OSError(str(error))
         self._poller = select.poll()
         self._poller.register(self.socket, select.POLLIN)

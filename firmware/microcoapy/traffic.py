@@ -6,9 +6,9 @@ makes its next call.
 
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE
 from msgin5g.coap.numbers import LINK_FORMAT, OBSERVE, URI_PATH
-from msgin5g.coap.server import ServerEndpoint
+from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.coap.transmission import Parameters
+from msgin5g.coap.exchange import Parameters
 from msgin5g.port.system import random_byte, ticks_ms
 
 from microcoapy.coap_macros import COAP_METHOD, COAP_RESPONSE_CODE

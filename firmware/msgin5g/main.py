@@ -83,7 +83,7 @@ def main(
     node.running = False
     node.say({"event": "stopped", "counters": node.role.counters})
     if node.parts:
-        from msgin5g.composition_parts import after
+        from msgin5g.builder_services import after
 
         return after(node)
     return 0
@@ -95,7 +95,7 @@ def open_node(*arguments):
     if node:
         for link in node.links:
             link.close()
-    from msgin5g.composition import compose
+    from msgin5g.builder import compose
 
     node = compose(teller, *arguments)
     del compose

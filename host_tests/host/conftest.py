@@ -4,7 +4,7 @@ import pytest
 from etsi_clients import HastyReliable
 from etsi_world import DIRECT, HOPS, PAIRS, UES, World
 
-from tools.scm_server import site
+from msgin5g_tools.scm_server import site
 
 
 @pytest.fixture(scope="module")

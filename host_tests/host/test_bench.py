@@ -10,12 +10,12 @@ import sys
 
 import pytest
 
-from tools.bench.errors import BenchError
-from tools.bench.figures import FIGURES, rows
-from tools.bench.interpreter import Interpreter
-from tools.bench.measurements import smallest
+from msgin5g_tools.bench.errors import BenchError
+from msgin5g_tools.bench.figures import FIGURES, rows
+from msgin5g_tools.bench.interpreter import Interpreter
+from msgin5g_tools.bench.measurements import smallest
 
-_BENCH = (sys.executable, "-c", "from tools.cli import main; main()", "bench")
+_BENCH = (sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "bench")
 _TIMEOUT_S = 300
 # (key, at least, at most)
 _PLAUSIBLE = (

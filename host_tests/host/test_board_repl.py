@@ -5,7 +5,7 @@ import time
 import pytest
 from board_hands import Hand, mpremote, write
 
-from tools.board import VirtualBoard
+from msgin5g_tools.board import VirtualBoard
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
-"""tools.build_mpy: what is built again, and when nothing is."""
+"""msgin5g_tools.build.mpy: what is built again, and when nothing is."""
 
 import os
 
 import pytest
 
-from tools import build_mpy
+from msgin5g_tools.build import mpy as build_mpy
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgin5g.cbor import dumps, loads
-from msgin5g.cbor_reader import MAX_DEPTH, CborError, Reader
+from msgin5g.cbor.encoder import dumps, loads
+from msgin5g.cbor.decoder import MAX_DEPTH, CborError, Reader
 from peers import ROOT
 
 VECTORS = ROOT.parent / "shared" / "vectors" / "cbor-appendix-a.json"

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.decode import Registry, decode, explain
-from tools.ladder import Entry, Ladder, entry_fields
+from msgin5g_tools.decode import Registry, decode, explain
+from msgin5g_tools.decode.sequence_diagram import Entry, Ladder, entry_fields
 
 from msgin5g.coap.message import encode
 
@@ -235,7 +235,13 @@ def test_any_bytes_whatever_are_explained(datagram):
 
 def test_it_works_as_a_command(repository):
     done = subprocess.run(
-        [sys.executable, "-c", "from tools.cli import main; main()", "decode", *REQUEST.split()],
+        [
+            sys.executable,
+            "-c",
+            "from msgin5g_tools.cli import main; main()",
+            "decode",
+            *REQUEST.split(),
+        ],
         cwd=repository,
         capture_output=True,
         text=True,

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from tools.decode import Registry, explain
-from tools.demo import cast
-from tools.demo.tap import foreign_copy
+from msgin5g_tools.decode import Registry, explain
+from msgin5g_tools.demo import cast
+from msgin5g_tools.demo.tap import foreign_copy
 
-COMMAND = "from tools.cli import main; main()"
+COMMAND = "from msgin5g_tools.cli import main; main()"
 _UES = [f"urn:x-msgin5g:ue:{n:04}" for n in (7, 8, 9)]
 _SERVER = "coap://scm.example"
 
@@ -21,7 +21,7 @@ WITNESS = """
 import ctypes, os, signal, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 number, line = int(sys.argv[1]), sys.argv[2]
-command = [sys.executable, "-c", "from tools.cli import main; main()", "demo", *sys.argv[3:]]
+command = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "demo", *sys.argv[3:]]
 demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 for text in demo.stdout:
     if line in text:
@@ -155,7 +155,7 @@ def test_a_person_sees_the_ladder_the_outcomes_and_the_configuration(two):
 
 def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
     code = (
-        "from tools.demo import cast, tap\n"
+        "from msgin5g_tools.demo import cast, tap\n"
         "cast._DOCUMENTS['deny'] = []\n"
         "tap.foreign_copy = lambda datagram: None\n"
     )

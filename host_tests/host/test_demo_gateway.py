@@ -6,7 +6,7 @@ import re
 import pytest
 from test_demo import COMMAND, WITNESS, finish, start
 
-from tools.demo import bulk
+from msgin5g_tools.demo import bulk
 
 _UE = "urn:x-msgin5g:ue:{:04}".format
 
@@ -92,7 +92,7 @@ def test_a_person_sees_who_was_asked_for_and_what_each_one_got(two):
 
 def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
     code = (
-        "from tools.demo import bulk\n"
+        "from msgin5g_tools.demo import bulk\n"
         "bulk._WINDOW_S = 1\n"
         "given = bulk.documents()\n"
         "given['deny'] = []\n"

@@ -6,12 +6,12 @@ import re
 from board_hands import mpremote
 from flash_world import BUNDLES, World, address, msgin5g, put, ue_file, ue_id
 
-from tools.board import VirtualBoard
-from tools.device.errors import FAILED, PORT_MISSING, DeviceError
-from tools.device.findings import FAIL, OK, WARN, examine, findings
-from tools.device.inventory import Inventory, take_inventory
-from tools.device.session import open_session
-from tools.device.starting import try_to_start
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.device.errors import FAILED, PORT_MISSING, DeviceError
+from msgin5g_tools.device.findings import FAIL, OK, WARN, examine, findings
+from msgin5g_tools.device.inventory import Inventory, take_inventory
+from msgin5g_tools.device.session import open_session
+from msgin5g_tools.device.starting import try_to_start
 
 _FACTS = {
     "name": "micropython",
@@ -140,7 +140,7 @@ def test_a_board_that_hangs_on_its_files_is_a_fault():
 
 
 def test_a_boot_py_without_an_end_is_a_fault(monkeypatch):
-    monkeypatch.setattr("tools.device.session._BOOT_S", 1)
+    monkeypatch.setattr("msgin5g_tools.device.session._BOOT_S", 1)
     with VirtualBoard(heap="128K") as board:
         mpremote(board, "exec", "f = open('boot.py', 'w'); f.write('while 1: pass'); f.close()")
         session = open_session(board.port)

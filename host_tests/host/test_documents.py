@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from scm_world import COLLECTION, GET, OBSERVE, UE7, UE8, Scm, document, ids
 
-from tools.cli import msgin5g
-from tools.scm_server.query import Selector
-from tools.scm_server.store import Store
+from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.scm_server.query import Selector
+from msgin5g_tools.scm_server.store import Store
 
 CONFIG = {
     "MSGin5G-Server-address": "coap://msgin5g.example.com",

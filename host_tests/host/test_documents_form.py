@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scm_world import UE7, UE8
 
-from tools.scm_server import json_form, json_write, ue_config
+from msgin5g_tools.scm_server import json_form, json_write, ue_config
 
 TEXT = st.text(max_size=8).filter(lambda text: text.isprintable())
 VALUES = st.recursive(

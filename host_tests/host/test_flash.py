@@ -11,10 +11,10 @@ from board_hands import Hand, mpremote
 from click.testing import CliRunner
 from flash_world import World, msgin5g, put, ue_file
 
-import tools.flash
-from tools.board import VirtualBoard
-from tools.device import bundle
-from tools.device.errors import NOT_CONFIGURED, WRONG_INPUT, DeviceError
+import msgin5g_tools.commands.flash
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.device import bundle
+from msgin5g_tools.device.errors import NOT_CONFIGURED, WRONG_INPUT, DeviceError
 
 _CONFIGURED = re.compile(r"\d+ files copied, configured after \d+\.\d s\n")
 
@@ -168,15 +168,15 @@ def test_what_is_in_the_way_is_named(board, tmp_path):
 def test_all_finds_boards_and_skips_strangers(board, tmp_path, monkeypatch):
     master, slave = pty.openpty()
     stranger = os.ttyname(slave)
-    monkeypatch.setattr(tools.flash, "all_ports", lambda: [board.port, stranger])
-    result = CliRunner().invoke(tools.flash.flash, ["--all", "--no-watch"])
+    monkeypatch.setattr(msgin5g_tools.commands.flash, "all_ports", lambda: [board.port, stranger])
+    result = CliRunner().invoke(msgin5g_tools.commands.flash.flash, ["--all", "--no-watch"])
     assert result.exit_code == 0, result.output
     assert f"{stranger}: skipped: no answer from a MicroPython" in result.output
     assert f"{board.port}: {len(bundle.build('ue'))} files copied" in result.output
     os.close(master)
     os.close(slave)
-    monkeypatch.setattr(tools.flash, "all_ports", list)
-    assert CliRunner().invoke(tools.flash.flash, ["--all"]).exit_code == 3
+    monkeypatch.setattr(msgin5g_tools.commands.flash, "all_ports", list)
+    assert CliRunner().invoke(msgin5g_tools.commands.flash.flash, ["--all"]).exit_code == 3
 
 
 def test_a_watchdog_that_runs_does_not_bite_while_flashing(board, tmp_path):

@@ -11,13 +11,13 @@ import pytest
 from board_hands import Hand, mpremote
 from flash_world import BUNDLES, Silent, World, msgin5g, ue_file
 
-from tools.board import VirtualBoard
-from tools.device import programs
-from tools.device.bundle import file_of
-from tools.device.flashing import Job, Options, flash_board, wanted_files
-from tools.device.install import install
-from tools.device.inventory import take_inventory
-from tools.device.session import Session, open_session
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.device import programs
+from msgin5g_tools.device.bundle import file_of
+from msgin5g_tools.device.flashing import Job, Options, flash_board, wanted_files
+from msgin5g_tools.device.install import install
+from msgin5g_tools.device.inventory import take_inventory
+from msgin5g_tools.device.session import Session, open_session
 
 _OPTIONS = Options("mpremote", None, False, False, 5)
 _N_MODULES = 6
@@ -99,7 +99,12 @@ def test_a_command_that_is_killed_at_any_time_is_repaired(tool, board, tmp_path)
     arguments = ["flash", "--port", board.port, "--settings", settings, "--tool", tool]
     for n_lines in (2, 12) if tool == "mpremote" else (12,):
         child = subprocess.Popen(
-            [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)],
+            [
+                sys.executable,
+                "-c",
+                "from msgin5g_tools.cli import main; main()",
+                *map(str, arguments),
+            ],
             stdout=subprocess.PIPE,
         )
         for _ in range(n_lines):

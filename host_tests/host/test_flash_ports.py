@@ -13,10 +13,10 @@ import pytest
 from board_hands import mpremote
 from flash_world import msgin5g
 
-from tools.board import VirtualBoard
-from tools.device import session
-from tools.device.errors import NOT_MICROPYTHON, PORT_BUSY, PORT_MISSING, DeviceError
-from tools.device.session import TOOLS
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.device import session
+from msgin5g_tools.device.errors import NOT_MICROPYTHON, PORT_BUSY, PORT_MISSING, DeviceError
+from msgin5g_tools.device.session import TOOLS
 
 _TICKS = "import time\nwhile True:\n    print('tick')\n    time.sleep(0.2)\n"
 
@@ -77,7 +77,7 @@ def test_the_worst_of_several_is_the_exit_status(tmp_path):
 def test_in_a_terminal_a_dry_run_is_a_list_too(tmp_path):
     with VirtualBoard(heap="96K") as board:
         master, slave = pty.openpty()
-        command = [sys.executable, "-c", "from tools.cli import main; main()", "flash"]
+        command = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "flash"]
         subprocess.run(
             [*command, "--port", board.port, "--dry-run"], stdout=slave, timeout=60, check=True
         )

@@ -9,7 +9,7 @@ import tty
 import pytest
 import serial
 
-from tools.device.watch import Watch, watch_boot
+from msgin5g_tools.device.watch import Watch, watch_boot
 
 _TRACEBACK = (
     "Traceback (most recent call last):",

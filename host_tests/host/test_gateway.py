@@ -6,14 +6,14 @@ import math
 import sys
 from pathlib import Path
 
-import gateway_stations
+import gateway_builders
 import pytest
-from fast_world import FastWorld
-from gateway_stations import GATEWAY, SEAL_C, address, doc, name, new_bulk_server, new_gateway
-from stations import new_ue
-from world import chance
+from fast_network_sim import FastNetworkSim
+from gateway_builders import GATEWAY, SEAL_C, address, doc, name, new_bulk_server, new_gateway
+from builders import new_ue
+from network_sim import chance
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "nodes"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 _FILES = ("bulk", "failures", "sizes", "documents")
 # They count the milliseconds of a datagram's way, which is two hops longer here.
@@ -28,11 +28,11 @@ _TESTS = [
 
 @pytest.mark.parametrize("test", _TESTS, ids=lambda test: test.__name__)
 def test_every_rule_of_the_gateway_holds_apart_from_its_configuration_client(test):
-    gateway_stations.apart[0] = True
+    gateway_builders.apart[0] = True
     try:
         test()
     finally:
-        gateway_stations.apart[0] = False
+        gateway_builders.apart[0] = False
 
 
 def thousand(loss, apart=False, n_ues=1000):
@@ -40,11 +40,11 @@ def thousand(loss, apart=False, n_ues=1000):
     numbers = range(1, n_ues + 1)
     without = {n for n in numbers if n % 97 == 0}
     denied = {n for n in numbers if n % 331 == 0}
-    world = FastWorld(chance(7, loss=loss, duplication=5), wired=SEAL_C)
-    gateway_stations.apart[0] = apart
+    sim = FastNetworkSim(chance(7, loss=loss, duplication=5), wired=SEAL_C)
+    gateway_builders.apart[0] = apart
     try:
         gateway = new_gateway(
-            world,
+            sim,
             numbers,
             max_links=n_ues,
             max_waiting=n_ues,
@@ -56,9 +56,9 @@ def thousand(loss, apart=False, n_ues=1000):
             max_flows=64,
         )
     finally:
-        gateway_stations.apart[0] = False
+        gateway_builders.apart[0] = False
     server = new_bulk_server(
-        world,
+        sim,
         [doc(n) for n in numbers if n not in without],
         denied=[name(n) for n in denied],
         max_age_s=86400,
@@ -68,15 +68,15 @@ def thousand(loss, apart=False, n_ues=1000):
     # Who has got a 4.04 or has heard nothing asks again, but not among those who ask first.
     settings = {"start_delay_s": 3, "retry_first_s": 3600}
     ues = {
-        n: new_ue(world, address(n), n + 100, GATEWAY, ue_id=name(n), **settings) for n in numbers
+        n: new_ue(sim, address(n), n + 100, GATEWAY, ue_id=name(n), **settings) for n in numbers
     }
-    return world, gateway, server, ues, without, denied
+    return sim, gateway, server, ues, without, denied
 
 
 @pytest.mark.parametrize(("loss", "apart"), [(0, False), (20, False), (20, True)])
 def test_a_thousand_ues_each_end_with_their_own(loss, apart, monkeypatch):
     monkeypatch.setattr(gc, "collect", int)  # of what a thousand boards would collect apart
-    world, gateway, server, ues, without, denied = thousand(loss, apart)
+    sim, gateway, server, ues, without, denied = thousand(loss, apart)
     ends = {}
 
     def ended():
@@ -93,10 +93,10 @@ def test_a_thousand_ues_each_end_with_their_own(loss, apart, monkeypatch):
 
     # Within the time that a UE waits nearly all of them have got their answer. Who asks again
     # after that is one of a few: it was refused, or every repetition of its request was lost.
-    world.run(ended, 100_000)
+    sim.run(ended, 100_000)
     assert len(ends) >= 0.99 * len(ues)
     bulks = set(server.bulks)
-    assert world.run(ended, 36_000_000), len(ends)
+    assert sim.run(ended, 36_000_000), len(ends)
     for n, ue in ues.items():
         expected = "4.03" if n in denied else "4.04" if n in without else "2.05"
         assert ends[n] == expected, n

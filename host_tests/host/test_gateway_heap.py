@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from tools.build_mpy import build_firmware
-from tools.run import interpreter_command
+from msgin5g_tools.build.mpy import build_firmware
+from msgin5g_tools.commands.run import interpreter_command
 
 # Of a gateway at work, whatever waits: blocks, documents held, answers on their way, the cache.
 _WORK_SIZE = 32 * 1024
@@ -23,7 +23,9 @@ def heap(repository):
 
     def run(n_ues, document_size):
         command = [interpreter_command(), "-X", "heapsize=640K"]
-        command.append(str(repository / "host_tests" / "rigs" / "gateway_heap.py"))
+        command.append(
+            str(repository / "host_tests" / "support" / "benchmarks" / "gateway_heap.py")
+        )
         command += [str(firmware), str(n_ues), str(document_size)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         words = done.stdout.split()

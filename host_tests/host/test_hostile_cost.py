@@ -9,21 +9,21 @@ import sys
 
 import pytest
 from checks import xorshift
-from gateway_stations import address, new_gateway
-from gateway_stations import name as name_of
-from msgin5g.cbor import dumps, loads
-from msgin5g.cbor_reader import CborError, Reader
+from gateway_builders import address, new_gateway
+from gateway_builders import name as name_of
+from msgin5g.cbor.encoder import dumps, loads
+from msgin5g.cbor.decoder import CborError, Reader
 from msgin5g.coap.message import encode, insert
-from msgin5g.configuration.strict_json import JsonFault
-from msgin5g.configuration.strict_json import parse as parse_json
-from msgin5g.roles.relay import Relay
-from msgin5g.roles.ue import ConstrainedUe
-from msgin5g.seal.documents import find_configuration
-from msgin5g.seal.errors import DocumentError
-from msgin5g.seal.problem import parse as parse_problem
-from msgin5g.seal.resources import ConfigurationResource
-from tools.paths import FIRMWARE
-from stations import RELAY, SERVER, UE_ID, Held, relay_settings, ue_address, ue_settings
+from msgin5g.config.json import JsonFault
+from msgin5g.config.json import parse as parse_json
+from msgin5g.relay.relay import Relay
+from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.scm.ue_config_doc import find_configuration
+from msgin5g.scm.errors import DocumentError
+from msgin5g.scm.problem_details import parse as parse_problem
+from msgin5g.scm.request import ConfigurationResource
+from msgin5g_tools.paths import FIRMWARE
+from builders import RELAY, SERVER, UE_ID, Held, relay_settings, ue_address, ue_settings
 
 # Lines: for the way of a small message through a role, and for each byte more.
 _START = 600

@@ -6,11 +6,11 @@ import json
 from board_hands import mpremote
 from flash_world import World, msgin5g, ue_file, ue_id
 
-from tools.board import VirtualBoard
-from tools.device import bundle
-from tools.device.boards import BOARDS
-from tools.device.errors import FAILED, WRONG_INPUT
-from tools.image import make_image
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.device import bundle
+from msgin5g_tools.device.boards import BOARDS
+from msgin5g_tools.device.errors import FAILED, WRONG_INPUT
+from msgin5g_tools.commands.image import make_image
 
 
 def test_an_image_boots_and_ends_configured(tmp_path):

@@ -24,7 +24,7 @@ from peers import (
 from scm_world import ACK, COLLECTION, CON, OBSERVE, RECIPIENT, RST, UE7, UE8
 from tap import Tap
 
-from tools.scm_server.options import set_recipient
+from msgin5g_tools.scm_server.options import set_recipient
 
 DOC7 = f"{COLLECTION}/ue-0007"
 LARGE = "n" * 3000

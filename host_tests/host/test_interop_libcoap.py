@@ -20,7 +20,7 @@ from peers import (
 from scm_world import ACK, BLOCK2, COLLECTION, CON, NON, OBSERVE, RECIPIENT, RST, UE7, UE8, Client
 from tap import Tap
 
-from tools.scm_server.store import Store
+from msgin5g_tools.scm_server.store import Store
 
 DENIED = "urn:x-msgin5g:ue:0013"
 TO_SERVER = ("-O", f"{RECIPIENT},{SERVER_URI}")

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from tools import check_budget, check_manifests
-from tools.check_manifests import BOARDS, Manifest, ManifestError
+from msgin5g_tools.checks import budget, manifests
+from msgin5g_tools.checks.manifests import BOARDS, Manifest, ManifestError
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def manifest(tmp_path):
 
 
 def test_the_boards_are_in_order():
-    assert list(check_manifests.faults()) == []
+    assert list(manifests.faults()) == []
 
 
 def test_a_role_leaves_out_what_it_does_not_need():
@@ -68,9 +68,9 @@ def test_what_a_manifest_gets_wrong(manifest):
 
 def test_a_module_too_few_or_too_many_is_named(tmp_path, monkeypatch):
     shutil.copytree(BOARDS, tmp_path / "boards")
-    (tmp_path / "firmware").symlink_to(check_manifests.FIRMWARE)
+    (tmp_path / "firmware").symlink_to(manifests.FIRMWARE)
     shared = tmp_path / "boards" / "manifest.py"
-    lists = check_manifests.lists(check_manifests.imports())
+    lists = manifests.lists(manifests.imports())
     text = shared.read_text().replace('    "coap/ticks.py",\n', "")
     shared.write_text(
         text.replace("_RELAY = (", '_RELAY = ("coap/ticks.py",').replace("opt=1", "", 1)
@@ -80,8 +80,8 @@ def test_a_module_too_few_or_too_many_is_named(tmp_path, monkeypatch):
     (tmp_path / "boards" / "RPI_PICO2_W" / "budget.toml").unlink()
     monkeypatch.setattr(check_manifests, "BOARDS", tmp_path / "boards")
     monkeypatch.setattr(check_manifests, "FIRMWARE", (tmp_path / "firmware").resolve())
-    said = "\n".join(check_manifests.faults())
-    repaired = check_manifests.written(shared.read_text(), lists)
+    said = "\n".join(manifests.faults())
+    repaired = manifests.written(shared.read_text(), lists)
     assert '    "coap/ticks.py",\n' in repaired and '("coap/ticks.py",' not in repaired
     assert "role ue imports msgin5g.coap.ticks, which the manifest does not name" in said
     assert "role relay imports msgin5g.coap.ticks" not in said
@@ -93,24 +93,24 @@ def test_a_module_too_few_or_too_many_is_named(tmp_path, monkeypatch):
 def test_a_budget_says_by_what_it_is_exceeded(monkeypatch):
     monkeypatch.setattr(check_budget, "budget_of", lambda board: {"ue": {"mpy_bytes": 100}})
     found = {("X", "ue"): {"mpy_bytes": 130, "heap_bytes": 7}}
-    lines = list(check_budget.excesses(found, {("X", "ue"): {"a.py": 100, "b.py": 30}}))
+    lines = list(budget.excesses(found, {("X", "ue"): {"a.py": 100, "b.py": 30}}))
     assert lines[0] == "X ue: mpy_bytes is 130, 30 above its budget; largest: a.py 100, b.py 30"
     assert lines[1].endswith("[ue] heap_bytes is missing; it is 7")
     found["X", "ue"] = {"mpy_bytes": 100}
-    assert list(check_budget.excesses(found, {("X", "ue"): {}})) == []
+    assert list(budget.excesses(found, {("X", "ue"): {}})) == []
 
 
 def test_a_ratchet_only_lowers():
     text = "[ue]\nmpy_bytes = 900\nother_mpy_bytes = 7\n[relay]\nmpy_bytes = 900\n"
-    assert check_budget.ratchet(text, "ue", {"mpy_bytes": 500}) == text.replace("900", "510", 1)
-    assert check_budget.ratchet(text, "ue", {"mpy_bytes": 5000}) == text
-    lowered = check_budget.ratchet(text, "relay", {"mpy_bytes": 100})
+    assert budget.ratchet(text, "ue", {"mpy_bytes": 500}) == text.replace("900", "510", 1)
+    assert budget.ratchet(text, "ue", {"mpy_bytes": 5000}) == text
+    lowered = budget.ratchet(text, "relay", {"mpy_bytes": 100})
     assert lowered == "[ue]\nmpy_bytes = 900\nother_mpy_bytes = 7\n[relay]\nmpy_bytes = 102\n"
 
 
 def test_the_figures_are_measured_and_within_their_budgets():
-    found, modules = check_budget.measure()
-    assert list(check_budget.excesses(found, modules)) == []
+    found, modules = budget.measure()
+    assert list(budget.excesses(found, modules)) == []
     figures = found["RPI_PICO_W", "ue"]
     assert 20000 < figures["mpy_bytes"] < found["RPI_PICO_W", "relay"]["mpy_bytes"]
     assert 20000 < figures["heap_bytes"] < 131072

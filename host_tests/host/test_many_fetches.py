@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from tools.build_mpy import build_firmware, build_tests
-from tools.run import interpreter_command
+from msgin5g_tools.build.mpy import build_firmware, build_tests
+from msgin5g_tools.commands.run import interpreter_command
 
 _THOROUGH = os.environ.get("CI") == "true"
 _TIMEOUT_S = 1200
@@ -25,7 +25,7 @@ _NOISE = 1024
     ids=["refreshed", "pushed"],
 )
 def test_the_heap_in_use_stays_what_it_was_after_1000_fetches(repository, how, n):
-    rig = repository / "host_tests" / "rigs" / "many_fetches.py"
+    rig = repository / "host_tests" / "support" / "benchmarks" / "many_fetches.py"
     command = [interpreter_command(), "-X", "heapsize=512K", str(rig)]
     command += [str(build_firmware()), str(build_tests()), str(n), *how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tools.paths import FIRMWARE, ROOT, SHIM
-from tools.run import interpreter_command
+from msgin5g_tools.paths import FIRMWARE, ROOT, SHIM
+from msgin5g_tools.commands.run import interpreter_command
 
-_PROGRAMS = ROOT / "host_tests" / "programs"
+_PROGRAMS = ROOT / "host_tests" / "support" / "programs"
 _START = "import sys; sys.path[:0] = {}; sys.argv[:] = {!r}; exec(open({!r}).read())"
 
 

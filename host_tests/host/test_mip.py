@@ -9,9 +9,9 @@ import pytest
 from board_hands import mpremote
 from flash_world import World, ue_file, ue_id
 
-from tools import check_packages
-from tools.board import VirtualBoard
-from tools.paths import FIRMWARE, ROOT
+from msgin5g_tools.checks import packages
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.paths import FIRMWARE, ROOT
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def board():
 
 
 def test_the_packages_are_in_order():
-    assert list(check_packages.faults()) == []
+    assert list(packages.faults()) == []
 
 
 def test_a_package_that_is_not_in_order(tmp_path, monkeypatch):
-    found = check_packages.packages()
+    found = packages.packages()
     assert "msgin5g/roles/relay.py" in found["relay.json"]
     assert "msgin5g/roles/relay.py" not in found["ue.json"]
     assert "msgin5g/coap/server.py" in found["microcoapy.json"]
@@ -59,10 +59,10 @@ def test_a_package_that_is_not_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(check_packages, "FIRMWARE", tmp_path)
     monkeypatch.setattr(check_packages, "ROOT", tmp_path)
     monkeypatch.setattr(check_packages, "packages", lambda: {"ue.json": ["main.py", "a.py"]})
-    assert list(check_packages.faults()) == ["ue.json: is missing"]
+    assert list(packages.faults()) == ["ue.json: is missing"]
     wrong = ["b.py", "msgin5g/main.py"]
-    (tmp_path / "ue.json").write_text(check_packages.text_of(wrong))
-    assert list(check_packages.faults()) == [
+    (tmp_path / "ue.json").write_text(packages.text_of(wrong))
+    assert list(packages.faults()) == [
         "ue.json: b.py does not exist, or is not where it belongs",
         "ue.json: a.py is needed and not listed",
         "ue.json: main.py is needed and not listed",

@@ -14,10 +14,10 @@ import time
 import pytest
 from flash_world import PORT, World, address, msgin5g, put, ue_file, ue_id
 
-from tools.board import VirtualBoard
-from tools.device.errors import PORT_BUSY, PORT_MISSING
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.device.errors import PORT_BUSY, PORT_MISSING
 
-_COMMAND = [sys.executable, "-c", "from tools.cli import main; main()", "monitor"]
+_COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "monitor"]
 
 
 class Person:
@@ -139,7 +139,7 @@ def test_without_a_terminal_it_prints_events_as_json(tmp_path):
 def test_what_a_board_prints_cannot_move_the_cursor():
     import io
 
-    from tools.device.screen import Screen
+    from msgin5g_tools.device.screen import Screen
 
     stream = io.StringIO()
     screen = Screen(stream)

@@ -5,13 +5,13 @@ import sys
 
 from board_hands import mpremote, write
 
-from tools.board import VirtualBoard
-from tools.paths import ROOT
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.paths import ROOT
 
 
 def on_board(port, *text):
     done = subprocess.run(
-        [sys.executable, "-m", "tools.test_board", port, *text],
+        [sys.executable, "-m", "msgin5g_tools.checks.board_tests", port, *text],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -8,10 +8,10 @@ from board_hands import mpremote
 from click.testing import CliRunner
 from flash_world import World, address, msgin5g, ue_id, ue_settings
 
-from tools.board import VirtualBoard
-from tools.device.errors import FAILED, PORT_MISSING, WRONG_INPUT, DeviceError
-from tools.device.table import read_table
-from tools.provision import provision
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.device.errors import FAILED, PORT_MISSING, WRONG_INPUT, DeviceError
+from msgin5g_tools.device.table import read_table
+from msgin5g_tools.commands.provision import provision
 
 _BASE = {"next_hop": ["127.0.0.1", 1], "wifi": {"ssid": "plant"}}
 
@@ -105,9 +105,11 @@ def test_a_board_that_failed_gets_no_label(tmp_path, monkeypatch):
             raise DeviceError(FAILED, "the board's flash is full")
         return "done"
 
-    monkeypatch.setattr("tools.flash.flash_board", flash_board)
+    monkeypatch.setattr("msgin5g_tools.commands.flash.flash_board", flash_board)
     found = {"/dev/a": "aa01", "/dev/b": "bb02"}
-    monkeypatch.setattr("tools.provision._find_boards", lambda rows, ports, tool: found)
+    monkeypatch.setattr(
+        "msgin5g_tools.commands.provision._find_boards", lambda rows, ports, tool: found
+    )
     table, labels = tmp_path / "t.csv", tmp_path / "labels"
     table.write_text(
         "port,label,ue_id,next_hop\n/dev/a,Door 1,urn:x:1,h:1\n/dev/b,Door 2,urn:x:2,h:1\n"

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-sys.path.append("host_tests")
+sys.path.append("host_tests/support")
 
 from shim import espnow, network
 
-from msgin5g.composition import build_node
+from msgin5g.builder import build_node
 from msgin5g.port.peer import text_of
 from msgin5g.repl.do_status import status
-from msgin5g.settings import settings_of
+from msgin5g.settings.core import settings_of
 
 _MAC = b"\x24\x0a\xc4\0\0\x07"
 _TEXT = "24:0a:c4:00:00:07"
@@ -76,5 +76,5 @@ def test_a_relay_with_an_access_point_and_esp_now(node):
     assert links.of_ue(b"urn:x:7").remote == ("127.0.0.7", 65401)
     espnow.boards[b""].inbox.append((b"\x24\x0a\xc4\0\0\x09", b"\xc0"))
     assert relay.links[1].receive() is None
-    assert links.of_ue(b"urn:x:9").link == 1
+    assert links.of_ue(b"urn:x:9").transport == 1
     assert [row["link"] for row in relay.radios.status()] == ["access_point", "espnow"]

@@ -15,9 +15,9 @@ import time
 
 import pytest
 
-from tools.device import bundle
-from tools.device.checks import checked_settings
-from tools.paths import ROOT
+from msgin5g_tools.device import bundle
+from msgin5g_tools.device.checks import checked_settings
+from msgin5g_tools.paths import ROOT
 
 _COMMAND = re.compile(
     r" {4}(\$ )?((?:make|python|msgin5g|mpremote|ampy|kill|\.) .*?)(?: {2,}[#(].*)?$"

@@ -14,11 +14,10 @@ from aiocoap.optiontypes import OpaqueOption
 from board_hands import Hand, mpremote
 from scm_world import Scm, document
 
-from tools.board import VirtualBoard
-from tools.build_mpy import build_firmware
-from tools.link_firmware import link_firmware
-from tools.paths import FIRMWARE, SHIM
-from tools.run import command_of, interpreter_command
+from msgin5g_tools.board import VirtualBoard
+from msgin5g_tools.build.mpy import build_firmware
+from msgin5g_tools.paths import FIRMWARE, SHIM
+from msgin5g_tools.commands.run import command_of, interpreter_command
 
 UE_ID = "urn:x-msgin5g:ue:0007"
 CONFIGURATION = {
@@ -122,7 +121,14 @@ def test_with_nobody_there_the_outcome_is_a_timeout(tmp_path):
 
 def test_the_command_itself_runs_and_keeps_nothing(scm, tmp_path):
     settings = settings_file(tmp_path, next_hop=list(scm.address), next_hop_is="server")
-    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--role", "ue"]
+    command = [
+        sys.executable,
+        "-c",
+        "from msgin5g_tools.cli import main; main()",
+        "run",
+        "--role",
+        "ue",
+    ]
     for _ in range(2):
         code, events = lines_of([*command, "--settings", str(settings), "--once", "--json"])
         assert code == 0 and events[1]["event"] == "applied", events
@@ -130,13 +136,20 @@ def test_the_command_itself_runs_and_keeps_nothing(scm, tmp_path):
 
 @pytest.mark.parametrize("role,files", [("ue", "ue"), ("relay", "relay"), ("seal-c", "gateway")])
 def test_it_runs_what_a_board_of_the_role_gets(tmp_path, role, files):
-    firmware = repr([str(link_firmware(files))])
+    firmware = repr([str(build_firmware())])
     assert firmware in command_of(settings_file(tmp_path, role=role), tmp_path)[-1]
     assert firmware in command_of(settings_file(tmp_path), tmp_path, role=role)[-1]
 
 
 def test_what_does_not_fit_ends_with_the_way_to_its_source(tmp_path):
-    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--heap", "40K"]
+    command = [
+        sys.executable,
+        "-c",
+        "from msgin5g_tools.cli import main; main()",
+        "run",
+        "--heap",
+        "40K",
+    ]
     command += ["--settings", str(settings_file(tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "MemoryError" in done.stdout + done.stderr
@@ -183,7 +196,7 @@ def all_of(run, number):
 )
 def test_what_ends_the_command_ends_the_role(tmp_path, number, end, interpreter):
     settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
-    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--json"]
+    command = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "run", "--json"]
     run = subprocess.Popen(
         [*command, "--interpreter", interpreter, "--settings", str(settings)],
         stdout=subprocess.PIPE,
@@ -222,7 +235,7 @@ def test_as_json_the_output_is_objects_and_nothing_else(tmp_path, interpreter):
 @pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
 def test_what_a_script_has_started_in_the_background_ends_as_well(tmp_path, interpreter):
     settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
-    command = [sys.executable, "-c", "from tools.cli import main; main()", "run", "--json"]
+    command = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "run", "--json"]
     command += ["--interpreter", interpreter, "--settings", str(settings)]
     with subprocess.Popen(  # a shell has SIGINT ignored in what it starts with &
         ["env", "--ignore-signal=INT", *command], stdout=subprocess.PIPE, text=True
@@ -233,7 +246,7 @@ def test_what_a_script_has_started_in_the_background_ends_as_well(tmp_path, inte
 
 
 def test_a_heap_that_is_none_is_one_line(tmp_path):
-    command = [sys.executable, "-c", "from tools.cli import main; main()", "run"]
+    command = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "run"]
     command += ["--settings", str(settings_file(tmp_path)), "--heap"]
     for heap in ("foo", "0", "-5K"):
         done = subprocess.run([*command, heap], capture_output=True, text=True, check=False)
@@ -304,9 +317,9 @@ try:
 except ImportError:
     pass
 import asyncio
-from msgin5g.composition import build
+from msgin5g.builder import build
 from msgin5g.port import aio, system
-from msgin5g.settings import load
+from msgin5g.settings.core import load
 
 beats = []
 

@@ -5,8 +5,8 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgin5g.configuration.schema import Schema
-from msgin5g.configuration.strict_json import JsonFault, parse
+from msgin5g.config.schema import Schema
+from msgin5g.config.json import JsonFault, parse
 
 _NUMBERS = st.integers(-(2**53), 2**53 - 1) | st.floats(
     -(2.0**127), 2.0**127, allow_nan=False, allow_infinity=False

@@ -21,7 +21,7 @@ from scm_world import (
 )
 from scm_world import BLOCK2, COLLECTION, block
 
-from tools.scm_server.store import Store
+from msgin5g_tools.scm_server.store import Store
 
 DOC = f"{COLLECTION}/ue-0007"
 QUERY = f"ue-uri={UE7}"

@@ -18,8 +18,8 @@ from scm_world import (
 )
 from scm_world import recipient as recipient_of
 
-from tools.scm_server import ScmError, Settings
-from tools.scm_server.echo import Verifier
+from msgin5g_tools.scm_server import ScmError, Settings
+from msgin5g_tools.scm_server.echo import Verifier
 
 FLAG = "bulkConfFlag=msgin5g-bulk"
 DENIED = "urn:x-msgin5g:ue:denied"

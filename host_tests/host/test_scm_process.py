@@ -14,9 +14,9 @@ import pytest
 import websockets.sync.client
 from scm_world import COLLECTION, CON, PUT, UE7, URI_PATH, Client, Scm, document, encode
 
-from tools.scm_server.store import Store
+from msgin5g_tools.scm_server.store import Store
 
-COMMAND = [sys.executable, "-c", "from tools.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()"]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from scm_world import (
     recipient,
 )
 
-from tools.scm_server import ScmError, transports
+from msgin5g_tools.scm_server import ScmError, transports
 
 QUERY = f"ue-uri={UE7}"
 PATH = [(URI_PATH, part.encode()) for part in COLLECTION.split("/")]

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from tools.cli import msgin5g
-from tools.simulate import population
+from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.simulate import population
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

@@ -39,7 +39,7 @@ from scm_world import (
     encode,
 )
 
-sys.path.insert(0, str(ROOT / "host_tests" / "nodes"))
+sys.path.insert(0, str(ROOT / "host_tests" / "support"))
 from fuzz_bytes import Chance, mutate
 from fuzz_messages import answers, blocks, requests
 

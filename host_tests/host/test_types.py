@@ -1,6 +1,6 @@
 """The type check finds what a port's modules do not have, and nothing in the firmware."""
 
-from tools import check_types
+from msgin5g_tools.checks import types as check_types
 
 _PROBE = """
 import time

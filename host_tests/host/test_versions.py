@@ -9,8 +9,8 @@ import shutil
 
 import pytest
 
-from tools import check_versions
-from tools.check_versions import RELEASES, VersionError, check
+from msgin5g_tools.checks import versions as check_versions
+from msgin5g_tools.checks.versions import RELEASES, VersionError, check
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,11 @@
 """The rules of block-wise transfer, RFC 7959: one UE, and answers that keep or break them."""
 
 from checks import xorshift
-from msgin5g.cbor import dumps
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, BLOCK2, CONTENT, ETAG, SIZE2
-from msgin5g.roles.ue import ConstrainedUe
-from stations import RELAY, UE_ID, Held, document, drain, names, ue_settings
+from msgin5g.ue.ue import ConstrainedUe
+from builders import RELAY, UE_ID, FakeConfiguration, document, drain, names, ue_settings
 
 TEXT = "".join(["%08d" % n for n in range(80)])
 BODY = dumps([document(UE_ID, TEXT)])
@@ -13,7 +13,7 @@ BODY = dumps([document(UE_ID, TEXT)])
 
 def alone(size=64, limit=8192):
     settings = ue_settings(block_size=size, max_document_size=limit)
-    ue = ConstrainedUe(settings, xorshift(3), Held(), RELAY, 0)
+    ue = ConstrainedUe(settings, xorshift(3), FakeConfiguration(), RELAY, 0)
     return ue, asked(ue)
 
 

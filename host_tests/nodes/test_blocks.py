@@ -3,18 +3,18 @@
 import gc
 
 from checks import load
-from msgin5g.cbor import dumps
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import BLOCK2, OBSERVE
-from stations import RELAY, SERVER, UE_ID, document, drain, names, new_world, ue_address
-from world import chance
+from builders import RELAY, SERVER, UE_ID, document, drain, names, new_sim, ue_address
+from network_sim import chance
 
 load(
-    "msgin5g.roles.ue",
-    "msgin5g.roles.relay",
-    "msgin5g.roles.conclusion",
-    "msgin5g.seal.documents",
-    "scm",
+    "msgin5g.ue.ue",
+    "msgin5g.relay.relay",
+    "msgin5g.ue.conclusion",
+    "msgin5g.scm.ue_config_doc",
+    "servers",
 )
 if hasattr(gc, "threshold"):
     gc.threshold(4096)  # else what lives a little longer lies scattered over all of the heap
@@ -50,17 +50,17 @@ def is_text(data, version, size=SIZE):
     return len(data) == size
 
 
-def large_world(fate=None, size=SIZE, ue=None, relay=None):
+def large_sim(link_model=None, size=SIZE, ue=None, relay=None):
     settings = {"max_document_size": 24576, "refresh_min_s": 3600}
     settings.update(ue or {})
     # Both remember few answers: a block size each.
     hop = {"max_flows": 2}
     hop.update(relay or {})
     server = {"max_incoming": 8}
-    return new_world(fate, {UE_ID: body_of("A", size)}, settings, hop, server, record=False)
+    return new_sim(link_model, {UE_ID: body_of("A", size)}, settings, hop, server, record=False)
 
 
-def arrived(world, ue, change=None):
+def arrived(sim, ue, change=None):
     """The names of the events up to the one that a document was applied."""
     told = []
 
@@ -70,25 +70,25 @@ def arrived(world, ue, change=None):
         told.extend(names(ue))
         return ue.configuration.n_applied > 0
 
-    assert world.run(done, 7200000), told
+    assert sim.run(done, 7200000), told
     return told
 
 
 def test_a_large_one_arrives_with_every_block_size_and_20_percent_loss_each_way():
     for block_size in (64, 128, 256, 512, 1024):
-        world = ue = server = None
-        fate = chance(block_size, loss=20)
-        world, ue, _, server = large_world(fate, ue={"block_size": block_size})
-        assert arrived(world, ue) == ["applied"], block_size
+        sim = ue = server = None
+        link_model = chance(block_size, loss=20)
+        sim, ue, _, server = large_sim(link_model, ue={"block_size": block_size})
+        assert arrived(sim, ue) == ["applied"], block_size
         assert is_text(ue.configuration.data, "A"), block_size
         assert server.n_bodies >= SIZE // block_size
 
 
 def test_the_size_is_proposed_first_and_every_block_carries_recipient_and_none_observe():
-    world, ue, _, server = large_world(size=2048, ue={"block_size": 256})
-    world.record = True
-    assert arrived(world, ue)
-    messages = [(s, d, Message(32).decode(datagram)) for _, s, d, datagram in world.log]
+    sim, ue, _, server = large_sim(size=2048, ue={"block_size": 256})
+    sim.record = True
+    assert arrived(sim, ue)
+    messages = [(s, d, Message(32).decode(datagram)) for _, s, d, datagram in sim.log]
     up = [m for s, d, m in messages if d == SERVER]
     assert up[0].option(BLOCK2) == b"\x04"
     n_blocks = len(server.documents[UE_ID]) // 256 + 1
@@ -99,25 +99,25 @@ def test_the_size_is_proposed_first_and_every_block_carries_recipient_and_none_o
         assert message.find(OBSERVE) < 0 and message.size < 512
     assert len({m.mid for m in up}) == len({m.token() for m in up}) == n_blocks
     # With the largest size there is nothing to propose.
-    world = ue = server = up = messages = message = None
-    world, ue, _, _ = large_world(size=2048)
-    world.record = True
-    assert arrived(world, ue)
-    assert Message(32).decode(world.log[0][3]).find(BLOCK2) < 0
+    sim = ue = server = up = messages = message = None
+    sim, ue, _, _ = large_sim(size=2048)
+    sim.record = True
+    assert arrived(sim, ue)
+    assert Message(32).decode(sim.log[0][3]).find(BLOCK2) < 0
 
 
 def test_the_relay_spaces_the_blocks_of_a_fast_link_and_none_is_asked_for_twice():
-    world, ue, relay, server = large_world(ue={"block_size": 64}, relay={"max_rate": 10})
+    sim, ue, relay, server = large_sim(ue={"block_size": 64}, relay={"max_rate": 10})
     at = []
-    carry = world.fate
+    carry = sim.link_model
 
-    def fate(n, datagram):
+    def link_model(n, datagram):
         if datagram[1] == 1 and datagram[4:8] in [e.token for e in relay.endpoint._exchanges]:
-            at.append(world.elapsed_ms)
+            at.append(sim.elapsed_ms)
         return carry(n, datagram)
 
-    world.fate = fate
-    assert arrived(world, ue) == ["applied"]
+    sim.link_model = link_model
+    assert arrived(sim, ue) == ["applied"]
     assert len(at) == server.n_bodies == len(server.documents[UE_ID]) // 64 + 1
     assert all(at[i + 10] - at[i] >= 1000 for i in range(len(at) - 10))
     assert relay.counters == {}
@@ -138,29 +138,29 @@ def changing(server, every, versions):
 
 
 def test_changed_in_the_middle_it_arrives_whole_and_never_mixed():
-    for fate in (None, chance(5, loss=20)):
-        world = ue = server = None
-        world, ue, _, server = large_world(fate, ue={"block_size": 256})
-        assert arrived(world, ue, changing(server, 17, 3)) == ["applied"]
+    for link_model in (None, chance(5, loss=20)):
+        sim = ue = server = None
+        sim, ue, _, server = large_sim(link_model, ue={"block_size": 256})
+        assert arrived(sim, ue, changing(server, 17, 3)) == ["applied"]
         data = ue.configuration.data
         assert is_text(data, "D"), (len(data), data[:8])
 
 
 def test_a_document_that_has_become_shorter_is_begun_anew():
     for size in (512, 2048):
-        world = ue = server = None
-        world, ue, _, server = large_world(ue={"block_size": 256})
+        sim = ue = server = None
+        sim, ue, _, server = large_sim(ue={"block_size": 256})
 
         def change():
             if server.n_bodies == 18:
                 server.documents[UE_ID] = body_of("B", size)
 
-        assert arrived(world, ue, change) == ["applied"]
+        assert arrived(sim, ue, change) == ["applied"]
         assert is_text(ue.configuration.data, "B", size)
 
 
 def test_one_that_keeps_changing_is_refused_after_three_restarts_and_asked_for_later():
-    world, ue, _, server = large_world(ue={"block_size": 256})
+    sim, ue, _, server = large_sim(ue={"block_size": 256})
     change = changing(server, 7, 1000)
     events = []
 
@@ -169,42 +169,42 @@ def test_one_that_keeps_changing_is_refused_after_three_restarts_and_asked_for_l
         events.extend(drain(ue))
         return len(events) >= 2
 
-    assert world.run(refused)
+    assert sim.run(refused)
     assert events[0]["event"] == "refused", events
     assert events[0]["reasons"] == ["the document kept changing during its transfer"]
     assert events[1]["event"] == "backing_off"
     # The first try and three more, each of which notices with its first new block.
     assert server.n_bodies < 4 * 9
-    assert arrived(world, ue) == ["applied"]  # it changes no more
+    assert arrived(sim, ue) == ["applied"]  # it changes no more
 
 
 def test_too_large_is_refused_after_one_block():
-    world, ue, _, server = large_world(ue={"max_document_size": 4096, "block_size": 256})
-    assert world.run(lambda: ue._events, 60000)
+    sim, ue, _, server = large_sim(ue={"max_document_size": 4096, "block_size": 256})
+    assert sim.run(lambda: ue._events, 60000)
     limit = "too large: " + str(len(server.documents[UE_ID])) + " bytes, the limit is 4096"
     assert drain(ue)[0] == {"event": "refused", "reasons": [limit]}
     assert server.n_bodies == 1
 
 
 def test_a_block_that_nobody_answers_is_asked_for_again_and_the_transfer_goes_on():
-    world, ue, relay, server = large_world(ue={"block_size": 256})
-    assert world.run(lambda: server.n_bodies == 20)
-    world.remove(RELAY)
-    assert not world.run(None, 150000)
-    world.add(RELAY, relay)
-    assert arrived(world, ue) == ["applied"]
+    sim, ue, relay, server = large_sim(ue={"block_size": 256})
+    assert sim.run(lambda: server.n_bodies == 20)
+    sim.remove(RELAY)
+    assert not sim.run(None, 150000)
+    sim.add(RELAY, relay)
+    assert arrived(sim, ue) == ["applied"]
     assert is_text(ue.configuration.data, "A")
     # One answer was on its way when the relay went.
     assert server.n_bodies == len(server.documents[UE_ID]) // 256 + 1 + 1
 
 
 def test_a_transfer_whose_next_block_never_comes_is_given_up_in_the_end():
-    world, ue, relay, server = large_world(ue={"block_size": 256})
-    assert world.run(lambda: server.n_bodies == 20)
-    world.remove(RELAY)
-    start = world.elapsed_ms
-    assert world.run(lambda: ue._events, 600000)
+    sim, ue, relay, server = large_sim(ue={"block_size": 256})
+    assert sim.run(lambda: server.n_bodies == 20)
+    sim.remove(RELAY)
+    start = sim.elapsed_ms
+    assert sim.run(lambda: ue._events, 600000)
     assert names(ue) == ["timeout", "backing_off"]
-    assert 5 * 93000 - 100 <= world.elapsed_ms - start <= 5 * 93000
-    world.add(RELAY, relay)
-    assert arrived(world, ue) == ["applied"]
+    assert 5 * 93000 - 100 <= sim.elapsed_ms - start <= 5 * 93000
+    sim.add(RELAY, relay)
+    assert arrived(sim, ue) == ["applied"]

@@ -5,10 +5,10 @@ import sys
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import CONTENT, MAX_AGE
 from msgin5g.coap.ticks import add
-from stations import RELAY, drain
+from builders import RELAY, drain
 from ue_alone import alone, answer, asked, body
 
-NAME = "msgin5g.roles.conclusion"
+NAME = "msgin5g.ue.conclusion"
 
 
 class Full:
@@ -71,7 +71,7 @@ def test_what_reads_answers_is_not_loaded_when_none_is_read():
     sys.modules.pop(NAME, None)
     ue.receive(0, answer(asked(ue, 0), CONTENT, [], body()), RELAY, 10)
     assert [event["event"] for event in drain(ue)] == ["applied"]
-    for name in (NAME, "msgin5g.seal.answer", "msgin5g.coap.blockwise", "msgin5g.cbor_reader"):
+    for name in (NAME, "msgin5g.scm.answer", "msgin5g.coap.block2", "msgin5g.cbor.decoder"):
         assert name not in sys.modules, name
     for name in before - set(sys.modules):
         __import__(name)

@@ -3,13 +3,11 @@
 import gc
 
 from checks import load
-from fast_world import FastWorld
-from stations import DATA, SERVER, document, drain, new_relay, new_server, new_ue
-from world import chance
+from fast_network_sim import FastNetworkSim
+from builders import DATA, SERVER, document, drain, new_relay, new_server, new_ue
+from network_sim import chance
 
-load(
-    "msgin5g.roles.relay", "msgin5g.roles.ue", "msgin5g.roles.conclusion", "msgin5g.seal.documents"
-)
+load("msgin5g.relay.relay", "msgin5g.ue.ue", "msgin5g.ue.conclusion", "msgin5g.scm.ue_config_doc")
 
 # A UE takes 4 KiB: on MicroPython the crowd is a small one, and the relay as much smaller.
 # host/test_block_heap.py runs it in a heap that has room for 30.
@@ -25,48 +23,50 @@ if hasattr(gc, "threshold"):
 class Counted:
     """A node in front of the server that notes when a request comes, and when it comes again."""
 
-    def __init__(self, world, node):
+    def __init__(self, sim, node):
         self.step = node.step
         self.wait_ms = node.wait_ms
         self.transmit = node.transmit
         self.at = []  # of the first copy of each
         self.all_at = []
-        self._world = world
+        self._sim = sim
         self._node = node
         self._seen = set()
 
-    def receive(self, link, datagram, remote, now):
+    def receive(self, transport, datagram, remote, now):
         if datagram[1] == 1:
-            self.all_at.append(self._world.elapsed_ms)
+            self.all_at.append(self._sim.elapsed_ms)
             mid = datagram[2] << 8 | datagram[3]
             if mid not in self._seen:
                 self._seen.add(mid)
-                self.at.append(self._world.elapsed_ms)
-        self._node.receive(link, datagram, remote, now)
+                self.at.append(self._sim.elapsed_ms)
+        self._node.receive(transport, datagram, remote, now)
 
 
 class Crowd:
     """UEs, a relay and a server; called, it looks at them, and is true when all are configured."""
 
-    def __init__(self, fate=None, start_delay_s=0, relay=None, max_age_s=86400, slow_ms=0, **ue):
-        self.world = world = FastWorld(fate)
+    def __init__(
+        self, link_model=None, start_delay_s=0, relay=None, max_age_s=86400, slow_ms=0, **ue
+    ):
+        self.sim = sim = FastNetworkSim(link_model)
         ids = ["urn:x-msgin5g:ue:" + str(10000 + n) for n in range(N)]
         at = [("10.0." + str(n // 250) + "." + str(n % 250 + 1), 65401) for n in range(N)]
         self.ues = [
-            new_ue(world, at[n], 7919 * n + 1, ue_id=ids[n], start_delay_s=start_delay_s, **ue)
+            new_ue(sim, at[n], 7919 * n + 1, ue_id=ids[n], start_delay_s=start_delay_s, **ue)
             for n in range(N)
         ]
         settings = {"max_links": N, "max_rate": RATE, "max_flows": MAX_FLOWS}
         settings["max_observations"] = MAX_OBSERVATIONS
         settings.update(relay or {})
         self.max_flows = settings["max_flows"]
-        self.relay = new_relay(world, {ids[n]: at[n] for n in range(N)}, **settings)
+        self.relay = new_relay(sim, {ids[n]: at[n] for n in range(N)}, **settings)
         documents = {i: document(i, DATA, "doc-" + i[-5:]) for i in ids}
         self.server = new_server(
-            world, documents, max_age_s=max_age_s, max_incoming=2 * MAX_FLOWS, slow_ms=slow_ms
+            sim, documents, max_age_s=max_age_s, max_incoming=2 * MAX_FLOWS, slow_ms=slow_ms
         )
-        self.counted = Counted(world, self.server)
-        world.add(SERVER, self.counted)
+        self.counted = Counted(sim, self.server)
+        sim.add(SERVER, self.counted)
         self.told = {}
         self.left = self.ues
 
@@ -91,7 +91,7 @@ class Crowd:
         return not self.left
 
     def all_within_s(self, seconds):
-        assert self.world.run(self, 1000 * seconds), (len(self.left), self.told)
+        assert self.sim.run(self, 1000 * seconds), (len(self.left), self.told)
         assert self.told["applied"] == N
 
 
@@ -111,7 +111,7 @@ def test_all_at_once_each_is_turned_away_once_and_served_at_the_full_rate():
 def test_with_the_settings_of_a_board_and_push():
     crowd = Crowd(start_delay_s=3, observe=True)
     crowd.all_within_s(2 * N // RATE * 13 // 10 + 10)
-    crowd.world.run(lambda: crowd() and False, 60000)
+    crowd.sim.run(lambda: crowd() and False, 60000)
     at_most(RATE, crowd.counted.all_at)
     assert crowd.server.n_requests == 2 * N
     observing = [ue for ue in crowd.ues if ue.client.observing]
@@ -138,7 +138,7 @@ def test_refreshes_are_as_far_apart_as_the_first_requests_were():
     crowd = Crowd(max_age_s=600)
     crowd.all_within_s(N // RATE * 13 // 10 + 5)
     n_busy = crowd.relay.counters["busy"]
-    crowd.world.run(lambda: crowd() and False, 2 * 540000)
+    crowd.sim.run(lambda: crowd() and False, 2 * 540000)
     at_most(RATE, crowd.counted.all_at)
     assert crowd.told["unchanged"] >= N and crowd.server.n_bodies == N
     assert crowd.relay.counters["busy"] - n_busy <= N // 5

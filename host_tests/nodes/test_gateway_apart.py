@@ -1,8 +1,8 @@
 """SEAL-C between two nodes: the same on the PC5 side, and what happens when one is gone."""
 
-import gateway_stations
+import gateway_builders
 from checks import xorshift
-from gateway_stations import (
+from gateway_builders import (
     CLIENT,
     SEAL_C,
     address,
@@ -14,21 +14,21 @@ from gateway_stations import (
     packet,
     shared,
 )
-from msgin5g.cbor import dumps
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message
-from msgin5g.seal.problem import parse
+from msgin5g.scm.problem_details import parse
 
 
 def apart(*arguments, **settings):
-    gateway_stations.apart[0] = True
+    gateway_builders.apart[0] = True
     try:
         return new(*arguments, **settings)
     finally:
-        gateway_stations.apart[0] = False
+        gateway_builders.apart[0] = False
 
 
-def client_of(world):
-    return world._nodes[CLIENT]
+def client_of(sim):
+    return sim._nodes[CLIENT]
 
 
 def test_both_forms_give_the_same_bytes_on_the_pc5_side():
@@ -38,8 +38,8 @@ def test_both_forms_give_the_same_bytes_on_the_pc5_side():
     logs = []
     for make in (new, apart):
         # In a world where nobody waits: one form takes two hops more than the other.
-        world, _, server, hands = make(
-            numbers, documents, {"denied": (name(3),)}, fate=lambda n, datagram: [0]
+        sim, _, server, hands = make(
+            numbers, documents, {"denied": (name(3),)}, link_model=lambda n, datagram: [0]
         )
         for ask in (
             lambda hand: hand.get(),
@@ -49,11 +49,11 @@ def test_both_forms_give_the_same_bytes_on_the_pc5_side():
         ):
             for hand in hands:
                 ask(hand)
-                world.run(None, 30)
-            world.run(None, 5000)
+                sim.run(None, 30)
+            sim.run(None, 5000)
         server.change("shared", shared([name(1), name(2)], text="new"))
-        world.run(None, 5000)
-        pc5 = [e for e in world.log if "192.168." in e[1][0] and "192.168." in e[2][0]]
+        sim.run(None, 5000)
+        pc5 = [e for e in sim.log if "192.168." in e[1][0] and "192.168." in e[2][0]]
         assert len(pc5) > 40
         # By UE: in which order nodes act at the same moment is chance on MicroPython.
         logs.append([[bytes(e[3]) for e in pc5 if address(n) in (e[1], e[2])] for n in numbers])
@@ -62,24 +62,24 @@ def test_both_forms_give_the_same_bytes_on_the_pc5_side():
 
 def test_killed_in_the_middle_it_is_504_in_time_and_when_it_is_back_all_is_well():
     for acknowledged in (False, True):
-        world, gateway, server, hands = apart((1, 2, 3), [doc(n) for n in (1, 2, 3)],
+        sim, gateway, server, hands = apart((1, 2, 3), [doc(n) for n in (1, 2, 3)],
                                               {"slow_ms": 5000})  # fmt: skip
         hands[0].get()
         hands[1].get()
         if acknowledged:
-            assert world.run(lambda: len(server.asked) == 1, 10000)
-        world.remove(SEAL_C[1])
-        world.remove(CLIENT)
-        assert answered(world, hands[:2])
-        assert world.elapsed_ms < 93000
+            assert sim.run(lambda: len(server.asked) == 1, 10000)
+        sim.remove(SEAL_C[1])
+        sim.remove(CLIENT)
+        assert answered(sim, hands[:2])
+        assert sim.elapsed_ms < 93000
         assert [hand.answers[0].code for hand in hands[:2]] == [0xA4, 0xA4]
         assert gateway.n_waiting == 0 and gateway._transfers == []
         for hand in hands:
             hand.get()
-        world.run(None, 10000)
-        new_seal_c(world, gateway_stations.gateway_settings(), 4711)
-        assert answered(world, [hands[2]], 60000)
-        assert world.run(lambda: all(hand.answers[-1].code == 0x45 for hand in hands), 60000)
+        sim.run(None, 10000)
+        new_seal_c(sim, gateway_builders.gateway_settings(), 4711)
+        assert answered(sim, [hands[2]], 60000)
+        assert sim.run(lambda: all(hand.answers[-1].code == 0x45 for hand in hands), 60000)
         for hand in hands:
             assert hand.documents() == [doc(hand.n)]
 
@@ -87,28 +87,28 @@ def test_killed_in_the_middle_it_is_504_in_time_and_when_it_is_back_all_is_well(
 def test_a_new_configuration_client_goes_on_where_the_old_one_was_killed():
     numbers = tuple(range(1, 11))
     documents = [doc(n, text=700 * "x") for n in numbers]
-    world, _, server, hands = apart(numbers, documents, {"slow_ms": 100})
+    sim, _, server, hands = apart(numbers, documents, {"slow_ms": 100})
     for hand in hands:
         hand.get()
-    assert world.run(lambda: len(server.asked) == 4)
-    world.remove(SEAL_C[1])
-    world.remove(CLIENT)
-    world.run(None, 3000)
-    new_seal_c(world, gateway_stations.gateway_settings(), 4711)
-    assert answered(world, hands, 60000)
+    assert sim.run(lambda: len(server.asked) == 4)
+    sim.remove(SEAL_C[1])
+    sim.remove(CLIENT)
+    sim.run(None, 3000)
+    new_seal_c(sim, gateway_builders.gateway_settings(), 4711)
+    assert answered(sim, hands, 60000)
     for hand in hands:
         assert hand.documents() == [doc(hand.n, text=700 * "x")]
     assert len(server.bulks) == 1
 
 
-def ask(world, body, code=5, path=b"seal-c", source=SEAL_C[0], link=1):
+def ask(sim, body, code=5, path=b"seal-c", source=SEAL_C[0], transport=1):
     """What the configuration client says to a datagram."""
-    client = client_of(world)
+    client = client_of(sim)
     datagram = packet(0, code, 99, b"tokn", [(11, path)], body)
-    client.receive(link, datagram, source, world.now)
+    client.receive(transport, datagram, source, sim.now)
     out = []
     while True:
-        item = client.transmit(world.now)
+        item = client.transmit(sim.now)
         if item is None:
             return client, out
         out.append(Message(32).decode(bytes(item[1])))
@@ -118,10 +118,10 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
     good = dumps([None, None, None, [name(1).encode()], []])
     for fields, counter in (
         ({"source": ("127.0.0.1", 5)}, "not_linked"),
-        ({"link": 0}, "not_linked"),
+        ({"transport": 0}, "not_linked"),
     ):
-        world, _, _, _ = apart((1,), [doc(1)])
-        client, out = ask(world, good, **fields)
+        sim, _, _, _ = apart((1,), [doc(1)])
+        client, out = ask(sim, good, **fields)
         assert out == [] and client.counters == {counter: 1}
     for body, fields, code in (
         (good, {"code": 1}, 0x85),
@@ -136,20 +136,20 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
         (dumps({1: 2}), {}, 0x80),
         (dumps([None, None, None, b"urn:x", []]), {}, 0x80),
     ):
-        world, _, _, _ = apart((1,), [doc(1)])
-        client, (answer,) = ask(world, body, **fields)
+        sim, _, _, _ = apart((1,), [doc(1)])
+        client, (answer,) = ask(sim, body, **fields)
         assert answer.code == code and parse(answer.payload())[0], body
         assert client._jobs == []
-    world, _, _, _ = apart((1,), [doc(1)])
-    client, (ack, get) = ask(world, good)
+    sim, _, _, _ = apart((1,), [doc(1)])
+    client, (ack, get) = ask(sim, good)
     assert (ack.mtype, ack.code, get.code) == (2, 0, 1)
 
 
 def test_any_bytes_at_seal_c_leave_the_client_alive():
     random = xorshift(12)
-    world, _, _, _ = apart((1,), [doc(1)])
+    sim, _, _, _ = apart((1,), [doc(1)])
     for n in range(300):
         body = bytes([random() for _ in range(random() % 40)])
-        client, _ = ask(world, body)
+        client, _ = ask(sim, body)
         client._jobs = []
         client.endpoint._incoming = []

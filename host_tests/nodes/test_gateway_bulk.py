@@ -1,6 +1,6 @@
 """The gateway, TS 24.538 6.2.2.x: it collects, asks once, splits, and answers each UE."""
 
-from gateway_stations import (
+from gateway_builders import (
     address,
     answered,
     doc,
@@ -11,15 +11,15 @@ from gateway_stations import (
     new_ues,
     shared,
 )
-from msgin5g.cbor import loads
-from msgin5g.seal.problem import parse
-from world import World
+from msgin5g.cbor.encoder import loads
+from msgin5g.scm.problem_details import parse
+from network_sim import NetworkSim
 
 
 def test_three_requests_become_one_and_each_ue_gets_its_own_document():
-    world, gateway, server, hands = new((1, 2, 3), [doc(n) for n in (1, 2, 3)])
+    sim, gateway, server, hands = new((1, 2, 3), [doc(n) for n in (1, 2, 3)])
     exchanges = [hand.get() for hand in hands]
-    assert answered(world, hands)
+    assert answered(sim, hands)
     assert server.asked == [((name(1), name(2), name(3)), 0, None, None)]
     for hand, exchange in zip(hands, exchanges):
         (answer,) = hand.answers
@@ -29,27 +29,27 @@ def test_three_requests_become_one_and_each_ue_gets_its_own_document():
         assert loads(answer.payload()) == [doc(hand.n)]
         assert len(answer.option(4)) == 8
     # Each was acknowledged at once, and answered when the window of 2 s was over.
-    acks = [e for e in world.log if e[3][0] >> 4 & 3 == 2 and e[1] != ("192.0.2.1", 5683)]
+    acks = [e for e in sim.log if e[3][0] >> 4 & 3 == 2 and e[1] != ("192.0.2.1", 5683)]
     assert [e[0] for e in acks[:3]] == [10, 10, 10]
     assert all(len(e[3]) == 4 for e in acks)
-    assert world.elapsed_ms == 10 + 2000 + 10 + 10 + 10
+    assert sim.elapsed_ms == 10 + 2000 + 10 + 10 + 10
     assert gateway.n_waiting == 0 and gateway.counters == {}
-    world.run(None, 100000)
-    assert gateway.wait_ms(world.now) is None or gateway.wait_ms(world.now) > 1000
+    sim.run(None, 100000)
+    assert gateway.wait_ms(sim.now) is None or gateway.wait_ms(sim.now) > 1000
 
 
 def test_the_count_triggers_before_the_window_is_over():
-    world, _, server, hands = new((1, 2, 3, 4), [doc(n) for n in (1, 2, 3, 4)], bulk_count=3)
+    sim, _, server, hands = new((1, 2, 3, 4), [doc(n) for n in (1, 2, 3, 4)], bulk_count=3)
     for hand in hands[:3]:
         hand.get()
-    assert answered(world, hands[:3])
-    assert world.elapsed_ms < 100 and len(server.bulks) == 1
+    assert answered(sim, hands[:3])
+    assert sim.elapsed_ms < 100 and len(server.bulks) == 1
 
 
 def test_one_pending_request_becomes_an_ordinary_get():
-    world, _, server, (hand,) = new((1,), [doc(1)])
+    sim, _, server, (hand,) = new((1,), [doc(1)])
     hand.get(queries=(b"ue-vendor=acme",))
-    assert answered(world, [hand])
+    assert answered(sim, [hand])
     assert server.asked == [((name(1),), 0, None, None)]
     assert server.queries == [[b"ue-vendor=acme"]]
     assert hand.documents() == [doc(1)]
@@ -57,12 +57,12 @@ def test_one_pending_request_becomes_an_ordinary_get():
 
 def test_urgent_requests_go_alone_and_at_once():
     documents = [doc(n) for n in (1, 2, 3)]
-    world, _, server, hands = new((1, 2, 3), documents, bulk_urgent=[name(2)])
+    sim, _, server, hands = new((1, 2, 3), documents, bulk_urgent=[name(2)])
     for hand in hands:
         hand.get()
-    assert answered(world, [hands[1]])
-    assert world.elapsed_ms < 100 and server.asked == [((name(2),), 0, None, None)]
-    assert answered(world, hands)
+    assert answered(sim, [hands[1]])
+    assert sim.elapsed_ms < 100 and server.asked == [((name(2),), 0, None, None)]
+    assert answered(sim, hands)
     assert server.bulks == [(name(1), name(3))]
 
 
@@ -74,21 +74,21 @@ def test_vendor_and_type_go_up_only_when_all_share_them():
         (((b"ue-vendor=a",), (b"ue-vendor=a",)), [b"ue-vendor=a"]),
         (((), (b"ue-vendor=a",)), []),
     ):
-        world, _, server, hands = new(numbers, [doc(n) for n in numbers])
+        sim, _, server, hands = new(numbers, [doc(n) for n in numbers])
         for hand, these in zip(hands, queries):
             hand.get(queries=these)
-        assert answered(world, hands)
+        assert answered(sim, hands)
         assert server.queries == [expected + [b"bulkConfFlag=msgin5g-bulk"]]
 
 
 def test_nobody_learns_who_else_is_named():
     both = shared([name(1), name(2), name(9)])
     other = shared([name(8)], "other")
-    world, gateway, server, hands = new((1, 2, 3), [both, doc(2), doc(3), other])
+    sim, gateway, server, hands = new((1, 2, 3), [both, doc(2), doc(3), other])
     server._of = lambda what: server.documents  # it gives more than it was asked for
     for hand in hands:
         hand.get()
-    assert answered(world, hands)
+    assert answered(sim, hands)
     one = dict(both, valUeIds={"uris": [name(1)]})
     two = dict(both, valUeIds={"uris": [name(2)]})
     assert [hand.documents() for hand in hands] == [[one], [two, doc(2)], [doc(3)]]
@@ -101,23 +101,23 @@ def test_nobody_learns_who_else_is_named():
 
 def test_a_document_for_everybody_goes_to_everybody():
     common = shared(None)
-    world, _, _, hands = new((1, 2), [common, doc(2)])
+    sim, _, _, hands = new((1, 2), [common, doc(2)])
     for hand in hands:
         hand.get()
-    assert answered(world, hands)
+    assert answered(sim, hands)
     assert hands[0].documents() == [common]
     assert sorted(d["ueConfigDocId"] for d in hands[1].documents()) == ["doc-2", "shared"]
 
 
 def test_equal_content_has_an_equal_etag_and_a_known_one_is_not_sent_again():
-    world, _, server, (hand, other) = new((1, 2), [doc(1), doc(2)], server={"max_age_s": 10})
+    sim, _, server, (hand, other) = new((1, 2), [doc(1), doc(2)], server={"max_age_s": 10})
     hand.get()
-    assert answered(world, [hand])
+    assert answered(sim, [hand])
     etag = hand.answers[0].option(4)
-    world.run(None, 20000)
+    sim.run(None, 20000)
     hand.get(etag=etag)
     other.get(etag=etag)
-    assert world.run(lambda: len(hand.answers) == 2 and other.answers)
+    assert sim.run(lambda: len(hand.answers) == 2 and other.answers)
     assert (hand.answers[1].code, hand.answers[1].option(4)) == (0x43, etag)
     assert hand.answers[1].option(65020) == name(1).encode() and not hand.answers[1].payload()
     assert other.answers[0].code == 0x45 and other.answers[0].option(4) != etag
@@ -125,13 +125,13 @@ def test_equal_content_has_an_equal_etag_and_a_known_one_is_not_sent_again():
 
 
 def test_what_one_ue_has_got_alone_is_revalidated_with_its_etag_when_it_is_stale():
-    world, gateway, server, (hand,) = new((1,), [doc(1)], {"max_age_s": 10, "slow_ms": 1000})
+    sim, gateway, server, (hand,) = new((1,), [doc(1)], {"max_age_s": 10, "slow_ms": 1000})
 
     def again(etag=None):
-        world.run(None, 20000)
+        sim.run(None, 20000)
         n = len(hand.answers)
         hand.get(etag=etag)
-        assert world.run(lambda: len(hand.answers) > n, 30000)
+        assert sim.run(lambda: len(hand.answers) > n, 30000)
         return hand.answers[-1]
 
     first = again()
@@ -145,21 +145,21 @@ def test_what_one_ue_has_got_alone_is_revalidated_with_its_etag_when_it_is_stale
     # It has changed; and it is not kept any more when the server says that it has not.
     server.documents = [doc(1, text="new")]
     assert loads(again().payload()) == [doc(1, text="new")] and server.n_bodies == 2
-    world.run(None, 20000)
+    sim.run(None, 20000)
     hand.get()
-    world.run(None, 2500)
+    sim.run(None, 2500)
     assert server.n_requests == 5
     gateway.cache.drop((name(1).encode(), ()))
-    assert world.run(lambda: len(hand.answers) == 5, 10000)
+    assert sim.run(lambda: len(hand.answers) == 5, 10000)
     assert hand.documents() == [doc(1, text="new")]
     assert server.n_requests == 6 and server.n_bodies == 3
 
 
 def test_a_ue_without_a_document_gets_its_own_404():
-    world, _, server, hands = new((1, 2, 3), [doc(1), doc(3)])
+    sim, _, server, hands = new((1, 2, 3), [doc(1), doc(3)])
     for hand in hands:
         hand.get()
-    assert answered(world, hands)
+    assert answered(sim, hands)
     assert [hand.answers[0].code for hand in hands] == [0x45, 0x84, 0x45]
     missing = hands[1].answers[0]
     assert missing.uint(12) == 257 and parse(missing.payload())[0]
@@ -170,10 +170,10 @@ def test_a_ue_without_a_document_gets_its_own_404():
 def test_a_refused_bulk_is_repeated_singly_once_and_one_denied_ue_starves_nobody():
     numbers = (1, 2, 3, 4)
     for options in ({"denied": (name(3),)}, {"entitled": False, "denied": (name(3),)}):
-        world, gateway, server, hands = new(numbers, [doc(n) for n in numbers], options)
+        sim, gateway, server, hands = new(numbers, [doc(n) for n in numbers], options)
         for hand in hands:
             hand.get()
-        assert answered(world, hands)
+        assert answered(sim, hands)
         assert [hand.answers[0].code for hand in hands] == [0x45, 0x45, 0x83, 0x45]
         assert parse(hands[2].answers[0].payload()) == ("Forbidden", name(3) + " is not allowed")
         assert len(server.asked) == 5 and len(server.bulks) == 1
@@ -182,35 +182,35 @@ def test_a_refused_bulk_is_repeated_singly_once_and_one_denied_ue_starves_nobody
 
 def test_max_age_is_less_the_time_that_the_answer_has_waited():
     numbers = (1, 2)
-    world, _, _, hands = new(numbers, [doc(n) for n in numbers], {"max_age_s": 100},
+    sim, _, _, hands = new(numbers, [doc(n) for n in numbers], {"max_age_s": 100},
                                    max_answers=1)  # fmt: skip
     hands[0].deaf = True
     hands[0].get()
-    world.run(None, 20)
+    sim.run(None, 20)
     hands[1].get()
-    assert world.run(lambda: hands[1].answers)
+    assert sim.run(lambda: hands[1].answers)
     # The first one did not acknowledge: the second one had to wait until it was hopeless.
-    waited_ms = world.elapsed_ms - 2040
+    waited_ms = sim.elapsed_ms - 2040
     assert waited_ms > 4000
     assert hands[1].answers[0].uint(14) == 100 - (waited_ms + 999) // 1000
 
 
 def test_a_non_confirmable_request_gets_a_non_confirmable_answer():
-    world, _, _, (hand, other) = new((1, 2), [doc(1), doc(2)])
+    sim, _, _, (hand, other) = new((1, 2), [doc(1), doc(2)])
     hand.get(confirmable=False)
     other.get()
-    assert answered(world, [hand, other])
+    assert answered(sim, [hand, other])
     assert hand.answers[0].mtype == 1 and other.answers[0].mtype == 0
-    assert len([1 for _, _, to, _ in world.log if to == address(1)]) == 1
+    assert len([1 for _, _, to, _ in sim.log if to == address(1)]) == 1
 
 
 def test_the_shipped_ue_is_configured_through_the_gateway():
     numbers = (1, 2, 3)
-    world = World()
-    new_gateway(world, numbers)
-    server = new_bulk_server(world, [doc(n) for n in numbers])
-    ues = new_ues(world, numbers)
-    assert world.run(lambda: all(ue.configuration.n_applied for ue in ues))
+    sim = NetworkSim()
+    new_gateway(sim, numbers)
+    server = new_bulk_server(sim, [doc(n) for n in numbers])
+    ues = new_ues(sim, numbers)
+    assert sim.run(lambda: all(ue.configuration.n_applied for ue in ues))
     for ue, n in zip(ues, numbers):
         assert ('"' + str(n) + '"').encode() in ue.configuration.data
     assert server.bulks == [tuple(name(n) for n in numbers)]

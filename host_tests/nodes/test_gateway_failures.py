@@ -1,6 +1,6 @@
 """The gateway when things go wrong: nobody starves, nobody waits for ever."""
 
-from gateway_stations import address, answered, doc, name, new
+from gateway_builders import address, answered, doc, name, new
 
 
 def test_what_ends_a_bulk_reaches_everybody_in_it():
@@ -19,10 +19,10 @@ def test_what_ends_a_bulk_reaches_everybody_in_it():
         ((0x45, [(23, b"\x0f")], 1024 * b"\x80"), 0xA3, None),
         ((0x45, [(23, b"\x0e")], 1000 * b"\x80"), 0xA3, None),
     ):
-        world, gateway, server, hands = new((1, 2), [doc(1), doc(2)], {"faults": {0: fault}})
+        sim, gateway, server, hands = new((1, 2), [doc(1), doc(2)], {"faults": {0: fault}})
         for hand in hands:
             hand.get()
-        assert answered(world, hands)
+        assert answered(sim, hands)
         for hand in hands:
             answer = hand.answers[0]
             assert (answer.code, answer.uint(14)) == (code, age), (fault, answer.code)
@@ -32,62 +32,62 @@ def test_what_ends_a_bulk_reaches_everybody_in_it():
 
 
 def test_a_server_that_is_gone_is_504_in_the_time_that_a_ue_waits():
-    world, gateway, _, hands = new((1, 2, 3), [])
-    world.remove(("192.0.2.1", 5683))
+    sim, gateway, _, hands = new((1, 2, 3), [])
+    sim.remove(("192.0.2.1", 5683))
     for hand in hands:
         hand.get()
-    assert answered(world, hands)
-    assert 80000 <= world.elapsed_ms < 93000
+    assert answered(sim, hands)
+    assert 80000 <= sim.elapsed_ms < 93000
     assert [hand.answers[0].code for hand in hands] == [0xA4, 0xA4, 0xA4]
     assert gateway.n_waiting == 0
-    world.run(None, 200000)
-    assert gateway.wait_ms(world.now) is None
+    sim.run(None, 200000)
+    assert gateway.wait_ms(sim.now) is None
 
 
 def test_a_duplicate_while_waiting_repeats_the_acknowledgement_and_adds_nothing():
-    world, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
+    sim, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
     for hand in hands:
         hand.get()
-    world.run(None, 100)
-    request = next(d for _, s, _, d in world.log if s == address(1))
+    sim.run(None, 100)
+    request = next(d for _, s, _, d in sim.log if s == address(1))
     for n in range(30):
         # Long after the endpoint has forgotten the message it is still known.
         if n == 10:
             for i in range(20):
-                world.send(("10.0.0.1", 1), address(0), b"")
-        world.send(address(1), ("192.168.4.1", 65401), request, 10 + n)
-    world.run(None, 200)
-    acks = [d for _, _, to, d in world.log if to == address(1)]
+                sim.send(("10.0.0.1", 1), address(0), b"")
+        sim.send(address(1), ("192.168.4.1", 65401), request, 10 + n)
+    sim.run(None, 200)
+    acks = [d for _, _, to, d in sim.log if to == address(1)]
     assert len(acks) == 31 and all(a == acks[0] and len(a) == 4 for a in acks)
-    assert answered(world, hands)
+    assert answered(sim, hands)
     assert server.asked == [((name(1), name(2)), 0, None, None)]
     assert gateway.counters["duplicate"] == 30
     # Late, after the answer: acknowledged, not asked for again.
-    world.send(address(1), ("192.168.4.1", 65401), request, 10)
-    world.run(None, 5000)
+    sim.send(address(1), ("192.168.4.1", 65401), request, 10)
+    sim.run(None, 5000)
     assert len(server.asked) == 1 and len(hands[0].answers) == 1
 
 
 def test_a_newer_request_takes_the_place_of_the_former():
-    world, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
+    sim, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
     first = hands[0].get()
     hands[1].get()
-    world.run(None, 100)
+    sim.run(None, 100)
     hands[0].endpoint.cancel(first)
     second = hands[0].get()
-    assert answered(world, hands)
+    assert answered(sim, hands)
     assert hands[0].answers[0].token() == second.token
     assert server.bulks == [(name(1), name(2))] and gateway.n_waiting == 0
-    world.run(None, 100000)
+    sim.run(None, 100000)
     assert len(hands[0].answers) == 1
 
 
 def test_a_full_gateway_says_busy_with_a_time_for_everybody():
     numbers = tuple(range(1, 7))
-    world, gateway, _, hands = new(numbers, [doc(n) for n in numbers], max_waiting=2)
+    sim, gateway, _, hands = new(numbers, [doc(n) for n in numbers], max_waiting=2)
     for hand in hands:
         hand.get()
-    assert answered(world, hands)
+    assert answered(sim, hands)
     codes = [hand.answers[0].code for hand in hands]
     assert codes.count(0x45) == 2 and codes.count(0xA3) == 4
     for hand in hands:
@@ -98,50 +98,50 @@ def test_a_full_gateway_says_busy_with_a_time_for_everybody():
 
 
 def test_link_down_forgets_the_request():
-    world, gateway, server, hands = new((1, 2, 3), [doc(n) for n in (1, 2, 3)])
+    sim, gateway, server, hands = new((1, 2, 3), [doc(n) for n in (1, 2, 3)])
     for hand in hands:
         hand.get()
-    world.run(None, 100)
+    sim.run(None, 100)
     gateway.link_down(name(2).encode())
     assert gateway.n_waiting == 2
-    assert answered(world, [hands[0], hands[2]])
+    assert answered(sim, [hands[0], hands[2]])
     assert server.bulks == [(name(1), name(3))]
-    world.run(None, 100000)
+    sim.run(None, 100000)
     assert not hands[1].answers and gateway.n_waiting == 0
     # And while its answer is on its way, or repeated.
     hands[0].deaf = True
     for hand in (hands[0], hands[2]):
         hand.get()
-    world.run(lambda: len(hands[2].answers) == 2)
+    sim.run(lambda: len(hands[2].answers) == 2)
     gateway.link_down(name(1).encode())
     gateway.link_down(name(3).encode())
-    n_sent = world.n_sent
-    world.run(None, 60000)
-    assert all(to != address(1) for _, _, to, _ in world.log[n_sent:])
+    n_sent = sim.n_sent
+    sim.run(None, 60000)
+    assert all(to != address(1) for _, _, to, _ in sim.log[n_sent:])
 
 
 def test_the_last_one_gone_ends_the_question_itself():
-    world, gateway, _, hands = new((1, 2), [doc(1), doc(2)], {"slow_ms": 30000})
+    sim, gateway, _, hands = new((1, 2), [doc(1), doc(2)], {"slow_ms": 30000})
     for hand in hands:
         hand.get()
-    world.run(None, 5000)
+    sim.run(None, 5000)
     gateway.link_down(name(1).encode())
     gateway.link_down(name(2).encode())
     assert gateway.n_waiting == 0 and gateway._transfers == []
-    world.run(None, 100000)
+    sim.run(None, 100000)
     assert not hands[0].answers and gateway.counters["unmatched_response"] >= 1
 
 
 def test_the_same_message_id_and_token_are_another_request_when_the_former_is_long_ago():
-    world, gateway, server, (hand,) = new((1,), [doc(1)])
+    sim, gateway, server, (hand,) = new((1,), [doc(1)])
     hand.get()
-    assert answered(world, [hand])
-    request = next(d for _, s, _, d in world.log if s == address(1))
+    assert answered(sim, [hand])
+    request = next(d for _, s, _, d in sim.log if s == address(1))
     # EXCHANGE_LIFETIME of RFC 7252 section 4.8.2 is 247 s; later the clock has wrapped around.
     for wait_ms, n_times, n_asked in ((240000, 1, 1), (8000, 1, 2), (86400000, 8, 3)):
         for _ in range(n_times):
-            world.run(None, wait_ms)
-        world.send(address(1), ("192.168.4.1", 65401), request)
-        world.run(None, 5000)
+            sim.run(None, wait_ms)
+        sim.send(address(1), ("192.168.4.1", 65401), request)
+        sim.run(None, 5000)
         assert len(server.asked) == n_asked, wait_ms
     assert gateway.counters["duplicate"] == 1

@@ -1,6 +1,6 @@
 """The gateway and sizes: full messages, large documents, blocks, what makes no sense."""
 
-from gateway_stations import (
+from gateway_builders import (
     GATEWAY,
     SERVER,
     Hand,
@@ -13,22 +13,22 @@ from gateway_stations import (
     packet,
     shared,
 )
-from msgin5g.cbor import loads
-from msgin5g.seal.problem import parse
-from msgin5g.seal.resources import ConfigurationResource
-from world import World
+from msgin5g.cbor.encoder import loads
+from msgin5g.scm.problem_details import parse
+from msgin5g.scm.request import ConfigurationResource
+from network_sim import NetworkSim
 
 
 def test_more_ues_than_a_message_names_are_asked_for_in_several():
     numbers = tuple(range(1, 101))
     documents = [doc(n) for n in numbers]
-    world, _, server, hands = new(numbers, documents, bulk_count=1000, cache_size=0)
+    sim, _, server, hands = new(numbers, documents, bulk_count=1000, cache_size=0)
     for hand in hands:
         hand.get()
-    assert answered(world, hands)
+    assert answered(sim, hands)
     for hand in hands:
         assert hand.documents() == [doc(hand.n)]
-    assert server.largest <= 1152 and world.largest <= 1152
+    assert server.largest <= 1152 and sim.largest <= 1152
     sizes = [len(ids) for ids in server.bulks]
     assert sizes == [33, 33, 33]  # and the one that is left has a request of its own
     assert len({i for asked in server.asked for i in asked[0]}) == 100
@@ -41,7 +41,7 @@ class Ear:
     def __init__(self):
         self.sizes = []
 
-    def receive(self, link, datagram, remote, now):
+    def receive(self, transport, datagram, remote, now):
         self.sizes.append(len(datagram))
 
     def step(self, now):
@@ -57,12 +57,12 @@ def test_a_bulk_request_fits_a_datagram_however_long_the_names_are():
         (13, 12, 200, 100),
         (12, 13, 1, 248),
     ):
-        world = World(record=False)
+        sim = NetworkSim(record=False)
         service_id = service_id * "s"
-        gateway = new_gateway(world, service_id=service_id, bulk_id=bulk_id * "b",
+        gateway = new_gateway(sim, service_id=service_id, bulk_id=bulk_id * "b",
                               bulk_count=1000, block_size=512, max_transfers=20)  # fmt: skip
         ear = Ear()
-        world.add(SERVER, ear)
+        sim.add(SERVER, ear)
         query = b"ue-vendor=" + vendor * b"v"
         for n in range(1, 61):
             ue_id = "urn:u:%d:" % n
@@ -72,8 +72,8 @@ def test_a_bulk_request_fits_a_datagram_however_long_the_names_are():
                 service_id, [ue_id], b"coap://scm.example", queries=(query,)
             )
             request = packet(0, 1, n, b"abcd", resource.options())
-            world.send(address(n), GATEWAY, request, n)
-        world.run(None, 5000)
+            sim.send(address(n), GATEWAY, request, n)
+        sim.run(None, 5000)
         assert gateway.n_waiting == 60
         assert 780 < max(ear.sizes) <= 1152, (size, ear.sizes)
 
@@ -82,7 +82,7 @@ def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
     numbers = tuple(range(1, 31))
     for block_size, hold_size in ((1024, 0), (64, 500), (16, 2000)):
         peaks = []
-        world, gateway, server, hands = new(
+        sim, gateway, server, hands = new(
             numbers, [doc(n) for n in numbers], bulk_count=30, hold_size=hold_size,
             block_size=block_size, max_answers=2,
         )  # fmt: skip
@@ -93,7 +93,7 @@ def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
             peaks.append(gateway._held_size)
             return all(hand.answers for hand in hands)
 
-        assert world.run(done, 80000), block_size
+        assert sim.run(done, 80000), block_size
         # A document that comes in the block that fills the room is the last one.
         assert max(peaks) <= hold_size + block_size + 200, (block_size, max(peaks))
         assert gateway._held_size == 0 and len(server.bulks) == 1
@@ -104,10 +104,10 @@ def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
 def test_a_large_answer_goes_block_by_block():
     big = doc(1, text=3000 * "x")
     for szx, mine in ((None, 1024), (6, 1024), (4, 256)):
-        world, _, server, (hand, other) = new((1, 2), [big, doc(2)])
+        sim, _, server, (hand, other) = new((1, 2), [big, doc(2)])
         hand.get(block2=szx)
         other.get()
-        assert answered(world, (hand, other))
+        assert answered(sim, (hand, other))
         body = b""
         while True:
             answer = hand.answers[-1]
@@ -119,12 +119,12 @@ def test_a_large_answer_goes_block_by_block():
                 break
             n = len(hand.answers)
             hand.get(block2=(block >> 4) + 1 << 4 | block & 7)
-            assert world.run(lambda: len(hand.answers) > n)
+            assert sim.run(lambda: len(hand.answers) > n)
         assert loads(body) == [big] and hand.answers[0].uint(28) == len(body)
         assert len(server.bulks) == 1 and all(len(a[0]) == 2 for a in server.asked)
         n = len(hand.answers)
         hand.get(block2=500 << 4 | 6)
-        assert world.run(lambda: len(hand.answers) > n)
+        assert sim.run(lambda: len(hand.answers) > n)
         answer = hand.answers[-1]
         assert (answer.code, answer.uint(12)) == (0x80, 257) and parse(answer.payload())[0]
         assert answer.option(65020) == name(1).encode()
@@ -132,12 +132,12 @@ def test_a_large_answer_goes_block_by_block():
 
 def test_the_body_changes_under_the_transfer_and_all_get_the_new_one():
     numbers = (1, 2, 3, 4, 5)
-    world, _, server, hands = new(numbers, [doc(n, text=400 * "x") for n in numbers])
+    sim, _, server, hands = new(numbers, [doc(n, text=400 * "x") for n in numbers])
     for hand in hands:
         hand.get()
-    assert world.run(lambda: len(server.asked) == 2)
+    assert sim.run(lambda: len(server.asked) == 2)
     server.documents = [doc(n, text=500 * "y") for n in numbers]
-    assert answered(world, hands)
+    assert answered(sim, hands)
     for hand in hands:
         assert hand.documents() == [doc(hand.n, text=500 * "y")]
     assert len(server.bulks) == 2
@@ -145,24 +145,24 @@ def test_the_body_changes_under_the_transfer_and_all_get_the_new_one():
 
 def test_an_individual_document_is_fetched_for_the_ue_that_it_names():
     both = shared([name(1), name(2)])
-    world, _, server, (hand, other) = new((1, 2, 3), [both, doc(3)], hands=(1, 3))
+    sim, _, server, (hand, other) = new((1, 2, 3), [both, doc(3)], hands=(1, 3))
     hand.get(b"shared")
-    assert answered(world, [hand])
-    assert world.elapsed_ms < 100
+    assert answered(sim, [hand])
+    assert sim.elapsed_ms < 100
     assert hand.documents() == dict(both, valUeIds={"uris": [name(1)]})
     other.get(b"shared")
-    assert answered(world, [other])
+    assert answered(sim, [other])
     assert other.answers[0].code == 0x84
     assert [a[2] for a in server.asked] == ["shared", "shared"]
 
 
 def test_what_may_not_come_is_discarded_as_at_a_relay():
-    world, gateway, server, (hand,) = new((1,), [doc(1), doc(2)])
+    sim, gateway, server, (hand,) = new((1,), [doc(1), doc(2)])
     hand.get(ue_ids=[name(2).encode()])
     hand.get(ue_ids=[name(1).encode(), name(2).encode()])
-    stranger = Hand(world, 7)
+    stranger = Hand(sim, 7)
     stranger.get()
-    world.run(None, 1000)
+    sim.run(None, 1000)
     assert gateway.counters["wrong_ue_uri"] == 2 and gateway.counters["not_linked"] >= 1
     assert not server.asked and not hand.answers and not stranger.answers
 
@@ -174,50 +174,50 @@ def test_requests_that_make_no_sense_are_refused_with_a_reason():
         ([(23, b"\x07")], 0x80),
         ([(35, b"coap://x")], 0xA5),
     ):
-        world, gateway, server, (hand,) = new((1,), [doc(1)])
+        sim, gateway, server, (hand,) = new((1,), [doc(1)])
         hand.get(more=more)
-        assert answered(world, [hand], 1000), more
+        assert answered(sim, [hand], 1000), more
         assert hand.answers[0].code == code and parse(hand.answers[0].payload())[0]
         assert not server.asked and gateway.n_waiting == 0
 
 
 def test_a_critical_option_that_is_not_known_is_named_to_the_ue_that_sent_it():
     for number in (1, 5, 9, 21, 2049):
-        world, gateway, server, (hand,) = new((1,), [doc(1)])
+        sim, gateway, server, (hand,) = new((1,), [doc(1)])
         hand.get()
-        assert answered(world, [hand])
+        assert answered(sim, [hand])
         # Not even from what is kept.
         hand.get(more=[(number, b"x")])
-        world.run(None, 1000)
+        sim.run(None, 1000)
         assert hand.answers[1].code == 0x82 and hand.answers[1].uint(12) == 257
         assert loads(hand.answers[1].payload())[-8] == number
         hand.get(more=[(number, b"x")], confirmable=False)
-        world.run(None, 5000)
+        sim.run(None, 5000)
         assert len(hand.answers) == 2 and gateway.counters == {"critical_option": 1}
         assert len(server.asked) == 1
     # These are known, or need not be.
     for number, value in ((3, b"h"), (7, b"\x16"), (17, b"\x3c"), (60, b""), (2048, b"")):
-        world, _, _, (hand,) = new((1,), [doc(1)])
+        sim, _, _, (hand,) = new((1,), [doc(1)])
         hand.get(more=[(number, value)])
-        assert answered(world, [hand])
+        assert answered(sim, [hand])
         assert hand.answers[0].code == 0x45, number
 
 
 def test_what_a_server_gives_to_another_is_dropped():
-    world, gateway, _, (hand,) = new((1,), [doc(1)], {"faults": {
+    sim, gateway, _, (hand,) = new((1,), [doc(1)], {"faults": {
         0: (0x45, [(65020, name(9).encode())], b"\x80")}})  # fmt: skip
     hand.get()
-    world.run(None, 15000)
+    sim.run(None, 15000)
     assert gateway.counters["foreign_recipient"] >= 1 and not hand.answers
     # After a while it asks anew.
-    assert answered(world, [hand], 60000) and hand.documents() == [doc(1)]
+    assert answered(sim, [hand], 60000) and hand.documents() == [doc(1)]
 
 
 def test_a_document_that_is_too_large_is_one_clear_answer_at_the_block_that_is_too_much():
     for document_id in (None, b"doc-1"):
-        world, gateway, server, (hand,) = new((1,), [doc(1, text=20000 * "x")])
+        sim, gateway, server, (hand,) = new((1,), [doc(1, text=20000 * "x")])
         hand.get(document_id)
-        assert answered(world, [hand])
+        assert answered(sim, [hand])
         assert hand.answers[0].code == 0xA3
         assert parse(hand.answers[0].payload())[0] == "Too large"
         # 8192 bytes are taken: eight blocks, and the one that is too much.
@@ -225,9 +225,9 @@ def test_a_document_that_is_too_large_is_one_clear_answer_at_the_block_that_is_t
 
 
 def test_a_document_for_which_there_is_no_memory_is_asked_for_once_more():
-    world, _, server, (hand,) = new((1,), [doc(1, text=7000 * "x")])
+    sim, _, server, (hand,) = new((1,), [doc(1, text=7000 * "x")])
     hand.get(b"doc-1")
-    from msgin5g.seal.split import Splitter
+    from msgin5g.scm.document_splitter import Splitter
 
     feed = Splitter.feed
 
@@ -238,7 +238,7 @@ def test_a_document_for_which_there_is_no_memory_is_asked_for_once_more():
 
     Splitter.feed = short
     try:
-        assert answered(world, [hand])
+        assert answered(sim, [hand])
     finally:
         Splitter.feed = feed
     assert parse(hand.answers[0].payload())[0] == "Too large" and len(server.asked) == 12

@@ -3,24 +3,24 @@
 from checks import load, xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, ETAG, GET, OBSERVE, RST, URI_PATH
-from msgin5g.roles.ue import ConstrainedUe
-from stations import (
+from msgin5g.ue.ue import ConstrainedUe
+from builders import (
     DATA,
     RELAY,
     SERVER,
     UE_ID,
-    Held,
+    FakeConfiguration,
     document,
     drain,
     names,
     new_relay,
-    new_world,
+    new_sim,
     ue_address,
     ue_settings,
 )
-from world import all_but, chance
+from network_sim import all_but, chance
 
-load("msgin5g.roles.relay", "msgin5g.roles.conclusion", "msgin5g.seal.documents", "scm")
+load("msgin5g.relay.relay", "msgin5g.ue.conclusion", "msgin5g.scm.ue_config_doc", "servers")
 
 UE = ue_address(2)
 HOPS = ((SERVER, RELAY), (RELAY, UE))
@@ -30,145 +30,145 @@ def version(n):
     return DATA.replace("user-7", "user-" + str(n))
 
 
-def observing(fate=None, ue=None, relay=None, **server):
+def observing(link_model=None, ue=None, relay=None, **server):
     """(world, ue, relay, server) with the UE observing; its log and events are empty."""
     settings = {"observe": True}
     settings.update(ue or {})
     server = {"max_age_s": server.pop("max_age_s", 3600)}
-    world, ue, relay, server = new_world(fate, None, settings, relay, server)
-    assert world.run(lambda: len(ue._events) == 2)
+    sim, ue, relay, server = new_sim(link_model, None, settings, relay, server)
+    assert sim.run(lambda: len(ue._events) == 2)
     assert names(ue) == ["applied", "unchanged"] and ue.client.observing
-    world.log.clear()
-    return world, ue, relay, server
+    sim.log.clear()
+    return sim, ue, relay, server
 
 
-def change(world, ue, server, n, limit_ms=600000):
+def change(sim, ue, server, n, limit_ms=600000):
     """Give the UE another document; whether it has it in time."""
     server.change(UE_ID, document(UE_ID, version(n)))
-    told = world.run(lambda: ue._events, limit_ms)
+    told = sim.run(lambda: ue._events, limit_ms)
     return told and ue.configuration.data == version(n).encode() and names(ue) == ["applied"]
 
 
-def hop(world, source, destination):
+def hop(sim, source, destination):
     """What went from one to the other: list of Message."""
-    return [Message(32).decode(d) for _, s, to, d in world.log if (s, to) == (source, destination)]
+    return [Message(32).decode(d) for _, s, to, d in sim.log if (s, to) == (source, destination)]
 
 
 def test_a_change_is_one_notification_and_its_acknowledgement_on_each_hop():
-    world, ue, _, server = observing()
+    sim, ue, _, server = observing()
     for n in range(3):
-        assert change(world, ue, server, n)
-        world.run(None, 10000)
-        assert len(world.log) == 4
+        assert change(sim, ue, server, n)
+        sim.run(None, 10000)
+        assert len(sim.log) == 4
         for source, destination in HOPS:
-            (notification,) = hop(world, source, destination)
-            (ack,) = hop(world, destination, source)
+            (notification,) = hop(sim, source, destination)
+            (ack,) = hop(sim, destination, source)
             assert (notification.mtype, notification.code) == (CON, CONTENT)
             assert notification.uint(OBSERVE) == n + 2
             assert notification.option(65020) == UE_ID.encode()
             assert (ack.mtype, ack.code, ack.mid) == (ACK, 0, notification.mid)
-        world.log.clear()
+        sim.log.clear()
     assert server.n_requests == 2
 
 
 def test_a_lost_notification_or_acknowledgement_is_repeated():
     for lost in range(8, 12):
-        world, ue, _, server = observing(all_but(lost=(lost,)))
-        assert world.n_sent == 8
-        assert change(world, ue, server, 1)
-        world.run(None, 30000)
-        assert len(world.log) >= 5 and names(ue) == [], lost
+        sim, ue, _, server = observing(all_but(lost=(lost,)))
+        assert sim.n_sent == 8
+        assert change(sim, ue, server, 1)
+        sim.run(None, 30000)
+        assert len(sim.log) >= 5 and names(ue) == [], lost
 
 
 def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
-    world, ue, relay, server = observing()
-    start = world.elapsed_ms
+    sim, ue, relay, server = observing()
+    start = sim.elapsed_ms
     ((token_ue,), (token_relay,)) = [
         [flow.incoming.token for flow in relay._flows],
         [flow.exchange.token for flow in relay._flows],
     ]
     for n in range(1, 4):
-        assert world.run(lambda: ue._events, 4000000)
+        assert sim.run(lambda: ue._events, 4000000)
         assert names(ue) == ["unchanged"] and ue.client.observing
-        assert 0 <= world.elapsed_ms - start - 3240000 * n < 1000
-        assert len(world.log) == 4
-        (up,) = hop(world, UE, RELAY)
-        (further,) = hop(world, RELAY, SERVER)
+        assert 0 <= sim.elapsed_ms - start - 3240000 * n < 1000
+        assert len(sim.log) == 4
+        (up,) = hop(sim, UE, RELAY)
+        (further,) = hop(sim, RELAY, SERVER)
         assert up.uint(OBSERVE) == further.uint(OBSERVE) == 0
         assert up.token() == token_ue and further.token() == token_relay
         assert len(relay._flows) == len(server._observers) == 1
-        world.log.clear()
-    assert change(world, ue, server, 1)
+        sim.log.clear()
+    assert change(sim, ue, server, 1)
     # A notification is as good as an answer: the age begins with it.
-    start = world.elapsed_ms
-    assert world.run(lambda: ue._events, 4000000)
-    assert 0 <= world.elapsed_ms - start - 3240000 < 1000
+    start = sim.elapsed_ms
+    assert sim.run(lambda: ue._events, 4000000)
+    assert 0 <= sim.elapsed_ms - start - 3240000 < 1000
 
 
 def test_stop_deregisters_on_both_hops_and_then_there_is_silence_until_fetch():
-    world, ue, relay, server = observing()
+    sim, ue, relay, server = observing()
     (flow,) = relay._flows
     token = flow.exchange.token
     ue.stop()
-    world.run(None, 10000)
-    assert len(world.log) == 4
-    assert hop(world, UE, RELAY)[0].uint(OBSERVE) == 1
-    assert hop(world, RELAY, SERVER)[0].token() == token
+    sim.run(None, 10000)
+    assert len(sim.log) == 4
+    assert hop(sim, UE, RELAY)[0].uint(OBSERVE) == 1
+    assert hop(sim, RELAY, SERVER)[0].token() == token
     assert not relay._flows and not server._observers and not ue.client.observing
     drain(ue)
     server.change(UE_ID, document(UE_ID, version(1)))
-    assert ue.wait_ms(world.now) is None
-    world.run(None, 200000000)
-    assert len(world.log) == 4 and names(ue) == []
-    ue.fetch(world.now)
-    assert world.run(lambda: ue.client.observing)
+    assert ue.wait_ms(sim.now) is None
+    sim.run(None, 200000000)
+    assert len(sim.log) == 4 and names(ue) == []
+    ue.fetch(sim.now)
+    assert sim.run(lambda: ue.client.observing)
     assert names(ue) == ["applied"] and ue.configuration.data == version(1).encode()
 
 
 def test_stop_in_the_midst_of_a_fetch_ends_it():
-    world, ue, _, server = new_world(None, None, {"observe": True})
-    assert world.run(lambda: world.log)
+    sim, ue, _, server = new_sim(None, None, {"observe": True})
+    assert sim.run(lambda: sim.log)
     ue.stop()
-    world.run(None, 400000)
-    assert names(ue) == [] and server.n_requests == 1 and ue.wait_ms(world.now) is None
+    sim.run(None, 400000)
+    assert names(ue) == [] and server.n_requests == 1 and ue.wait_ms(sim.now) is None
 
 
 def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
-    world, ue, relay, server = observing()
+    sim, ue, relay, server = observing()
     server.change(UE_ID, None)
-    assert world.run(lambda: ue._events)
+    assert sim.run(lambda: ue._events)
     events = drain(ue)
     assert events[0]["event"] == "rejected" and events[0]["code"] == "4.04"
     assert events[1]["event"] == "backing_off"
-    world.run(None, 100)
+    sim.run(None, 100)
     assert not relay._flows and not server._observers
-    at = [world.elapsed_ms]
+    at = [sim.elapsed_ms]
     for _ in range(8):
-        assert world.run(lambda: ue._events, 8000000)
+        assert sim.run(lambda: ue._events, 8000000)
         assert names(ue) == ["rejected", "backing_off"]
-        at.append(world.elapsed_ms)
+        at.append(sim.elapsed_ms)
     # It is the collection that is asked: the next document may be another one.
-    for message in hop(world, UE, RELAY)[-8:]:
+    for message in hop(sim, UE, RELAY)[-8:]:
         paths = [i for i in range(message.n_options) if message.numbers[i] == URI_PATH]
         assert len(paths) == 5 and message.find(OBSERVE) < 0 and message.find(ETAG) < 0
     gaps = [at[i + 1] - at[i] for i in range(8)]
     for i in range(8):
         assert 5000 * 2**i * 3 // 4 <= gaps[i] <= 5000 * 2**i * 5 // 4 + 100, gaps
     server.documents[UE_ID] = document(UE_ID, version(3))
-    assert world.run(lambda: ue.client.observing, 8000000)
+    assert sim.run(lambda: ue.client.observing, 8000000)
     assert ue.configuration.data == version(3).encode()
     drain(ue)
-    assert change(world, ue, server, 4)
+    assert change(sim, ue, server, 4)
 
 
 def test_a_notification_larger_than_a_block_is_completed_by_plain_requests():
-    world, ue, relay, server = observing(ue={"block_size": 64})
+    sim, ue, relay, server = observing(ue={"block_size": 64})
     (flow,) = relay._flows
     token = flow.incoming.token
     for n in (1, 2):
-        world.log.clear()
-        assert change(world, ue, server, n)
-        up = hop(world, UE, RELAY)
+        sim.log.clear()
+        assert change(sim, ue, server, n)
+        up = hop(sim, UE, RELAY)
         gets = [m for m in up if m.code == GET]
         assert [m.uint(BLOCK2) for m in gets] == [i << 4 | 2 for i in range(1, len(gets) + 1)]
         assert len(gets) >= 3
@@ -180,31 +180,31 @@ def test_a_notification_larger_than_a_block_is_completed_by_plain_requests():
 
 def test_changes_that_come_faster_than_blocks_end_with_the_last_one():
     settings = {"observe": True, "block_size": 64}
-    for fate in (None, chance(11, loss=10)):
-        world = ue = server = None
-        world, ue, _, server = new_world(
-            fate, None, settings, None, {"max_age_s": 3600}, record=False
+    for link_model in (None, chance(11, loss=10)):
+        sim = ue = server = None
+        sim, ue, _, server = new_sim(
+            link_model, None, settings, None, {"max_age_s": 3600}, record=False
         )
-        assert world.run(lambda: ue.client.observing)
+        assert sim.run(lambda: ue.client.observing)
         for n in range(10):
             server.change(UE_ID, document(UE_ID, version(n)))
-            world.run(None, 30)
-        assert world.run(lambda: ue.configuration.data == version(9).encode(), 4000000)
+            sim.run(None, 30)
+        assert sim.run(lambda: ue.configuration.data == version(9).encode(), 4000000)
         assert ue.client.observing
 
 
 def test_a_relay_that_has_forgotten_its_flows_is_found_out_by_the_renewal():
-    world, ue, _, server = observing()
-    world.remove(RELAY)
-    relay = new_relay(world, {UE_ID: UE}, 77)
+    sim, ue, _, server = observing()
+    sim.remove(RELAY)
+    relay = new_relay(sim, {UE_ID: UE}, 77)
     server.change(UE_ID, document(UE_ID, version(1)))
-    world.run(None, 60000)
+    sim.run(None, 60000)
     # The relay rejects what it does not know, which is how the server learns.
-    assert [m.mtype for m in hop(world, RELAY, SERVER)] == [RST] and not server._observers
+    assert [m.mtype for m in hop(sim, RELAY, SERVER)] == [RST] and not server._observers
     assert names(ue) == []
-    assert world.run(lambda: ue._events, 3600000)
+    assert sim.run(lambda: ue._events, 3600000)
     assert names(ue) == ["applied"] and ue.client.observing and len(relay._flows) == 1
-    assert change(world, ue, server, 2)
+    assert change(sim, ue, server, 2)
 
 
 # One UE and notifications made by hand
@@ -242,14 +242,14 @@ def test_the_order_of_notifications_is_that_of_24_bits_and_128_seconds():
 
 
 def registered():
-    ue = ConstrainedUe(ue_settings(observe=True), xorshift(3), Held(), RELAY, 0)
+    ue = ConstrainedUe(ue_settings(observe=True), xorshift(3), FakeConfiguration(), RELAY, 0)
     ue.client.document_id = b"doc-1"
     ue.step(0)
     return ue, Message(32).decode(bytes(ue.transmit(0)[1]))
 
 
 def notification(request, mtype, mid, sequence, n):
-    from msgin5g.cbor import dumps
+    from msgin5g.cbor.encoder import dumps
 
     buf = bytearray(1152)
     options = [(OBSERVE, uint_bytes(sequence)), (65020, UE_ID.encode())]

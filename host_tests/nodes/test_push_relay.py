@@ -3,7 +3,7 @@
 from checks import load, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, GET, NON, OBSERVE, RST
-from stations import (
+from builders import (
     DATA,
     RELAY,
     SERVER,
@@ -14,18 +14,18 @@ from stations import (
     new_relay,
     new_server,
     new_ue,
-    new_world,
+    new_sim,
     relay_settings,
     ue_address,
 )
-from world import World, chance
+from network_sim import NetworkSim, chance
 
 load(
-    "msgin5g.roles.relay",
-    "msgin5g.roles.ue",
-    "msgin5g.roles.conclusion",
-    "msgin5g.seal.documents",
-    "scm",
+    "msgin5g.relay.relay",
+    "msgin5g.ue.ue",
+    "msgin5g.ue.conclusion",
+    "msgin5g.scm.ue_config_doc",
+    "servers",
 )
 
 UE = ue_address(2)
@@ -36,112 +36,110 @@ def version(n):
 
 
 def observing(relay=None):
-    world, ue, relay, server = new_world(None, None, {"observe": True}, relay, {"max_age_s": 3600})
-    assert world.run(lambda: len(ue._events) == 2)
+    sim, ue, relay, server = new_sim(None, None, {"observe": True}, relay, {"max_age_s": 3600})
+    assert sim.run(lambda: len(ue._events) == 2)
     assert names(ue) == ["applied", "unchanged"] and ue.client.observing
-    world.log.clear()
-    return world, ue, relay, server
+    sim.log.clear()
+    return sim, ue, relay, server
 
 
-def sent(world, source, destination):
-    return [Message(32).decode(d) for _, s, to, d in world.log if (s, to) == (source, destination)]
+def sent(sim, source, destination):
+    return [Message(32).decode(d) for _, s, to, d in sim.log if (s, to) == (source, destination)]
 
 
 def test_link_down_ends_the_flow_and_the_server_hears_of_it_at_the_next_change():
-    world, ue, relay, server = observing()
+    sim, ue, relay, server = observing()
     relay.link_down(UE_ID.encode())
-    assert not relay._flows and relay.wait_ms(world.now) is None
+    assert not relay._flows and relay.wait_ms(sim.now) is None
     server.change(UE_ID, document(UE_ID, version(1)))
-    world.run(None, 200000)
-    assert sent(world, RELAY, UE) == [] and not server._observers
-    assert [m.mtype for m in sent(world, RELAY, SERVER)] == [RST]
+    sim.run(None, 200000)
+    assert sent(sim, RELAY, UE) == [] and not server._observers
+    assert [m.mtype for m in sent(sim, RELAY, SERVER)] == [RST]
     # Once it is linked again, the renewal brings the change, and push again.
     relay.link_up(UE_ID.encode(), 0, UE)
-    assert world.run(lambda: ue._events, 4000000)
+    assert sim.run(lambda: ue._events, 4000000)
     assert names(ue) == ["applied"] and ue.client.observing
     server.change(UE_ID, document(UE_ID, version(2)))
-    assert world.run(lambda: ue._events)
+    assert sim.run(lambda: ue._events)
     assert ue.configuration.data == version(2).encode()
 
 
 def test_a_ue_that_has_begun_anew_rejects_the_notification_which_ends_the_flow():
-    world, _, relay, server = observing()
-    world.remove(UE)
-    new = new_ue(world, UE, 99, start_delay_s=600)  # it has lost its tokens, and asks later
+    sim, _, relay, server = observing()
+    sim.remove(UE)
+    new = new_ue(sim, UE, 99, start_delay_s=600)  # it has lost its tokens, and asks later
     server.change(UE_ID, document(UE_ID, version(1)))
-    world.run(None, 1000)
-    assert [m.mtype for m in sent(world, UE, RELAY)] == [RST]
+    sim.run(None, 1000)
+    assert [m.mtype for m in sent(sim, UE, RELAY)] == [RST]
     assert not relay._flows and relay.counters["answer_reset"] == 1
     server.change(UE_ID, document(UE_ID, version(2)))
-    world.run(None, 1000)
-    assert [m.mtype for m in sent(world, RELAY, SERVER)][-1] == RST and not server._observers
-    assert world.run(lambda: new.configuration.n_applied)
+    sim.run(None, 1000)
+    assert [m.mtype for m in sent(sim, RELAY, SERVER)][-1] == RST and not server._observers
+    assert sim.run(lambda: new.configuration.n_applied)
 
 
 def test_a_ue_that_acknowledges_no_more_is_forgotten():
-    world, _, relay, server = observing()
-    world.remove(UE)
+    sim, _, relay, server = observing()
+    sim.remove(UE)
     server.change(UE_ID, document(UE_ID, version(1)))
-    world.run(None, 92000)
-    assert len(sent(world, RELAY, UE)) == 5 and len(relay._flows) == 1
-    world.run(None, 2000)
+    sim.run(None, 92000)
+    assert len(sent(sim, RELAY, UE)) == 5 and len(relay._flows) == 1
+    sim.run(None, 2000)
     assert not relay._flows and relay.counters["answer_timeout"] == 1
-    assert relay.wait_ms(world.now) is None
+    assert relay.wait_ms(sim.now) is None
     # A later notification of the server is rejected: it may forget, too.
     server.change(UE_ID, document(UE_ID, version(2)))
-    world.run(None, 2000)
+    sim.run(None, 2000)
     assert not server._observers
 
 
 def test_only_the_newest_state_is_repeated_to_a_ue_that_does_not_answer():
-    world, ue, relay, server = observing()
-    world.remove(UE)
+    sim, ue, relay, server = observing()
+    sim.remove(UE)
     for n in range(5):
         server.change(UE_ID, document(UE_ID, version(n)))
-        world.run(None, 100)
+        sim.run(None, 100)
     assert len(relay.endpoint._exchanges) <= 2
-    world.add(UE, ue)
-    world.log.clear()
-    assert world.run(lambda: ue._events)
+    sim.add(UE, ue)
+    sim.log.clear()
+    assert sim.run(lambda: ue._events)
     assert ue.configuration.data == version(4).encode()
-    world.run(None, 100000)
-    assert len(sent(world, RELAY, UE)) == 1 and names(ue) == ["applied"]
+    sim.run(None, 100000)
+    assert len(sent(sim, RELAY, UE)) == 1 and names(ue) == ["applied"]
 
 
 def test_a_ue_that_is_gone_is_forgotten_however_often_there_is_something_new():
-    world, _, relay, server = observing()
-    world.remove(UE)
+    sim, _, relay, server = observing()
+    sim.remove(UE)
     for n in range(9):
         assert len(relay._flows) == 1 and len(server._observers) == 1
         server.change(UE_ID, document(UE_ID, version(n)))
-        world.run(None, 10000)
-    world.run(None, 4000)  # 94 s after the first one that nobody has acknowledged
+        sim.run(None, 10000)
+    sim.run(None, 4000)  # 94 s after the first one that nobody has acknowledged
     assert not relay._flows and relay.counters["answer_timeout"] == 1
 
 
 def crowd(n, seed=1, **settings):
-    world = World(record=False)
+    sim = NetworkSim(record=False)
     ids = ["urn:x:ue:" + str(i) for i in range(n)]
-    ues = [
-        new_ue(world, ue_address(20 + i), seed + i, ue_id=ids[i], observe=True) for i in range(n)
-    ]
-    relay = new_relay(world, {ids[i]: ue_address(20 + i) for i in range(n)}, **settings)
+    ues = [new_ue(sim, ue_address(20 + i), seed + i, ue_id=ids[i], observe=True) for i in range(n)]
+    relay = new_relay(sim, {ids[i]: ue_address(20 + i) for i in range(n)}, **settings)
     documents = {i: document(i, DATA, "doc-" + i[-1]) for i in ids}
-    server = new_server(world, documents, max_age_s=3600)
-    return world, ids, ues, relay, server
+    server = new_server(sim, documents, max_age_s=3600)
+    return sim, ids, ues, relay, server
 
 
 def test_observations_beyond_the_limit_become_plain_answers():
-    world, ids, ues, relay, server = crowd(5, max_observations=2)
+    sim, ids, ues, relay, server = crowd(5, max_observations=2)
     most = [0]
 
     def settled():
         most[0] = max(most[0], len([f for f in relay._flows if f.wants_observe]))
         for ue in ues:
             drain(ue)
-        return world.elapsed_ms > 10000
+        return sim.elapsed_ms > 10000
 
-    assert world.run(settled)
+    assert sim.run(settled)
     # All asked at the same time: those under way count, too.
     assert most[0] == 2 == len(relay._flows) == len(server._observers)
     assert relay.counters == {"observations_full": 3}
@@ -151,48 +149,48 @@ def test_observations_beyond_the_limit_become_plain_answers():
     n_requests = server.n_requests
     for i in ids:
         server.change(i, document(i, version(3), "doc-" + i[-1]))
-    world.run(lambda: [drain(ue) for ue in ues] and world.elapsed_ms > 3240000, 3300000)
-    world.run(lambda: [drain(ue) for ue in ues] and False, 3000)
+    sim.run(lambda: [drain(ue) for ue in ues] and sim.elapsed_ms > 3240000, 3300000)
+    sim.run(lambda: [drain(ue) for ue in ues] and False, 3000)
     assert all(ue.configuration.data == version(3).encode() for ue in ues)
     assert n_requests + 3 <= server.n_requests <= n_requests + 5
     # A place that becomes free is taken.
     next(ue for ue in ues if ue.client.observing).stop()
-    world.run(lambda: [drain(ue) for ue in ues] and False, 4000000)
+    sim.run(lambda: [drain(ue) for ue in ues] and False, 4000000)
     assert len([ue for ue in ues if ue.client.observing]) == 2 == len(relay._flows)
 
 
 def test_without_push_a_large_document_is_not_asked_for_in_a_loop():
-    world, ue, _, server = new_world(
+    sim, ue, _, server = new_sim(
         None, None, {"observe": True, "block_size": 64}, {"max_observations": 0},
         {"max_age_s": 3600},
     )  # fmt: skip
-    world.run(lambda: drain(ue) and False, 600000)
+    sim.run(lambda: drain(ue) and False, 600000)
     n_blocks = server.n_requests // 2
     assert server.n_requests == 2 * n_blocks < 12  # the collection, then the document
     assert not ue.client.observing and ue.configuration.n_applied == 1
 
 
 def test_a_ue_that_begins_anew_again_and_again_does_not_fill_the_table():
-    world = World(record=False)
+    sim = NetworkSim(record=False)
     other = "urn:x:ue:9"
-    relay = new_relay(world, {UE_ID: UE, other: ue_address(9)}, max_observations=3)
-    server = new_server(world, {UE_ID: document(UE_ID, DATA), other: document(other, DATA)})
-    neighbour = new_ue(world, ue_address(9), 4, ue_id=other, observe=True)
-    assert world.run(lambda: neighbour.client.observing)
+    relay = new_relay(sim, {UE_ID: UE, other: ue_address(9)}, max_observations=3)
+    server = new_server(sim, {UE_ID: document(UE_ID, DATA), other: document(other, DATA)})
+    neighbour = new_ue(sim, ue_address(9), 4, ue_id=other, observe=True)
+    assert sim.run(lambda: neighbour.client.observing)
     for n in range(6):
-        ue = new_ue(world, UE, 10 + n, observe=True)
-        assert world.run(lambda: ue.client.observing)
+        ue = new_ue(sim, UE, 10 + n, observe=True)
+        assert sim.run(lambda: ue.client.observing)
         assert len(relay._flows) == min(2 + n, 3)
     assert relay.counters == {} and neighbour.client.observing
     # It is told on the newest of its tokens.
     server.change(UE_ID, document(UE_ID, version(1)))
-    assert world.run(lambda: ue.configuration.data == version(1).encode())
+    assert sim.run(lambda: ue.configuration.data == version(1).encode())
     server.change(other, document(other, version(2)))
-    assert world.run(lambda: neighbour.configuration.data == version(2).encode())
+    assert sim.run(lambda: neighbour.configuration.data == version(2).encode())
 
 
 def test_an_observation_taken_away_by_the_limit_keeps_hop_limit_and_options():
-    from msgin5g.roles.relay import Relay
+    from msgin5g.relay.relay import Relay
 
     relay = Relay(relay_settings(max_observations=0), xorshift(5), SERVER, 0)
     relay.link_up(UE_ID.encode(), 0, UE)
@@ -208,25 +206,25 @@ def test_an_observation_taken_away_by_the_limit_keeps_hop_limit_and_options():
 
 def test_with_loss_and_many_changes_all_end_with_the_last_state():
     for seed in (1, 2, 3):
-        fate = chance(seed, loss=20, duplication=10, max_delay_ms=3000)
-        world, ue, _, server = new_world(
-            fate, None, {"observe": True}, None, {"max_age_s": 600}, seed=seed, record=False
+        link_model = chance(seed, loss=20, duplication=10, max_delay_ms=3000)
+        sim, ue, _, server = new_sim(
+            link_model, None, {"observe": True}, None, {"max_age_s": 600}, seed=seed, record=False
         )
 
         def told():
             drain(ue)
             return False
 
-        world.run(told, 600000)
+        sim.run(told, 600000)
         for n in range(12):
             server.change(UE_ID, document(UE_ID, version(n)))
-            world.run(told, 7000 * n)
-        world.run(told, 1200000)
+            sim.run(told, 7000 * n)
+        sim.run(told, 1200000)
         assert ue.configuration.data == version(11).encode(), seed
 
 
 def test_a_non_confirmable_notification_stays_one():
-    from msgin5g.roles.relay import Relay
+    from msgin5g.relay.relay import Relay
 
     relay = Relay(relay_settings(), xorshift(5), SERVER, 0)
     relay.link_up(UE_ID.encode(), 0, UE)

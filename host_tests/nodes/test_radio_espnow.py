@@ -1,12 +1,12 @@
 """A UE and a relay with ESP-NOW between them: out of range, and back."""
 
-from radio_stations import Driven, new_radios, radio_ue
+from radio_builders import Driven, new_radios, radio_ue
 
 from checks import xorshift
-from msgin5g.roles.parts import NodeWithParts
+from msgin5g.node_parts import NodeWithParts
 from shim import espnow, network
-from stations import RELAY, SERVER, UE_ID, new_server, relay_settings, ue_address
-from world import World
+from builders import RELAY, SERVER, UE_ID, new_server, relay_settings, ue_address
+from network_sim import NetworkSim
 
 _UE_MAC = b"\x24\x0a\xc4\0\0\x02"
 _RELAY_MAC = b"\x24\x0a\xc4\0\0\x01"
@@ -14,40 +14,40 @@ _HOP = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1",
 
 
 def test_an_esp_now_peer_out_of_range():
-    from msgin5g.roles.relay import Relay
+    from msgin5g.relay.relay import Relay
 
     espnow.reset()
-    world = World(record=False)
-    network.reset("esp32", lambda: world.elapsed_ms)
-    server = new_server(world)
+    sim = NetworkSim(record=False)
+    network.reset("esp32", lambda: sim.elapsed_ms)
+    server = new_server(sim)
     key = "00112233445566778899aabbccddeeff"
     espnow.here = _RELAY_MAC
     hop_radios = new_radios(espnow={"peers": {UE_ID: ["24:0a:c4:00:00:02", key]}}, **_HOP)
-    relay = Relay(relay_settings(), xorshift(5), SERVER, world.now)
+    relay = Relay(relay_settings(), xorshift(5), SERVER, sim.now)
     hop = NodeWithParts(relay, [None, hop_radios.espnow])
     hop_radios.join(hop)
-    world.add(RELAY, Driven(hop, 1))
+    sim.add(RELAY, Driven(hop, 1))
     espnow.here = _UE_MAC
     radios = new_radios(espnow={"peers": {"urn:x:1": ["24:0a:c4:00:00:01", key]}}, ue_id=UE_ID)
-    ue = radio_ue(world, _RELAY_MAC)
+    ue = radio_ue(sim, _RELAY_MAC)
     node = NodeWithParts(ue, [radios.espnow])
     radios.join(node)
     driven = Driven(node, 0)
-    world.add(ue_address(2), driven)
-    assert world.run(lambda: ue.configuration.n_applied, 30000)
+    sim.add(ue_address(2), driven)
+    assert sim.run(lambda: ue.configuration.n_applied, 30000)
     assert relay.links.of_ue(UE_ID.encode()).remote == _UE_MAC
     assert driven.told == [("link_up", "espnow: urn:x:1")]
 
     espnow.apart.add((_UE_MAC, _RELAY_MAC))
-    gone_at = world.elapsed_ms
-    assert world.run(lambda: not radios.status()[0]["up"], 30000)
+    gone_at = sim.elapsed_ms
+    assert sim.run(lambda: not radios.status()[0]["up"], 30000)
     assert radios.status()[0]["reason"] == "urn:x:1: out of range"
     assert driven.told[1:] == [("link_down", "espnow: urn:x:1 is out of range")]
-    assert world.run(lambda: len(relay.links) == 0, 30000 - (world.elapsed_ms - gone_at))
-    world.run(None, 1800000)
+    assert sim.run(lambda: len(relay.links) == 0, 30000 - (sim.elapsed_ms - gone_at))
+    sim.run(None, 1800000)
     n = server.n_requests
     espnow.apart.clear()
-    assert world.run(lambda: server.n_requests > n, 60000)
-    world.run(None, 1000)
+    assert sim.run(lambda: server.n_requests > n, 60000)
+    sim.run(None, 1000)
     assert radios.status()[0]["up"] and len(relay.links) == 1
     assert [name for name, _ in driven.told[2:]] == ["link_up"]

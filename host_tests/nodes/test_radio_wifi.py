@@ -2,16 +2,16 @@
 
 import sys
 
-from radio_stations import Driven, new_radios, radio_ue
+from radio_builders import Driven, new_radios, radio_ue
 
 from checks import xorshift
-from msgin5g.composition_radio import Radios
-from msgin5g.port.address import LinkError
-from msgin5g.roles.parts import NodeWithParts
-from msgin5g.settings import settings_of
+from msgin5g.services.radios import Radios
+from msgin5g.port.address import TransportError
+from msgin5g.node_parts import NodeWithParts
+from msgin5g.settings.core import settings_of
 from shim import network
-from stations import RELAY, UE_ID, new_relay, new_server, ue_address
-from world import World
+from builders import RELAY, UE_ID, new_relay, new_server, ue_address
+from network_sim import NetworkSim
 
 _UE_MAC = b"\x24\x0a\xc4\0\0\x02"
 _UE = {"ue_id": UE_ID, "next_hop": ["192.168.4.1", 65401]}
@@ -22,19 +22,19 @@ class _Wifi:
     """A UE whose station is at the relay's access point, while the radio says so."""
 
     def __init__(self, port, key):
-        self.world = world = World(self.fate)
-        network.reset(port, lambda: world.elapsed_ms)
+        self.sim = sim = NetworkSim(self.link_model)
+        network.reset(port, lambda: sim.elapsed_ms)
         network.air["relay"] = "the right key"
-        self.server = new_server(world)
-        new_relay(world, {UE_ID: ue_address(2)})
+        self.server = new_server(sim)
+        new_relay(sim, {UE_ID: ue_address(2)})
         self.radios = new_radios(wifi={"ssid": "relay", "key": key}, **_UE)
-        self.ue = radio_ue(world, RELAY)
+        self.ue = radio_ue(sim, RELAY)
         self.node = Driven(NodeWithParts(self.ue, [None]))
         self.radios.join(self.node.node)
-        world.add(ue_address(2), self.node)
+        sim.add(ue_address(2), self.node)
 
-    def fate(self, n, datagram):
-        _, source, destination, _ = self.world.log.pop()
+    def link_model(self, n, datagram):
+        _, source, destination, _ = self.sim.log.pop()
         if ue_address(2) in (source, destination) and not network.WLAN(0).isconnected():
             return []
         return [10]
@@ -46,55 +46,55 @@ class _Wifi:
 def test_a_wrong_wifi_key():
     for port in ("esp32", "rp2"):
         place = _Wifi(port, "the wrong key")
-        world = place.world
-        assert world.run(lambda p=place: p.reason() == "wrong key for relay", 30000), port
+        sim = place.sim
+        assert sim.run(lambda p=place: p.reason() == "wrong key for relay", 30000), port
         assert ("link_down", "wifi: wrong key for relay") in place.node.told, port
-        world.run(None, 300000)
+        sim.run(None, 300000)
         assert place.server.n_requests == 0 and not place.ue.configuration.n_applied
         network.air["relay"] = "the wrong key"  # somebody corrects the access point
-        back_at = world.elapsed_ms
-        assert world.run(lambda p=place: p.ue.configuration.n_applied, 60000), port
-        assert world.elapsed_ms - back_at < 40000 and place.reason() is None, port
+        back_at = sim.elapsed_ms
+        assert sim.run(lambda p=place: p.ue.configuration.n_applied, 60000), port
+        assert sim.elapsed_ms - back_at < 40000 and place.reason() is None, port
 
 
 def test_an_access_point_that_vanishes():
     for port in ("esp32", "rp2"):
         place = _Wifi(port, "the right key")
-        world = place.world
-        assert world.run(lambda p=place: p.ue.configuration.n_applied, 30000), port
+        sim = place.sim
+        assert sim.run(lambda p=place: p.ue.configuration.n_applied, 30000), port
         assert place.node.told == [("link_up", "wifi: relay")], port
         del network.air["relay"]
-        assert world.run(lambda p=place: p.reason() is not None, 30000), port
-        world.run(None, 10000)
+        assert sim.run(lambda p=place: p.reason() is not None, 30000), port
+        sim.run(None, 10000)
         assert place.reason() == "no access point relay", port
         assert place.node.told[1] == ("link_down", "wifi: lost relay"), port
-        world.run(None, 1800000)
+        sim.run(None, 1800000)
         n = place.server.n_requests
         network.air["relay"] = "the right key"
         # It asks at once, whatever its back-off says.
-        assert world.run(lambda p=place, n=n: p.server.n_requests > n, 60000), port
+        assert sim.run(lambda p=place, n=n: p.server.n_requests > n, 60000), port
         assert place.reason() is None and place.radios.status()[0]["up"], port
 
 
 def test_stations_are_links_while_they_are_there():
-    world = World()
-    network.reset("rp2", lambda: world.elapsed_ms)
+    sim = NetworkSim()
+    network.reset("rp2", lambda: sim.elapsed_ms)
     point = {"ssid": "relay", "key": "12345678", "stations": {UE_ID: "24:0a:c4:00:00:02"}}
     radios = new_radios(access_point=point, **_HOP)
-    relay = new_relay(world, {})
-    world.remove(RELAY)
+    relay = new_relay(sim, {})
+    sim.remove(RELAY)
     node = NodeWithParts(relay, [None])
     assert radios.awaits(UE_ID, ue_address(2)) and not radios.awaits("urn:other", RELAY)
     radios.join(node)
     driven = Driven(node)
-    world.add(RELAY, driven)
-    world.run(None, 5000)
+    sim.add(RELAY, driven)
+    sim.run(None, 5000)
     assert len(relay.links) == 0
     network.WLAN(1).stations = [(_UE_MAC)]
-    world.run(None, 2000)
+    sim.run(None, 2000)
     assert relay.links.of_ue(UE_ID.encode()).remote == ue_address(2)
     network.WLAN(1).stations = []
-    world.run(None, 2000)
+    sim.run(None, 2000)
     assert len(relay.links) == 0
     assert [name for name, _ in driven.told] == ["link_up", "link_down"]
 
@@ -106,7 +106,7 @@ def test_a_driver_that_takes_nothing_is_a_line_and_no_traceback():
     try:
         Radios(radio, xorshift(1))
         raise AssertionError("nothing was raised")
-    except LinkError as error:
+    except TransportError as error:
         assert str(error) == "link: the radio refuses: Wifi Invalid Mode"
     del sys.modules["network"]
 
@@ -122,6 +122,6 @@ def test_where_there_is_no_radio():
     try:
         Radios(settings_of({"ue_id": UE_ID, "espnow": peers}).radio, xorshift(1))
         raise AssertionError("nothing was raised")
-    except LinkError as error:
+    except TransportError as error:
         assert str(error) == "link: ESP-NOW is not on this board"
     del sys.modules["network"]

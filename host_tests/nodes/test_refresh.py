@@ -3,63 +3,63 @@
 from checks import xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, ETAG, GET, MAX_AGE, OBSERVE, URI_PATH, VALID
-from msgin5g.roles.ue import ConstrainedUe
-from msgin5g.seal.answer import forget
-from stations import (
+from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.scm.answer import forget
+from builders import (
     DATA,
     RELAY,
     UE_ID,
-    Held,
+    FakeConfiguration,
     document,
     drain,
     names,
-    new_world,
+    new_sim,
     ue_address,
     ue_settings,
 )
-from world import all_but
+from network_sim import all_but
 
 UE = ue_address(2)
 
 
-def configured(fate=None, max_age_s=3600, relay=None, documents=None, **ue):
+def configured(link_model=None, max_age_s=3600, relay=None, documents=None, **ue):
     """(world, ue, server) of a UE that has just been configured; its log is empty."""
-    world, ue, _, server = new_world(fate, documents, ue, relay, {"max_age_s": max_age_s})
-    assert world.run(lambda: ue.configuration.n_applied)
+    sim, ue, _, server = new_sim(link_model, documents, ue, relay, {"max_age_s": max_age_s})
+    assert sim.run(lambda: ue.configuration.n_applied)
     assert names(ue) == ["applied"]
-    world.log.clear()
-    return world, ue, server
+    sim.log.clear()
+    return sim, ue, server
 
 
-def until_told(world, ue, limit_ms=200000000):
+def until_told(sim, ue, limit_ms=200000000):
     """The events that the UE tells at once, next."""
-    assert world.run(lambda: ue._events, limit_ms)
+    assert sim.run(lambda: ue._events, limit_ms)
     return drain(ue)
 
 
-def of_ue(world):
+def of_ue(sim):
     """What the UE has sent and got: list of (up, message)."""
     return [
         (source == UE, Message(32).decode(datagram))
-        for _, source, destination, datagram in world.log
+        for _, source, destination, datagram in sim.log
         if UE in (source, destination)
     ]
 
 
 def test_one_request_with_etag_and_one_answer_without_body_before_the_age_is_over():
-    world, ue, server = configured()
-    start = world.elapsed_ms
+    sim, ue, server = configured()
+    start = sim.elapsed_ms
     for n in range(1, 6):
-        (event,) = until_told(world, ue)
+        (event,) = until_told(sim, ue)
         assert event["event"] == "unchanged" and len(event["etag"]) == 16
-        assert 3240000 * n <= world.elapsed_ms - start <= 3240100 * n
-        (_, request), (_, answer) = of_ue(world)
+        assert 3240000 * n <= sim.elapsed_ms - start <= 3240100 * n
+        (_, request), (_, answer) = of_ue(sim)
         assert request.code == GET and len(request.option(ETAG)) == 8
         assert request.find(OBSERVE) < 0
         assert answer.code == VALID and answer.payload() == b""
         assert answer.option(ETAG) == request.option(ETAG)
-        assert len(world.log) == 4
-        world.log.clear()
+        assert len(sim.log) == 4
+        sim.log.clear()
     assert (server.n_requests, server.n_bodies) == (6, 1)
     assert ue.configuration.n_applied == 1
 
@@ -68,53 +68,53 @@ def test_max_age_counts_within_the_bounds_of_the_settings():
     bounds = {"refresh_min_s": 100, "refresh_max_s": 5000}
     cases = ((None, 100), (0, 100), (99, 100), (1000, 1000), (6000, 5000), (0xFFFFFFFF, 5000))
     for max_age_s, seconds in cases:
-        world, ue, _ = configured(max_age_s=max_age_s, **bounds)
-        start = world.elapsed_ms
-        until_told(world, ue)
-        assert 0 <= world.elapsed_ms - start - 900 * seconds < 100, max_age_s
-    world, ue, _ = configured(max_age_s=None)
-    start = world.elapsed_ms
-    until_told(world, ue)
-    assert 0 <= world.elapsed_ms - start - 54000 < 100  # RFC 7252 section 5.10.5: 60 s
+        sim, ue, _ = configured(max_age_s=max_age_s, **bounds)
+        start = sim.elapsed_ms
+        until_told(sim, ue)
+        assert 0 <= sim.elapsed_ms - start - 900 * seconds < 100, max_age_s
+    sim, ue, _ = configured(max_age_s=None)
+    start = sim.elapsed_ms
+    until_told(sim, ue)
+    assert 0 <= sim.elapsed_ms - start - 54000 < 100  # RFC 7252 section 5.10.5: 60 s
 
 
 def test_a_changed_document_is_applied_and_its_etag_is_the_one_that_counts():
-    world, ue, server = configured()
+    sim, ue, server = configured()
     server.documents[UE_ID] = document(UE_ID, DATA.replace("7", "8"))
-    (event,) = until_told(world, ue)
+    (event,) = until_told(sim, ue)
     assert event["event"] == "applied"
     new = event["etag"]
-    (event,) = until_told(world, ue)
+    (event,) = until_told(sim, ue)
     assert event == {"event": "unchanged", "etag": new}
     assert (server.n_requests, server.n_bodies) == (3, 2)
 
 
 def test_a_lost_refresh_is_repaired_without_a_body():
     for lost in range(4, 8):
-        world, ue, server = configured(all_but(lost=(lost,)))
-        (event,) = until_told(world, ue)
+        sim, ue, server = configured(all_but(lost=(lost,)))
+        (event,) = until_told(sim, ue)
         assert event["event"] == "unchanged" and server.n_bodies == 1, lost
 
 
 def test_an_etag_is_offered_only_to_the_resource_it_belongs_to():
-    world, ue, _, _ = new_world(None, None, {"observe": True}, None, {"max_age_s": 3600})
-    assert world.run(lambda: ue.client.observing)
+    sim, ue, _, _ = new_sim(None, None, {"observe": True}, None, {"max_age_s": 3600})
+    assert sim.run(lambda: ue.client.observing)
     assert names(ue) == ["applied", "unchanged"]
     # The individual document is another resource than the collection.
-    first, second = [m for up, m in of_ue(world) if up]
+    first, second = [m for up, m in of_ue(sim) if up]
     assert first.find(ETAG) < 0 and n_path(first) == 5
     assert second.uint(OBSERVE) == 0 and second.find(ETAG) < 0 and n_path(second) == 6
     tag = ue.client.etag
-    world.log.clear()
-    until_told(world, ue)
-    (renewal,) = [m for up, m in of_ue(world) if up]
+    sim.log.clear()
+    until_told(sim, ue)
+    (renewal,) = [m for up, m in of_ue(sim) if up]
     assert renewal.uint(OBSERVE) == 0 and renewal.option(ETAG) == tag and n_path(renewal) == 6
     # After 4.04 the collection is asked, of which nothing is held.
     forget(ue.client)
-    world.log.clear()
-    ue.fetch(world.now)
-    until_told(world, ue)
-    again = next(m for up, m in of_ue(world) if up)
+    sim.log.clear()
+    ue.fetch(sim.now)
+    until_told(sim, ue)
+    again = next(m for up, m in of_ue(sim) if up)
     assert again.find(ETAG) < 0 and n_path(again) == 5
 
 
@@ -123,22 +123,22 @@ def n_path(message):
 
 
 def test_what_the_store_refused_is_asked_for_without_etag_so_that_it_is_refused_again():
-    world, ue, server = configured()
+    sim, ue, server = configured()
     server.documents[UE_ID] = document(UE_ID, DATA.replace("7", "8"))
     ue.configuration.reasons = ["Segment-size: must be a whole number"]
     for n in (2, 3):
-        assert until_told(world, ue)[0]["event"] == "refused"
+        assert until_told(sim, ue)[0]["event"] == "refused"
         assert server.n_bodies == n
     ue.configuration.reasons = []
     server.documents[UE_ID] = document(UE_ID, DATA)
-    assert until_told(world, ue)[0]["event"] == "unchanged"
+    assert until_told(sim, ue)[0]["event"] == "unchanged"
 
 
 # One UE and answers made by hand
 
 
 def alone():
-    ue = ConstrainedUe(ue_settings(), xorshift(3), Held(), RELAY, 0)
+    ue = ConstrainedUe(ue_settings(), xorshift(3), FakeConfiguration(), RELAY, 0)
     return ue, asked(ue, 0)
 
 
@@ -156,7 +156,7 @@ def answer(request, code, options=(), payload=b""):
 
 
 def body():
-    from msgin5g.cbor import dumps
+    from msgin5g.cbor.encoder import dumps
 
     return dumps([document(UE_ID, DATA)])
 
@@ -200,7 +200,11 @@ def test_the_bytes_of_a_refresh_both_ways():
                "coap://scm.example": 169}  # fmt: skip
     for recipient, total in figures.items():
         ue = ConstrainedUe(
-            ue_settings(ue_id=ue_id, server_recipient=recipient), xorshift(3), Held(), RELAY, 0
+            ue_settings(ue_id=ue_id, server_recipient=recipient),
+            xorshift(3),
+            FakeConfiguration(),
+            RELAY,
+            0,
         )
         request = asked(ue, 0)
         tag = [(ETAG, b"12345678")]
@@ -208,7 +212,7 @@ def test_the_bytes_of_a_refresh_both_ways():
 
 
 def refresh_size(ue, ue_id, request, tag):
-    from msgin5g.cbor import dumps
+    from msgin5g.cbor.encoder import dumps
 
     buf = bytearray(1152)
     recipient = [(65020, ue_id.encode())]

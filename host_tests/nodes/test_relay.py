@@ -3,10 +3,10 @@
 from checks import no_alloc, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON
-from msgin5g.roles.relay import Relay
-from msgin5g.seal.problem import parse
-from msgin5g.seal.resources import ConfigurationResource
-from stations import (
+from msgin5g.relay.relay import Relay
+from msgin5g.scm.problem_details import parse
+from msgin5g.scm.request import ConfigurationResource
+from builders import (
     OTHER_ID,
     SERVER,
     UE_ID,
@@ -243,7 +243,7 @@ def test_other_methods_and_options_are_refused_with_a_reason():
 
 
 def _cbor_uint(number):
-    from msgin5g.cbor import dumps
+    from msgin5g.cbor.encoder import dumps
 
     return dumps(number)
 
@@ -290,16 +290,16 @@ def test_a_ue_that_asks_and_asks_leaves_room_for_others():
 
 def test_a_ue_that_observes_anew_at_each_of_its_starts_is_not_kept_out():
     relay = new(max_flows=16, max_rate=100)
-    link = relay.links.of_ue(UE_ID.encode())
+    transport = relay.links.of_ue(UE_ID.encode())
     for mid in range(10):
         relay.receive(0, get(mid=mid, token=b"tok" + bytes([mid]), more=[(6, b"")]), UE, mid)
         ((request, _),) = taken(relay, mid)
         relay.receive(0, response(request, more=[(6, b"\x01")]), SERVER, mid)
         ((answer, _),) = taken(relay, mid)
-        assert answer.code == CONTENT and link.n_requests == 0, mid
+        assert answer.code == CONTENT and transport.n_requests == 0, mid
     assert relay.counters == {} and relay._n_observing == 10
     relay.link_down(UE_ID.encode())
-    assert link.n_requests == 0 and not relay._flows
+    assert transport.n_requests == 0 and not relay._flows
 
 
 def test_the_server_is_asked_at_most_at_the_configured_rate():

@@ -1,13 +1,13 @@
 """The relay answers: No-Response, long tokens, critical options, its own page; and its turns."""
 
 from checks import xorshift
-from msgin5g.cbor import dumps
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, insert
 from msgin5g.coap.numbers import ACCEPT, ACK, BLOCK2, CON, CONTENT, GET, NO_RESPONSE, NON
 from msgin5g.coap.ticks import add
-from msgin5g.roles.relay import Relay
-from msgin5g.seal.resources import ConfigurationResource
-from stations import SERVER, UE_ID, relay_settings, ue_address
+from msgin5g.relay.relay import Relay
+from msgin5g.scm.request import ConfigurationResource
+from builders import SERVER, UE_ID, relay_settings, ue_address
 
 UE = ue_address(2)
 

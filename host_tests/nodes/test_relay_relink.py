@@ -3,9 +3,9 @@
 from checks import xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET
-from msgin5g.roles.relay import Relay
-from msgin5g.seal.resources import ConfigurationResource
-from stations import SERVER, UE_ID, relay_settings, ue_address
+from msgin5g.relay.relay import Relay
+from msgin5g.scm.request import ConfigurationResource
+from builders import SERVER, UE_ID, relay_settings, ue_address
 
 UE = ue_address(2)
 

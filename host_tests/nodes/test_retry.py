@@ -1,7 +1,7 @@
 """When a UE asks again, and that it does so at the moments that its `wait_ms` names."""
 
 from checks import load
-from msgin5g.cbor import dumps
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, uint_bytes
 from msgin5g.coap.numbers import (
     BLOCK2,
@@ -13,12 +13,12 @@ from msgin5g.coap.numbers import (
     SERVICE_UNAVAILABLE,
 )
 from msgin5g.coap.ticks import add
-from msgin5g.coap.transmission import QUEUED, SENT, Parameters
-from stations import DATA, RELAY, UE_ID, document, drain, names, new_world
+from msgin5g.coap.exchange import QUEUED, SENT, Parameters
+from builders import DATA, RELAY, UE_ID, document, drain, names, new_sim
 from ue_alone import alone, answer, asked, body
-from world import chance
+from network_sim import chance
 
-load("msgin5g.roles.relay", "msgin5g.roles.conclusion", "msgin5g.seal.documents", "scm")
+load("msgin5g.relay.relay", "msgin5g.ue.conclusion", "msgin5g.scm.ue_config_doc", "servers")
 
 
 def after_failures(ue, code, n, options=(), now=0):
@@ -96,10 +96,10 @@ def test_a_peer_that_never_answers_gets_no_more_than_the_probing_rate():
 
 def test_one_request_at_a_time():
     for seed in (1, 2):
-        world = ue = server = None
-        fate = chance(seed, loss=20, duplication=10, max_delay_ms=2500)
-        world, ue, _, server = new_world(
-            fate, None, {"observe": True, "block_size": 64}, None, {"max_age_s": 100},
+        sim = ue = server = None
+        link_model = chance(seed, loss=20, duplication=10, max_delay_ms=2500)
+        sim, ue, _, server = new_sim(
+            link_model, None, {"observe": True, "block_size": 64}, None, {"max_age_s": 100},
             seed=seed, record=False,
         )  # fmt: skip
         n = [0]
@@ -108,12 +108,12 @@ def test_one_request_at_a_time():
             drain(ue)
             waiting = [e for e in ue.endpoint._exchanges if e.state in (QUEUED, SENT)]
             assert len(waiting) <= 1
-            if world.elapsed_ms > 40000 * (n[0] + 1):
+            if sim.elapsed_ms > 40000 * (n[0] + 1):
                 n[0] += 1
                 server.change(UE_ID, document(UE_ID, DATA.replace("7", str(n[0]))))
             return False
 
-        world.run(look, 900000)
+        sim.run(look, 900000)
         assert n[0] > 15 and ue.configuration.n_applied > 4
 
 

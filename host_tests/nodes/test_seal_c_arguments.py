@@ -1,13 +1,13 @@
 """A configuration client apart from its gateway, asked for what makes no sense."""
 
-from gateway_stations import SEAL_C, gateway_settings
+from gateway_builders import SEAL_C, gateway_settings
 from checks import xorshift
-from msgin5g.cbor import dumps
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import CON
-from msgin5g.roles.seal_c_apart import FETCH
-from msgin5g.roles.seal_c_client import SealC
-from stations import SERVER
+from msgin5g.gateway.scm_remote import FETCH
+from msgin5g.gateway.scm_client_node import SealC
+from builders import SERVER
 
 UE = b"urn:x-msgin5g:ue:0007"
 

@@ -4,16 +4,16 @@ import sys
 
 from checks import xorshift
 from memory_flash import MemoryFlash
-from msgin5g.app import Application
-from msgin5g.coap.server import ServerEndpoint
-from msgin5g.configuration.lifecycle import CAUSES, Lifecycle
-from msgin5g.configuration.schema import Schema
-from msgin5g.configuration.store import BAD, GOOD, TRIAL, Store
-from msgin5g.roles.check import Check
-from msgin5g.roles.parts import NodeWithParts
-from msgin5g.roles.ue import ConstrainedUe
-from stations import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
-from world import World
+from msgin5g.services.application import Application
+from msgin5g.coap.responder import ServerEndpoint
+from msgin5g.config.manager import CAUSES, Lifecycle
+from msgin5g.config.schema import Schema
+from msgin5g.config.store import BAD, GOOD, TRIAL, Store
+from msgin5g.services.trial_check import Check
+from msgin5g.node_parts import NodeWithParts
+from msgin5g.ue.ue import ConstrainedUe
+from builders import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
+from network_sim import NetworkSim
 
 GOOD_MS = 60_000
 TRIAL_MS = 300_000
@@ -28,9 +28,9 @@ class Answering:
         self.endpoint = ServerEndpoint(xorshift(11), {}, None, None, 4, 4)
         self.n_pings = 0
 
-    def receive(self, link, datagram, remote, now):
+    def receive(self, transport, datagram, remote, now):
         self.n_pings += 1
-        self.endpoint.receive(link, datagram, remote, now)
+        self.endpoint.receive(transport, datagram, remote, now)
 
     def step(self, now):
         self.endpoint.step(now)
@@ -46,8 +46,8 @@ class Device:
     """A UE that can be reset, its server, and perhaps an application: `module`."""
 
     def __init__(self, confirm, module=None):
-        self.world = World()
-        self.server = new_server(self.world, {}, max_age_s=60)
+        self.sim = NetworkSim()
+        self.server = new_server(self.sim, {}, max_age_s=60)
         self.confirm = confirm
         self.module = module
         self.flash = MemoryFlash()
@@ -55,7 +55,7 @@ class Device:
         self.boot()
 
     def boot(self):
-        now = self.world.now
+        now = self.sim.now
         trial_ms = 0 if self.confirm == "at_once" else TRIAL_MS
         self.lifecycle = Lifecycle(Store(self.flash), Schema(), trial_ms, min(GOOD_MS, trial_ms))
         self.app = None
@@ -73,8 +73,8 @@ class Device:
             node.parts.append(self.check)
         if self.app:
             node.parts.append(self.app)
-            self.app.begin(node, self.lookup, lambda: self.world.now)
-        self.world.add(ADDRESS, node)
+            self.app.begin(node, self.lookup, lambda: self.sim.now)
+        self.sim.add(ADDRESS, node)
         return name
 
     def lookup(self, host, port):
@@ -83,7 +83,7 @@ class Device:
     def serve(self, address=MSGIN5G[0], more=""):
         data = '{"MSGin5G-Server-address":"' + address + ':5683","MSGin5G-UE-Service-id":"u"'
         self.server.change(UE_ID, document(UE_ID, data + more + "}"))
-        self.node.ue.fetch(self.world.now)
+        self.node.ue.fetch(self.sim.now)
 
     def run(self, ms, until=None):
         """Let time pass, to `until` an event; the events by their names."""
@@ -93,7 +93,7 @@ class Device:
             said.extend(names(self.node))
             return until is not None and until in said
 
-        self.world.run(done, ms)
+        self.sim.run(done, ms)
         return said
 
     def runs(self):
@@ -122,7 +122,7 @@ def test_lasting_is_good_when_the_boot_has_lasted():
 def test_a_server_that_answers_a_ping_confirms_once_the_boot_has_lasted():
     device = Device("ping")
     server = Answering()
-    device.world.add(MSGIN5G, server)
+    device.sim.add(MSGIN5G, server)
     device.serve()
     assert device.run(5000) == ["applied"]
     assert device.check.passed and device.lifecycle.state == TRIAL
@@ -135,7 +135,7 @@ def test_a_lost_ping_is_repeated_as_any_message():
     device.serve()
     device.run(10000)
     server = Answering()
-    device.world.add(MSGIN5G, server)
+    device.sim.add(MSGIN5G, server)
     assert "confirmed" in device.run(TRIAL_MS - 10000, "confirmed")
     assert device.check.ping.answered is True
 
@@ -143,7 +143,7 @@ def test_a_lost_ping_is_repeated_as_any_message():
 def test_a_server_that_stays_silent_is_rolled_back_and_not_tried_again():
     for address in ("silent.example", "unknown.example"):
         device = Device("ping")
-        device.world.add(MSGIN5G, Answering())
+        device.sim.add(MSGIN5G, Answering())
         device.serve()
         device.run(70000, "confirmed")
         device.serve(address)
@@ -153,7 +153,7 @@ def test_a_server_that_stays_silent_is_rolled_back_and_not_tried_again():
         assert (device.runs(), device.lifecycle.state) == (MSGIN5G[0], BAD)
         device.run(70000)
         n_writes = device.flash.n_writes
-        device.node.ue.fetch(device.world.now)
+        device.node.ue.fetch(device.sim.now)
         assert "refused" in device.run(5000), address
         assert device.lifecycle.reasons == ("ETag: rolled back, waits for a change",)
         assert "applied" not in device.run(600000)
@@ -197,7 +197,7 @@ def test_the_application_is_told_of_each_change_once():
     device = Device("at_once", Program())
     device.serve()
     device.run(10000)
-    device.node.ue.fetch(device.world.now)
+    device.node.ue.fetch(device.sim.now)
     device.run(10000)  # unchanged
     device.serve(more=',"blink-ms":100')
     device.run(10000)

@@ -3,14 +3,14 @@
 from checks import no_alloc, unhex, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, NON
-from msgin5g.roles.ue import ConstrainedUe
-from stations import (
+from msgin5g.ue.ue import ConstrainedUe
+from builders import (
     DATA,
     OTHER_ID,
     RELAY,
     UE_ID,
     document,
-    Held,
+    FakeConfiguration,
     drain,
     names,
     ue_settings,
@@ -19,7 +19,7 @@ from stations import (
 
 def alone(now=0, **settings):
     """A UE whose first request has been taken from it: (ue, request)."""
-    ue = ConstrainedUe(ue_settings(**settings), xorshift(3), Held(), RELAY, now)
+    ue = ConstrainedUe(ue_settings(**settings), xorshift(3), FakeConfiguration(), RELAY, now)
     ue.step(now)
     _, datagram, remote = ue.transmit(now)
     assert remote == RELAY
@@ -27,7 +27,7 @@ def alone(now=0, **settings):
 
 
 def answer(request, mtype=ACK, code=CONTENT, recipient=UE_ID, token=None, mid=None, payload=None):
-    from msgin5g.cbor import dumps
+    from msgin5g.cbor.encoder import dumps
 
     buf = bytearray(1152)
     options = [(12, b"\xfd\xe9")]
@@ -116,7 +116,7 @@ def test_the_case_of_scheme_and_host_does_not_matter():
 
 
 def test_every_answer_has_its_outcome():
-    from msgin5g.cbor import dumps
+    from msgin5g.cbor.encoder import dumps
 
     problem = dumps({-1: "Forbidden", -2: "not this one", -4: 131})
     cases = (
@@ -159,7 +159,7 @@ def test_a_document_that_the_store_refuses_is_reported_with_its_reasons():
 
 
 def test_a_document_for_this_ue_is_found_among_others():
-    from msgin5g.cbor import dumps
+    from msgin5g.cbor.encoder import dumps
 
     mine = DATA.replace("user-7", "mine")
     docs = [

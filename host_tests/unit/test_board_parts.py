@@ -4,9 +4,9 @@ import sys
 
 from memory_flash import MemoryFlash
 from msgin5g.coap.ticks import add
-from msgin5g.configuration.lifecycle import EMPTY, Lifecycle
-from msgin5g.configuration.schema import Schema
-from msgin5g.configuration.store import Store
+from msgin5g.config.manager import EMPTY, Lifecycle
+from msgin5g.config.schema import Schema
+from msgin5g.config.store import Store
 
 TEXT = b'{"MSGin5G-Server-address":"a.example:1","MSGin5G-UE-Service-id":"u"}'
 
@@ -55,11 +55,11 @@ class Machine:
             self.Timer = Timer
 
     def load(self, name):
-        """A module of port/ that has this machine."""
+        """A module of services/ that has this machine."""
         sys.modules["machine"] = self
-        sys.modules.pop("msgin5g.port." + name, None)
-        module = __import__("msgin5g.port." + name, None, None, (name,))
-        sys.modules.pop("msgin5g.port." + name, None)
+        sys.modules.pop("msgin5g.services." + name, None)
+        module = __import__("msgin5g.services." + name, None, None, (name,))
+        sys.modules.pop("msgin5g.services." + name, None)
         return module
 
 

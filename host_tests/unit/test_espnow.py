@@ -2,12 +2,12 @@
 
 import sys
 
-sys.path.append("host_tests")  # where this runs as .mpy the shim is the source's
+sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the source's
 
 from shim import espnow
 
 from checks import raises
-from msgin5g.port.espnow import EspNowLink
+from msgin5g.port.espnow import EspNowTransport
 
 _A = b"\x02aaaaa"
 _B = b"\x02bbbbb"
@@ -17,7 +17,7 @@ _MASK = 0x3FFFFFFF
 
 def _link(mac, peers, told=None, pmk=None):
     espnow.here = mac
-    link = EspNowLink(espnow.ESPNow(), pmk, peers)
+    link = EspNowTransport(espnow.ESPNow(), pmk, peers)
     if told is not None:
         link.tell = lambda name, reasons: told.append((name, reasons[0]))
     return link

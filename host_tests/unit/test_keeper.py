@@ -4,7 +4,7 @@ from keeper_board import LATER, TRIAL_MS, Kept, resting
 from lifecycle_board import document
 from memory_flash import MemoryFlash
 
-from msgin5g.configuration.store import GOOD, TRIAL
+from msgin5g.config.store import GOOD, TRIAL
 
 
 def test_what_is_good_rests_and_is_looked_at_without_waking_it():

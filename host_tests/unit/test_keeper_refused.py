@@ -4,9 +4,9 @@ from checks import raises
 from keeper_board import LATER, TRIAL_MS, Kept, resting
 from memory_flash import MemoryFlash
 
-from msgin5g.configuration import by_hand
-from msgin5g.configuration.lifecycle import CAUSES
-from msgin5g.configuration.store import BAD, StorageError
+from msgin5g.config import by_hand
+from msgin5g.config.manager import CAUSES
+from msgin5g.config.store import BAD, StorageError
 
 
 def test_what_was_rolled_back_stays_refused_over_rest_and_reset():

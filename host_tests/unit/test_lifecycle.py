@@ -2,9 +2,9 @@
 
 from checks import no_alloc
 from lifecycle_board import GOOD_MS, TRIAL_MS, Board, document
-from msgin5g.configuration import by_hand
-from msgin5g.configuration.lifecycle import EMPTY
-from msgin5g.configuration.store import BAD, GOOD, TRIAL
+from msgin5g.config import by_hand
+from msgin5g.config.manager import EMPTY
+from msgin5g.config.store import BAD, GOOD, TRIAL
 
 
 def test_a_new_board_has_no_configuration():

@@ -1,6 +1,6 @@
 """port/loop.py: what a role does at one moment, and at its last one."""
 
-from msgin5g.port.loop import act
+from msgin5g.port.event_loop import act
 
 
 class Role:
@@ -30,18 +30,18 @@ class Link:
 
 
 def test_all_is_told_before_the_role_acts_and_sends():
-    role, link, told = Role(), Link(), []
-    assert not act(role, [link], 7, told.append, None)
+    role, transport, told = Role(), Link(), []
+    assert not act(role, [transport], 7, told.append, None)
     assert [event["event"] for event in told] == ["applied", "later"]
-    assert role.stepped == [7] and link.sent == [(b"acknowledgement", "gateway")]
+    assert role.stepped == [7] and transport.sent == [(b"acknowledgement", "gateway")]
 
 
 def test_the_last_acknowledgement_is_sent_when_the_outcome_ends_the_run():
-    role, link, traced = Role(), Link(), []
+    role, transport, traced = Role(), Link(), []
 
     def trace(out, datagram, remote):
         traced.append(out)
 
-    assert act(role, [link], 7, lambda event: event["event"] == "applied", trace)
+    assert act(role, [transport], 7, lambda event: event["event"] == "applied", trace)
     assert role.stepped == [] and role.events == [{"event": "later"}]
-    assert link.sent == [(b"acknowledgement", "gateway")] and traced == [True]
+    assert transport.sent == [(b"acknowledgement", "gateway")] and traced == [True]

@@ -5,8 +5,8 @@ import os
 
 import msgin5g.port.flash as flash_module
 from checks import raises
-from msgin5g.configuration.by_hand import erase
-from msgin5g.configuration.store import GOOD, TRIAL, StorageError, Store
+from msgin5g.config.by_hand import erase
+from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
 
 try:

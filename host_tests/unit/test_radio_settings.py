@@ -1,7 +1,7 @@
 """The settings of radios: what they become, and one line for every mistake."""
 
 from checks import raises
-from msgin5g.settings import SettingsError, parse, settings_of
+from msgin5g.settings.core import SettingsError, parse, settings_of
 
 _UE = {"ue_id": "urn:x:7", "next_hop": ["192.168.4.1", 65401]}
 _RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}

@@ -2,10 +2,10 @@
 
 from lifecycle_board import GOOD_MS, TRIAL_MS, Board
 from memory_flash import flipped
-from msgin5g.configuration import by_hand
-from msgin5g.configuration.lifecycle import EMPTY, Lifecycle
-from msgin5g.configuration.schema import Schema
-from msgin5g.configuration.store import BAD, GOOD, TRIAL, Store
+from msgin5g.config import by_hand
+from msgin5g.config.manager import EMPTY, Lifecycle
+from msgin5g.config.schema import Schema
+from msgin5g.config.store import BAD, GOOD, TRIAL, Store
 
 
 def test_a_reset_loop_on_trial_brings_the_last_good_one_back():

@@ -4,7 +4,7 @@ from checks import xorshift
 from msgin5g.coap.endpoint import NOTHING, REQUEST
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import CONTENT
-from msgin5g.coap.server import ServerEndpoint
+from msgin5g.coap.responder import ServerEndpoint
 
 PEER = ("192.0.2.1", 5683)
 

@@ -1,8 +1,8 @@
 """The strict JSON reader and the declared schema."""
 
 from checks import raises
-from msgin5g.configuration.schema import Schema, server_address
-from msgin5g.configuration.strict_json import JsonFault, parse
+from msgin5g.config.schema import Schema, server_address
+from msgin5g.config.json import JsonFault, parse
 
 _GOOD = (
     b'{"MSGin5G-Server-address": "coap://192.0.2.1:5683", '

@@ -5,8 +5,8 @@ from binascii import crc32
 
 from checks import raises
 from memory_flash import MemoryFlash, flipped
-from msgin5g.configuration.by_hand import erase
-from msgin5g.configuration.store import BAD, GOOD, TRIAL, StorageError, Store
+from msgin5g.config.by_hand import erase
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store
 
 _SLOTS = ("slot-a", "slot-b")
 

@@ -2,7 +2,7 @@
 
 import sys
 
-sys.path.append("host_tests")  # where this runs as .mpy the shim is the source's
+sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the source's
 
 from shim import network
 

@@ -3,8 +3,3 @@
 programs/ runs on MicroPython: `speed` (hot paths), `relay_heap` and `gateway_heap` (heap a UE),
 `ue` and `role` (a UE and a relay on loopback), `imports` (heap of modules).
 """
-
-from tools.bench.command import bench
-from tools.bench.errors import BenchError
-
-__all__ = ["BenchError", "bench"]

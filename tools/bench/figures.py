@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from tools.bench.loopback import RECIPIENT
+from msgin5g_tools.bench.loopback import RECIPIENT
 
 # target: the largest value that is wanted; None: there is none.
 Figure = namedtuple("Figure", "key text unit target", defaults=(None,))

@@ -4,8 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from tools.bench.errors import BenchError
-from tools.run import interpreter_command
+from msgin5g_tools.bench.errors import BenchError
+from msgin5g_tools.commands.run import interpreter_command
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 _TIMEOUT_S = 120

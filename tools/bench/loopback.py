@@ -8,10 +8,10 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tools.bench.errors import BenchError
-from tools.bench.process import Process
-from tools.paths import ROOT
-from tools.scm_server.store import Store
+from msgin5g_tools.bench.errors import BenchError
+from msgin5g_tools.bench.process import Process
+from msgin5g_tools.paths import ROOT
+from msgin5g_tools.scm_server.store import Store
 
 UE_ID = "urn:x-msgin5g:ue:0000007"  # 24 characters
 RECIPIENT = "coap://scm"  # a short one, as sites that count bytes choose it: each request has it
@@ -93,7 +93,12 @@ class Loopback:
         self._stack.close()
 
     def _server(self):
-        command = [sys.executable, "-c", "from tools.cli import main; main()", "scm-server"]
+        command = [
+            sys.executable,
+            "-c",
+            "from msgin5g_tools.cli import main; main()",
+            "scm-server",
+        ]
         command += ["--bind", "127.0.0.1:0", "--db", str(self._db), "--json"]
         return Process("scm-server", command, cwd=ROOT)
 

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 
-from tools.bench.errors import BenchError
-from tools.bench.interpreter import Interpreter
-from tools.bench.loopback import DEFAULT_RECIPIENT, RECIPIENT, Loopback, free_ports
-from tools.check_budget import core_mpy_bytes_of, heap_bytes_of
-from tools.link_firmware import link_firmware
+from msgin5g_tools.bench.errors import BenchError
+from msgin5g_tools.bench.interpreter import Interpreter
+from msgin5g_tools.bench.loopback import DEFAULT_RECIPIENT, RECIPIENT, Loopback, free_ports
+from msgin5g_tools.checks.budget import core_mpy_bytes_of, heap_bytes_of
+from msgin5g_tools.build.mpy import build_firmware
 
 _ROUNDS = 200
 _N_UES = 32
@@ -26,7 +26,7 @@ def measure(interpreter, progress):
     found = interpreter.run("throughput", "192K", *free_ports(3))
     figures["relay_datagrams_per_s"] = found["datagrams_per_s"]
     progress("the files of a UE, as a board gets them")
-    board = Interpreter(link_firmware("ue"))
+    board = Interpreter(build_firmware())
     figures["ue_mpy_bytes"] = core_mpy_bytes_of("ue", board.firmware)
     figures["ue_import_heap_bytes"] = board.run("imports", "192K", "msgin5g.main")["heap"]
     figures["ue_idle_heap_bytes"] = heap_bytes_of("ue", board.firmware)

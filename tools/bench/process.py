@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from tools.bench.errors import BenchError
+from msgin5g_tools.bench.errors import BenchError
 
 _PATIENCE_S = 5
 

@@ -1,6 +1,6 @@
 """The virtual board: real MicroPython with a board's heap, flash and USB port.
 
-    from tools.board import BoardError, VirtualBoard
+    from msgin5g_tools.board import BoardError, VirtualBoard
 
     with VirtualBoard(heap="96K", image="ue.img") as board:
         subprocess.run(["mpremote", "connect", board.port, "cp", "main.py", ":"], check=True)
@@ -30,9 +30,8 @@ raises. The watchdog of machine.WDT, once started, goes on in the REPL and throu
 as an RP2040's does.
 """
 
-from tools.board.command import board
-from tools.board.console import Console
-from tools.board.errors import BoardError
-from tools.board.virtual import VirtualBoard
+from msgin5g_tools.board.console import Console
+from msgin5g_tools.board.errors import BoardError
+from msgin5g_tools.board.virtual import VirtualBoard
 
-__all__ = ["BoardError", "Console", "VirtualBoard", "board"]
+__all__ = ["BoardError", "Console", "VirtualBoard"]

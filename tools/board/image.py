@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 
-from tools.board.errors import BoardError
+from msgin5g_tools.board.errors import BoardError
 
 BLOCK_SIZE = 4096
 IMAGE_SIZE = 1 << 20

@@ -20,7 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.board.errors import BoardError
+from msgin5g_tools.board.errors import BoardError
 
 CONSOLE = "console"
 RAW = "raw"

@@ -5,7 +5,7 @@ import pty
 import tty
 from pathlib import Path
 
-from tools.board.errors import BoardError
+from msgin5g_tools.board.errors import BoardError
 
 _PATIENCE_S = 0.5  # as a board's USB driver: a host that reads nothing for so long is not there
 _MAX_UNSENT = 1 << 16

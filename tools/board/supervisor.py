@@ -11,9 +11,9 @@ import select
 import threading
 import time
 
-from tools.board.errors import BoardError
-from tools.board.interpreter import CONSOLE, RAW, Interpreter
-from tools.board.terminal import Keyboard, Screen, exception_text
+from msgin5g_tools.board.errors import BoardError
+from msgin5g_tools.board.interpreter import CONSOLE, RAW, Interpreter
+from msgin5g_tools.board.terminal import Keyboard, Screen, exception_text
 
 POWER_ON = ("power on", 1)  # what the owner reads, what machine.reset_cause() gives
 HARD_RESET = ("hard reset", 2)

@@ -6,11 +6,11 @@ import re
 import threading
 from pathlib import Path
 
-from tools.board.console import Console
-from tools.board.errors import BoardError
-from tools.board.image import IMAGE_SIZE, open_image
-from tools.board.port import HostPort
-from tools.board.supervisor import Supervisor
+from msgin5g_tools.board.console import Console
+from msgin5g_tools.board.errors import BoardError
+from msgin5g_tools.board.image import IMAGE_SIZE, open_image
+from msgin5g_tools.board.port import HostPort
+from msgin5g_tools.board.supervisor import Supervisor
 
 _START_TIMEOUT_S = 10
 _MIN_HEAP = 32 << 10

@@ -2,10 +2,10 @@
 
 from collections import namedtuple
 
-from tools.decode.faults import decode, discarded, marked
-from tools.decode.names import TYPES, code_name
-from tools.decode.payload import payload_lines, piece_lines
-from tools.decode.values import import_firmware, value_text
+from msgin5g_tools.decode.faults import decode, discarded, marked
+from msgin5g_tools.decode.names import TYPES, code_name
+from msgin5g_tools.decode.payload import payload_lines, piece_lines
+from msgin5g_tools.decode.values import import_firmware, value_text
 
 import_firmware()
 from msgin5g.coap.message import code_text  # noqa: E402

@@ -5,8 +5,8 @@ import json
 
 import cbor2
 
-from tools.decode import names
-from tools.decode.names import printable
+from msgin5g_tools.decode import names
+from msgin5g_tools.decode.names import printable
 
 _MAX_DEPTH = 32
 _PROBLEM_KEYS = {

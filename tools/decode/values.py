@@ -1,7 +1,16 @@
 """Option values in readable form, and what is wrong with them."""
 
-from tools.decode.names import BLOCK, EMPTY, FORMAT, OBSERVE, SECONDS, TEXT, UINT, printable
-from tools.paths import import_firmware
+from msgin5g_tools.decode.names import (
+    BLOCK,
+    EMPTY,
+    FORMAT,
+    OBSERVE,
+    SECONDS,
+    TEXT,
+    UINT,
+    printable,
+)
+from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 

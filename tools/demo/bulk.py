@@ -8,14 +8,14 @@ that the server refuses to answer for both, and the gateway asks once more for e
 import asyncio
 import re
 
-from tools.decode.names import code_name
-from tools.decode.values import import_firmware
-from tools.demo import cast
-from tools.demo.cast import Ue, document
-from tools.demo.report import JsonReport, Report
-from tools.demo.stage import DemoError, together
-from tools.demo.story import HOP_HEAP, OUTCOME_S, OUTCOMES, UE_HEAP, Story, stored_in
-from tools.run import command_of
+from msgin5g_tools.decode.names import code_name
+from msgin5g_tools.decode.values import import_firmware
+from msgin5g_tools.demo import cast
+from msgin5g_tools.demo.cast import Ue, document
+from msgin5g_tools.demo.report import JsonReport, Report
+from msgin5g_tools.demo.stage import DemoError, together
+from msgin5g_tools.demo.story import HOP_HEAP, OUTCOME_S, OUTCOMES, UE_HEAP, Story, stored_in
+from msgin5g_tools.commands.run import command_of
 
 import_firmware()
 from msgin5g.coap.errors import MessageFormatError  # noqa: E402

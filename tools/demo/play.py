@@ -3,12 +3,12 @@
 import json
 from binascii import unhexlify
 
-from tools.demo import cast
-from tools.demo.cast import FOREIGN, LINKED, UES
-from tools.demo.stage import DemoError, together
-from tools.demo.story import OUTCOME_S, OUTCOMES, UE_HEAP, Story, stored_in
-from tools.demo.tap import Tap
-from tools.ladder import fields_of
+from msgin5g_tools.demo import cast
+from msgin5g_tools.demo.cast import FOREIGN, LINKED, UES
+from msgin5g_tools.demo.stage import DemoError, together
+from msgin5g_tools.demo.story import OUTCOME_S, OUTCOMES, UE_HEAP, Story, stored_in
+from msgin5g_tools.demo.tap import Tap
+from msgin5g_tools.decode.sequence_diagram import fields_of
 
 PLANTED = "planted"
 

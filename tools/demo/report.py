@@ -6,10 +6,10 @@ import sys
 
 from rich.console import Console
 
-from tools.decode.names import Registry, code_name, printable
-from tools.demo.cast import FOREIGN, LINKED
-from tools.demo.story import HOP_HEAP, UE_HEAP
-from tools.ladder import entry_fields
+from msgin5g_tools.decode.names import Registry, code_name, printable
+from msgin5g_tools.demo.cast import FOREIGN, LINKED
+from msgin5g_tools.demo.story import HOP_HEAP, UE_HEAP
+from msgin5g_tools.decode.sequence_diagram import entry_fields
 
 
 class _Console(Console):

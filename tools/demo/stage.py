@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.board import BoardError, VirtualBoard
-from tools.demo.cast import Addresses, NoAddress
+from msgin5g_tools.board import BoardError, VirtualBoard
+from msgin5g_tools.demo.cast import Addresses, NoAddress
 
-MSGIN5G = (sys.executable, "-c", "from tools.cli import main; main()")
+MSGIN5G = (sys.executable, "-c", "from msgin5g_tools.cli import main; main()")
 _LOOK_S = 0.005
 _HOST_TOOL_S = 60
 _TAIL = 12

@@ -4,17 +4,17 @@ import asyncio
 import json
 from binascii import unhexlify
 
-from tools.build_mpy import BuildError
-from tools.decode.names import Registry
-from tools.demo import cast
-from tools.demo.stage import MSGIN5G, DemoError
-from tools.ladder import Entry, Ladder
-from tools.link_firmware import link_firmware
-from tools.paths import import_firmware
-from tools.run import command_of
+from msgin5g_tools.build.mpy import BuildError
+from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.demo import cast
+from msgin5g_tools.demo.stage import MSGIN5G, DemoError
+from msgin5g_tools.decode.sequence_diagram import Entry, Ladder
+from msgin5g_tools.build.mpy import build_firmware
+from msgin5g_tools.paths import import_firmware
+from msgin5g_tools.commands.run import command_of
 
 import_firmware()
-from msgin5g.configuration.store import GOOD, Store  # noqa: E402
+from msgin5g.config.store import GOOD, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
 UE_HEAP = "96K"
@@ -53,7 +53,7 @@ class Story:
         """The folder of the compiled firmware."""
         self._progress("compiling the firmware")
         try:
-            return await asyncio.to_thread(link_firmware, "ue")
+            return await asyncio.to_thread(build_firmware)
         except (BuildError, OSError) as error:
             raise DemoError(f"firmware: {error}") from None
 

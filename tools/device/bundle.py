@@ -6,10 +6,10 @@ The modules of a role are those that are frozen for it: tools/check_manifests.py
 import hashlib
 from collections import namedtuple
 
-from tools.build_mpy import BuildError
-from tools.check_manifests import ROLES
-from tools.device.errors import WRONG_INPUT, DeviceError
-from tools.link_firmware import link_firmware
+from msgin5g_tools.build.mpy import BuildError
+from msgin5g_tools.checks.manifests import ROLES
+from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
+from msgin5g_tools.build.mpy import build_firmware
 
 # path: on the board, without the leading slash. sha256: in hex.
 File = namedtuple("File", "path data sha256")
@@ -22,7 +22,7 @@ def file_of(path, data):
 def build(role):
     """The Files of a role, freshly compiled, main.py last; DeviceError when it does not build."""
     try:
-        target = link_firmware(role)
+        target = build_firmware()
     except BuildError as error:
         raise DeviceError(WRONG_INPUT, f"build: {error}") from None
     names = [mpy.relative_to(target).as_posix() for mpy in sorted(target.glob("**/*.mpy"))]

@@ -4,8 +4,8 @@ import json
 import threading
 from pathlib import Path
 
-from tools.device.errors import WRONG_INPUT, DeviceError
-from tools.paths import import_firmware
+from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
+from msgin5g_tools.paths import import_firmware
 
 MAX_SETTINGS = 16384  # bytes; the firmware reads no more
 _PARSING = threading.Lock()
@@ -28,7 +28,7 @@ def checked_settings(data, role=None):
 
 def _checked_settings(data, role):
     import_firmware()
-    from msgin5g.settings import SettingsError, parse
+    from msgin5g.settings.core import SettingsError, parse
 
     try:
         settings = parse(data, role)
@@ -53,7 +53,7 @@ def checked_secrets(data, settings=None):
     if settings is not None:
         with _PARSING:
             import_firmware()
-            from msgin5g.settings import SettingsError, parse
+            from msgin5g.settings.core import SettingsError, parse
 
             try:
                 parse(settings, None, data)

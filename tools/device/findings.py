@@ -5,11 +5,11 @@ import json
 import time
 from collections import namedtuple
 
-from tools.device.boards import BOARDS
-from tools.device.checks import checked_settings
-from tools.device.errors import DeviceError
-from tools.device.inventory import plan
-from tools.device.starting import start_faults, try_to_start
+from msgin5g_tools.device.boards import BOARDS
+from msgin5g_tools.device.checks import checked_settings
+from msgin5g_tools.device.errors import DeviceError
+from msgin5g_tools.device.inventory import plan
+from msgin5g_tools.device.starting import start_faults, try_to_start
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 Finding = namedtuple("Finding", "mark subject words")

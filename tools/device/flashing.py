@@ -3,15 +3,15 @@
 import threading
 from collections import namedtuple
 
-from tools.device import bundle
-from tools.device.boards import board_fault
-from tools.device.bundle import file_of
-from tools.device.checks import checked_secrets, role_on_board
-from tools.device.errors import NOT_MICROPYTHON, DeviceError
-from tools.device.install import install
-from tools.device.inventory import feed_watchdog, take_inventory
-from tools.device.session import open_session
-from tools.device.watch import require_configured, watch_boot
+from msgin5g_tools.device import bundle
+from msgin5g_tools.device.boards import board_fault
+from msgin5g_tools.device.bundle import file_of
+from msgin5g_tools.device.checks import checked_secrets, role_on_board
+from msgin5g_tools.device.errors import NOT_MICROPYTHON, DeviceError
+from msgin5g_tools.device.install import install
+from msgin5g_tools.device.inventory import feed_watchdog, take_inventory
+from msgin5g_tools.device.session import open_session
+from msgin5g_tools.device.watch import require_configured, watch_boot
 
 # role, settings, secrets: None leaves what the board has. settings and secrets are bytes, checked.
 Job = namedtuple("Job", "port role settings secrets")

@@ -14,9 +14,9 @@ starts between 4 and the end of 5 goes on with 5, then starts the new firmware. 
 never run. That is why settings and main.py come last: nothing else is needed to be sure of it.
 """
 
-from tools.device import programs
-from tools.device.errors import FAILED, DeviceError
-from tools.device.inventory import in_the_way, plan, room_fault, take_inventory
+from msgin5g_tools.device import programs
+from msgin5g_tools.device.errors import FAILED, DeviceError
+from msgin5g_tools.device.inventory import in_the_way, plan, room_fault, take_inventory
 
 
 def install(session, inventory, wanted, line, dry_run=False):

@@ -3,8 +3,8 @@
 import json
 from collections import namedtuple
 
-from tools.device import programs
-from tools.device.errors import FAILED, NOT_MICROPYTHON, DeviceError
+from msgin5g_tools.device import programs
+from msgin5g_tools.device.errors import FAILED, NOT_MICROPYTHON, DeviceError
 
 _MPY_VERSION = 6  # what mpy-cross writes; sub-versions concern native code only
 _LONGEST_WATCHDOG_S = 3600

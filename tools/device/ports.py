@@ -5,7 +5,7 @@ import time
 
 from serial.tools import list_ports
 
-from tools.device.errors import FAILED, DeviceError
+from msgin5g_tools.device.errors import FAILED, DeviceError
 
 _POLL_S = 0.05
 

@@ -11,9 +11,8 @@ import re
 from rich.console import Console
 from rich.text import Text
 
-from tools.device.events import outcome, parse_event
-from tools.ladder import Entry, Ladder
-from tools.where import Sources
+from msgin5g_tools.device.events import outcome, parse_event
+from msgin5g_tools.decode.sequence_diagram import Entry, Ladder
 
 _BOARD = "board"
 _REMOTE_SIZE = 21
@@ -37,7 +36,6 @@ class Screen:
         self._shown = 0  # bytes of the pending line that are on the screen already
         self._ladders = {}
         self._first_at = None
-        self._sources = Sources("ue")
 
     def feed(self, data, seconds):
         """Show what the board has printed, `seconds` after the monitor was started."""
@@ -66,14 +64,9 @@ class Screen:
         if event is None:
             if not self._as_json:
                 self._pass(line[self._shown :].rstrip(b"\r") + b"\n")
-                source = self._sources.of_line(text)
-                if source:
-                    self.note(f"    {source}")
             return
         name = event["event"]
         self.seen[name] = self.seen.get(name, 0) + 1
-        if name == "started":
-            self._sources = Sources(event.get("role", "ue"))
         if self._as_json:
             print(json.dumps({"seconds": round(seconds, 3), **event}), file=self._stream)
         else:

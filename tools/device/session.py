@@ -18,7 +18,7 @@ import time
 
 import serial
 
-from tools.device.errors import (
+from msgin5g_tools.device.errors import (
     FAILED,
     NOT_MICROPYTHON,
     PORT_BUSY,

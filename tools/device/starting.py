@@ -2,7 +2,7 @@
 
 import json
 
-from tools.device.errors import DeviceError
+from msgin5g_tools.device.errors import DeviceError
 
 # A line that `load` prints when it refuses; then one of JSON. `broken`: why the package cannot be
 # loaded. `main`: what is wrong with main.py, "" for nothing, None where there is none. Secrets are
@@ -25,7 +25,7 @@ forget()
 sys.path[:] = paths
 try:
     import msgin5g.main
-    from msgin5g.settings import load
+    from msgin5g.settings.core import load
     if "settings.json" in os.listdir("/"):
         d["refused"] = load("/settings.json") is None
 except MemoryError:

@@ -15,8 +15,8 @@ import json
 import re
 from collections import namedtuple
 
-from tools.device.checks import checked_secrets, checked_settings
-from tools.device.errors import WRONG_INPUT, DeviceError
+from msgin5g_tools.device.checks import checked_secrets, checked_settings
+from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
 
 # number: of the row, as a person counts, without the heading. settings: bytes. parsed: Settings.
 Row = namedtuple("Row", "number port unique_id label settings secrets parsed")

@@ -4,8 +4,8 @@ import time
 
 import serial
 
-from tools.device.errors import FAILED, NOT_CONFIGURED, DeviceError
-from tools.device.events import outcome, parse_event, parse_fault
+from msgin5g_tools.device.errors import FAILED, NOT_CONFIGURED, DeviceError
+from msgin5g_tools.device.events import outcome, parse_event, parse_fault
 
 _REOPEN_S = 10  # a board with USB of its own leaves the bus when it is reset
 _LINE_LIMIT = 4096

@@ -13,7 +13,7 @@ from aiocoap.numbers.codes import (
 )
 from aiocoap.numbers.optionnumbers import OptionNumber
 
-from tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.problem import Problem
 
 MAX_DATAGRAM = 1152  # RFC 7252 section 4.6
 MAX_PAYLOAD = 1024

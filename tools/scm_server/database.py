@@ -7,7 +7,7 @@ loss of power, and another process may write while the server reads.
 import sqlite3
 from contextlib import contextmanager
 
-from tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.problem import ScmError
 
 APPLICATION_ID = 0x53434D53  # "SCMS": tells our file from somebody else's database
 SCHEMA_VERSION = 1

@@ -22,7 +22,7 @@ not define are in `extensions`. What JSON cannot say is {"$cbor": "hex"}.
 import json
 from collections import namedtuple
 
-from tools.scm_server import identity, ue_config
+from msgin5g_tools.scm_server import identity, ue_config
 
 SHORT_TYPE = "ON_NETWORK"
 SERVER_ADDRESS, SERVICE_ID = "MSGin5G-Server-address", "MSGin5G-UE-Service-id"

@@ -9,8 +9,8 @@ import math
 
 import cbor2
 
-from tools.scm_server import ue_config
-from tools.scm_server.json_form import SAME, SHORT_TYPE, WRAPPER, compact, parse_object
+from msgin5g_tools.scm_server import ue_config
+from msgin5g_tools.scm_server.json_form import SAME, SHORT_TYPE, WRAPPER, compact, parse_object
 
 
 def write(deny, gateways, documents):

@@ -7,8 +7,8 @@ from collections import namedtuple
 
 from aiocoap.numbers.codes import BAD_REQUEST
 
-from tools.scm_server import identity
-from tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server import identity
+from msgin5g_tools.scm_server.problem import Problem
 
 _RECIPIENT_SIZES = range(1, 256)
 _RULES = {"ue-type": identity.tac_fault, "ue-snr": identity.snr_fault}

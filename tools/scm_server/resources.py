@@ -12,8 +12,8 @@ from urllib.parse import quote
 from aiocoap.numbers import codes
 from aiocoap.numbers.optionnumbers import OptionNumber
 
-from tools.scm_server import links, store, ue_config
-from tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server import links, store, ue_config
+from msgin5g_tools.scm_server.problem import Problem
 
 CBOR = 60  # application/cbor, the alias of our own Content-Format
 CORE, COLLECTION, DOCUMENT = "core", "collection", "document"

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import aiocoap
 from aiocoap import error
 
-from tools.scm_server import transports
-from tools.scm_server.problem import ScmError
-from tools.scm_server.settings import address_text
-from tools.scm_server.site import Site
-from tools.scm_server.store import Store
+from msgin5g_tools.scm_server import transports
+from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.settings import address_text
+from msgin5g_tools.scm_server.site import Site
+from msgin5g_tools.scm_server.store import Store
 
 _LOCK_S = 0.25  # how long everything waits for another process's import: then 5.03
 

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from tools.scm_server import identity, options
-from tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server import identity, options
+from msgin5g_tools.scm_server.problem import ScmError
 
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 

@@ -16,12 +16,12 @@ from aiocoap.numbers.constants import Reliable
 from aiocoap.numbers.types import NON
 from aiocoap.util import hostportsplit
 
-from tools.scm_server import blocks, echo, options, problem, query, resources
-from tools.scm_server.identity import normal_host, normal_uri
-from tools.scm_server.observers import Observers
-from tools.scm_server.problem import Problem
-from tools.scm_server.settings import address_text
-from tools.scm_server.transports import LongTokenMessage
+from msgin5g_tools.scm_server import blocks, echo, options, problem, query, resources
+from msgin5g_tools.scm_server.identity import normal_host, normal_uri
+from msgin5g_tools.scm_server.observers import Observers
+from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.settings import address_text
+from msgin5g_tools.scm_server.transports import LongTokenMessage
 
 _DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: what a missing option means
 _BUSY_S = 2

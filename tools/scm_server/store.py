@@ -9,8 +9,8 @@ from collections import namedtuple
 
 import cbor2
 
-from tools.scm_server import identity, ue_config
-from tools.scm_server.database import Database
+from msgin5g_tools.scm_server import identity, ue_config
+from msgin5g_tools.scm_server.database import Database
 
 Document = namedtuple("Document", "service doc_id body")
 

@@ -22,7 +22,7 @@ from aiocoap.transports.tcp import TcpConnection, TCPServer
 from aiocoap.transports.udp6 import MessageInterfaceUDP6, UDP6EndpointAddress
 from aiocoap.transports.ws import WSPool
 
-from tools.scm_server import options
+from msgin5g_tools.scm_server import options
 
 _VERSION = 1
 _PAYLOAD_MARKER = 0xFF

@@ -14,8 +14,8 @@ import io
 import cbor2
 from aiocoap.numbers.codes import BAD_REQUEST, UNPROCESSABLE_ENTITY
 
-from tools.scm_server import identity
-from tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server import identity
+from msgin5g_tools.scm_server.problem import Problem
 
 ORDER = (
     "ueConfigDocId",

@@ -4,7 +4,3 @@ UEs and hop are the shipped firmware, on CPython; the server is the real one wit
 (see server). `population` makes the UEs, `hop` the relay or gateway, `simulation` plays them all
 on tools/virtual, `report` and `picture` say what was seen.
 """
-
-from tools.simulate.command import simulate
-
-__all__ = ["simulate"]

@@ -1,12 +1,12 @@
 """The relay or gateway of a simulation: the shipped role, and how full its tables get."""
 
-from tools.paths import import_firmware
+from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.roles.gateway import Gateway  # noqa: E402
-from msgin5g.roles.relay import Relay  # noqa: E402
-from msgin5g.roles.seal_c import Collocated  # noqa: E402
-from msgin5g.settings import SettingsError, settings_of  # noqa: E402
+from msgin5g.gateway.gateway import Gateway  # noqa: E402
+from msgin5g.relay.relay import Relay  # noqa: E402
+from msgin5g.gateway.scm_local import Collocated  # noqa: E402
+from msgin5g.settings.core import SettingsError, settings_of  # noqa: E402
 
 ROLES = ("relay", "gateway")
 HOST = "192.0.2.10"
@@ -74,8 +74,8 @@ class Watched:
         self.transmit = hop.transmit
         self.wait_ms = hop.wait_ms
 
-    def receive(self, link, datagram, remote, now):
-        self.hop.receive(link, datagram, remote, now)
+    def receive(self, transport, datagram, remote, now):
+        self.hop.receive(transport, datagram, remote, now)
         self._look()
 
     def step(self, now):

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from tools.simulate.report import title_of
+from msgin5g_tools.simulate.report import title_of
 
 _WIDTH, _HEIGHT = 960, 540
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 932, 118, 472  # of the field in between the axes

@@ -5,12 +5,12 @@ import random
 from collections import namedtuple
 from types import SimpleNamespace
 
-from tools.paths import import_firmware
+from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g import unload  # noqa: E402
-from msgin5g.roles.ue import ConstrainedUe  # noqa: E402
-from msgin5g.settings import settings_of  # noqa: E402
+from msgin5g.ue.ue import ConstrainedUe  # noqa: E402
+from msgin5g.settings.core import settings_of  # noqa: E402
 
 # A UE collects when it unloads a module; with thousands of them in one CPython, which collects by
 # itself, each time would be a tenth of a second.
@@ -106,8 +106,8 @@ class SimulatedUe:
         self.transmit = self._ue.transmit
         self.wait_ms = self._ue.wait_ms
 
-    def receive(self, link, datagram, remote, now):
-        self._ue.receive(link, datagram, remote, now)
+    def receive(self, transport, datagram, remote, now):
+        self._ue.receive(transport, datagram, remote, now)
         self._take_events()
 
     def step(self, now):

@@ -4,16 +4,16 @@ Its site answers: query, entitlement, deny list, documents in SQLite, blocks, pr
 sockets and timers are ours: the message layer is the firmware's, which takes time as an argument.
 """
 
-from tools.paths import import_firmware
-from tools.scm_server import query, transports
-from tools.scm_server.settings import Settings, address_text
-from tools.scm_server.site import Site
-from tools.scm_server.store import Store
+from msgin5g_tools.paths import import_firmware
+from msgin5g_tools.scm_server import query, transports
+from msgin5g_tools.scm_server.settings import Settings, address_text
+from msgin5g_tools.scm_server.site import Site
+from msgin5g_tools.scm_server.store import Store
 
 import_firmware()
 from msgin5g.coap.endpoint import REQUEST  # noqa: E402
-from msgin5g.coap.server import ServerEndpoint  # noqa: E402
-from msgin5g.coap.transmission import Parameters  # noqa: E402
+from msgin5g.coap.responder import ServerEndpoint  # noqa: E402
+from msgin5g.coap.exchange import Parameters  # noqa: E402
 
 _MAX_KEPT = 1 << 16  # requests remembered, so that a repeated one is not worked again,
 _MAX_KEPT_SIZE = 1 << 26  # and bytes of their answers
@@ -52,8 +52,8 @@ class VirtualServer:
     def close(self):
         self.store.close()
 
-    def receive(self, link, datagram, remote, now):
-        if self.endpoint.receive(link, datagram, remote, now) != REQUEST:
+    def receive(self, transport, datagram, remote, now):
+        if self.endpoint.receive(transport, datagram, remote, now) != REQUEST:
             return
         request = transports.decode(bytes(datagram), _Remote(remote))
         self._count(request, len(datagram))

@@ -3,10 +3,10 @@
 import random
 from collections import Counter
 
-from tools.simulate import hop, population
-from tools.simulate.population import CONFIGURED, FORBIDDEN, NONE, NOT_FOUND, SimulatedUe
-from tools.simulate.server import VirtualServer
-from tools.virtual.fast_world import FastWorld
+from msgin5g_tools.simulate import hop, population
+from msgin5g_tools.simulate.population import CONFIGURED, FORBIDDEN, NONE, NOT_FOUND, SimulatedUe
+from msgin5g_tools.simulate.server import VirtualServer
+from msgin5g_tools.virtual.fast_network_sim import FastNetworkSim
 
 LIMIT_S = 7200
 MIN_DELAY_MS, MAX_DELAY_MS = 5, 40  # of a datagram on its way, each way, on each side
@@ -26,19 +26,19 @@ class Simulation:
         self._n_ended = 0
         self._report_end = ended
         self._traffic = {way: [0, 0] for way in WAYS}  # datagrams, bytes
-        self._world = world = FastWorld(_fate(loss, seed), 500, on_send=self._sent)
+        self._world = sim = FastNetworkSim(_fate(loss, seed), 500, on_send=self._sent)
         chance = random.Random(seed + 1)
-        role = hop.role_of(settings, lambda: chance.getrandbits(8), world.now)
+        role = hop.role_of(settings, lambda: chance.getrandbits(8), sim.now)
         self._hop = hop.Watched(role)
         self._server = VirtualServer(lambda: chance.getrandbits(8), (hop.HOST,))
         population.fill(self._server.store, people)
-        self._ues = [SimulatedUe(one, hop.ADDRESS, seed, world.now, self._ended) for one in people]
-        world.add(hop.SERVER, self._server)
-        world.add(hop.ADDRESS, self._hop)
+        self._ues = [SimulatedUe(one, hop.ADDRESS, seed, sim.now, self._ended) for one in people]
+        sim.add(hop.SERVER, self._server)
+        sim.add(hop.ADDRESS, self._hop)
         for ue in self._ues:
             one = ue.identity
             role.link_up(one.ue_id.encode(), 0, one.address)
-            world.add(one.address, ue)
+            sim.add(one.address, ue)
 
     def run(self):
         """Let it happen; gives the figures, a dict of plain values."""
@@ -104,12 +104,12 @@ def _fate(loss, seed):
     """Each datagram is lost by chance, or arrives after a time by chance."""
     chance = random.Random(seed)
 
-    def fate(n, datagram):
+    def link_model(n, datagram):
         if chance.random() * 100 < loss:
             return ()
         return (chance.randint(MIN_DELAY_MS, MAX_DELAY_MS),)
 
-    return fate
+    return link_model
 
 
 def _quantile(times_ms, share):

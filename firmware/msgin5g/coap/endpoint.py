@@ -17,8 +17,8 @@ from msgin5g.coap.errors import MessageFormatError
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, EMPTY, MAX_MESSAGE_SIZE, NON, OBSERVE, RST
 from msgin5g.coap.ticks import add, diff
-from msgin5g.coap.transmission import ACKED, DONE, OBSERVING, QUEUED, RESET, SENT, Incoming
-from msgin5g.coap.transmitter import Transmitter
+from msgin5g.coap.exchange import ACKED, DONE, OBSERVING, QUEUED, RESET, SENT, Incoming
+from msgin5g.coap.retransmission import Transmitter
 
 NOTHING = const(0)  # dealt with, or dropped and counted
 REQUEST = const(1)  # `message` is a request that was not seen before
@@ -66,7 +66,7 @@ class Endpoint(Transmitter):
 
     # What arrives
 
-    def receive(self, link, datagram, remote, now):
+    def receive(self, transport, datagram, remote, now):
         """Take one datagram. No bytes whatever make it raise."""
         message = self.message
         self.exchange = None
@@ -79,9 +79,9 @@ class Endpoint(Transmitter):
             # Section 4.2: a confirmable message with a format error is rejected with a Reset;
             # section 3: a version that we do not know is ignored.
             if len(datagram) > 3 and datagram[0] >> 4 == 4:
-                self._send(link, bytes((0x70, 0, datagram[2], datagram[3])), remote)
+                self._send(transport, bytes((0x70, 0, datagram[2], datagram[3])), remote)
             return NOTHING
-        self._link = link
+        self._link = transport
         self._remote = remote
         mtype = message.mtype
         code = message.code
@@ -101,7 +101,7 @@ class Endpoint(Transmitter):
                 self._send_empty(RST)
             return UNMATCHED
         # Section 5.3.2: the response comes from where the request went to.
-        if exchange.link != link or not self.same_peer(exchange.remote, remote):
+        if exchange.transport != transport or not self.same_peer(exchange.remote, remote):
             self.count("wrong_source")
             return NOTHING
         if mtype == ACK and message.mid != exchange.mid:
@@ -119,7 +119,7 @@ class Endpoint(Transmitter):
                 if (
                     exchange.mid == mid
                     and exchange.state != QUEUED
-                    and exchange.link == self._link
+                    and exchange.transport == self._link
                     and self.same_peer(exchange.remote, self._remote)
                 ):
                     if mtype == RST:
@@ -142,7 +142,7 @@ class Endpoint(Transmitter):
         for incoming in self._incoming:
             if (
                 incoming.mid == mid
-                and incoming.link == self._link
+                and incoming.transport == self._link
                 and self.same_peer(incoming.remote, self._remote)
             ):
                 if not incoming.open and diff(now, incoming.expires_at) >= 0:

@@ -4,7 +4,7 @@ import socket
 from errno import EADDRINUSE
 
 
-class LinkError(Exception):
+class TransportError(Exception):
     """A link that cannot be opened; the text says why in one line."""
 
 
@@ -13,7 +13,7 @@ def remote_of(host, port):
     try:
         address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
     except OSError:
-        raise LinkError("address: %s: not known" % host)
+        raise TransportError("address: %s: not known" % host)
     return address if isinstance(address, tuple) else bytes(address)
 
 
@@ -25,6 +25,6 @@ def bound(host, port):
     except OSError as error:
         made.close()
         why = "in use" if error.errno == EADDRINUSE else error
-        raise LinkError("bind: %s:%d: %s" % (host, port, why))
+        raise TransportError("bind: %s:%d: %s" % (host, port, why))
     made.setblocking(False)
     return made

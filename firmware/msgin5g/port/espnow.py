@@ -41,7 +41,7 @@ class Peer:
         self.joining_at = 0
 
 
-class EspNowLink:
+class EspNowTransport:
     """espnow: an ESPNow object, not active yet. peers: {MAC: (key of 16 bytes or None, UE ID)}.
 
     on_up(peer, now, again), on_down(peer): when a peer has come into range, again if it had been

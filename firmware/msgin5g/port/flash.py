@@ -8,7 +8,7 @@ import os
 from binascii import crc32
 
 from micropython import const
-from msgin5g.configuration.store import StorageError
+from msgin5g.config.store import StorageError
 
 _ENOENT = const(2)
 _ENOSPC = const(28)  # not in the errno module of every board

@@ -9,7 +9,7 @@ from micropython import const
 _BUFFER_SIZE = const(1153)  # one more than a message may have: a longer one shows that it is
 
 
-class UdpLink:
+class UdpTransport:
     """A bound UDP socket, see address.bound."""
 
     def __init__(self, socket):

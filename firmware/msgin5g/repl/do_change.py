@@ -1,7 +1,7 @@
 """repl.confirm(), repl.rollback() and repl.factory_reset()."""
 
-from msgin5g.configuration.by_hand import remove_all, roll_back
-from msgin5g.configuration.store import TRIAL, StorageError
+from msgin5g.config.by_hand import remove_all, roll_back
+from msgin5g.config.store import TRIAL, StorageError
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.do_text import unchecked, wrapped
 

@@ -1,7 +1,7 @@
 """repl.config() and repl.diff()."""
 
-from msgin5g.configuration.by_hand import stored
-from msgin5g.configuration.store import BAD, TRIAL
+from msgin5g.config.by_hand import stored
+from msgin5g.config.store import BAD, TRIAL
 from msgin5g.repl.do_text import plain, shown, wrapped
 
 

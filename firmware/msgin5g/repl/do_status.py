@@ -2,8 +2,8 @@
 
 import gc
 
-from msgin5g.configuration.lifecycle import EMPTY, MAX_RESETS
-from msgin5g.configuration.store import BAD, TRIAL
+from msgin5g.config.manager import EMPTY, MAX_RESETS
+from msgin5g.config.store import BAD, TRIAL
 from msgin5g.port.system import ticks_ms
 from msgin5g.port.peer import text_of
 from msgin5g.repl.do_text import row, span

@@ -1,8 +1,8 @@
 """repl.history() and repl.why()."""
 
 from msgin5g.coap.ticks import diff
-from msgin5g.configuration.lifecycle import CAUSES, EMPTY, MAX_RESETS
-from msgin5g.configuration.store import BAD, GOOD, TRIAL
+from msgin5g.config.manager import CAUSES, EMPTY, MAX_RESETS
+from msgin5g.config.store import BAD, GOOD, TRIAL
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.do_text import span, wrapped
 

@@ -1,7 +1,7 @@
 """Lines for a terminal of 80 columns."""
 
 from micropython import const
-from msgin5g.configuration.public import public
+from msgin5g.config.redact import public
 
 _WIDTH = const(79)
 _LABEL = const(15)

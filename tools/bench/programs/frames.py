@@ -2,10 +2,10 @@
 
 from binascii import unhexlify
 
-from msgin5g.cbor import dumps
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, CONTENT_FORMAT, ETAG, GET, OBSERVE
-from msgin5g.seal.resources import ConfigurationResource
+from msgin5g.scm.request import ConfigurationResource
 
 # The request of spec/protocol.md section 11: 104 bytes.
 REQUEST = unhexlify(

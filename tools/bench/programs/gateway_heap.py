@@ -10,9 +10,9 @@ from measure import arguments, heap_in_use, tell
 
 import frames
 from msgin5g.port.system import random_byte
-from msgin5g.roles.gateway import Gateway
-from msgin5g.roles.seal_c import Collocated
-from msgin5g.settings import settings_of
+from msgin5g.gateway.gateway import Gateway
+from msgin5g.gateway.scm_local import Collocated
+from msgin5g.settings.core import settings_of
 
 
 def main():

@@ -13,26 +13,26 @@ from measure import arguments, tell
 import frames
 from msgin5g.port.address import bound, remote_of
 from msgin5g.port.system import random_byte
-from msgin5g.port.udp import UdpLink
-from msgin5g.roles.relay import Relay
-from msgin5g.settings import settings_of
+from msgin5g.port.udp import UdpTransport
+from msgin5g.relay.relay import Relay
+from msgin5g.settings.core import settings_of
 
 _ROUNDS = 20
 _FETCHES = 50
 
 
-def _arrived(link):
+def _arrived(transport):
     while True:
-        arrived = link.receive()
+        arrived = transport.receive()
         if arrived is not None:
             return arrived
 
 
-def _pass_on(relay, link, now):
+def _pass_on(relay, transport, now):
     """What the loop does when a datagram has come; the microseconds that it takes."""
     start = time.ticks_us()
     while True:
-        arrived = link.receive()
+        arrived = transport.receive()
         if arrived is None:
             break
         relay.receive(0, arrived[0], arrived[1], now)
@@ -41,14 +41,14 @@ def _pass_on(relay, link, now):
         out = relay.transmit(now)
         if out is None:
             break
-        link.send(out[1], out[2])
+        transport.send(out[1], out[2])
     relay.wait_ms(now)
     return time.ticks_diff(time.ticks_us(), start)
 
 
 def main():
     ports = [int(port) for port in arguments()]
-    link, ue, server = [UdpLink(bound("127.0.0.1", port)) for port in ports]
+    transport, ue, server = [UdpTransport(bound("127.0.0.1", port)) for port in ports]
     relay_remote, ue_remote, server_remote = [remote_of("127.0.0.1", p) for p in ports]
     settings = {"role": "relay", "ue_id": "urn:x-msgin5g:relay:1"}
     settings["server"] = {"address": frames.SERVER_ADDRESS}
@@ -63,10 +63,10 @@ def main():
         for _ in range(_FETCHES):
             now += 1
             ue.send(frames.request(0, now & 0xFFFF), relay_remote)
-            taken += _pass_on(relay, link, now)
+            taken += _pass_on(relay, transport, now)
             asked, _ = _arrived(server)
             server.send(frames.answer(0, asked, body), relay_remote)
-            taken += _pass_on(relay, link, now)
+            taken += _pass_on(relay, transport, now)
             answer, _ = _arrived(ue)
             assert answer[1] == 0x45
         if best is None or taken < best:

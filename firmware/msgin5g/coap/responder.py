@@ -1,0 +1,108 @@
+"""The side of an endpoint that answers: piggybacked and separate responses, notifications.
+
+RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
+"""
+
+from msgin5g.coap.endpoint import Endpoint
+from msgin5g.coap.numbers import ACK, NO_RESPONSE, NON
+from msgin5g.coap.exchange import CANCELLED
+
+
+class ServerEndpoint(Endpoint):
+    """An endpoint that answers requests too: those that `accept` gave an Incoming for."""
+
+    def accept(self, now, observing=False):
+        """See Endpoint."""
+        if self.exchange is not None:
+            return Endpoint.accept(self, now, observing)
+        incoming = self._remember(self.message, now)
+        if incoming and self.message.find(NO_RESPONSE) >= 0:
+            incoming.unwanted = self.message.uint(NO_RESPONSE, 0)
+        return incoming
+
+    def acknowledge(self, incoming):
+        """Acknowledge a request now; its response will be a separate one (section 5.2.2)."""
+        if incoming.confirmable and not incoming.acknowledged:
+            incoming.acknowledged = True
+            reply = bytes((0x60, 0, incoming.mid >> 8, incoming.mid & 0xFF))
+            self._keep(incoming, reply)
+            self._send(incoming.transport, reply, incoming.remote)
+
+    def respond(self, incoming, code, options, payload, owner=None, tail=None):
+        """Answer a request: on its acknowledgement, separately, or non-confirmably.
+
+        A separate response to a confirmable request is an exchange of its own (section 5.2.2),
+        which is given. Otherwise None.
+        """
+        incoming.open = False
+        if incoming.unwanted >> ((code >> 5) - 1) & 1:
+            self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
+            return None
+        if incoming.acknowledged:
+            return self.start(
+                incoming.transport,
+                incoming.remote,
+                code,
+                incoming.token,
+                options,
+                payload,
+                tail,
+                owner,
+            )
+        incoming.acknowledged = True
+        mid = incoming.mid if incoming.confirmable else self._new_mid()
+        mtype = ACK if incoming.confirmable else NON
+        reply = self._encode(mtype, code, mid, incoming.token, options, payload, tail)
+        self._keep(incoming, reply)
+        if reply is not None:
+            self._send(incoming.transport, reply, incoming.remote)
+        return None
+
+    def notify(
+        self, incoming, code, options, payload, owner, tail=None, confirmable=True, former=None
+    ):
+        """Send a further response to a request (RFC 7641 section 4.2); an exchange or None.
+
+        former: the exchange of the response before, or None. While that is not acknowledged only
+        the new one is repeated, but the time for an acknowledgement runs on (section 4.5.2): a
+        peer that has gone is found out however often there is something new.
+        """
+        if former is not None:
+            self.cancel(former)
+        if confirmable:
+            exchange = self.start(
+                incoming.transport,
+                incoming.remote,
+                code,
+                incoming.token,
+                options,
+                payload,
+                tail,
+                owner,
+            )
+            if exchange and former is not None and former.state == CANCELLED:
+                exchange.expires_at = former.expires_at
+            return exchange
+        datagram = self._encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)
+        if datagram is not None:
+            self._send(incoming.transport, datagram, incoming.remote)
+        return None
+
+    def forget(self, incoming):
+        """Forget a request that will not be answered."""
+        if incoming in self._incoming:
+            self._incoming.remove(incoming)
+
+    def forget_peer(self, transport, remote):
+        """Forget everything about a peer that has gone."""
+        for exchange in self._exchanges + list(self._by_token.values()):
+            if exchange.transport == transport and self.same_peer(exchange.remote, remote):
+                self.cancel(exchange)
+        self._incoming = [
+            i
+            for i in self._incoming
+            if i.transport != transport or not self.same_peer(i.remote, remote)
+        ]
+        self._outbox = [
+            o for o in self._outbox if o[0] != transport or not self.same_peer(o[2], remote)
+        ]

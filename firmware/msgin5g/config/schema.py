@@ -1,0 +1,161 @@
+"""What a configuration must look like: the keys of TS 24.538 clause 7.2.3, and the application's.
+
+`configData` is one JSON object (strict_json). Keys that nobody declared are kept and ignored, so
+that a newer server can serve an older board.
+
+    schema = Schema()
+    schema.declare("blink_ms", int, default=500, low=50, high=10_000)
+    configuration, reasons = schema.check(text)
+
+A reason names the key and the rule, never the value of a string, which may be a secret, nor any
+number of a key that sounds like one (public).
+"""
+
+from micropython import const
+from msgin5g.config.redact import public
+from msgin5g.unload import unload
+
+SERVER_ADDRESS = "MSGin5G-Server-address"
+UE_SERVICE_ID = "MSGin5G-UE-Service-id"
+SEGMENT_SIZE = "Segment-size"
+
+_MAX_SIZE = const(4096)
+_MAX_IDENTITY_SIZE = const(255)  # of an address or an ID: the longest value of a CoAP URI option
+# Bytes; the unit is not in the text that could be read. Under 64 a segment's headers outweigh
+# what it carries; over 65,535 no UDP datagram carries it.
+_MIN_SEGMENT_SIZE = const(64)
+_MAX_SEGMENT_SIZE = const(65535)
+
+_HOST = const("abcdefghijklmnopqrstuvwxyz0123456789-._")
+_HOST6 = const("abcdef0123456789:.")
+
+
+def server_address(text):
+    """(scheme, host, port) of a CoAP URI, `host:port` or `[v6]:port`; None when it is none.
+
+    The scheme is "" when the text has none; a host in brackets comes without them.
+    """
+    scheme, slashes, rest = text.lower().partition("://")
+    port = 0
+    if not slashes:
+        scheme, rest = "", scheme
+    else:
+        secure = scheme[4:5] == "s"
+        transport = scheme[5:] if secure else scheme[4:]
+        # RFC 7252 section 6.1: no fragment.
+        if scheme[:4] != "coap" or transport not in ("", "+tcp", "+ws") or "#" in rest:
+            return None
+        # RFC 7252 sections 6.1 and 6.2, RFC 8323 section 8.
+        port = 5684 if secure else 5683
+        if transport == "+ws":
+            port = 443 if secure else 80
+        rest = rest.partition("/")[0].partition("?")[0]
+    if rest[:1] == "[":
+        host, _, rest = rest[1:].partition("]")
+        letters = _HOST6 if ":" in host else ""
+    else:
+        host = rest.partition(":")[0]
+        rest = rest[len(host) :]
+        letters = _HOST
+    if rest:
+        port = rest[1:]
+        if rest[0] != ":" or not port.isdigit() or len(port) > 5:
+            return None
+        port = int(port)
+    # strip() leaves nothing of a text that has no other letters
+    if not host or host.strip(letters) or not 0 < port < 65536:
+        return None
+    return scheme, host, port
+
+
+def _address_fault(text):
+    if min(text) <= " " or max(text) > "~" or not server_address(text):
+        return "must be a CoAP URI, host:port or [v6]:port"
+
+
+def _identity_fault(text):
+    if min(text) <= " " or "\x7f" in text:
+        return "has a blank or a control character"
+
+
+class Schema:
+    """The declared keys, each with its rule, and the check of a document against all of them."""
+
+    def __init__(self, max_size=_MAX_SIZE):
+        """`max_size` is the longest document in bytes; a longer one is refused."""
+        self.max_size = max_size
+        self.rules = []  # as `declare` has them
+        self.late = None  # a function that declares more, called with this before the first check
+        longest = _MAX_IDENTITY_SIZE
+        self.declare(SERVER_ADDRESS, str, True, None, 1, longest, _address_fault)
+        self.declare(UE_SERVICE_ID, str, True, None, 1, longest, _identity_fault)
+        self.declare(SEGMENT_SIZE, int, False, None, _MIN_SEGMENT_SIZE, _MAX_SEGMENT_SIZE)
+
+    def declare(self, key, kind, required=False, default=None, low=None, high=None, fault=None):
+        """Add the rule of one key.
+
+        `kind` is str, int, bool, dict (an object), list, or float (any number). `low` and `high`
+        bound a number, the bytes of a string, or the entries of an object or list. `default`
+        stands in for an absent key, unless it is None. `fault(value)` names a further rule that
+        the value breaks, or gives None.
+        """
+        self.rules.append((key, kind, required, default, low, high, fault))
+
+    def check(self, text):
+        """(configuration, reasons) of a document, bytes or str.
+
+        A good one gives its dict with the defaults filled in, and no reasons. A bad one gives
+        None and a list of str, one for each key that breaks its rule. No input raises.
+        """
+        late = self.late
+        if late:
+            self.late = None
+            late(self)
+        from msgin5g.config.json import JsonFault, parse
+
+        reason = None
+        try:
+            if isinstance(text, str):
+                text = text.encode()
+            if len(text) > self.max_size:
+                reason = "more than %d bytes" % self.max_size
+            elif text.lstrip()[:1] == b"<":
+                reason = "XML is not taken, only JSON"
+            else:
+                configuration = parse(text)
+                if type(configuration) is not dict:
+                    reason = "not a JSON object"
+        except (JsonFault, UnicodeError) as fault:
+            reason = str(fault)
+        del parse, JsonFault
+        unload("configuration.strict_json")
+        if reason:
+            return None, ["configData: %s" % reason]
+        reasons = []
+        for key, kind, required, default, low, high, fault in self.rules:
+            if key in configuration:
+                reason = _fault(key, configuration[key], kind, low, high, fault)
+                if reason:
+                    reasons.append("%s: %s" % (key, reason))
+            elif required:
+                reasons.append("%s: missing" % key)
+            elif default is not None:
+                configuration[key] = default
+        return (None if reasons else configuration), reasons
+
+
+def _fault(key, value, kind, low, high, fault):
+    """The rule that `value` breaks, or None."""
+    if type(value) is not kind and (kind is not float or type(value) is not int):
+        return "must be of type %s" % kind.__name__
+    size = value
+    if kind is str:
+        size = len(value.encode())
+    elif kind in (dict, list):
+        size = len(value)
+    what = "" if size is value else "size "
+    if low is not None and size < low:
+        return "%s%s, less than %s" % (what, public(size, key), low)
+    if high is not None and size > high:
+        return "%s%s, more than %s" % (what, public(size, key), high)
+    return fault(value) if fault else None

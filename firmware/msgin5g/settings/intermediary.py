@@ -1,0 +1,57 @@
+"""The settings that only a node between UEs and the server has: relay, gateway, SEAL-C."""
+
+from micropython import const
+from msgin5g.settings.core import checked, error, take, take_all
+
+_KEYS = const("""\
+bulk.id t 1 240 msgin5g-bulk
+bulk.count n 1 1000 20
+bulk.window_s n 0 60 2
+gateway:max_wait_s n 1 90 80
+gateway:max_waiting n 1 10000 200
+gateway:max_transfers n 1 100 2
+gateway:max_answers n 1 1000 8
+gateway:hold_size n 0 1048576 2048
+gateway:cache_size n 0 1048576 4096
+seal_c.mode c collocated separated
+seal_c.bind a 0
+seal_c.peer a 1
+strict_codes f
+relay:max_links n 1 10000 32
+relay:max_flows n 1 10000 16
+relay:max_observations n 0 10000 32
+relay:max_rate n 1 1000 20
+own_configuration f""")
+
+
+def take_hop(settings, values):
+    """Add them to Settings; SettingsError for the first value that is wrong."""
+    take_all(settings, values, _KEYS)
+    urgent = take(values, "bulk.urgent")
+    if urgent is None:
+        urgent = []
+    if not isinstance(urgent, list):
+        raise error("bulk.urgent", "must be a list of MSGin5G UE IDs")
+    settings.bulk_urgent = [ue_id_of("bulk.urgent", ue_id) for ue_id in urgent]
+    links = take(values, "links")
+    if links is None:
+        links = {}
+    if not isinstance(links, dict):
+        raise error("links", "must be an object of UE ID: [host, port]")
+    settings.links = {
+        ue_id_of("links", ue_id): checked("links " + ue_id, "a", links[ue_id], (1,))
+        for ue_id in links
+    }
+    if settings.server_address is None:
+        raise error("server.address", "is missing: [host, port] of the server")
+    role = settings.role
+    if role == "seal-c" or (role == "gateway" and settings.seal_c_mode == "separated"):
+        if settings.seal_c_bind is None:
+            raise error("seal_c.bind", "is missing: [host, port] of this end of SEAL-C")
+        if settings.seal_c_peer is None:
+            raise error("seal_c.peer", "is missing: [host, port] of the other end of SEAL-C")
+
+
+def ue_id_of(key, value):
+    """A UE ID among the values of a key."""
+    return checked(key, "u", value, (1, 248))

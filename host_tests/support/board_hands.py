@@ -1,0 +1,77 @@
+"""Hands for the virtual board's tests: mpremote, ampy, and a person at a terminal program."""
+
+import subprocess
+import sys
+import time
+
+import serial
+
+COMMAND = (sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "board")
+
+
+def tool(module, *arguments, status=0):
+    """What a command of a host tool prints; it is run as its users run it, unmodified."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=30,
+        check=False,
+    )
+    text = done.stdout.decode().replace("\r\n", "\n")
+    assert done.returncode == status, (arguments, text)
+    return text
+
+
+def mpremote(board, *arguments, status=0):
+    return tool("mpremote", "connect", board.port, *arguments, status=status)
+
+
+def ampy(board, *arguments):
+    return tool("ampy.cli", "-d", "0", "-p", board.port, *arguments)
+
+
+class Hand:
+    """A person at a terminal program."""
+
+    def __init__(self, board):
+        self.serial = serial.Serial(board.port, timeout=5)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.serial.close()
+
+    def presses(self, keys, until=b">>> "):
+        """Press keys; exactly the bytes that come, up to the first `until`."""
+        self.serial.write(keys)
+        seen = self.serial.read_until(until)
+        assert seen.endswith(until), (keys, seen)
+        return seen
+
+    def types(self, line):
+        """Type a line at the prompt; what it prints, without echo and prompt."""
+        echo = line.encode() + b"\r\n"
+        self.presses(line.encode() + b"\r", echo)
+        return self.presses(b"")[: -len(">>> ")].decode()
+
+    def pastes(self, program):
+        """Start a program in paste mode; return when it runs."""
+        self.types("# pasting")
+        self.presses(b"\x05", b"=== ")
+        lines = "print('runs')\n" + program + "\n"
+        self.presses(lines.replace("\n", "\r").encode() + b"\x04", b"=== \r\nruns\r\n")
+
+
+def write(board, name, text):
+    with Hand(board) as hand:
+        hand.types(f"f = open({name!r}, 'w'); n = f.write({text!r}); f.close()")
+
+
+def wait_until(condition, timeout=5):
+    until = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.01)

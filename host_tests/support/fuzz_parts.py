@@ -1,0 +1,145 @@
+"""The fuzzer's third target: what reads options, CBOR, documents, problems, blocks and JSON."""
+
+from fuzz_bytes import mutate
+from fuzz_messages import answers, blocks, bodies, problems, requests
+from msgin5g.cbor.encoder import dumps, loads
+from msgin5g.cbor.decoder import CborError, Reader
+from msgin5g.coap.block2 import MORE, Assembly
+from msgin5g.coap.errors import BlockError, MessageFormatError
+from msgin5g.coap.message import Message, encode
+from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
+from msgin5g.config.json import JsonFault
+from msgin5g.config.json import parse as parse_json
+from msgin5g.scm.ue_config_doc import find_configuration
+from msgin5g.scm.errors import DocumentError
+from msgin5g.scm.problem_details import parse as parse_problem
+from builders import DATA, UE_ID
+
+_MAX_BODY = 2048
+
+
+class PartsTarget:
+    """Each reader by itself, on its own material; only its own error may come out of it."""
+
+    def __init__(self, chance, restarts=True):
+        ue_id = UE_ID.encode()
+        self.chance = chance
+        self.last = b""
+        self._ue_id = ue_id
+        self._bodies = bodies(UE_ID) + [dumps(item) for item in _ITEMS]
+        self._problems = problems()
+        self._blocks = blocks(ue_id)
+        self._packets = answers(ue_id) + requests(ue_id, b"coap://scm.example") + self._blocks
+        self._texts = [DATA.encode(), b'{"a": [1, -2.5e3, true, null], "b": "\\u00e9\\n"}', b"[]"]
+        self._message = Message()
+        self._buf = bytearray(2100)
+        self._assembly = Assembly(2, _MAX_BODY)
+        self._next = 0
+        self._readers = (self._packet, self._cbor, self._document, self._problem, self._block,
+                         self._json)  # fmt: skip
+
+    def feed(self):
+        self.chance.pick(self._readers)()
+
+    def rest(self):
+        self._assembly = Assembly(2, _MAX_BODY)
+        self._next = 0
+        self._message.decode(self._packets[0])
+
+    def _spoilt(self, material):
+        chance = self.chance
+        if chance.below(16) == 0:
+            self.last = chance.noise(chance.size())
+        else:
+            buf = bytearray(chance.pick(material))
+            mutate(buf, chance, material)
+            self.last = bytes(buf)
+        return self.last
+
+    def _packet(self):
+        """Header and options: what decodes can be read, and written again to mean the same."""
+        try:
+            message = self._message.decode(self._spoilt(self._packets))
+        except MessageFormatError:
+            return
+        options = []
+        for i in range(message.n_options):
+            number = message.numbers[i]
+            options.append((number, message.value(i)))
+            message.uint(number)
+            assert 0 <= message.find(number) <= i
+        token = message.token()
+        payload = message.payload()
+        fields = (message.mtype, message.code, message.mid)
+        size = encode(self._buf, *fields, token, options, payload)
+        message.decode(bytes(self._buf[:size]))
+        assert (message.mtype, message.code, message.mid) == fields
+        assert message.token() == token and message.payload() == payload
+        assert message.n_options == len(options)
+
+    def _cbor(self):
+        """What becomes an object can be passed over, too."""
+        data = self._spoilt(self._bodies)
+        try:
+            item = loads(data)
+        except CborError:
+            item = None
+        reader = Reader(data)
+        try:
+            reader.skip()
+        except CborError as error:
+            # A tag is a level to `skip`, which so refuses some of what `loads` takes.
+            assert item is None or str(error) == "too deep"
+            return
+        assert item is None or reader.i == len(data)
+        assert reader.i <= len(data)
+
+    def _document(self):
+        try:
+            data, document_id = find_configuration(self._spoilt(self._bodies), self._ue_id)
+        except DocumentError:
+            return
+        assert isinstance(data, bytes)
+        assert document_id is None or isinstance(document_id, bytes)
+
+    def _problem(self):
+        for text in parse_problem(self._spoilt(self._problems)):
+            assert text is None or len(text) <= 200
+
+    def _block(self):
+        """Blocks in order, one in some of them spoilt: never more memory than allowed."""
+        template = self._blocks[self._next % len(self._blocks)]
+        buf = bytearray(template)
+        if self.chance.below(2):
+            mutate(buf, self.chance, self._blocks)
+        self.last = bytes(buf)
+        assembly = self._assembly
+        try:
+            message = self._message.decode(self.last)
+            progress = assembly.take(message)
+        except MessageFormatError:
+            return
+        except BlockError:
+            progress = None
+        assert assembly.size <= _MAX_BODY and len(assembly.body) <= _MAX_BODY
+        if progress == MORE:
+            assert assembly.next_block() >> 4 == assembly.size >> (assembly.szx + 4)
+            self._next += 1
+        else:
+            self._assembly = Assembly(2, _MAX_BODY)
+            self._next = 0
+
+    def _json(self):
+        try:
+            parse_json(self._spoilt(self._texts))
+        except JsonFault:
+            pass
+
+
+_ITEMS = (
+    [1, [2, [3, [4, [5, [6, [7]]]]]]],
+    {1: "one", -1: b"bytes", "text": None, b"key": True},
+    [0, 23, 24, 255, 256, 65535, 65536, 4294967295, 4294967296, -1, -24, -25, -257],
+    {"numbers": [SIZE2, BLOCK2, ETAG], "empty": {}, "list": []},
+    "a text of some length, with \u00e9 and \u6f22",
+)

@@ -1,0 +1,53 @@
+"""A port.flash.Flash without flash: files in a dict, and the ways in which flash disappoints."""
+
+from msgin5g.config.store import StorageError
+
+
+class MemoryFlash:
+    """`files` is name -> bytes; `n_writes` counts writes; the flags make the next ones fail."""
+
+    def __init__(self):
+        self.files = {}
+        self.n_writes = 0
+        self.moves_at = ()  # the numbers of the writes that go to a new folder
+        self.is_full = False
+        self.forgets = False  # a write seems to work and the flash holds something else
+
+    def moves(self, sequence, folder):
+        return sequence in self.moves_at
+
+    def _file(self, name):
+        if name not in self.files:
+            raise StorageError("storage: error 2")
+        return self.files[name]
+
+    def size(self, name):
+        return len(self.files[name]) if name in self.files else None
+
+    def read(self, name, offset, size):
+        return self._file(name)[offset : offset + size]
+
+    def same(self, name, offset, parts):
+        expected = b"".join(parts)
+        return self._file(name)[offset : offset + len(expected)] == expected
+
+    def write(self, name, parts):
+        if self.is_full:
+            raise StorageError("storage: full")
+        self.n_writes += 1
+        data = b"".join(parts)
+        self.files[name] = data[:-1] + b"?" if self.forgets else data
+
+    def rename(self, name, new_name):
+        self.files[new_name] = self._file(name)
+        del self.files[name]
+
+    def remove(self, name):
+        self.files.pop(name, None)
+
+
+def flipped(data, bit):
+    """`data` with one bit turned over."""
+    out = bytearray(data)
+    out[bit >> 3] ^= 1 << (bit & 7)
+    return bytes(out)

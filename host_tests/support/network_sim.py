@@ -1,0 +1,151 @@
+"""A virtual network with a virtual clock: loss, duplication, delay and reordering, in no time.
+
+A node has the four verbs of a role. It is added under its address, an opaque remote; every
+datagram that it transmits is carried to the node of that address. What happens to a datagram on
+its way is decided by `fate`, a function of (number of the datagram, datagram) that gives the
+list of its delays in ms: [] is lost, [5] arrives, [5, 80] arrives twice.
+
+    world = World()
+    world.add(SERVER, server)
+    world.add(UE, ue)
+    world.run(lambda: server.n_served == 1)
+"""
+
+from checks import xorshift
+
+_MASK = 0x3FFFFFFF
+
+
+def chance(seed, loss=0, duplication=0, max_delay_ms=50):
+    """A fate by chance, in percent; the same seed gives the same fates everywhere."""
+    random = xorshift(seed)
+
+    def number():
+        return (random() << 8 | random()) * 100 >> 16
+
+    def link_model(n, datagram):
+        if number() < loss:
+            return []
+        delays = [1 + number() * max_delay_ms // 100]
+        if number() < duplication:
+            delays.append(1 + number() * max_delay_ms // 100)
+        return delays
+
+    return link_model
+
+
+def all_but(lost=(), twice=(), late=(), late_ms=5000):
+    """A fate for chosen datagrams, counted from 0; all others arrive after 10 ms."""
+
+    def link_model(n, datagram):
+        if n in lost:
+            return []
+        if n in twice:
+            return [10, 30]
+        if n in late:
+            return [late_ms]
+        return [10]
+
+    return link_model
+
+
+class NetworkSim:
+    """Nodes, the clock and what is in the air. The clock starts just before its wrap.
+
+    record: keep (ms since the start, source, destination, datagram) of all that is sent in `log`.
+    """
+
+    def __init__(self, link_model=None, start=_MASK - 700, record=True):
+        self.now = start
+        self.elapsed_ms = 0
+        self.log = []
+        self.n_sent = 0
+        self.largest = 0
+        self.link_model = link_model or all_but()
+        self.record = record
+        self._nodes = {}
+        self._links = {}
+        self._air = []  # (arrives at elapsed_ms, number, source, destination, datagram)
+
+    def add(self, address, node, transport=0):
+        """Connect a node; a node with several links is added once for each, with its address."""
+        self._nodes[address] = node
+        self._links[address] = transport
+
+    def remove(self, address):
+        del self._nodes[address]
+
+    def send(self, source, destination, datagram, delay_ms=1):
+        """Put a datagram into the air by hand."""
+        self._air.append((self.elapsed_ms + delay_ms, self.n_sent, source, destination, datagram))
+        self.n_sent += 1
+
+    def run(self, done=None, limit_ms=600000):
+        """Let time pass until `done()`; true when it came true within limit_ms."""
+        end = self.elapsed_ms + limit_ms
+        while True:
+            self._settle()
+            if done is not None and done():
+                return True
+            wait = end - self.elapsed_ms
+            for node in self._nodes.values():
+                ms = self._wait_ms(node)
+                if ms is not None and ms < wait:
+                    wait = ms
+            for flying in self._air:
+                wait = min(wait, flying[0] - self.elapsed_ms)
+            if self.elapsed_ms >= end:
+                return False
+            self._advance(max(wait, 1))
+
+    def _wait_ms(self, node):
+        """How long a node waits, were it asked for its events: here they are kept for a test."""
+        teller = getattr(node, "own", None) or node
+        events = getattr(teller, "_events", None)
+        if not events:
+            return node.wait_ms(self.now)
+        teller._events = []
+        wait = node.wait_ms(self.now)
+        teller._events = events
+        return wait
+
+    def _advance(self, ms):
+        self.elapsed_ms += ms
+        self.now = (self.now + ms) & _MASK
+        arrived = [f for f in self._air if f[0] <= self.elapsed_ms]
+        self._air = [f for f in self._air if f[0] > self.elapsed_ms]
+        arrived.sort()
+        for _, _, source, destination, datagram in arrived:
+            node = self._nodes.get(destination)
+            if node is not None:
+                node.receive(self._links[destination], datagram, source, self.now)
+
+    def _settle(self):
+        """Let every node do and send what it can at this moment."""
+        for address in list(self._nodes):
+            node = self._nodes[address]
+            node.step(self.now)
+            while True:
+                out = node.transmit(self.now)
+                if out is None:
+                    break
+                self._carry(self._source(address, node, out[0]), out[2], bytes(out[1]))
+
+    def _source(self, address, node, transport):
+        """The address that a node has on the link it sends on."""
+        if self._links[address] == transport:
+            return address
+        for other, same in self._nodes.items():
+            if same is node and self._links[other] == transport:
+                return other
+        return address
+
+    def _carry(self, source, destination, datagram):
+        self.largest = max(self.largest, len(datagram))
+        if self.record:
+            self.log.append((self.elapsed_ms, source, destination, datagram))
+        for delay_ms in self.link_model(self.n_sent, datagram):
+            self._air.append(
+                (self.elapsed_ms + delay_ms, self.n_sent, source, destination, datagram)
+            )
+        self.n_sent += 1

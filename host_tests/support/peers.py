@@ -1,0 +1,273 @@
+"""Real peers for the tests of this folder: roles on MicroPython, the configuration management
+server, libcoap's programs. What passes between two of them a `tap.Tap` records.
+
+Each has a host of its own in 127.0.0.0/8, so that all bind the ports they bind in the field and
+runs beside each other do not meet. Each is a context manager that ends what it has started, and
+waits for events, never for a time; a time-out is only how long a broken peer is given.
+"""
+
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import scm_world
+
+from msgin5g_tools.commands.run import command_of, interpreter_command
+
+TIMEOUT_S = 20
+PORT = 65401
+SERVER_URI = "coap://scm.example"
+ROOT = Path(__file__).resolve().parent.parent.parent
+# `transmission` of a role that makes good quickly what is lost, and does not give up by chance.
+QUICK = {"ack_timeout_ms": 100, "max_retransmit": 8}
+
+
+def program(name):
+    """The path of a peer's program; where it must be, its absence is a failure."""
+    path = shutil.which(name)
+    if path is None:
+        reason = f"{name} is not installed (Debian: libcoap3-bin)"
+        if os.environ.get("CI") or os.geteuid() == 0:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def micropython():
+    """The path of MicroPython, as `program`."""
+    return program(interpreter_command())
+
+
+def host():
+    """A host in 127.0.0.0/8 that nobody else uses: one of eight million, by chance."""
+    while True:
+        a, b, c = os.urandom(3)
+        address = f"127.{64 + a % 128}.{b}.{1 + c % 254}"
+        try:
+            for port in (PORT, 5683):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind((address, port))
+            return address
+        except OSError:
+            continue
+
+
+def configuration(name="user-7"):
+    """What a UE is told."""
+    return {
+        "MSGin5G-Server-address": "coap://msgin5g.example:5683",
+        "MSGin5G-UE-Service-id": f"{name}@example.com",
+    }
+
+
+def document(ue_id=scm_world.UE7, name="user-7", **more):
+    """A UeConfigDoc with that configuration."""
+    data = json.dumps(configuration(name))
+    configs = [{"configType": "ON_NETWORK", "configData": data}]
+    return scm_world.document(ue_id, ueConfigs=configs, **more)
+
+
+class Process:
+    """A child whose lines of output are taken one by one, stdout and stderr together."""
+
+    def __init__(self, command, **how):
+        self._child = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=ROOT,
+            **how,
+        )
+        self.output = []
+        self._lines = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self._child.stdout:
+            self.output.append(line)
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def line(self, timeout_s=TIMEOUT_S):
+        """The next line; AssertionError with all of them when there is none in time."""
+        try:
+            line = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            line = None
+        assert line is not None, "no more output after:\n" + "".join(self.output)
+        return line
+
+    def stop(self, how=signal.SIGTERM):
+        """End it and wait for it; its exit status."""
+        if self._child.poll() is None:
+            self._child.send_signal(how)
+        try:
+            self._child.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+            raise AssertionError("did not stop:\n" + "".join(self.output)) from None
+        finally:
+            self._reader.join(TIMEOUT_S)
+            self._child.stdout.close()
+        return self._child.returncode
+
+    def kill(self):
+        """End it as a power cut does."""
+        self._child.kill()
+        self._child.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self._child.poll() is None:
+            self._child.kill()
+        self._child.wait()
+        self._reader.join(TIMEOUT_S)
+        self._child.stdout.close()
+        if kind is not None:
+            print("".join(self.output))  # pytest shows it beside the failure
+
+
+class Role(Process):
+    """A role on real MicroPython: `msgin5g run` without its parent. `events` are all so far."""
+
+    def __init__(self, folder, settings, heap="96K", once=False):
+        micropython()
+        folder = Path(folder) / settings["bind"][0]
+        folder.mkdir(exist_ok=True)
+        path = folder / "settings.json"
+        path.write_text(json.dumps(settings))
+        self.events = []
+        self.address = tuple(settings["bind"])
+        super().__init__(command_of(path, folder, heap=heap, as_json=True, once=once))
+        self.event("started")
+
+    def event(self, *names, timeout_s=TIMEOUT_S):
+        """The next event of one of these names; those before it are passed over."""
+        while True:
+            line = self.line(timeout_s)
+            try:
+                event = json.loads(line)
+            except ValueError:
+                self.kill()
+                self._reader.join(TIMEOUT_S)  # for all of what is probably a traceback
+                raise AssertionError("not an event:\n" + "".join(self.output)) from None
+            self.events.append(event)
+            if event["event"] in names:
+                return event
+
+    def is_silent(self):
+        """Whether it has said nothing that was not taken."""
+        return self._lines.empty()
+
+    def counters(self):
+        """Stop it, and take what it has counted."""
+        self._child.send_signal(signal.SIGINT)
+        counters = self.event("stopped")["counters"]
+        self._child.wait(TIMEOUT_S)
+        return counters
+
+
+def ue(folder, next_hop, ue_id=scm_world.UE7, **settings):
+    """A constrained UE that asks at once; its next hop is (host, port)."""
+    mine = settings.pop("host", None) or host()
+    return Role(
+        folder,
+        {
+            "role": "ue",
+            "ue_id": ue_id,
+            "bind": [mine, PORT],
+            "next_hop": list(next_hop),
+            "server": {"recipient": SERVER_URI},
+            "start_delay_s": 0,
+            "observe": False,
+            **settings,
+        },
+    )
+
+
+def relay(folder, server, links, heap="192K", **settings):
+    """A relay in a board's heap; links is {UE ID: (host, port)}, which it has as `links`."""
+    role = Role(
+        folder,
+        {
+            "role": "relay",
+            "ue_id": "urn:x-msgin5g:relay:1",
+            "bind": [settings.pop("host", None) or host(), PORT],
+            "server": {"recipient": SERVER_URI, "address": list(server)},
+            "links": {ue_id: list(address) for ue_id, address in links.items()},
+            "relay": {"max_rate": 500},  # many blocks a second
+            **settings,
+        },
+        heap,
+    )
+    role.links = links
+    return role
+
+
+class ScmProcess(Process):
+    """`msgin5g scm-server` as a process of its own; `address` is where it listens."""
+
+    def __init__(self, folder, *options, bind=None):
+        bind = bind or (host(), 5683)
+        start = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "scm-server"]
+        at = ["--bind", "%s:%d" % bind, "--db", Path(folder) / "scm.db"]
+        super().__init__([*start, *at, "--recipient", SERVER_URI, "--json", *options])
+        started = json.loads(self.line())
+        assert started["event"] == "started", started
+        self.address = bind
+
+    def client(self):
+        """A client that speaks CoAP by hand."""
+        return scm_world.Client(self.address)
+
+    def put(self, doc_id, made):
+        with self.client() as client:
+            assert client.put(doc_id, made).code in ("2.01", "2.04")
+
+    def delete(self, doc_id):
+        with self.client() as client:
+            assert client.ask(scm_world.DELETE, f"{scm_world.COLLECTION}/{doc_id}").code == "2.02"
+
+
+class LibcoapServer(Process):
+    """libcoap's server, ready to answer."""
+
+    def __init__(self, *options, address=None):
+        self.address = address or (host(), 5683)
+        super().__init__([program("coap-server-notls"), "-A", self.address[0], *options])
+        self._wait()
+
+    def _wait(self):
+        # It says nothing when it is ready: CoAP's ping does (RFC 7252 section 4.3).
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(0.05)
+            for mid in range(400):
+                try:
+                    probe.sendto(bytes((0x40, 0, mid >> 8, mid & 255)), self.address)
+                    return probe.recv(100)
+                except OSError:
+                    assert self._child.poll() is None, "".join(self.output)
+        raise AssertionError("libcoap's server does not answer")
+
+
+def coap_client(address, path, *options, timeout_s=TIMEOUT_S):
+    """What libcoap's client prints about a request: bytes, the payload or the error code."""
+    command = [program("coap-client-notls"), "-B", str(timeout_s), *map(str, options)]
+    uri = f"coap://{address[0]}:{address[1]}/{path}"
+    done = subprocess.run([*command, uri], capture_output=True, timeout=2 * TIMEOUT_S, check=True)
+    return done.stdout + done.stderr

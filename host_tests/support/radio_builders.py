@@ -1,0 +1,72 @@
+"""Nodes with radios in a World, the scripted modules in place of a board's."""
+
+import sys
+
+sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the source's
+
+from shim import espnow, network
+
+from checks import xorshift
+from msgin5g.services.radios import Radios
+from msgin5g.settings.core import settings_of
+from builders import FakeConfiguration, ue_settings
+
+
+def new_radios(**settings):
+    """Radios as the composition makes them, with the scripted modules in place of a board's."""
+    sys.modules["network"] = network
+    sys.modules["espnow"] = espnow
+    try:
+        return Radios(settings_of(settings).radio, xorshift(11))
+    finally:
+        del sys.modules["network"], sys.modules["espnow"]
+
+
+def radio_ue(sim, remote, **settings):
+    from msgin5g.ue.ue import ConstrainedUe
+
+    return ConstrainedUe(
+        ue_settings(**settings), xorshift(3), FakeConfiguration(), remote, sim.now
+    )
+
+
+class Driven:
+    """A node in a World, whose events are told at once, as the loop does.
+
+    index: of its link that is ESP-NOW, which is not the World's air.
+    """
+
+    def __init__(self, node, index=None):
+        self.node = node
+        self.index = index
+        self.link = None if index is None else node.links[index]
+        self.told = []
+
+    def receive(self, link, datagram, remote, now):
+        self.node.receive(link, datagram, remote, now)
+
+    def step(self, now):
+        while self.link is not None:
+            arrived = self.link.receive()
+            if arrived is None:
+                break
+            self.node.receive(self.index, arrived[0], arrived[1], now)
+        self.node.step(now)
+        while True:
+            event = self.node.poll()
+            if event is None:
+                return
+            if "reasons" in event:
+                self.told.append((event["event"], event["reasons"][0]))
+
+    def transmit(self, now):
+        while True:
+            out = self.node.transmit(now)
+            if out is None or out[0] != self.index:
+                return out
+            self.link.send(out[1], out[2])
+
+    def wait_ms(self, now):
+        if self.link is not None and self.link.socket.any():
+            return 0
+        return self.node.wait_ms(now)

@@ -1,0 +1,99 @@
+"""The unit tests on a board: each file on a fresh heap, as .mpy, beside what is installed.
+
+python -m msgin5g_tools.checks.board_tests PORT [TEXT]     all, or those whose names have TEXT in them
+
+Firmware and tests go into /msgin5g.test, which is removed at the end; what is installed stays as
+it is and starts again. The last line is `N passed, N failed`.
+"""
+
+import re
+import sys
+
+from msgin5g_tools.build.mpy import BuildError, build_firmware, build_tests
+from msgin5g_tools.device import programs
+from msgin5g_tools.device.errors import DeviceError
+from msgin5g_tools.device.session import open_session
+from msgin5g_tools.paths import SHIM
+
+_FOLDER = "/msgin5g.test"
+_TIMEOUT_S = 900  # of one file of tests that prints nothing, on the slowest board
+_REMOVE = f"""
+import os
+def remove(path):
+    for e in list(os.ilistdir(path)):
+        if e[1] == 0x4000:
+            remove(path + "/" + e[0])
+        else:
+            os.remove(path + "/" + e[0])
+    os.rmdir(path)
+if {_FOLDER[1:]!r} in os.listdir("/"):
+    remove({_FOLDER!r})
+"""
+_RUN = """
+import sys
+sys.path[:] = [{folder!r} + "/host_tests"] + [p for p in sys.path if p.startswith(".")]
+import run_mpy
+run_mpy.main([{folder!r} + "/host_tests/run_mpy.py", {folder!r} + "/firmware", "--only", {stem!r}])
+"""
+
+
+def files():
+    """{path on the board: bytes}."""
+    found = {}
+    for root, name in ((build_firmware(), "firmware"), (build_tests(), "host_tests")):
+        for file in sorted([*root.glob("**/*.mpy"), root / "run_mpy.py"]):
+            if file.exists() and not file.is_relative_to(root / "nodes"):
+                found[f"{_FOLDER}/{name}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
+    for file in sorted(SHIM.glob("*.py")):
+        found[f"{_FOLDER}/host_tests/shim/{file.name}"] = file.read_bytes()
+    return found
+
+
+def put(session, wanted):
+    """Write the files, folders first."""
+    folders = {path[:i] for path in wanted for i, char in enumerate(path) if char == "/" and i > 0}
+    session.run(_REMOVE)
+    session.run(programs.prepare(sorted(folders), []))
+    for path, data in wanted.items():
+        for program in programs.write_file(path, data):
+            session.run(program)
+
+
+def run_tests(session, stems):
+    """(passed, failed), what each file of tests prints shown as it comes."""
+    passed = failed = 0
+    for stem in stems:
+        session.enter()
+        printed = session.run(_RUN.format(folder=_FOLDER, stem=stem), _TIMEOUT_S)
+        print(f"{stem}: {printed.strip()}".replace("\r", ""), flush=True)
+        found = re.search(r"^(\d+) passed, (\d+) failed\s*$", printed, re.MULTILINE)
+        passed += int(found[1]) if found else 0
+        failed += int(found[2]) if found else 1
+    return passed, failed
+
+
+def main():
+    if not 2 <= len(sys.argv) <= 3:
+        sys.exit(__doc__)
+    text = sys.argv[2] if len(sys.argv) == 3 else ""
+    try:
+        wanted = files()
+        unit = [path.rpartition("/unit/")[2] for path in wanted if "/unit/test_" in path]
+        session = open_session(sys.argv[1])
+        try:
+            put(session, wanted)
+            passed, failed = run_tests(
+                session, [name.removesuffix(".mpy") for name in unit if text in name]
+            )
+            session.run(_REMOVE)
+        finally:
+            session.restart()
+            session.close()
+    except (BuildError, DeviceError) as error:
+        sys.exit(f"{sys.argv[1]}: Error: {error}")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The command `msgin5g bench`."""
+
+import json
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from msgin5g_tools.bench.errors import BenchError
+from msgin5g_tools.bench.figures import NOTES, rows
+from msgin5g_tools.bench.interpreter import Interpreter
+from msgin5g_tools.bench.measurements import measure
+from msgin5g_tools.build.mpy import BuildError, build_firmware
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+@click.option("--markdown", is_flag=True, help="Print the README's table instead.")
+def bench(as_json, markdown):
+    """Measure speed, heap and size now, on real MicroPython, with the .mpy files of a board.
+
+    Takes about ten seconds. Times are in units of a loop that indexes a bytes object 100 times,
+    measured in the same run. The exit status is 0 whether the targets hold or not: the table says
+    which do.
+    """
+    console = Console(stderr=True)
+    try:
+        with console.status("bench") as status, tempfile.TemporaryDirectory() as folder:
+            # Built apart, so that whoever builds meanwhile does not change what is measured.
+            firmware = build_firmware(Path(folder) / "firmware")
+            figures = measure(Interpreter(firmware), lambda text: status.update(f"bench: {text}"))
+    except (BenchError, BuildError) as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        print(json.dumps(figures))
+    elif markdown:
+        print(_markdown(figures))
+    else:
+        _table(figures)
+    sys.stdout.flush()
+
+
+def _table(figures):
+    table = Table(title=figures["interpreter"], box=box.SIMPLE_HEAD)
+    table.add_column("What", no_wrap=True)
+    table.add_column("Figure", justify="right")
+    table.add_column("Target", justify="right")
+    for text, value, target, holds in rows(figures):
+        colour = {None: "", True: "green", False: "red"}[holds]
+        mark = {None: "", True: " ok", False: " MISSED"}[holds]
+        table.add_row(escape(text), value, f"{target}{mark}", style=colour)
+    console = Console()
+    console.print(table)
+    for note in NOTES:
+        console.print(note, style="dim")
+
+
+def _markdown(figures):
+    lines = ["| what | figure | target |", "|---|---:|---:|"]
+    for text, value, target, _ in rows(figures):
+        lines.append(f"| {text} | {value} | {'at most ' + target if target else ''} |")
+    text = f"Measured on {figures['interpreter']}. " + " ".join(NOTES)
+    lines += ["", *textwrap.wrap(text, 110)]
+    return "\n".join(lines)

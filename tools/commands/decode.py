@@ -1,0 +1,156 @@
+"""`msgin5g decode`: datagrams as a person reads them, and as the firmware understands them."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from msgin5g_tools.decode.capture import Capture, CaptureError
+from msgin5g_tools.decode.explain import explain
+from msgin5g_tools.decode.names import Registry, printable
+from msgin5g_tools.decode.values import import_firmware
+
+__all__ = ["Registry", "decode", "explain", "import_firmware"]
+
+_PORTS = (5683, 65401)
+_NOISE = re.compile(r"0x|[\s:,-]")
+_HEADER_SIZE = 4
+_TRACE = re.compile(r"datagram .*\bhex=([0-9a-f]*)")
+_EVENT = re.compile(r"timeout$|[a-z_]+ [a-z_]+=")
+
+
+class _Reader:
+    """Explains datagram after datagram, and keeps in mind whether all were sound."""
+
+    def __init__(self, registry):
+        self._registry = registry
+        self._n = 0
+        self.sound = True
+
+    def show(self, datagram, where=None):
+        if self._n:
+            click.echo()
+        self._n += 1
+        explanation = explain(datagram, self._registry)
+        if where:
+            click.secho(where, dim=True)
+        click.secho(explanation.heading, bold=True)
+        for line in explanation.lines:
+            click.echo(line)
+        if explanation.fault:
+            self.wrong("  " + explanation.fault)
+        sys.stdout.flush()
+
+    def wrong(self, line):
+        self.sound = False
+        click.secho(line, fg="red")
+
+
+@click.command()
+@click.argument("datagrams", metavar="[HEX]...", nargs=-1)
+@click.option("--pcap", "capture", metavar="FILE", help="Every CoAP datagram of a capture.")
+@click.option("--port", "ports", type=int, multiple=True, help="In a capture [5683, 65401].")
+@click.option("--recipient-option", type=int, default=65020, show_default=True)
+@click.option("--content-format", type=int, default=65001, show_default=True)
+def decode(datagrams, capture, ports, recipient_option, content_format):
+    """Explain CoAP datagrams: in hex, from a capture, or (-) one a line from stdin.
+
+    Blanks, colons and 0x in the hex do not matter. Several HEX are several datagrams, unless
+    one is shorter than a header (4 bytes): then they are pieces of one, as a hex dump has them.
+    On stdin the lines of `msgin5g run --trace` are understood too. FILE is pcap or pcapng.
+
+    Exit status 1: a datagram is malformed; it is said at which byte, the first being byte 0.
+    """
+    reader = _Reader(Registry(recipient_option, content_format))
+    if capture is not None:
+        if datagrams:
+            raise click.UsageError("HEX and --pcap exclude each other")
+        _read_capture(reader, capture, ports or _PORTS)
+    elif datagrams == ("-",):
+        _read_lines(reader)
+    elif datagrams:
+        for datagram in _split([_bytes(text) for text in datagrams]):
+            reader.show(datagram)
+    else:
+        raise click.UsageError("HEX, - or --pcap FILE is missing")
+    sys.exit(0 if reader.sound else 1)
+
+
+def _split(pieces):
+    return pieces if all(len(piece) >= _HEADER_SIZE for piece in pieces) else [b"".join(pieces)]
+
+
+def _bytes(text):
+    """The bytes that a text in hex stands for; ClickException when it is something else."""
+    digits = _NOISE.sub("", text)
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        raise click.ClickException(f"not hex: {_why(digits)}") from None
+
+
+def _why(digits):
+    for i, char in enumerate(digits):
+        if char not in "0123456789abcdefABCDEF":
+            return f"{char!r} at digit {i + 1}"
+    return f"{len(digits)} digits, which is odd"
+
+
+def _read_lines(reader):
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        line = line.decode("utf-8", "replace").strip()
+        if line.startswith("{"):
+            _read_event(reader, line)
+            continue
+        traced = _TRACE.match(line)
+        if traced or line:
+            try:
+                reader.show(_bytes(traced[1] if traced else line))
+            except click.ClickException as error:
+                if _EVENT.match(line):
+                    click.echo(printable(line))
+                else:
+                    reader.wrong(f"line {number}: {error.message}")
+
+
+def _read_event(reader, line):
+    """A line of `msgin5g run --json`: a datagram is explained, another event is passed on."""
+    try:
+        event = json.loads(line)
+        datagram = bytes.fromhex(event["hex"])
+    except (ValueError, KeyError, TypeError):
+        click.echo(printable(line))
+        return
+    direction = "to" if event.get("direction") == "out" else "from"
+    reader.show(datagram, printable(f"{direction} {event.get('remote', '?')}"))
+
+
+def _read_capture(reader, name, ports):
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"{name}: {error.strerror}") from None
+    capture = Capture(data)
+    n_found = 0
+    try:
+        for datagram in capture.datagrams():
+            if datagram.source[1] in ports or datagram.target[1] in ports:
+                n_found += 1
+                way = f"{_address(datagram.source)} -> {_address(datagram.target)}"
+                reader.show(
+                    datagram.payload, f"#{datagram.number}  {datagram.seconds:.6f} s  {way}"
+                )
+    except CaptureError as error:
+        reader.wrong(f"{name}: {error}")
+    counted = f"{n_found} of {capture.n_frames} frames have a datagram of UDP port "
+    counted += ", ".join(map(str, ports))
+    if capture.n_fragments:
+        counted += f"; fragments not put together: {capture.n_fragments}"
+    click.echo(counted, err=True)
+
+
+def _address(address):
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,203 @@
+"""`msgin5g documents`: the server's documents from and to a file, also while it runs."""
+
+import sqlite3
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import cbor2
+import click
+
+from msgin5g_tools.scm_server import identity, json_form, json_write
+from msgin5g_tools.scm_server.problem import ScmError, printable
+from msgin5g_tools.scm_server.store import Store, etag
+
+_database = click.option(
+    "--db", metavar="FILE", required=True, help="The database of msgin5g scm-server."
+)
+_MAX_SHOWN = 3
+
+
+@click.group()
+def documents():
+    """Import, export or list the server's documents; deny UEs; entitle gateways.
+
+    A running server notices every change within a second and notifies its observers.
+    """
+
+
+@documents.command("import")
+@click.argument("file")
+@_database
+@click.option("--service-id", default="msgin5g", show_default=True, help="Where none is named.")
+@click.option("--replace", is_flag=True, help="Forget what the file does not name.")
+def import_(file, db, service_id, replace):
+    """Put the documents of a JSON FILE (- is stdin) into the database: all of them or none."""
+    contents, mistakes, warnings = json_form.read(_read(file), service_id)
+    for line in warnings:
+        click.echo(f"warning: {file}: {line}", err=True)
+    if mistakes:
+        for line in mistakes:
+            click.echo(f"Error: {file}: {line}", err=True)
+        sys.exit(1)
+    with _open(db, create=True) as store, store.transaction():
+        n_before = len(store.documents()) if replace else 0
+        counts = _import(store, contents, replace)
+    text = f"{counts['created']} created, {counts['changed']} changed"
+    text += f", {counts['unchanged']} unchanged"
+    if replace:
+        text += f", {n_before - counts['changed'] - counts['unchanged']} deleted"
+    click.echo(text)
+
+
+def _import(store, contents, replace):
+    if replace:
+        named = {(service, doc_id) for service, doc_id, _ in contents.documents}
+        for service, doc_id, _ in store.documents():
+            if (service, doc_id) not in named:
+                store.delete(service, doc_id)
+        for uri in store.denied():
+            store.allow(uri)
+        for host in store.gateways():
+            store.withdraw(host)
+    counts = {"created": 0, "changed": 0, "unchanged": 0}
+    for service, doc_id, document in contents.documents:
+        counts[store.put(service, doc_id, document)] += 1
+    for uri in contents.deny:
+        store.deny(uri)
+    for host in contents.gateways:
+        store.entitle(host)
+    return counts
+
+
+@documents.command("export")
+@click.argument("file", required=False)
+@_database
+def export(file, db):
+    """Write everything to a JSON FILE (stdout without one)."""
+    with _open(db) as store:
+        rows = [(row.service, row.doc_id, cbor2.loads(row.body)) for row in store.documents()]
+        text = json_write.write(store.denied(), store.gateways(), rows)
+    if file in (None, "-"):
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+    click.echo(f"{len(rows)} documents in {file}")
+
+
+@documents.command("list")
+@_database
+def list_(db):
+    """Show what is in the database."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    with _open(db) as store:
+        rows, denied, gateways = store.documents(), store.denied(), store.gateways()
+    table = Table()
+    for title in ("Document", "Service", "For", "Server address"):
+        table.add_column(title, overflow="fold")
+    table.add_column("Bytes", justify="right")
+    table.add_column("ETag", no_wrap=True)
+    for row in rows:
+        document = cbor2.loads(row.body)
+        cells = (row.doc_id, row.service, _whom(document), _server(document))
+        cells = ["\n".join(map(printable, cell.split("\n"))) for cell in cells]
+        table.add_row(*map(escape, cells), str(len(row.body)), etag(row.body).hex())
+    console = Console(emoji=False)
+    console.print(table)
+    console.print(f"{len(rows)} documents", highlight=False)
+    for title, items in (("Denied", denied), ("Entitled gateways", gateways)):
+        if items:
+            console.print(escape(f"{title}: {', '.join(items)}"), highlight=False)
+
+
+def _whom(document):
+    """Whom a document is for, in a few words."""
+    ids = document.get("valUeIds")
+    names = list((ids or {}).get("uris", ()))
+    names += [f"TAC {imei['tac']}" for imei in (ids or {}).get("imeiRanges", ())]
+    names += [f"vendor {vendor}" for vendor in document.get("ueVendors", ())]
+    if not names:
+        return "every UE" if ids is None else "no UE"
+    more = len(names) - _MAX_SHOWN
+    return "\n".join(names[:_MAX_SHOWN]) + (f"\nand {more} more" if more > 0 else "")
+
+
+def _server(document):
+    for config in document.get("ueConfigs", ()):
+        data = json_form.parse_object(config["configData"])
+        if data and json_form.SERVER_ADDRESS in data:
+            return str(data[json_form.SERVER_ADDRESS])
+    return "-"
+
+
+@documents.command()
+@click.argument("uri", metavar="UE-URI")
+@_database
+def deny(uri, db):
+    """Answer this UE with 4.03 from now on."""
+    _change(db, uri, identity.uri_fault, Store.deny, ("is denied", "was denied already"))
+
+
+@documents.command()
+@click.argument("uri", metavar="UE-URI")
+@_database
+def allow(uri, db):
+    """Take this UE off the deny list."""
+    _change(db, uri, identity.uri_fault, Store.allow, ("is allowed again", "was not denied"))
+
+
+@documents.command()
+@click.argument("host")
+@_database
+def entitle(host, db):
+    """Let the gateway at this address ask in bulk; once one is listed, only the listed may."""
+    texts = "may ask in bulk", "was entitled already"
+    _change(db, host, identity.host_fault, Store.entitle, texts)
+
+
+@documents.command()
+@click.argument("host")
+@_database
+def withdraw(host, db):
+    """Take this gateway off the list again."""
+    texts = "is off the list", "was not on the list"
+    _change(db, host, identity.host_fault, Store.withdraw, texts)
+
+
+def _change(db, item, rule, change, texts):
+    fault = rule(item)
+    if fault:
+        raise click.ClickException(f"'{item}' {fault}")
+    with _open(db, create=change in (Store.deny, Store.entitle)) as store:
+        changed = change(store, item)
+    click.echo(f"{item} {texts[0] if changed else texts[1]}")
+
+
+def _read(file):
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file}: byte {error.start} is not UTF-8") from None
+
+
+@contextmanager
+def _open(db, create=False):
+    """The Store; whatever is wrong with the file becomes one line."""
+    if not create and not Path(db).exists():
+        raise click.ClickException(f"{db}: no such database")
+    try:
+        with Store(db, create=create) as store:
+            yield store
+    except ScmError as error:
+        raise click.ClickException(str(error)) from None
+    except sqlite3.Error as error:
+        raise click.ClickException(f"{db}: {error}") from None

@@ -1,0 +1,144 @@
+"""`msgin5g flash`: the firmware, settings and secrets onto boards, verified and watched."""
+
+import sys
+
+import click
+
+from msgin5g_tools.device.boards import BOARDS
+from msgin5g_tools.device.bundle import ROLES
+from msgin5g_tools.device.checks import checked_secrets, checked_settings, read_file
+from msgin5g_tools.device.errors import (
+    INTERRUPTED,
+    NOT_MICROPYTHON,
+    PORT_MISSING,
+    WRONG_INPUT,
+    DeviceError,
+)
+from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
+from msgin5g_tools.device.ports import all_ports, on_each
+from msgin5g_tools.device.progress import reporter
+from msgin5g_tools.device.session import TOOLS
+
+
+@click.command()
+@click.option("--board", type=click.Choice(sorted(BOARDS)), help="Refuse any other board.")
+@click.option("--port", "ports", multiple=True, help="A serial port; several for several boards.")
+@click.option("--all", "every", is_flag=True, help="Every port that answers as MicroPython.")
+@click.option("--tool", type=click.Choice(TOOLS), default="mpremote", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), help="In place of the settings' own.")
+@click.option(
+    "--settings", "settings_files", multiple=True, metavar="FILE", help="For settings.json."
+)
+@click.option(
+    "--secrets", "secrets_files", multiple=True, metavar="FILE", help="For secrets.json."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be copied; change nothing.")
+@click.option(
+    "--watch/--no-watch",
+    default=None,
+    help="Wait until configured after the reset. [default: if anything was copied]",
+)
+@click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
+def flash(
+    board, ports, every, tool, role, settings_files, secrets_files, dry_run, watch, wait_s
+):  # fmt: skip
+    """Put the firmware on a board: compile, compare, copy what differs, verify, reset, watch.
+
+    Without --settings a board keeps its own. With several --port, give --settings (--secrets)
+    once for each port, in the same order. Interrupted at any point, run it again.
+
+    \b
+    Exit status: 0 done (and configured, when watched)   1 settings, secrets or build wrong
+    2 usage   3 no such port   4 port in use   5 not a MicroPython that fits
+    6 the board refused or went away   7 installed, but not configured
+    Of several boards: the highest.
+    """
+    if every == bool(ports):
+        raise click.UsageError("either --port PORT, several times if you like, or --all")
+    options = Options(tool, BOARDS.get(board), dry_run, watch, wait_s)
+    try:
+        if every:
+            ports = all_ports()
+            if not ports:
+                raise DeviceError(PORT_MISSING, "no board is connected to this computer")
+        jobs = _jobs(ports, role, settings_files, secrets_files)
+    except DeviceError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.status)
+    sys.exit(run_jobs(jobs, options, skip_strangers=every)[0])
+
+
+def run_jobs(jobs, options, skip_strangers=False):
+    """Do all jobs at once; (exit status, ports of the boards that are done)."""
+    bundles = Bundles()
+    by_port = {job.port: job for job in jobs}
+    try:
+        for role in {job.role for job in jobs if job.role}:
+            bundles.of(role)  # what does not compile is said once, before anything is touched
+    except DeviceError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.status, ()
+    with reporter(list(by_port), bars=not options.dry_run) as report:  # a list is to be read
+
+        def work(port):
+            line = report.lines[port]
+            try:
+                text = flash_board(by_port[port], options, bundles, line)
+            except DeviceError as error:
+                skipped = skip_strangers and error.status == NOT_MICROPYTHON
+                line.end(False, f"skipped: {error}" if skipped else f"Error: {error}")
+                raise
+            line.end(True, text)
+
+        try:
+            results = on_each(list(by_port), work)
+        except KeyboardInterrupt:
+            click.echo("Interrupted: the boards still boot; run the command again.", err=True)
+            return INTERRUPTED, ()
+    faults = [error.status for _, error in results.values() if error is not None]
+    if skip_strangers:
+        strangers = faults.count(NOT_MICROPYTHON)
+        if strangers < len(results):
+            faults = [status for status in faults if status != NOT_MICROPYTHON]
+    return max(faults, default=0), [port for port in results if results[port][1] is None]
+
+
+def _jobs(ports, role, settings_files, secrets_files):
+    """A Job for each port, everything in it checked."""
+    if len(set(ports)) < len(ports):
+        raise DeviceError(WRONG_INPUT, "a port is named twice")
+    every_settings = _files_for(ports, settings_files, "--settings")
+    every_secrets = _files_for(ports, secrets_files, "--secrets")
+    jobs = []
+    ids = {}
+    for port, settings_file, secrets_file in zip(
+        ports, every_settings, every_secrets, strict=True
+    ):
+        data, its_role = None, role
+        if settings_file is not None:
+            text = read_file(settings_file)
+            try:
+                data, settings = checked_settings(text, role)
+            except DeviceError as error:
+                raise DeviceError(WRONG_INPUT, f"{settings_file}: {error}") from None
+            its_role = settings.role
+            if settings.ue_id in ids:
+                raise DeviceError(
+                    WRONG_INPUT,
+                    f"{ids[settings.ue_id]} and {port} would both be {settings.ue_id}: "
+                    "each board needs its own (see msgin5g provision)",
+                )
+            ids[settings.ue_id] = port
+            if settings.unknown:
+                click.echo(f"{settings_file}: unknown: {', '.join(settings.unknown)}", err=True)
+        secrets = None if secrets_file is None else checked_secrets(read_file(secrets_file), data)
+        jobs.append(Job(port, its_role, data, secrets))
+    return jobs
+
+
+def _files_for(ports, files, option):
+    if files and len(files) not in (1, len(ports)):
+        raise DeviceError(WRONG_INPUT, f"{option}: once for each port, in the same order")
+    if not files:
+        return [None] * len(ports)
+    return list(files) * (len(ports) if len(files) == 1 else 1)

@@ -1,0 +1,113 @@
+"""`msgin5g image`: a board's file system with everything on it, as one file for its flash.
+
+For mass production, and for the virtual board, which takes a LittleFS of blocks of 4096 bytes.
+LittleFS keeps a small file inside its folder, up to the size of the reader's cache: 128 bytes on
+an ESP32 and on the virtual board, more on an RP2. The image is made for the smallest, and in the
+older version of the format, which every MicroPython of today reads and brings up to date. The
+same input gives the same bytes.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import click
+
+from msgin5g_tools.device import bundle
+from msgin5g_tools.device.boards import BLOCK_SIZE, BOARDS, write_command
+from msgin5g_tools.device.bundle import ROLES, file_of
+from msgin5g_tools.device.checks import checked_secrets, checked_settings, read_file
+from msgin5g_tools.device.errors import FAILED, WRONG_INPUT, DeviceError
+
+_INLINE_MAX = 128
+_CACHE_SIZE = 1024
+_DISK_VERSION = 0x00020000
+_SIZE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
+
+
+def _size(context, parameter, text):
+    """Bytes from 868352, 848K or 2M."""
+    if text is None:
+        return None
+    number, unit = (text[:-1], text[-1:].upper()) if not text.isdigit() else (text, "")
+    if not number.isdigit() or unit not in _SIZE_UNITS:
+        raise click.BadParameter("a number with K or M, as 2M")
+    size = int(number) * _SIZE_UNITS[unit]
+    if size % BLOCK_SIZE or not 16 * BLOCK_SIZE <= size <= 1 << 28:
+        raise click.BadParameter(f"whole blocks of {BLOCK_SIZE} bytes, 16 at least")
+    return size
+
+
+@click.command()
+@click.option("--board", type=click.Choice(sorted(BOARDS)), required=True)
+@click.option("--settings", metavar="FILE", required=True)
+@click.option("--secrets", metavar="FILE")
+@click.option("--role", type=click.Choice(ROLES), help="In place of the settings' own.")
+@click.option("--size", metavar="SIZE", callback=_size, help="Of the file system, as 2M.")
+@click.option("-o", "--output", metavar="OUT", required=True)
+def image(board, settings, secrets, role, size, output):
+    """Make a LittleFS image for a board: firmware, settings, secrets.
+
+    Without --size it has the size that MicroPython's own build for that board gives its file
+    system; `msgin5g doctor` says what a board at hand has.
+
+    Exit status: 0 made   1 settings, secrets or build wrong   2 usage   6 does not fit
+    """
+    board = BOARDS[board]
+    try:
+        data, parsed = checked_settings(read_file(settings), role)
+        files = [*bundle.build(parsed.role), file_of("settings.json", data)]
+        if secrets:
+            files.append(file_of("secrets.json", checked_secrets(read_file(secrets), data)))
+        made = make_image(files, size or board.fs_size, board.prog_size)
+        _write(output, made, private=bool(secrets))
+    except DeviceError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.status)
+    n_bytes = sum(len(file.data) for file in files)
+    click.echo(
+        f"{output}: {len(files)} files, {n_bytes} bytes, {parsed.role} {parsed.ue_id}; "
+        f"file system of {len(made) >> 10} KiB\n"
+        f"sha256 {hashlib.sha256(made).hexdigest()}\n"
+        f"onto a board:          {write_command(board, output)}\n"
+        f"onto the virtual one:  msgin5g board --image {output}"
+    )
+
+
+def make_image(files, size, prog_size=32):
+    """The bytes of a file system that holds these Files."""
+    from littlefs import LittleFS
+    from littlefs.errors import LittleFSError
+
+    flash = LittleFS(
+        block_size=BLOCK_SIZE,
+        block_count=size // BLOCK_SIZE,
+        read_size=32,
+        prog_size=prog_size,
+        cache_size=_CACHE_SIZE,
+        lookahead_size=32,
+        inline_max=_INLINE_MAX,
+        disk_version=_DISK_VERSION,
+    )
+    try:
+        for file in files:
+            if "/" in file.path:
+                flash.makedirs(file.path.rpartition("/")[0], exist_ok=True)
+            with flash.open(file.path, "wb") as target:
+                target.write(file.data)
+    except LittleFSError:
+        raise DeviceError(FAILED, f"a file system of {size >> 10} KiB is too small") from None
+    flash.unmount()
+    return bytes(flash.context.buffer)
+
+
+def _write(output, data, private):
+    """Secrets are for the owner of the file alone."""
+    try:
+        path = Path(output)
+        if private:
+            path.touch(0o600)
+            path.chmod(0o600)
+        path.write_bytes(data)
+    except OSError as error:
+        raise DeviceError(WRONG_INPUT, f"{output}: {error.strerror}") from None

@@ -1,0 +1,163 @@
+"""`msgin5g provision`: each board of a table gets its own settings and secrets."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from msgin5g_tools.device.boards import BOARDS
+from msgin5g_tools.device.checks import read_file
+from msgin5g_tools.device.errors import (
+    NOT_MICROPYTHON,
+    PORT_MISSING,
+    WRONG_INPUT,
+    DeviceError,
+)
+from msgin5g_tools.device.flashing import Job, Options
+from msgin5g_tools.device.inventory import take_inventory
+from msgin5g_tools.device.ports import all_ports, on_each
+from msgin5g_tools.device.session import TOOLS, open_session
+from msgin5g_tools.device.table import read_table
+from msgin5g_tools.commands.flash import run_jobs
+
+_LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
+
+
+@click.command()
+@click.argument("table", metavar="TABLE")
+@click.option("--settings", "base_file", metavar="FILE", help="What all boards have in common.")
+@click.option("--port", "ports", multiple=True, help="Where to look for boards [all ports].")
+@click.option("--board", type=click.Choice(sorted(BOARDS)), help="Refuse any other board.")
+@click.option("--tool", type=click.Choice(TOOLS), default="mpremote", show_default=True)
+@click.option("--partial", is_flag=True, help="Take the boards that are connected now.")
+@click.option("--labels", metavar="FILE", help="Write the label list as CSV, too.")
+@click.option("--dry-run", is_flag=True, help="Check table and boards; change nothing.")
+@click.option("--watch/--no-watch", default=None, help="As for msgin5g flash.")
+@click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
+def provision(table, base_file, ports, board, tool, partial, labels, dry_run, watch, wait_s):
+    """Give each board of a TABLE (CSV or JSON) its settings and secrets, and the firmware.
+
+    \b
+    port,unique_id,label,ue_id,next_hop,secrets.psk
+    /dev/ttyACM0,,Door 1,urn:x-msgin5g:ue:0001,192.168.4.1:65401,0a1b2c
+
+    A row names its board by port or by unique_id (`msgin5g doctor` prints it); any other column
+    is a setting, or a secret. Everything is checked, the boards' presence too, before anything
+    is written. At the end there is a list for the labels of the boards that are done.
+    Exit status: as for msgin5g flash.
+    """
+    try:
+        rows = _checked_rows(table, base_file)
+        found = _find_boards(rows, ports, tool)
+        rows, missing = _present(rows, found, partial)
+        for line in missing:
+            click.echo(line, err=True)
+        if not rows or (missing and not partial):
+            sys.exit(PORT_MISSING)
+    except DeviceError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.status)
+    jobs = [Job(port, row.parsed.role, row.settings, row.secrets) for row, port in rows]
+    status, good = run_jobs(jobs, Options(tool, BOARDS.get(board), dry_run, watch, wait_s))
+    list_ = [
+        (row.label, row.parsed.ue_id, row.parsed.role, found[port], port)
+        for row, port in rows
+        if port in good
+    ]
+    if list_:
+        _print_labels(list_)
+    for row, port in rows:
+        if port not in good:
+            click.echo(f"{_name(row)}: failed, no label", err=True)
+    if labels:
+        _write_labels(labels, list_)
+    sys.exit(status)
+
+
+def _checked_rows(table, base_file):
+    """The Rows; every fault is a line of its own, and one is enough to stop."""
+    base = {}
+    if base_file:
+        try:
+            base = json.loads(read_file(base_file))
+        except ValueError as error:
+            raise DeviceError(WRONG_INPUT, f"{base_file}: not JSON: {error}") from None
+        if not isinstance(base, dict):
+            raise DeviceError(WRONG_INPUT, f"{base_file}: must be a JSON object")
+    try:
+        text = read_file(table).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DeviceError(WRONG_INPUT, f"{table}: byte {error.start} is not UTF-8") from None
+    rows, faults = read_table(text, base, table)
+    if faults:
+        for fault in sorted(faults, key=lambda line: int(line.split()[1].rstrip(":"))):
+            click.echo(f"{table}: {fault}", err=True)
+        n_faults = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        raise DeviceError(WRONG_INPUT, f"{n_faults} in {table}; nothing was written")
+    return rows
+
+
+def _find_boards(rows, ports, tool):
+    """{port: unique_id} of every board that a row may mean."""
+    wanted = {row.port for row in rows if row.port}
+    if any(row.unique_id and not row.port for row in rows):
+        wanted |= set(ports or all_ports())
+
+    def identify(port):
+        session = open_session(port, tool)
+        try:
+            return take_inventory(session).facts["id"]
+        finally:
+            session.restart()
+            session.close()
+
+    found = {}
+    for port, (identity, error) in on_each(sorted(wanted), identify).items():
+        if error is None:
+            found[port] = identity
+        elif error.status != NOT_MICROPYTHON or any(row.port == port for row in rows):
+            click.echo(f"{port}: {error}", err=True)
+    return found
+
+
+def _present(rows, found, partial):
+    """([(Row, port)], lines about those that are not there, or are not what they should be)."""
+    by_id = {identity: port for port, identity in found.items()}
+    present, lines = [], []
+    for row in rows:
+        name = _name(row)
+        port = row.port or by_id.get(row.unique_id)
+        if port is None or port not in found:
+            lines.append(f"{name}: not connected" + ("; left out" if partial else ""))
+        elif row.unique_id and found[port] != row.unique_id:
+            lines.append(f"{name}: at {port} is {found[port]}, not {row.unique_id}")
+        elif any(port == other for _, other in present):
+            lines.append(f"{name}: {port} is the board of another row, too")
+        else:
+            present.append((row, port))
+    return present, lines
+
+
+def _name(row):
+    return f"row {row.number} ({row.label or row.parsed.ue_id})"
+
+
+def _print_labels(labels):
+    rows = [_LABEL_COLUMNS, *labels]
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(_LABEL_COLUMNS))]
+    click.echo()
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _write_labels(path, labels):
+    text = io.StringIO()
+    csv.writer(text).writerows([_LABEL_COLUMNS, *labels])
+    try:
+        Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
+    except OSError as error:
+        click.echo(f"{path}: {error.strerror}", err=True)

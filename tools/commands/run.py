@@ -1,0 +1,158 @@
+"""`msgin5g run`: a role on this host, in real MicroPython or in CPython.
+
+MicroPython gets what a board of this role gets, joined files in a heap of a board's size.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from msgin5g_tools.board.errors import BoardError
+from msgin5g_tools.board.interpreter import find_interpreter
+from msgin5g_tools.board.virtual import heap_bytes
+from msgin5g_tools.build.mpy import BuildError
+from msgin5g_tools.build.mpy import build_firmware
+from msgin5g_tools.paths import FIRMWARE, SHIM
+
+_GOODBYE_S = 0.3
+_FAILED = 1  # MicroPython's exit code after a traceback; those of main are others
+_ROLES = ("ue", "relay", "gateway", "seal-c")
+
+# Runs on either interpreter, after a line that sets `path` and `options`.
+_START = """
+import sys
+sys.path[:] = path + sys.path
+from msgin5g.main import main
+sys.exit(main(*options))
+"""
+# As JSON the standard output is one object a line; what is printed besides goes elsewhere.
+_START_JSON = """
+import builtins, sys
+said = print
+def print_apart(*words):
+    is_event = isinstance(words[0], str) and words[0][:1] in ("", "{")
+    said(*words, file=sys.stdout if is_event else sys.stderr)
+builtins.print = print_apart
+"""
+# A shell gives what it starts in the background a SIGINT that is ignored, and Python keeps that.
+_START_CPYTHON = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
+
+def interpreter_command():
+    """The MicroPython to use: $MICROPYTHON, else the one beside this Python, else any."""
+    beside = Path(sys.executable).with_name("micropython")
+    return os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else "micropython")
+
+
+def command_of(settings, state, interpreter="micropython", heap="96K", **flags):
+    """The command line that runs a role; flags: as_json, once, trace, role."""
+    options = (
+        str(settings),
+        str(state),
+        flags.get("as_json"),
+        flags.get("once", False),
+        flags.get("trace", False),
+        flags.get("role"),
+    )
+    if interpreter == "cpython":
+        path = [str(SHIM), str(FIRMWARE)]
+        start = [sys.executable, "-u"]
+        before = _START_CPYTHON
+    else:
+        path = [str(build_firmware())]
+        start, ctrl_c = find_interpreter()
+        if ctrl_c != signal.SIGINT:  # as safe as on a board, when it is asked for
+            start = [*start, "--sigint"]
+        start = [*start, "-X", f"heapsize={heap}"]
+        before = ""
+    if flags.get("as_json"):
+        before += _START_JSON
+    return [*start, "-c", f"path, options = {path!r}, {options!r}\n{before}{_START}"]
+
+
+def _role_of(settings, chosen):
+    """The role whose files are needed; what is wrong with the settings, the firmware says."""
+    if not chosen:
+        try:
+            values = json.loads(Path(settings).read_bytes())
+            chosen = values.get("role") if isinstance(values, dict) else None
+        except (OSError, ValueError, RecursionError):
+            pass
+    return chosen if chosen in _ROLES else "ue"
+
+
+@click.command()
+@click.option(
+    "--role",
+    type=click.Choice(_ROLES),
+    help="In place of the settings' own.",
+)
+@click.option("--settings", type=click.Path(dir_okay=False), required=True)
+@click.option(
+    "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
+)
+@click.option(
+    "--heap", help="Heap of MicroPython; by default 96K for a UE, a board's 192K for others."
+)
+@click.option("--state", type=click.Path(file_okay=False), help="Where a configuration is stored.")
+@click.option("--once", is_flag=True, help="End with the first outcome.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--trace", is_flag=True, help="Print every datagram as well.")
+def run(role, settings, interpreter, heap, state, once, as_json, trace):
+    """Run a role on this host.
+
+    Without --state nothing is kept from one run to the next. Ctrl-C ends it.
+    """
+    heap = heap or ("96K" if _role_of(settings, role) == "ue" else "192K")
+    try:
+        heap_bytes(heap)
+    except BoardError as error:
+        raise click.ClickException(f"--heap: {error}") from None
+    temporary = None
+    if state is None:
+        state = temporary = tempfile.mkdtemp(prefix="msgin5g-")
+    Path(state).mkdir(parents=True, exist_ok=True)
+    try:
+        command = command_of(
+            settings,
+            state,
+            interpreter,
+            heap,
+            role=role,
+            as_json=as_json or None,
+            once=once,
+            trace=trace,
+        )
+        code = _wait(subprocess.Popen(command))
+    except (BoardError, BuildError) as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+    sys.exit(code)
+
+
+def _wait(child):
+    """The exit code of the role; what ends this command ends the role first, with a goodbye."""
+
+    def stop(number, frame):
+        if number == signal.SIGINT:
+            # A terminal has sent it to the role as well: twice, it would break off the goodbye.
+            time.sleep(_GOODBYE_S)
+        if child.poll() is None:
+            child.send_signal(signal.SIGINT)
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, stop)
+    return child.wait()
