@@ -26,6 +26,7 @@ lint: $(STAMP) ## ruff, import direction, manifests, packages of mip, budgets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python -m msgin5g_tools.checks.imports
+	@$(BIN)/python -m msgin5g_tools.checks.private
 	@$(BIN)/python -m msgin5g_tools.checks.manifests
 	@$(BIN)/python -m msgin5g_tools.checks.packages
 	@$(BIN)/python -m msgin5g_tools.checks.budget

@@ -63,8 +63,8 @@ def thousand(loss, apart=False, n_ues=1000):
         denied=[name(n) for n in denied],
         max_age_s=86400,
         max_exchanges=256,
+        max_incoming=4096,
     )
-    server.endpoint._max_incoming = 4096
     # Who has got a 4.04 or has heard nothing asks again, but not among those who ask first.
     settings = {"start_delay_s": 3, "retry_first_s": 3600}
     ues = {
@@ -110,6 +110,6 @@ def test_a_thousand_ues_each_end_with_their_own(loss, apart, monkeypatch):
     print(
         f"loss {loss}%: {per_message} UEs a message, {len(bulks)} bulk GETs, "
         f"{sum(not a[1] and len(a[0]) == 1 for a in server.asked)} single ones, "
-        f"{len(server.asked)} requests with blocks, {world.elapsed_ms / 1000:.0f} s, "
+        f"{len(server.asked)} requests with blocks, {sim.elapsed_ms / 1000:.0f} s, "
         f"{gateway.counters}"
     )

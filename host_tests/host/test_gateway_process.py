@@ -154,7 +154,7 @@ def test_200_ues_wait_at_a_gateway_of_192_kib_and_all_get_theirs(tmp_path, scm):
         tmp_path, scm.address, links, "192K", relay={"max_links": 200}, bulk={"count": 1000}
     ) as role:
         # The server is there, but it does not answer until all of them wait.
-        scm._child.send_signal(signal.SIGSTOP)
+        scm.signal(signal.SIGSTOP)
         try:
             for n in numbers:
                 options = [
@@ -167,7 +167,7 @@ def test_200_ues_wait_at_a_gateway_of_192_kib_and_all_get_theirs(tmp_path, scm):
                 answer = decode(sockets[n].recv(2000)) if _ready(sockets[n]) else None
                 assert answer and (answer.type, answer.size) == (ACK, 4), n
         finally:
-            scm._child.send_signal(signal.SIGCONT)
+            scm.signal(signal.SIGCONT)
         numbers_of = {one: n for n, one in sockets.items()}
         answered = set()
         while len(answered) < len(sockets):

@@ -18,7 +18,8 @@ from scm_world import (
 )
 from scm_world import recipient as recipient_of
 
-from msgin5g_tools.scm_server import ScmError, Settings
+from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.settings import Settings
 from msgin5g_tools.scm_server.echo import Verifier
 
 FLAG = "bulkConfFlag=msgin5g-bulk"

@@ -56,7 +56,7 @@ def test_json_lines_say_what_started_was_served_and_notified_and_stopped(start):
     assert re.fullmatch(r"127\.0\.0\.1:[1-9][0-9]*", started["tcp"]) and "ws" not in started
     with Client(address(line), "127.0.0.7") as client:
         client.put("ue-0007", document(UE7))
-        remote = "127.0.0.7:%d" % client._socket.getsockname()[1]
+        remote = "127.0.0.7:%d" % client.port
         assert json.loads(process.stdout.readline())["code"] == "2.01"
         answer = client.get(f"ue-uri={UE7}", options=[(6, b"")], path=f"{COLLECTION}/ue-0007")
         assert json.loads(process.stdout.readline()) == {

@@ -57,7 +57,7 @@ def test_worked_bytes_of_the_protocol_brief_section_11(tmp_path):
     settings = {"content_format": 65080, "recipient": "coap://cms.example"}
     with Scm(tmp_path, **settings) as scm, scm.client() as client:
         client.send(request)
-        assert client._socket.recv(2048) == answer
+        assert client.receive_datagram() == answer
 
 
 def test_a_document_lives_from_put_to_delete(client):

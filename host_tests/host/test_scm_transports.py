@@ -24,7 +24,8 @@ from scm_world import (
     recipient,
 )
 
-from msgin5g_tools.scm_server import ScmError, transports
+from msgin5g_tools.scm_server import transports
+from msgin5g_tools.scm_server.problem import ScmError
 
 QUERY = f"ue-uri={UE7}"
 PATH = [(URI_PATH, part.encode()) for part in COLLECTION.split("/")]

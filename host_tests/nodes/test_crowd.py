@@ -115,7 +115,7 @@ def test_with_the_settings_of_a_board_and_push():
     at_most(RATE, crowd.counted.all_at)
     assert crowd.server.n_requests == 2 * N
     observing = [ue for ue in crowd.ues if ue.client.observing]
-    assert len(observing) == MAX_OBSERVATIONS == len(crowd.server._observers)
+    assert len(observing) == MAX_OBSERVATIONS == len(crowd.server.observers)
     assert crowd.relay.counters["observations_full"] == N - MAX_OBSERVATIONS
 
 

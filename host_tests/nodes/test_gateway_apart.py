@@ -28,7 +28,7 @@ def apart(*arguments, **settings):
 
 
 def client_of(sim):
-    return sim._nodes[CLIENT]
+    return sim.nodes[CLIENT]
 
 
 def test_both_forms_give_the_same_bytes_on_the_pc5_side():

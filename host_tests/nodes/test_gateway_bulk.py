@@ -85,7 +85,7 @@ def test_nobody_learns_who_else_is_named():
     both = shared([name(1), name(2), name(9)])
     other = shared([name(8)], "other")
     sim, gateway, server, hands = new((1, 2, 3), [both, doc(2), doc(3), other])
-    server._of = lambda what: server.documents  # it gives more than it was asked for
+    server.documents_of = lambda what: server.documents  # it gives more than it was asked for
     for hand in hands:
         hand.get()
     assert answered(sim, hands)

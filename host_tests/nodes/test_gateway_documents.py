@@ -109,7 +109,7 @@ def test_the_last_observer_gone_ends_the_observation_at_the_server():
     hands[0].get(b"shared", observe=1, token=exchanges[0].token)
     assert more(sim, hands[0]).uint(6) is None
     gateway.link_down(name(2).encode())
-    assert gateway._n_observers == 1 and len(server._observers) == 1
+    assert gateway._n_observers == 1 and len(server.observers) == 1
     hands[2].endpoint.cancel(exchanges[2])
     server.change("shared", shared([name(1), name(2), name(3)], text="new"))
     sim.run(None, 5000)
@@ -118,7 +118,7 @@ def test_the_last_observer_gone_ends_the_observation_at_the_server():
     for text in ("newer", "newest"):
         server.change("shared", shared([name(1), name(2), name(3)], text=text))
         sim.run(None, 5000)
-    assert server._observers == [] and len(hands[0].answers) == 2
+    assert server.observers == [] and len(hands[0].answers) == 2
 
 
 def test_an_observer_that_is_gone_is_forgotten_however_often_there_is_something_new():
@@ -184,7 +184,7 @@ def test_the_shipped_ues_observe_through_the_gateway_and_apply_what_changes():
     # It lasts: they renew it before it is too old, at the server once for all.
     server.asked = []
     sim.run(None, 600000)
-    assert gateway._n_observers == 3 and len(server._observers) == 1
+    assert gateway._n_observers == 3 and len(server.observers) == 1
     assert len(server.asked) <= 12
     server.change("shared", shared([name(n) for n in numbers], text='{"a":3}'))
     assert sim.run(lambda: all(ue.configuration.data == b'{"a":3}' for ue in ues), 5000)
@@ -283,7 +283,7 @@ def test_a_document_is_asked_for_in_the_name_of_one_who_wants_it():
 def test_what_ends_an_observation_is_told_to_all_without_the_name_of_one():
     for code, told in ((0x84, 0x84), (0x9D, 0x9D), (0xA0, 0xA3), (0xA4, 0xA4)):
         sim, gateway, server, hands = observe_both()
-        server._representation = lambda *_: (code, [], b"for " + name(1).encode())
+        server.representation = lambda *_: (code, [], b"for " + name(1).encode())
         server.change("shared", None)
         sim.run(None, 1000)
         for hand in hands[:2]:

@@ -96,7 +96,7 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
         (further,) = hop(sim, RELAY, SERVER)
         assert up.uint(OBSERVE) == further.uint(OBSERVE) == 0
         assert up.token() == token_ue and further.token() == token_relay
-        assert len(relay._flows) == len(server._observers) == 1
+        assert len(relay._flows) == len(server.observers) == 1
         sim.log.clear()
     assert change(sim, ue, server, 1)
     # A notification is as good as an answer: the age begins with it.
@@ -114,7 +114,7 @@ def test_stop_deregisters_on_both_hops_and_then_there_is_silence_until_fetch():
     assert len(sim.log) == 4
     assert hop(sim, UE, RELAY)[0].uint(OBSERVE) == 1
     assert hop(sim, RELAY, SERVER)[0].token() == token
-    assert not relay._flows and not server._observers and not ue.client.observing
+    assert not relay._flows and not server.observers and not ue.client.observing
     drain(ue)
     server.change(UE_ID, document(UE_ID, version(1)))
     assert ue.wait_ms(sim.now) is None
@@ -141,7 +141,7 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
     assert events[0]["event"] == "rejected" and events[0]["code"] == "4.04"
     assert events[1]["event"] == "backing_off"
     sim.run(None, 100)
-    assert not relay._flows and not server._observers
+    assert not relay._flows and not server.observers
     at = [sim.elapsed_ms]
     for _ in range(8):
         assert sim.run(lambda: ue._events, 8000000)
@@ -200,7 +200,7 @@ def test_a_relay_that_has_forgotten_its_flows_is_found_out_by_the_renewal():
     server.change(UE_ID, document(UE_ID, version(1)))
     sim.run(None, 60000)
     # The relay rejects what it does not know, which is how the server learns.
-    assert [m.mtype for m in hop(sim, RELAY, SERVER)] == [RST] and not server._observers
+    assert [m.mtype for m in hop(sim, RELAY, SERVER)] == [RST] and not server.observers
     assert names(ue) == []
     assert sim.run(lambda: ue._events, 3600000)
     assert names(ue) == ["applied"] and ue.client.observing and len(relay._flows) == 1

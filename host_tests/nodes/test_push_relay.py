@@ -53,7 +53,7 @@ def test_link_down_ends_the_flow_and_the_server_hears_of_it_at_the_next_change()
     assert not relay._flows and relay.wait_ms(sim.now) is None
     server.change(UE_ID, document(UE_ID, version(1)))
     sim.run(None, 200000)
-    assert sent(sim, RELAY, UE) == [] and not server._observers
+    assert sent(sim, RELAY, UE) == [] and not server.observers
     assert [m.mtype for m in sent(sim, RELAY, SERVER)] == [RST]
     # Once it is linked again, the renewal brings the change, and push again.
     relay.link_up(UE_ID.encode(), 0, UE)
@@ -74,7 +74,7 @@ def test_a_ue_that_has_begun_anew_rejects_the_notification_which_ends_the_flow()
     assert not relay._flows and relay.counters["answer_reset"] == 1
     server.change(UE_ID, document(UE_ID, version(2)))
     sim.run(None, 1000)
-    assert [m.mtype for m in sent(sim, RELAY, SERVER)][-1] == RST and not server._observers
+    assert [m.mtype for m in sent(sim, RELAY, SERVER)][-1] == RST and not server.observers
     assert sim.run(lambda: new.configuration.n_applied)
 
 
@@ -90,7 +90,7 @@ def test_a_ue_that_acknowledges_no_more_is_forgotten():
     # A later notification of the server is rejected: it may forget, too.
     server.change(UE_ID, document(UE_ID, version(2)))
     sim.run(None, 2000)
-    assert not server._observers
+    assert not server.observers
 
 
 def test_only_the_newest_state_is_repeated_to_a_ue_that_does_not_answer():
@@ -112,7 +112,7 @@ def test_a_ue_that_is_gone_is_forgotten_however_often_there_is_something_new():
     sim, _, relay, server = observing()
     sim.remove(UE)
     for n in range(9):
-        assert len(relay._flows) == 1 and len(server._observers) == 1
+        assert len(relay._flows) == 1 and len(server.observers) == 1
         server.change(UE_ID, document(UE_ID, version(n)))
         sim.run(None, 10000)
     sim.run(None, 4000)  # 94 s after the first one that nobody has acknowledged
@@ -141,7 +141,7 @@ def test_observations_beyond_the_limit_become_plain_answers():
 
     assert sim.run(settled)
     # All asked at the same time: those under way count, too.
-    assert most[0] == 2 == len(relay._flows) == len(server._observers)
+    assert most[0] == 2 == len(relay._flows) == len(server.observers)
     assert relay.counters == {"observations_full": 3}
     assert len([ue for ue in ues if ue.client.observing]) == 2
     assert all(ue.configuration.n_applied == 1 for ue in ues)

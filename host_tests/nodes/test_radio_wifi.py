@@ -114,7 +114,7 @@ def test_a_driver_that_takes_nothing_is_a_line_and_no_traceback():
 def test_where_there_is_no_radio():
     for name in ("network", "espnow"):
         sys.modules.pop(name, None)
-    network._state.clear()
+    network.remove_radio()
     radio = settings_of(dict(_UE, wifi={"ssid": "relay", "key": "12345678"})).radio
     sys.modules["network"] = network  # on CPython the shim, on a PC's MicroPython nothing
     assert Radios(radio, xorshift(1)).parts == []

@@ -6,7 +6,7 @@ from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import BLOCK2, ETAG, OBSERVE, SIZE2, URI_PATH, URI_QUERY
 from msgin5g.coap.ticks import add
 from msgin5g.scm.problem_writer import compose
-from servers import RECIPIENT, Server, _all, _tag
+from servers import RECIPIENT, Server, etag_of, option_values
 
 
 class BulkServer(Server):
@@ -33,15 +33,15 @@ class BulkServer(Server):
         kind = self.endpoint.receive(transport, datagram, remote, now)
         if kind == REJECTED:
             owner = self.endpoint.exchange.owner
-            self._observers = [o for o in self._observers if o is not owner]
+            self.observers = [o for o in self.observers if o is not owner]
         if kind != REQUEST:
             return
         message = self.endpoint.message
         self.largest = max(self.largest, message.size)
-        queries = _all(message, URI_QUERY)
+        queries = option_values(message, URI_QUERY)
         # Sorted: who comes first in a world on MicroPython is chance.
         ids = tuple(sorted(q[7:].decode() for q in queries if q.startswith(b"ue-uri=")))
-        path = _all(message, URI_PATH)
+        path = option_values(message, URI_PATH)
         document_id = path[5].decode() if len(path) == 6 else None
         observe = message.uint(OBSERVE)
         block = message.uint(BLOCK2, 6)
@@ -65,31 +65,31 @@ class BulkServer(Server):
         self.documents = [d for d in self.documents if d["ueConfigDocId"] != document_id]
         if doc is not None:
             self.documents.append(doc)
-        for observer in list(self._observers):
+        for observer in list(self.observers):
             if observer[1][1] == document_id:
                 observer[2] += 1
-                code, options, payload = self._representation(
+                code, options, payload = self.representation(
                     observer[1], True, 6, None, observer[2]
                 )
                 if code >> 5 != 2:
-                    self._observers.remove(observer)
+                    self.observers.remove(observer)
                 self.endpoint.notify(observer[0], code, options, payload, observer)
 
     def _answer(self, order):
         _, incoming, what, individual, observe, block, etag = order
-        self._observers = [
+        self.observers = [
             o
-            for o in self._observers
+            for o in self.observers
             if o[0].token != incoming.token or o[0].remote != incoming.remote
         ]
         sequence = None
-        if individual and observe == 0 and self._of(what):
+        if individual and observe == 0 and self.documents_of(what):
             sequence = 1
-            self._observers.append([incoming, what, sequence])
-        code, options, payload = self._representation(what, individual, block, etag, sequence)
+            self.observers.append([incoming, what, sequence])
+        code, options, payload = self.representation(what, individual, block, etag, sequence)
         self.endpoint.respond(incoming, code, options, payload)
 
-    def _of(self, what):
+    def documents_of(self, what):
         """The documents that a request is about."""
         ids, document_id, _ = what
         found = []
@@ -101,14 +101,14 @@ class BulkServer(Server):
                 found.append(doc)
         return found
 
-    def _representation(self, what, individual, block, etag, sequence):
+    def representation(self, what, individual, block, etag, sequence):
         ids, _, number = what
         if number in self.faults:
             return self.faults.pop(number)
         options = []
         recipient = [(RECIPIENT, ids[0].encode())] if len(ids) == 1 else []
         bad = [i for i in ids if i in self.denied]
-        docs = self._of(what)
+        docs = self.documents_of(what)
         if bad or (len(ids) > 1 and not self.entitled):
             text = (bad[0] if bad else "gateway") + " is not allowed"
             return 0x83, [(12, uint_bytes(257))] + recipient, compose(0x83, "Forbidden", text)
@@ -116,7 +116,7 @@ class BulkServer(Server):
             text = "for " + ids[0]
             return 0x84, [(12, uint_bytes(257))] + recipient, compose(0x84, "Not found", text)
         body = dumps(docs[0] if individual else docs)
-        tag = _tag(body)
+        tag = etag_of(body)
         options.append((4, tag))
         if sequence is not None:
             options.append((6, uint_bytes(sequence)))

@@ -63,17 +63,17 @@ class NetworkSim:
         self.largest = 0
         self.link_model = link_model or all_but()
         self.record = record
-        self._nodes = {}
+        self.nodes = {}
         self._links = {}
         self._air = []  # (arrives at elapsed_ms, number, source, destination, datagram)
 
     def add(self, address, node, transport=0):
         """Connect a node; a node with several links is added once for each, with its address."""
-        self._nodes[address] = node
+        self.nodes[address] = node
         self._links[address] = transport
 
     def remove(self, address):
-        del self._nodes[address]
+        del self.nodes[address]
 
     def send(self, source, destination, datagram, delay_ms=1):
         """Put a datagram into the air by hand."""
@@ -88,7 +88,7 @@ class NetworkSim:
             if done is not None and done():
                 return True
             wait = end - self.elapsed_ms
-            for node in self._nodes.values():
+            for node in self.nodes.values():
                 ms = self._wait_ms(node)
                 if ms is not None and ms < wait:
                     wait = ms
@@ -116,14 +116,14 @@ class NetworkSim:
         self._air = [f for f in self._air if f[0] > self.elapsed_ms]
         arrived.sort()
         for _, _, source, destination, datagram in arrived:
-            node = self._nodes.get(destination)
+            node = self.nodes.get(destination)
             if node is not None:
                 node.receive(self._links[destination], datagram, source, self.now)
 
     def _settle(self):
         """Let every node do and send what it can at this moment."""
-        for address in list(self._nodes):
-            node = self._nodes[address]
+        for address in list(self.nodes):
+            node = self.nodes[address]
             node.step(self.now)
             while True:
                 out = node.transmit(self.now)
@@ -135,7 +135,7 @@ class NetworkSim:
         """The address that a node has on the link it sends on."""
         if self._links[address] == transport:
             return address
-        for other, same in self._nodes.items():
+        for other, same in self.nodes.items():
             if same is node and self._links[other] == transport:
                 return other
         return address

@@ -124,6 +124,10 @@ class Process:
             self._child.stdout.close()
         return self._child.returncode
 
+    def signal(self, number):
+        """Send it a signal."""
+        self._child.send_signal(number)
+
     def kill(self):
         """End it as a power cut does."""
         self._child.kill()

@@ -14,7 +14,8 @@ from collections import namedtuple
 
 import cbor2
 
-from msgin5g_tools.scm_server import ScmServer, Settings
+from msgin5g_tools.scm_server.server import ScmServer
+from msgin5g_tools.scm_server.settings import Settings
 
 CON, NON, ACK, RST = range(4)
 ETAG, OBSERVE, LOCATION_PATH, URI_PATH, CONTENT_FORMAT = 4, 6, 8, 11, 12
@@ -158,11 +159,20 @@ class Client:
     def send(self, datagram):
         self._socket.send(datagram)
 
+    @property
+    def port(self):
+        """The UDP port that it sends from."""
+        return self._socket.getsockname()[1]
+
+    def receive_datagram(self, timeout_s=TIMEOUT_S):
+        """The next datagram as bytes; TimeoutError when none arrives in time."""
+        self._socket.settimeout(timeout_s)
+        return self._socket.recv(65536)
+
     def receive(self, timeout_s=TIMEOUT_S):
         """The next Message, or None when nothing arrives in time."""
-        self._socket.settimeout(timeout_s)
         try:
-            return decode(self._socket.recv(65536))
+            return decode(self.receive_datagram(timeout_s))
         except TimeoutError:
             return None
 

@@ -32,7 +32,8 @@ class Server:
     """documents: {UE ID: UeConfigDoc as dict, or the whole body as bytes}; denied: those that get
     4.03.
 
-    slow_ms: how long an answer takes. n_requests: how many were worked, repeats not counted.
+    slow_ms: how long a response takes. n_requests: the requests that were worked, without repeats.
+    observers: a list for each, [incoming, ue_id, sequence, the Block2 of its request].
     """
 
     def __init__(self, random, documents, denied=(), slow_ms=0, max_age_s=None, max_exchanges=64,
@@ -50,7 +51,7 @@ class Server:
         self.requests = []  # (ue_id, observe) of the last ones
         self._slow = []
         self.untag()
-        self._observers = []  # [incoming, ue_id, sequence, the Block2 they asked with]
+        self.observers = []  # [incoming, ue_id, sequence, the Block2 they asked with]
 
     def untag(self):
         """Forget the ETag of a body whose bytes have changed."""
@@ -60,13 +61,13 @@ class Server:
         kind = self.endpoint.receive(transport, datagram, remote, now)
         if kind == REJECTED:
             owner = self.endpoint.exchange.owner
-            self._observers = [o for o in self._observers if o is not owner]
+            self.observers = [o for o in self.observers if o is not owner]
         if kind != REQUEST:
             return
         message = self.endpoint.message
-        queries = _all(message, URI_QUERY)
+        queries = option_values(message, URI_QUERY)
         ue_id = next(q[7:].decode() for q in queries if q.startswith(b"ue-uri="))
-        paths = _all(message, URI_PATH)
+        paths = option_values(message, URI_PATH)
         observe = message.uint(OBSERVE)
         block = message.uint(BLOCK2, 6)
         etag = message.option(ETAG)
@@ -85,7 +86,7 @@ class Server:
             exchange = self.endpoint.step(now)
             if exchange is None:
                 break
-            self._observers = [o for o in self._observers if o is not exchange.owner]
+            self.observers = [o for o in self.observers if o is not exchange.owner]
         for order in list(self._slow):
             if diff(now, order[0]) >= 0:
                 self._slow.remove(order)
@@ -107,31 +108,32 @@ class Server:
             self.documents.pop(ue_id, None)
         else:
             self.documents[ue_id] = doc
-        for observer in list(self._observers):
+        for observer in list(self.observers):
             if observer[1] == ue_id:
                 observer[2] += 1
-                code, options, payload = self._representation(
+                code, options, payload = self.representation(
                     ue_id, True, observer[3], None, observer[2]
                 )
                 if code >> 5 != 2:
-                    self._observers.remove(observer)
+                    self.observers.remove(observer)
                 self.endpoint.notify(observer[0], code, options, payload, observer)
 
     def _answer(self, order):
         _, incoming, ue_id, individual, observe, block, etag = order
-        self._observers = [
+        self.observers = [
             o
-            for o in self._observers
+            for o in self.observers
             if o[0].token != incoming.token or o[0].remote != incoming.remote
         ]
         sequence = None
         if individual and observe == 0 and ue_id in self.documents:
             sequence = 1
-            self._observers.append([incoming, ue_id, sequence, block & 7])
-        code, options, payload = self._representation(ue_id, individual, block, etag, sequence)
+            self.observers.append([incoming, ue_id, sequence, block & 7])
+        code, options, payload = self.representation(ue_id, individual, block, etag, sequence)
         self.endpoint.respond(incoming, code, options, payload)
 
-    def _representation(self, ue_id, individual, block, etag, sequence):
+    def representation(self, ue_id, individual, block, etag, sequence):
+        """(code, options, payload) of the answer for a UE. `sequence` is None without Observe."""
         recipient = (RECIPIENT, ue_id.encode())
         if ue_id in self.denied or ue_id not in self.documents:
             code = FORBIDDEN if ue_id in self.denied else NOT_FOUND
@@ -144,7 +146,7 @@ class Server:
         else:
             body = dumps(doc if individual else [doc])
         if body is not self._tagged[0]:
-            self._tagged = (body, _tag(body))
+            self._tagged = (body, etag_of(body))
         tag = self._tagged[1]
         options = [(ETAG, tag)]
         if sequence is not None:
@@ -171,11 +173,12 @@ class Server:
         return CONTENT, options, body[start : start + size]
 
 
-def _all(message, number):
+def option_values(message, number):
+    """The values of all options of this number."""
     return [message.value(i) for i in range(message.n_options) if message.numbers[i] == number]
 
 
-def _tag(body):
+def etag_of(body):
     """Eight bytes that depend on the content only."""
     a, b = 1, 0
     for byte in body:

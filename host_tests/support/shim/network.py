@@ -40,6 +40,11 @@ air = {}
 _state = {}
 
 
+def remove_radio():
+    """From now on this is a machine without a radio."""
+    _state.clear()
+
+
 def reset(port, clock, refuses=()):
     """A new radio in an empty air."""
     air.clear()
