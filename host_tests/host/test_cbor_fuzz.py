@@ -13,7 +13,8 @@ import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgin5g.cbor.encoder import dumps, loads
+from msgin5g.cbor.decoder import loads
+from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.decoder import MAX_DEPTH, CborError, Reader
 from peers import ROOT
 

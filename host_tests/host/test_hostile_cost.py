@@ -11,7 +11,8 @@ import pytest
 from checks import xorshift
 from gateway_builders import address, new_gateway
 from gateway_builders import name as name_of
-from msgin5g.cbor.encoder import dumps, loads
+from msgin5g.cbor.decoder import loads
+from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.decoder import CborError, Reader
 from msgin5g.coap.message import encode, insert
 from msgin5g.config.json import JsonFault
@@ -19,9 +20,9 @@ from msgin5g.config.json import parse as parse_json
 from msgin5g.relay.relay import Relay
 from msgin5g.ue.ue import ConstrainedUe
 from msgin5g.scm.ue_config_doc import find_configuration
-from msgin5g.scm.errors import DocumentError
+from msgin5g.scm.ue_config_doc import DocumentError
 from msgin5g.scm.problem_details import parse as parse_problem
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 from msgin5g_tools.paths import FIRMWARE
 from builders import RELAY, SERVER, UE_ID, Held, relay_settings, ue_address, ue_settings
 
@@ -185,7 +186,7 @@ def full_relay():
     for n in range(31):
         assert relay.link_up(b"urn:x:%d" % n, 0, ue_address(20 + n))
     for n in range(16):
-        resource = ConfigurationResource("msgin5g", [b"urn:x:%d" % n], b"coap://scm.example")
+        resource = ScmRequest("msgin5g", [b"urn:x:%d" % n], b"coap://scm.example")
         relay.receive(0, packet(0, 1, n, b"t", resource.options()), ue_address(20 + n), 0)
         while relay.transmit(0):
             pass
@@ -193,7 +194,7 @@ def full_relay():
 
 
 def test_a_datagram_of_any_shape_costs_a_relay_no_more_than_its_length_allows():
-    plain = ConfigurationResource("msgin5g", [UE_ID.encode()], b"coap://scm.example").options()
+    plain = ScmRequest("msgin5g", [UE_ID.encode()], b"coap://scm.example").options()
     cases = {"plain": plain, "nothing": []}
     for name, number, value, times in (
         ("queries", 15, b"ue-uri=" + UE_ID.encode(), 30),
@@ -228,7 +229,7 @@ def asking_gateway():
     """A gateway that waits for an answer for two UEs, and what it has asked."""
     gateway = new_gateway(ues=(1, 2), bulk_count=2)
     for n in (1, 2):
-        resource = ConfigurationResource("msgin5g", [name_of(n).encode()], b"coap://scm.example")
+        resource = ScmRequest("msgin5g", [name_of(n).encode()], b"coap://scm.example")
         gateway.receive(0, packet(0, 1, n, b"t", resource.options()), address(n), 0)
     gateway.step(0)
     while True:

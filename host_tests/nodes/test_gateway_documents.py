@@ -12,7 +12,7 @@ from gateway_builders import (
     new_ues,
     shared,
 )
-from msgin5g.cbor.encoder import loads
+from msgin5g.cbor.decoder import loads
 from network_sim import NetworkSim
 
 

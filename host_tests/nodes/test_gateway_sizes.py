@@ -13,9 +13,9 @@ from gateway_builders import (
     packet,
     shared,
 )
-from msgin5g.cbor.encoder import loads
+from msgin5g.cbor.decoder import loads
 from msgin5g.scm.problem_details import parse
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 from network_sim import NetworkSim
 
 
@@ -68,9 +68,7 @@ def test_a_bulk_request_fits_a_datagram_however_long_the_names_are():
             ue_id = "urn:u:%d:" % n
             ue_id = (ue_id + size * "x")[: max(size, len(ue_id))].encode()
             assert gateway.link_up(ue_id, 0, address(n))
-            resource = ConfigurationResource(
-                service_id, [ue_id], b"coap://scm.example", queries=(query,)
-            )
+            resource = ScmRequest(service_id, [ue_id], b"coap://scm.example", queries=(query,))
             request = packet(0, 1, n, b"abcd", resource.options())
             sim.send(address(n), GATEWAY, request, n)
         sim.run(None, 5000)
@@ -227,18 +225,18 @@ def test_a_document_that_is_too_large_is_one_clear_answer_at_the_block_that_is_t
 def test_a_document_for_which_there_is_no_memory_is_asked_for_once_more():
     sim, _, server, (hand,) = new((1,), [doc(1, text=7000 * "x")])
     hand.get(b"doc-1")
-    from msgin5g.scm.document_splitter import Splitter
+    from msgin5g.scm.document_splitter import DocumentSplitter
 
-    feed = Splitter.feed
+    feed = DocumentSplitter.feed
 
     def short(self, piece):
         if len(self.view) + len(piece) > 6000:
             raise MemoryError
         feed(self, piece)
 
-    Splitter.feed = short
+    DocumentSplitter.feed = short
     try:
         assert answered(sim, [hand])
     finally:
-        Splitter.feed = feed
+        DocumentSplitter.feed = feed
     assert parse(hand.answers[0].payload())[0] == "Too large" and len(server.asked) == 12

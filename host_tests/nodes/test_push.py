@@ -236,7 +236,7 @@ def test_the_order_of_notifications_is_that_of_24_bits_and_128_seconds():
         ue.receive(0, notification(request, CON, 4711, sequence, 2), RELAY, now)
         case = (before, sequence, after_s)
         assert names(ue) == (["applied"] if taken else []), case
-        assert ue.counters == ({} if taken else {"stale_notification": 1}), case
+        assert ue.counters == ({} if taken else {"old_notification": 1}), case
         assert ue.transmit(now)[1] == b"\x60\x00\x12\x67"  # acknowledged in any case
         assert ue.client.observing
 

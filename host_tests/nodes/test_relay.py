@@ -5,7 +5,7 @@ from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON
 from msgin5g.relay.relay import Relay
 from msgin5g.scm.problem_details import parse
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 from builders import (
     OTHER_ID,
     SERVER,
@@ -28,7 +28,7 @@ def new(**settings):
 def get(ue_id=UE_ID, recipient=b"coap://scm.example", code=GET, mtype=CON, mid=7, token=b"toke",
         more=(), ue_ids=None):  # fmt: skip
     ids = [ue_id.encode()] if ue_ids is None else ue_ids
-    resource = ConfigurationResource("msgin5g", ids, recipient)
+    resource = ScmRequest("msgin5g", ids, recipient)
     options = resource.options()
     for number, value in more:
         i = 0

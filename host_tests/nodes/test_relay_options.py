@@ -6,7 +6,7 @@ from msgin5g.coap.message import Message, encode, insert
 from msgin5g.coap.numbers import ACCEPT, ACK, BLOCK2, CON, CONTENT, GET, NO_RESPONSE, NON
 from msgin5g.coap.ticks import add
 from msgin5g.relay.relay import Relay
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 from builders import SERVER, UE_ID, relay_settings, ue_address
 
 UE = ue_address(2)
@@ -24,7 +24,7 @@ def packet(mtype, code, mid, token, options, payload=b""):
 
 
 def get(mtype=CON, mid=7, token=b"toke", more=(), ue_id=UE_ID):
-    options = ConfigurationResource("msgin5g", [ue_id.encode()], b"coap://scm.example").options()
+    options = ScmRequest("msgin5g", [ue_id.encode()], b"coap://scm.example").options()
     for number, value in more:
         insert(options, number, value)
     return packet(mtype, GET, mid, token, options)

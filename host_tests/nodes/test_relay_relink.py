@@ -4,7 +4,7 @@ from checks import xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET
 from msgin5g.relay.relay import Relay
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 from builders import SERVER, UE_ID, relay_settings, ue_address
 
 UE = ue_address(2)
@@ -28,7 +28,7 @@ def observing():
     """A relay, through which a UE observes its document, and the relay's own request."""
     relay = Relay(relay_settings(), xorshift(5), SERVER, 0)
     relay.link_up(UE_ID.encode(), 0, UE)
-    resource = ConfigurationResource("msgin5g", [UE_ID.encode()], b"coap://scm.example")
+    resource = ScmRequest("msgin5g", [UE_ID.encode()], b"coap://scm.example")
     relay.receive(0, packet(CON, GET, 1, b"watch", resource.options(b"doc-1", None, 0)), UE, 0)
     ((request, remote),) = sent(relay)
     assert remote == SERVER

@@ -5,7 +5,7 @@ from msgin5g.coap.endpoint import REJECTED, REQUEST
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import BLOCK2, ETAG, OBSERVE, SIZE2, URI_PATH, URI_QUERY
 from msgin5g.coap.ticks import add
-from msgin5g.scm.problem_writer import compose
+from msgin5g.scm.problem_details import compose
 from servers import RECIPIENT, Server, etag_of, option_values
 
 

@@ -25,8 +25,8 @@ from msgin5g.coap.numbers import (
     URI_PATH,
     VALID,
 )
-from msgin5g.scm.problem_writer import compose
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.problem_details import compose
+from msgin5g.scm.request import ScmRequest
 from builders import DATA, OTHER_ID, document
 
 RECIPIENT = 65020
@@ -128,14 +128,14 @@ def blocks(ue_id):
 
 def requests(ue_id, server):
     """What the UE `ue_id` sends to a relay whose server is `server` (bytes): templates."""
-    resource = ConfigurationResource("msgin5g", [ue_id], server)
+    resource = ScmRequest("msgin5g", [ue_id], server)
     made = [
         resource.options(),
         resource.options(b"doc-1", b"etag-one", 0),
         resource.options(b"doc-1", None, 1),
         resource.options(None, None, None, 2, b"challenge"),
-        ConfigurationResource("msgin5g", [ue_id], None).options(),
-        ConfigurationResource("msgin5g", [OTHER_ID.encode()], server).options(),
+        ScmRequest("msgin5g", [ue_id], None).options(),
+        ScmRequest("msgin5g", [OTHER_ID.encode()], server).options(),
         [(URI_PATH, b".well-known"), (URI_PATH, b"core")],
     ]
     for number, value in (

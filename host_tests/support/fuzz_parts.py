@@ -2,16 +2,17 @@
 
 from fuzz_bytes import mutate
 from fuzz_messages import answers, blocks, bodies, problems, requests
-from msgin5g.cbor.encoder import dumps, loads
+from msgin5g.cbor.decoder import loads
+from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.decoder import CborError, Reader
-from msgin5g.coap.block2 import MORE, Assembly
+from msgin5g.coap.block2 import MORE, Block2Body
 from msgin5g.coap.errors import BlockError, MessageFormatError
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
 from msgin5g.config.json import JsonFault
 from msgin5g.config.json import parse as parse_json
 from msgin5g.scm.ue_config_doc import find_configuration
-from msgin5g.scm.errors import DocumentError
+from msgin5g.scm.ue_config_doc import DocumentError
 from msgin5g.scm.problem_details import parse as parse_problem
 from builders import DATA, UE_ID
 
@@ -33,7 +34,7 @@ class PartsTarget:
         self._texts = [DATA.encode(), b'{"a": [1, -2.5e3, true, null], "b": "\\u00e9\\n"}', b"[]"]
         self._message = Message()
         self._buf = bytearray(2100)
-        self._assembly = Assembly(2, _MAX_BODY)
+        self._block2 = Block2Body(2, _MAX_BODY)
         self._next = 0
         self._readers = (self._packet, self._cbor, self._document, self._problem, self._block,
                          self._json)  # fmt: skip
@@ -42,7 +43,7 @@ class PartsTarget:
         self.chance.pick(self._readers)()
 
     def rest(self):
-        self._assembly = Assembly(2, _MAX_BODY)
+        self._block2 = Block2Body(2, _MAX_BODY)
         self._next = 0
         self._message.decode(self._packets[0])
 
@@ -113,20 +114,20 @@ class PartsTarget:
         if self.chance.below(2):
             mutate(buf, self.chance, self._blocks)
         self.last = bytes(buf)
-        assembly = self._assembly
+        receiver = self._block2
         try:
             message = self._message.decode(self.last)
-            progress = assembly.take(message)
+            progress = receiver.take(message)
         except MessageFormatError:
             return
         except BlockError:
             progress = None
-        assert assembly.size <= _MAX_BODY and len(assembly.body) <= _MAX_BODY
+        assert receiver.size <= _MAX_BODY and len(receiver.body) <= _MAX_BODY
         if progress == MORE:
-            assert assembly.next_block() >> 4 == assembly.size >> (assembly.szx + 4)
+            assert receiver.next_block() >> 4 == receiver.size >> (receiver.szx + 4)
             self._next += 1
         else:
-            self._assembly = Assembly(2, _MAX_BODY)
+            self._block2 = Block2Body(2, _MAX_BODY)
             self._next = 0
 
     def _json(self):

@@ -1,7 +1,7 @@
 """A gateway and its surroundings: UEs as the shipped role, or by hand; collocated and apart."""
 
 from checks import xorshift
-from msgin5g.cbor.encoder import loads
+from msgin5g.cbor.decoder import loads
 from msgin5g.coap.message import Message, encode
 from builders import RELAY, SERVER, DefaultSettings, document, new_ue
 
@@ -112,10 +112,10 @@ class Hand:
 
     def get(self, document_id=None, more=(), queries=(), etag=None, observe=None, block2=None,
             confirmable=True, ue_ids=None, token=None):  # fmt: skip
-        from msgin5g.scm.request import ConfigurationResource
+        from msgin5g.scm.request import ScmRequest
 
         ids = [name(self.n).encode()] if ue_ids is None else ue_ids
-        resource = ConfigurationResource("msgin5g", ids, b"coap://scm.example", queries=queries)
+        resource = ScmRequest("msgin5g", ids, b"coap://scm.example", queries=queries)
         options = resource.options(document_id, etag, observe, block2)
         for number, value in more:
             i = 0

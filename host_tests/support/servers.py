@@ -23,7 +23,7 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.coap.ticks import add, diff
 from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.scm.problem_writer import compose
+from msgin5g.scm.problem_details import compose
 
 RECIPIENT = 65020
 

@@ -1,7 +1,8 @@
 """CBOR: RFC 8949 Appendix A in part, what is not well-formed, and the bounds."""
 
 from checks import raises, unhex
-from msgin5g.cbor.encoder import dumps, loads
+from msgin5g.cbor.decoder import loads
+from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.decoder import ARRAY, MAP, TEXT, CborError, Reader
 
 # (hex, value) from RFC 8949 Appendix A; the host test reads the whole table.

@@ -1,8 +1,10 @@
-"""CBOR (RFC 8949) read in place: a cursor that turns nothing into objects.
+"""CBOR (RFC 8949) read: in place with a `Reader`, or as objects with `loads`.
 
-For bodies of which little is needed. Work is linear in the length, depth is bounded, tags are
-read and dropped. CborError for what is not well-formed or nested too deep.
+Work is linear in the length, depth is bounded, tags are read and dropped. CborError for what is
+not well-formed or nested too deep.
 """
+
+import struct
 
 from micropython import const
 
@@ -108,6 +110,37 @@ class Reader:
         self.i = start + size
         return bytes(self.view[start : self.i])
 
+    def text(self, i):
+        """The bytes of the text string that begins at `i`."""
+        self.i = i
+        return self.string(TEXT)
+
+    def texts(self, i):
+        """The bytes of each text string in the array that begins at `i`, one after the other."""
+        self.i = i
+        n = self.begin(ARRAY)
+        while self.more(n):
+            yield self.string(TEXT)
+            n -= n > 0
+
+    def find(self, keys):
+        """Pass over a map with text keys; the list of where the values of `keys` begin.
+
+        None stands for a key that it has not. CborError when one of them is there twice.
+        """
+        found = [None] * len(keys)
+        n = self.begin(MAP)
+        while self.more(n):
+            key = self.string(TEXT)
+            if key in keys:
+                k = keys.index(key)
+                if found[k] is not None:
+                    raise CborError("a key that comes twice")
+                found[k] = self.i
+            self.skip()
+            n -= n > 0
+        return found
+
     def skip(self, depth=MAX_DEPTH):
         """Pass over one item, checking that it is well-formed."""
         major = self.head()
@@ -137,3 +170,85 @@ class Reader:
         elif (major == SIMPLE and not 20 <= self.first & 31 <= 27) or self.first == 0xF8:
             # 31 is a break out of place.
             raise CborError("simple")
+
+
+def loads(data):
+    """The one item that `data` holds: int, bytes, str, list, dict, bool, None or float.
+
+    Tags are dropped, so big integers of tags 2 and 3 stay byte strings.
+    """
+    reader = Reader(data)
+    item = _item(reader)
+    if reader.i != reader.end:
+        raise CborError("bytes after the item")
+    return item
+
+
+def _item(reader, depth=MAX_DEPTH):
+    """One item as an object: int, bytes, str, list, dict, bool, None or float."""
+    major = reader.peek()
+    if major == TEXT:
+        return _decoded(reader.string(TEXT))
+    if major == BYTES:
+        return reader.string(BYTES)
+    reader.head()
+    n = reader.argument
+    if major == UINT:
+        return n
+    if major == NINT:
+        return -1 - n
+    if major == SIMPLE:
+        return _simple(reader)
+    if depth == 0:
+        raise CborError("too deep")
+    if major == ARRAY:
+        items = []
+        while reader.more(n):
+            items.append(_item(reader, depth - 1))
+            n -= n > 0
+        return items
+    pairs = {}
+    while reader.more(n):
+        if reader.peek() not in (UINT, NINT, BYTES, TEXT):
+            raise CborError("a key that is not a number or a string")
+        key = _item(reader, 0)
+        if key in pairs:
+            raise CborError("a key that comes twice")
+        pairs[key] = _item(reader, depth - 1)
+        n -= n > 0
+    return pairs
+
+
+def _decoded(raw):
+    try:
+        return str(raw, "utf-8")
+    except UnicodeError:
+        raise CborError("text that is not UTF-8")
+
+
+def _simple(reader):
+    """The value of major type 7, whose head has just been read."""
+    low = reader.first & 31
+    if 20 <= low <= 23:
+        return None if low > 21 else low == 21
+    if low == 25:
+        return _half(reader.argument)
+    if low == 26:
+        return struct.unpack(">f", reader.view[reader.i - 4 : reader.i])[0]
+    if low == 27:
+        return struct.unpack(">d", reader.view[reader.i - 8 : reader.i])[0]
+    # 31 is a break out of place.
+    raise CborError("simple")
+
+
+def _half(bits):
+    """RFC 8949 appendix D."""
+    exponent = (bits >> 10) & 31
+    fraction = bits & 0x3FF
+    if exponent == 0:
+        value = fraction / 16777216
+    elif exponent < 31:
+        value = (fraction + 1024) * (2.0**exponent) / 33554432
+    else:
+        value = float("nan") if fraction else float("inf")
+    return -value if bits & 0x8000 else value

@@ -1,4 +1,7 @@
-"""A body that arrives block by block: the Block2 side of a client (RFC 7959 section 2.4)."""
+"""Block2: a body that is transferred in blocks (RFC 7959), for clients and for servers.
+
+A Block2 value is NUM << 4 | M << 3 | SZX; a block of exponent SZX has 2 ** (SZX + 4) bytes.
+"""
 
 from micropython import const
 
@@ -6,79 +9,119 @@ from msgin5g.coap.errors import BlockError
 from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
 
 MORE = const(0)  # ask for `next_block`
-WHOLE = const(1)  # `body` is complete
-CHANGED = const(2)  # the document is another one now: begin anew
+COMPLETE = const(1)  # that was the last block
+CHANGED = const(2)  # the representation is another one now: start again
+
+_MAX_SZX = const(6)  # 7 is reserved (RFC 7959 section 2.2)
 
 
-def size_exponent(size):
-    """SZX of a block size: 16 is 0, 1024 is 6; sizes between are rounded down."""
+def szx_of(size):
+    """The largest SZX whose block has at most `size` bytes: 16 gives 0, 1024 and more give 6."""
     szx = 0
-    while szx < 6 and size >> (szx + 5):
+    while szx < _MAX_SZX and size >> (szx + 5):
         szx += 1
     return szx
 
 
-class Assembly:
-    """Joins the blocks of one representation, at most max_size bytes of them.
+class Block2Receiver:
+    """The client's rules of RFC 7959 section 2.4 for one representation; keeps no body.
 
-    The place of a block is its offset, so that the server may go to smaller blocks at any time.
+    szx: the block size to ask for; the server may go to smaller blocks at any time, because the
+    place of a block is its offset. size: bytes received. etag: that of the representation.
     """
 
-    def __init__(self, szx, max_size):
+    def __init__(self, szx):
         self.szx = szx
-        self.max_size = max_size
-        self.body = bytearray()
         self.size = 0
         self.etag = None
 
     def next_block(self):
-        """The value of Block2 that asks for what comes next."""
+        """The Block2 value to ask with; None when a first request needs none."""
+        if not self.size and self.szx == _MAX_SZX:
+            return None
         return (self.size >> (self.szx + 4)) << 4 | self.szx
 
     def take(self, message):
-        """Take the block in a 2.05 response; MORE, WHOLE or CHANGED.
+        """Take the block in a 2.05 response: MORE, COMPLETE or CHANGED.
 
-        BlockError when the server breaks the rules or the body is larger than allowed.
+        BlockError when the server breaks the rules.
         """
-        start = message.payload_start
-        size = message.size - start
+        size = message.size - message.payload_start
         block = message.uint(BLOCK2)
         etag = message.option(ETAG)
         if etag is not None and not 0 < len(etag) < 9:
-            etag = None  # RFC 7252 section 5.4.3: as if it were not there
-        if self.size and (block is None or etag != self.etag):
-            return CHANGED
+            etag = None  # RFC 7252 section 5.4.3: treated as if it were absent
+        if self.size:
+            if block is None or etag != self.etag:
+                return CHANGED
+        else:
+            self.etag = etag
         more = 0
         if block is not None:
             szx = block & 7
             more = block & 8
-            if szx > self.szx:  # 7, which is reserved, always is
+            if szx > self.szx:  # also true for the reserved 7
                 raise BlockError("block size")
             if (block >> 4) << (szx + 4) != self.size:
                 raise BlockError("wrong block")
             if size > 16 << szx or (more and size != 16 << szx):
                 raise BlockError("block size")
             self.szx = szx
-        total = self.size + size
-        if not self.size:
-            self.etag = etag
-            announced = message.uint(SIZE2, 0)
-            if announced > self.max_size or total > self.max_size:
-                raise self._too_large(max(announced, total))
-            # One piece of memory for all of it, while there is one; RFC 7959 section 4 says
-            # that Size2 is only an estimate.
-            self.body = bytearray(max(announced, total))
-        elif total > self.max_size:
-            raise self._too_large(total)
-        end = len(self.body)
-        if total > end:
-            self.body.extend(bytes(total - end))
-        self.body[self.size : total] = memoryview(message.view)[start : message.size]
-        self.size = total
-        if more:
-            return MORE
-        self.body[total:] = b""
-        return WHOLE
+        self.size += size
+        return MORE if more else COMPLETE
 
-    def _too_large(self, size):
-        return BlockError("too large: " + str(size) + " bytes, the limit is " + str(self.max_size))
+
+class Block2Body(Block2Receiver):
+    """A Block2Receiver that keeps the `body`, of at most max_size bytes."""
+
+    def __init__(self, szx, max_size):
+        super().__init__(szx)
+        self.max_size = max_size
+        self.body = bytearray()
+
+    def take(self, message):
+        """As Block2Receiver.take; BlockError also when the body is larger than allowed."""
+        start = self.size
+        progress = Block2Receiver.take(self, message)
+        if progress == CHANGED:
+            return progress
+        needed = end = self.size
+        if not start:
+            needed = max(end, message.uint(SIZE2, 0))
+        if needed > self.max_size:
+            raise BlockError(
+                "too large: " + str(needed) + " bytes, the limit is " + str(self.max_size)
+            )
+        if not start:
+            # All of it in one piece, if possible. RFC 7959 section 4: Size2 is only an estimate.
+            self.body = bytearray(needed)
+        elif needed > len(self.body):
+            self.body.extend(bytes(needed - len(self.body)))
+        self.body[start:end] = memoryview(message.view)[message.payload_start : message.size]
+        if progress == COMPLETE:
+            self.body[end:] = b""
+        return progress
+
+
+def cut(block2, body_size, max_szx):
+    """The server's side: (start, end, Block2 value) of the block that a request asks for.
+
+    block2: the value in the request, or None. max_szx: of the largest block to give. The value
+    is None when the block is the whole body. None in place of the tuple when the block lies
+    past the end, or its size is the reserved one (RFC 7959 section 2.4: 4.00).
+    """
+    start = 0
+    szx = max_szx
+    if block2 is not None:
+        szx = block2 & 7
+        if szx > _MAX_SZX:
+            return None
+        start = (block2 >> 4) << (szx + 4)
+        if start and start >= body_size:
+            return None
+        szx = min(szx, max_szx)
+    end = min(start + (16 << szx), body_size)
+    if not start and end == body_size:
+        return start, end, None
+    more = 8 if end < body_size else 0
+    return start, end, start >> (szx + 4) << 4 | more | szx

@@ -98,7 +98,7 @@ class Endpoint(Transmitter):
         if exchange is None or exchange.state == QUEUED:
             if mtype != ACK and message.find(OBSERVE) >= 0:
                 # RFC 7641 section 3.6: only a Reset ends a forgotten observation.
-                self._send_empty(RST)
+                self.send_reset()
             return UNMATCHED
         # Section 5.3.2: the response comes from where the request went to.
         if exchange.transport != transport or not self.same_peer(exchange.remote, remote):
@@ -111,7 +111,7 @@ class Endpoint(Transmitter):
 
     def _receive_empty(self, mtype):
         if mtype == CON:
-            self._send_empty(RST)  # section 4.3: a ping
+            self.send_reset()  # section 4.3: a ping
             return NOTHING
         mid = self.message.mid
         if mtype != NON:
@@ -169,7 +169,7 @@ class Endpoint(Transmitter):
         if exchange is None:
             return incoming
         if message.mtype == CON:
-            reply = self._send_empty(ACK)
+            reply = self.send_ack()
             if incoming:
                 self._keep(incoming, reply)
         if incoming:
@@ -242,8 +242,14 @@ class Endpoint(Transmitter):
             self._replies_size += len(reply)
         incoming.reply = reply
 
-    def _send_empty(self, mtype):
+    def send_reset(self):
+        """Send a Reset for the message just received."""
         mid = self.message.mid
-        datagram = bytes((0x40 | mtype << 4, 0, mid >> 8, mid & 0xFF))
+        self._send(self._link, bytes((0x70, 0, mid >> 8, mid & 0xFF)), self._remote)
+
+    def send_ack(self):
+        """Send an empty acknowledgement of the message just received; give its bytes."""
+        mid = self.message.mid
+        datagram = bytes((0x60, 0, mid >> 8, mid & 0xFF))
         self._send(self._link, datagram, self._remote)
         return datagram

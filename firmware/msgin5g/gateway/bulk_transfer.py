@@ -16,14 +16,15 @@ from msgin5g.coap.numbers import (
     NOT_FOUND,
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
     VALID,
 )
 from msgin5g.coap.ticks import add
 from msgin5g.gateway.responder import Verdict
 from msgin5g.gateway.scheduler import Collector
-from msgin5g.scm.request import same_uri
-from msgin5g.scm.document_splitter import Document
-from msgin5g.gateway.transfer import CHANGED, WHOLE
+from msgin5g.scm.request import uri_equal
+from msgin5g.scm.ue_config_doc import UeConfigDoc
+from msgin5g.coap.block2 import CHANGED, COMPLETE
 
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 _MAX_AGE_S = const(86400)
@@ -40,7 +41,7 @@ class Bulk(Collector):
         i = message.find(self._recipient_option)
         if i >= 0:
             named = message.value(i)
-            if not same_uri(named, transfer.ids[0] if len(transfer.ids) == 1 else self._ue_id):
+            if not uri_equal(named, transfer.ids[0] if len(transfer.ids) == 1 else self._ue_id):
                 endpoint.count("foreign_recipient")
                 return
         for i in range(message.n_options):
@@ -57,7 +58,7 @@ class Bulk(Collector):
             self._renewed(transfer, message, now)
         elif code == BAD_REQUEST and transfer.size:
             self._restart(transfer)  # a block past the end: the body has become shorter
-        elif code == 0x81 and message.find(ECHO) >= 0 and transfer.restart():
+        elif code == UNAUTHORIZED and message.find(ECHO) >= 0 and transfer.restart():
             # RFC 9175 section 2.3: show that we are reachable at our address.
             self._ask(transfer, now, message.option(ECHO))
         else:
@@ -82,7 +83,7 @@ class Bulk(Collector):
             splitter = transfer.splitter
             while splitter.next():
                 self._found(transfer, splitter)
-            if progress == WHOLE:
+            if progress == COMPLETE:
                 if not splitter.done:
                     raise BlockError("cut off")
                 self._complete(transfer, now)
@@ -111,14 +112,14 @@ class Bulk(Collector):
     def _found(self, transfer, splitter):
         """Hand a document to those of the members whom it names; to nobody else."""
         try:
-            document = Document(splitter.view, splitter.start, splitter.end)
-            if document.everybody:
+            document = UeConfigDoc(splitter.view, splitter.start, splitter.end)
+            if document.names_everybody:
                 transfer.common.append(document.copy())
                 return
             wanted = False
             for uri in document.uris():
                 for one in transfer.members:
-                    if same_uri(uri, one.ue_id):
+                    if uri_equal(uri, one.ue_id):
                         copy = document.copy(one.ue_id)
                         self._held_size += len(copy)
                         one.found = (one.found or []) + [copy]

@@ -21,7 +21,6 @@ from micropython import const
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import (
     ACCEPT,
-    ACK,
     BAD_OPTION,
     BAD_REQUEST,
     BLOCK1,
@@ -33,7 +32,6 @@ from msgin5g.coap.numbers import (
     NOT_ACCEPTABLE,
     NOT_FOUND,
     OBSERVE,
-    RST,
     SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
@@ -41,7 +39,7 @@ from msgin5g.coap.numbers import (
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.responder import DOCUMENT_ID, SPECIAL
 from msgin5g.gateway.shared_documents import Documents
-from msgin5g.scm.request import UE_URI, ConfigurationResource
+from msgin5g.scm.request import UE_URI, ScmRequest
 from msgin5g.gateway.transfer import Transfer
 
 _PURGE_MS = const(30000)
@@ -61,7 +59,7 @@ class Gateway(Documents):
 
     def __init__(self, settings, random, now):
         super().__init__(settings, random)
-        path = ConfigurationResource(settings.service_id, (), None).options()[:_PATH_SIZE]
+        path = ScmRequest(settings.service_id, (), None).options()[:_PATH_SIZE]
         self._path = [segment for _, segment in path]
         self._urgent = [ue_id.encode() for ue_id in settings.bulk_urgent]
         self._max_waiting = settings.max_waiting
@@ -98,7 +96,7 @@ class Gateway(Documents):
                 and endpoint.same_peer(remote, upstream.remote)
             ):
                 # RFC 7252 section 4.2: what nobody waits for any more need not be repeated.
-                endpoint._send_empty(RST)
+                endpoint.send_reset()
 
     def step(self, now):
         """The clock has moved."""
@@ -193,7 +191,7 @@ class Gateway(Documents):
     def _acknowledge(self):
         # The endpoint need not remember the message: the Place does.
         if self.endpoint.message.mtype == CON:
-            self.endpoint._send_empty(ACK)
+            self.endpoint.send_ack()
 
     def _forget_request(self, peer):
         if peer.form is not None:

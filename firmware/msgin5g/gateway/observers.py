@@ -14,9 +14,8 @@ from msgin5g.gateway.responder import (
 )
 from msgin5g.gateway.bulk_transfer import Bulk
 from msgin5g.gateway.cache import Entry
-from msgin5g.scm.problem_writer import compose
-from msgin5g.scm.request import same_uri
-from msgin5g.scm.document_splitter import Document
+from msgin5g.scm.problem_details import compose
+from msgin5g.scm.ue_config_doc import UeConfigDoc
 
 _FRESH_MS = const(1000)  # less than that is not worth an answer
 
@@ -103,11 +102,8 @@ class Observers(Bulk):
     def _for(self, entry, ue_id):
         """A document as an Entry for one UE, None when it does not name it."""
         body = entry.body
-        document = Document(body, 0, len(body))
-        named = document.everybody
-        for uri in document.uris():
-            named = named or same_uri(uri, ue_id)
-        if not named:
+        document = UeConfigDoc(body, 0, len(body))
+        if not (document.names_everybody or document.names(ue_id)):
             return None
         body = document.copy(ue_id)
         return Entry(None, body, tag_of(body), entry.fresh_until)

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from micropython import const
 
+from msgin5g.coap.block2 import cut, szx_of
 from msgin5g.coap.message import insert, uint_bytes
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
@@ -28,7 +29,7 @@ from msgin5g.coap.exchange import QUEUED, SENT, Incoming
 from msgin5g.gateway.cache import Cache, Entry
 from msgin5g.intermediary.admission import Hop
 from msgin5g.intermediary.link_table import LinkedUe, LinkTable
-from msgin5g.scm.problem_writer import compose
+from msgin5g.scm.problem_details import compose
 from msgin5g.scm.document_splitter import array_of
 
 # Header, ETag, Observe, Content-Format, Max-Age, Block2, Size2, head of Recipient, marker.
@@ -95,9 +96,7 @@ class Answers(Hop):
         super().__init__(settings, random, n + 4, 4)
         self.links = LinkTable(settings.max_links, settings.peer_key, Place)
         self.cache = Cache(settings.cache_size)
-        self._szx = 6
-        while 16 << self._szx > settings.block_size:
-            self._szx -= 1
+        self._szx = szx_of(settings.block_size)
         self.n_waiting = 0
         self._held_size = 0  # bytes of documents that wait to be sent
         self._ready = []  # Places with a verdict, in the order of their verdicts
@@ -199,21 +198,15 @@ class Answers(Hop):
         options.append((CONTENT_FORMAT, uint_bytes(form[ACCEPT])))
         options.append((MAX_AGE, uint_bytes(left_s)))
         body = entry.body
-        asked = self._szx if block is None else block & 7
-        szx = min(asked, self._szx)
         room = MAX_MESSAGE_SIZE - _OVERHEAD - len(uint_bytes(key)) - len(peer.ue_id)
-        while szx and 16 << szx > room:
-            szx -= 1
-        size = 16 << szx
-        start = number << (asked + 4)
-        end = start + size
-        if start and start >= len(body):
+        part = cut(block, len(body), min(self._szx, szx_of(room)))
+        if part is None:
             options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
             insert(options, self._recipient_option, peer.ue_id)
             return BAD_REQUEST, options, compose(BAD_REQUEST, "Block2")
-        if start or len(body) > size:
-            more = 8 if end < len(body) else 0
-            options.append((BLOCK2, uint_bytes(start >> (szx + 4) << 4 | more | szx)))
+        start, end, block2 = part
+        if block2 is not None:
+            options.append((BLOCK2, uint_bytes(block2)))
             if not start:
                 options.append((SIZE2, uint_bytes(len(body))))
         insert(options, self._recipient_option, peer.ue_id)

@@ -9,7 +9,7 @@ TS 24.546 6.2.2.1), and hands the answer back as it came. Links: 0 to the server
 
 from micropython import const
 
-from msgin5g.cbor.encoder import loads
+from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.decoder import CborError
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import (
@@ -22,8 +22,8 @@ from msgin5g.coap.numbers import (
     GATEWAY_TIMEOUT,
     METHOD_NOT_ALLOWED,
     OBSERVE,
-    RST,
     SERVICE_UNAVAILABLE,
+    UNAUTHORIZED,
     URI_PATH,
 )
 from msgin5g.coap.message import uint_bytes
@@ -32,7 +32,7 @@ from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.coap.exchange import DONE, SENT
 from msgin5g.gateway.scm_local import Collocated
 from msgin5g.gateway.scm_remote import FETCH
-from msgin5g.scm.problem_writer import compose
+from msgin5g.scm.problem_details import compose
 
 _SILENCE = const(10)  # times ACK_TIMEOUT
 
@@ -91,7 +91,7 @@ class SealC:
             endpoint.count("unmatched_response")
             if endpoint.message.mtype == CON and transport == 0:
                 # RFC 7252 section 4.2: what a former self has asked for need not be repeated.
-                endpoint._send_empty(RST)
+                endpoint.send_reset()
 
     def step(self, now):
         """The clock has moved."""
@@ -177,7 +177,7 @@ class SealC:
         endpoint = self.endpoint
         message = endpoint.message
         echo = message.option(ECHO)
-        if message.code == 0x81 and echo and not job.echoed:
+        if message.code == UNAUTHORIZED and echo and not job.echoed:
             # RFC 9175 section 2.3: show that we are reachable at our address.
             endpoint.accept(now)
             job.echoed = True

@@ -8,7 +8,7 @@ that comes for the exchange that `ask` gives, wherever the configuration client 
 """
 
 from msgin5g.coap.numbers import GET
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 
 
 class Collocated:
@@ -30,7 +30,7 @@ class Collocated:
         settings = self._settings
         if len(ids) > 1:
             queries = tuple(queries) + (b"bulkConfFlag=" + settings.bulk_id.encode(),)
-        resource = ConfigurationResource(
+        resource = ScmRequest(
             settings.service_id,
             ids,
             settings.server_recipient.encode(),

@@ -5,8 +5,6 @@ it is revalidated with its ETag. UEs that observe a document (RFC 7641) share on
 the server. Each gets the document as if it named nobody but itself.
 """
 
-from micropython import const
-
 from msgin5g.coap.numbers import (
     CONTENT,
     GATEWAY_TIMEOUT,
@@ -17,16 +15,15 @@ from msgin5g.coap.numbers import (
     TOO_MANY_REQUESTS,
     VALID,
 )
-from msgin5g.coap.ticks import add, diff
+from msgin5g.coap.observe import NotificationOrder
+from msgin5g.coap.ticks import add
 from msgin5g.gateway.responder import DOCUMENT_ID, OBSERVING, QUERIES, Verdict
 from msgin5g.gateway.bulk_transfer import Bulk
 from msgin5g.gateway.cache import Entry
 from msgin5g.gateway.observers import Observers
-from msgin5g.scm.problem_writer import compose
-from msgin5g.scm.document_splitter import Document
+from msgin5g.scm.problem_details import compose
+from msgin5g.scm.ue_config_doc import UeConfigDoc
 from msgin5g.gateway.transfer import Transfer
-
-_REORDER_MS = const(128000)  # RFC 7641 section 3.4
 
 
 class Shared(Transfer):
@@ -42,17 +39,13 @@ class Shared(Transfer):
         self.token = None
         self.watching = False
         self.copy = None
-        self._sequence = 0
-        self._told_at = 0
+        self._order = NotificationOrder()
 
     def newer(self, sequence, now):
         """Whether a notification is newer than the last one (RFC 7641 section 3.4)."""
-        ahead = (sequence - self._sequence) & 0xFFFFFF
-        if not self.watching or 0 < ahead < 0x800000 or diff(now, self._told_at) > _REORDER_MS:
-            self._sequence = sequence
-            self._told_at = now
-            return True
-        return False
+        if not self.watching:
+            self._order.reset()
+        return self._order.newer(sequence, now)
 
 
 class Documents(Observers):
@@ -129,7 +122,7 @@ class Documents(Observers):
 
     def _found(self, transfer, splitter):
         if isinstance(transfer, Shared):
-            transfer.copy = Document(splitter.view, splitter.start, splitter.end).copy()
+            transfer.copy = UeConfigDoc(splitter.view, splitter.start, splitter.end).copy()
         else:
             Bulk._found(self, transfer, splitter)
 

@@ -2,15 +2,10 @@
 
 from micropython import const
 
-from msgin5g.coap.errors import BlockError
-from msgin5g.coap.numbers import BLOCK2, ETAG
+from msgin5g.coap.block2 import CHANGED, Block2Receiver
 from msgin5g.coap.ticks import add, diff
 from msgin5g.coap.exchange import SENT
-from msgin5g.scm.document_splitter import Splitter
-
-MORE = const(0)
-WHOLE = const(1)
-CHANGED = const(2)
+from msgin5g.scm.document_splitter import DocumentSplitter
 
 _MAX_RESTARTS = const(3)
 
@@ -32,15 +27,13 @@ class Transfer:
         self.exchange = None  # the request under way
         self.n_restarts = 0
         self.asked_at = 0
-        self._szx = szx
+        self._block2 = Block2Receiver(szx)
         self._max_size = max_size
         self.begin()
 
     def ask(self, client, now, echo=None, etag=None, observe=None, token=None):
         """Ask for the next block, or the first one; false when there is no room for a request."""
-        block2 = None
-        if self.size or self._szx < 6:
-            block2 = (self.size >> (self._szx + 4)) << 4 | self._szx
+        block2 = self._block2.next_block()
         self.exchange = client.ask(
             self, self.ids, self.queries, self.document_id, block2, etag, observe, token, echo
         )
@@ -57,38 +50,28 @@ class Transfer:
 
     def begin(self):
         """Expect the first block."""
-        self.splitter = Splitter(self._max_size)
-        self.size = 0  # of what has come
-        self.etag = None
+        self.splitter = DocumentSplitter(self._max_size)
+        self._block2 = Block2Receiver(self._block2.szx)
         self.fresh_until = None  # when the answer will be too old, once it has begun
         self.common = []  # its documents that are for everybody
         self.again = False  # the next block is to be asked for
 
+    @property
+    def size(self):
+        """Bytes received so far."""
+        return self._block2.size
+
+    @property
+    def etag(self):
+        """The ETag of the server's answer, or None."""
+        return self._block2.etag
+
     def take(self, message):
-        """Take the block in a 2.05 response; MORE, WHOLE or CHANGED. BlockError: it is no good."""
-        start = message.payload_start
-        size = message.size - start
-        block = message.uint(BLOCK2)
-        etag = message.option(ETAG)
-        if self.size and (block is None or etag != self.etag):
-            return CHANGED
-        more = 0
-        if block is not None:
-            szx = block & 7
-            more = block & 8
-            if (
-                szx == 7
-                or szx > self._szx
-                or (block >> 4) << (szx + 4) != self.size
-                or size > 16 << szx
-                or (more and size != 16 << szx)
-            ):
-                raise BlockError("block")
-            self._szx = szx
-        self.etag = etag
-        self.size += size
-        self.splitter.feed(memoryview(message.view)[start : message.size])
-        return MORE if more else WHOLE
+        """Take the block in a 2.05 response; see Block2Receiver.take."""
+        progress = self._block2.take(message)
+        if progress != CHANGED:
+            self.splitter.feed(memoryview(message.view)[message.payload_start : message.size])
+        return progress
 
     def silent_ms(self, now, patience_ms):
         """Milliseconds until nothing was heard for `patience_ms`; None when nothing is asked.

@@ -8,6 +8,7 @@ Recipient (TS 24.538 6.2.2.1). What is not is discarded and counted under
 
 from micropython import const
 
+from msgin5g.coap.block2 import cut
 from msgin5g.coap.message import insert, uint_bytes
 from msgin5g.coap.numbers import (
     ACCEPT,
@@ -32,8 +33,8 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.intermediary.link_table import LinkTable
-from msgin5g.scm.problem_writer import compose
-from msgin5g.scm.request import UE_URI, same_uri
+from msgin5g.scm.problem_details import compose
+from msgin5g.scm.request import UE_URI, uri_equal
 
 # Unsafe options that a hop understands, as bits: Uri-Host 3, Observe 6, Uri-Port 7, Uri-Path 11,
 # Max-Age 14, Uri-Query 15, Block2 23, Block1 27.
@@ -113,7 +114,7 @@ class Hop:
                 if value.startswith(UE_URI):
                     n_uris += 1
                     same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
-                    if not same and not same_uri(value[7:], ue_id):
+                    if not same and not uri_equal(value[7:], ue_id):
                         is_own = False
             elif number == recipient_option:
                 if recipient_at < 0:
@@ -130,7 +131,7 @@ class Hop:
             return None
         recipient = message.value(recipient_at)
         server = self._server_recipient
-        if recipient != server and not same_uri(recipient, server):
+        if recipient != server and not uri_equal(recipient, server):
             endpoint.count("foreign_recipient")
             return None
         if message.code != GET:
@@ -186,13 +187,14 @@ class Hop:
         options = [(CONTENT_FORMAT, uint_bytes(LINK_FORMAT))]
         block = message.uint(BLOCK2)
         if block is not None:
-            size = 16 << (block & 7)
-            page = page[(block >> 4) * size :]
-            if block & 7 == 7 or not page:
+            part = cut(block, len(page), 6)
+            if part is None:
                 self.refuse(BAD_REQUEST, "Block2", peer, now)
                 return
-            options.append((BLOCK2, uint_bytes(block & ~8 | (len(page) > size) << 3)))
-            page = page[:size]
+            start, end, block2 = part
+            # The whole page is block 0 of the size that was asked for.
+            options.append((BLOCK2, uint_bytes(block & 7 if block2 is None else block2)))
+            page = page[start:end]
         incoming = self.endpoint.accept(now)
         if incoming is not None:
             self.endpoint.respond(incoming, CONTENT, options, page)

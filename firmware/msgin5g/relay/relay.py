@@ -32,7 +32,7 @@ from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.coap.exchange import DONE
 from msgin5g.intermediary.admission import Hop
 from msgin5g.intermediary.rate_limiter import Pace
-from msgin5g.scm.request import same_uri
+from msgin5g.scm.request import uri_equal
 
 _MAX_REQUESTS_OF_A_UE = const(4)  # NSTART is 1: a UE has one under way, unless it began anew
 _ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: the server is slow, so say "I have it"
@@ -265,7 +265,7 @@ class Relay(Hop):
             endpoint.count("missing_recipient")
             return
         recipient = message.value(i)
-        if recipient != flow.peer.ue_id and not same_uri(recipient, flow.peer.ue_id):
+        if recipient != flow.peer.ue_id and not uri_equal(recipient, flow.peer.ue_id):
             # Well known or not, it is not the one who asked.
             linked = self.links.of_ue(recipient) is not None
             endpoint.count("recipient_mismatch" if linked else "recipient_not_linked")

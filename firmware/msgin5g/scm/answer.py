@@ -7,7 +7,7 @@ an Outcome of its own. All that lasts is in the ScmClient, so that this can be u
 
 from micropython import const
 
-from msgin5g.coap.block2 import CHANGED, MORE, Assembly
+from msgin5g.coap.block2 import CHANGED, MORE, Block2Body
 from msgin5g.coap.errors import BlockError
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
@@ -22,11 +22,11 @@ from msgin5g.coap.numbers import (
     OBSERVE,
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
     VALID,
 )
-from msgin5g.coap.ticks import diff
-from msgin5g.scm.errors import DocumentError
-from msgin5g.scm.request import same_uri
+from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
+from msgin5g.scm.request import uri_equal
 
 # Kinds of Outcome.
 CONFIGURATION = const(0)  # data, etag: a configuration for this UE
@@ -38,7 +38,6 @@ PAUSED = const(5)  # busy, in the midst of a transfer: the next fetch goes on wi
 
 _MAX_RESTARTS = const(3)  # of a transfer whose document changed under it
 _MAX_RESUMES = const(4)  # of one block that nobody had, before the transfer is given up
-_REORDER_MS = const(128000)  # RFC 7641 section 3.4
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 
 
@@ -94,7 +93,7 @@ def response(client, now):
         if client.require_recipient:
             endpoint.count("missing_recipient")
             return None
-    elif not same_uri(message.value(i), client.ue_id):
+    elif not uri_equal(message.value(i), client.ue_id):
         endpoint.count("foreign_recipient")
         return None
     for i in range(message.n_options):
@@ -105,12 +104,12 @@ def response(client, now):
     sequence = message.uint(OBSERVE)
     mine = exchange is client.observation
     watching = mine and sequence is not None and message.code >> 5 == 2
-    if watching and client.observing:
-        # The order of notifications, RFC 7641 section 3.4.
-        ahead = (sequence - client.sequence) & 0xFFFFFF
-        if not 0 < ahead < 0x800000 and diff(now, client.notified_at) <= _REORDER_MS:
+    if watching:
+        if not client.observing:
+            client.order.reset()
+        if not client.order.newer(sequence, now):
             endpoint.accept(now, True)
-            endpoint.count("stale_notification")
+            endpoint.count("old_notification")
             return None
     endpoint.accept(now, watching)
     client.unanswered_size = 0
@@ -121,10 +120,7 @@ def response(client, now):
             client.n_restarts = client.n_resumes = 0
         client.assembly = None
         client.observing = watching
-        if watching:
-            client.sequence = sequence
-            client.notified_at = now
-        else:
+        if not watching:
             client.observation = None
     client.exchange = None
     return _evaluate(client, message)
@@ -152,7 +148,7 @@ def _evaluate(client, message):
             client.n_resumes += 1
             return Outcome(PAUSED, code, None, None, max_age_s)
     echo = message.option(ECHO)
-    if code == 0x81 and echo and len(echo) <= 40 and client.n_restarts < _MAX_RESTARTS:
+    if code == UNAUTHORIZED and echo and len(echo) <= 40 and client.n_restarts < _MAX_RESTARTS:
         # RFC 9175 section 2.3: show that we are reachable at our address.
         client.n_restarts += 1
         if client.ask(client.conditional, client.asked_observe, echo):
@@ -171,7 +167,7 @@ def _content(client, message):
         return Outcome(REFUSED, CONTENT, "Content-Format " + str(content_format))
     assembly = client.assembly
     if assembly is None:
-        client.assembly = assembly = Assembly(client.szx, client.max_size)
+        client.assembly = assembly = Block2Body(client.szx, client.max_size)
     try:
         progress = assembly.take(message)
         if progress == CHANGED:
@@ -182,8 +178,6 @@ def _content(client, message):
                 return None
             raise BlockError("no room for the next request")
         client.assembly = None
-        from msgin5g.scm.ue_config_doc import find_configuration
-
         data, document_id = find_configuration(assembly.body, client.ue_id)
     except (BlockError, DocumentError) as error:
         client.assembly = None

@@ -4,13 +4,15 @@ This is what asks, and what is known from one answer to the next. What reads an 
 `answer`: it is needed for a moment now and then, and takes more heap than all of this.
 """
 
+from msgin5g.coap.block2 import szx_of
 from msgin5g.coap.numbers import GET
+from msgin5g.coap.observe import NotificationOrder
 
 
 class ScmClient:
     """The configuration client of one UE on an endpoint; one fetch at a time.
 
-    resource: ConfigurationResource. ue_id: bytes, the Recipient that answers must carry;
+    resource: ScmRequest. ue_id: bytes, the Recipient that answers must carry;
     `require_recipient` says whether one without is dropped, as it is behind a relay or gateway.
     """
 
@@ -23,11 +25,7 @@ class ScmClient:
         self.recipient_option = settings.recipient_option
         self.content_format = settings.content_format
         self.require_recipient = settings.require_recipient
-        # SZX of RFC 7959: 16 is 0, 1024 is 6; sizes between are rounded down.
-        szx = 0
-        while szx < 6 and settings.block_size >> (szx + 5):
-            szx += 1
-        self.szx = szx
+        self.szx = szx_of(settings.block_size)
         self.max_size = settings.max_document_size
         self.document_id = None  # of the individual document, once it is known
         self.observing = False
@@ -36,8 +34,7 @@ class ScmClient:
         self.etag_of = None
         self.unanswered_size = 0  # bytes sent, repetitions included, that timed out
         self.observation = None  # the exchange that asked to observe
-        self.sequence = 0  # of the newest notification, and when it came
-        self.notified_at = 0
+        self.order = NotificationOrder()
         self.exchange = None  # the request that is under way
         self.assembly = None  # of the blocks of a document that has begun to come
         self.conditional = False  # as the request under way was made

@@ -1,4 +1,4 @@
-"""Concise problem details (RFC 9290), read; TS 24.546 C.1.4.4 has them in every error."""
+"""Concise problem details (RFC 9290): the payload of every error (TS 24.546 C.1.4.4)."""
 
 from micropython import const
 
@@ -6,7 +6,21 @@ from msgin5g.cbor.decoder import ARRAY, MAP, NINT, TEXT, CborError, Reader
 
 _TITLE = const(-1)
 _DETAIL = const(-2)
+_RESPONSE_CODE = const(-4)
+_UNPROCESSED_OPTION = const(-8)
 _MAX_SIZE = const(200)  # bytes kept of a title or a detail: it goes into events and logs
+
+
+def compose(code, title, detail=None, option=None):
+    """The payload of an error; `option` is the number of the option that was not processed."""
+    from msgin5g.cbor.encoder import dumps  # a UE only reads problem details
+
+    problem = {_TITLE: title, _RESPONSE_CODE: code}
+    if detail:
+        problem[_DETAIL] = detail
+    if option is not None:
+        problem[_UNPROCESSED_OPTION] = option
+    return dumps(problem)
 
 
 def parse(payload):

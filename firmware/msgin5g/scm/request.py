@@ -11,7 +11,7 @@ CONTENT_FORMAT_UE_CONFIG = const(65001)  # ...seal-ue-config-info+cbor has no nu
 UE_URI = b"ue-uri="
 
 
-class ConfigurationResource:
+class ScmRequest:
     """Where the configuration of one UE, or of several (bulk), lives at the server.
 
     ue_ids: list of MSGin5G UE IDs as bytes. recipient: the server's URI as bytes, None to leave
@@ -67,7 +67,7 @@ class ConfigurationResource:
         return options
 
 
-def same_uri(a, b):
+def uri_equal(a, b):
     """Whether two URIs (bytes) are equal, the case of scheme and host apart (RFC 3986 6.2.2)."""
     if a == b:
         return True

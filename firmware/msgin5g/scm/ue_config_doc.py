@@ -1,18 +1,92 @@
-"""UeConfigDoc (TS 24.546 C.3.1.3.2): the configuration of one UE found in a body, in place.
+"""UeConfigDoc (TS 24.546 C.3.1.3.2): the configuration of one UE or several, read in place.
 
-A body is an array of UeConfigDoc (collection) or one UeConfigDoc (individual document). Only
-what this UE needs is copied out of it: its configData and the ID of the document.
+    UeConfigDoc = {ueConfigDocId, valUeIds: {uris: [...]}, ueConfigs: [{configType, configData}]}
+
+A body is an array of UeConfigDoc (collection) or one UeConfigDoc (individual document).
 """
 
-from micropython import const
+from msgin5g.cbor.decoder import ARRAY, TEXT, CborError, Reader
+from msgin5g.scm.request import uri_equal
 
-from msgin5g.cbor.decoder import ARRAY, MAP, TEXT, CborError, Reader
-from msgin5g.scm.errors import DocumentError
-from msgin5g.scm.request import same_uri
+# The CDDL of TS 24.546 C.3.1.5.2 writes the first letter of the ID large, the table small.
+_KEYS = (b"ueConfigDocId", b"UeConfigDocId", b"valUeIds", b"ueConfigs")
 
-_OTHERS = const(0)  # the document is for somebody else
-_EVERYBODY = const(1)  # it names nobody
-_NAMED = const(2)  # it names this UE
+
+class DocumentError(Exception):
+    """A body that holds no configuration for this UE; the text says why."""
+
+
+class UeConfigDoc:
+    """The UeConfigDoc that begins at view[start]; CborError when there is none.
+
+    end: where it ends. document_id: its ueConfigDocId as bytes, or None. names_everybody: it
+    has no valUeIds, so it is for every UE of the domain (TS 24.546 7.2.5).
+    """
+
+    def __init__(self, view, start, end):
+        self._start = start
+        self._reader = reader = Reader(view, start, end)
+        name, other_name, self._ids, self._configs = reader.find(_KEYS)
+        self.end = reader.i
+        if name is None:
+            name = other_name
+        self.document_id = None if name is None else reader.text(name)
+        self.names_everybody = self._ids is None
+
+    def uris(self):
+        """The URIs of the UEs that it names; ranges of IMEI name no URI."""
+        if self._ids is not None:
+            # A reader of its own: `copy` may be called between two of them.
+            reader = Reader(self._reader.view, self._ids, self.end)
+            uris = reader.find((b"uris",))[0]
+            if uris is not None:
+                return reader.texts(uris)
+        return ()
+
+    def names(self, ue_id):
+        """Whether it names the UE `ue_id` (bytes)."""
+        for uri in self.uris():
+            if uri == ue_id or uri_equal(uri, ue_id):
+                return True
+        return False
+
+    def config_data(self):
+        """The configData of its ON_NETWORK part (TS 24.538 7.2.3), else of the COMMON one.
+
+        None when there is neither.
+        """
+        if self._configs is None:
+            return None
+        reader = self._reader
+        reader.i = self._configs
+        best = None
+        n = reader.begin(ARRAY)
+        while reader.more(n):
+            kind, data = reader.find((b"configType", b"configData"))
+            end = reader.i
+            kind = None if kind is None else reader.text(kind)
+            if kind == b"ON_NETWORK" or (kind == b"COMMON" and best is None):
+                best = data
+            reader.i = end
+            n -= n > 0
+        return None if best is None else reader.text(best)
+
+    def copy(self, ue_id=None):
+        """It as bytes; with `ue_id`, this UE alone is left of all that it names."""
+        reader = self._reader
+        view = reader.view
+        if ue_id is None or self._ids is None:
+            return bytes(view[self._start : self.end])
+        from msgin5g.cbor.encoder import write_head  # a UE makes no copies
+
+        out = bytearray(view[self._start : self._ids])
+        out.extend(b"\xa1\x64uris\x81")
+        write_head(out, TEXT, len(ue_id))
+        out.extend(ue_id)
+        reader.i = self._ids
+        reader.skip()
+        out.extend(view[reader.i : self.end])
+        return out
 
 
 def find_configuration(body, ue_id):
@@ -21,93 +95,31 @@ def find_configuration(body, ue_id):
     A document that names the UE goes before one that names nobody. DocumentError says why
     there is none.
     """
+    best = None
+    reader = Reader(body)
     try:
-        return _find(Reader(body), ue_id)
+        n = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
+        empty = True
+        named = False
+        while reader.more(n):
+            document = UeConfigDoc(body, reader.i, reader.end)
+            reader.i = document.end
+            empty = False
+            if document.names_everybody:
+                best = best or document
+            elif not named and document.names(ue_id):
+                best = document
+                named = True
+            n -= n > 0
+        if empty:
+            raise DocumentError("the array of documents is empty")
+        if reader.i != reader.end:
+            raise DocumentError("bytes after the documents")
+        if best is None:
+            raise DocumentError("no document is for this UE")
+        data = best.config_data()
     except CborError as error:
         raise DocumentError("body is not CBOR: " + str(error))
-
-
-def _find(reader, ue_id):
-    best = _OTHERS
-    found = None
-    if reader.peek() == ARRAY:
-        n = reader.begin(ARRAY)
-        count = 0
-        while reader.more(n):
-            rank, data, document_id = _document(reader, ue_id)
-            if rank > best:
-                best = rank
-                found = (data, document_id)
-            count += 1
-            n -= n > 0
-        if count == 0:
-            raise DocumentError("the array of documents is empty")
-    else:
-        best, data, document_id = _document(reader, ue_id)
-        found = (data, document_id)
-    if reader.i != reader.end:
-        raise DocumentError("bytes after the documents")
-    if best == _OTHERS:
-        raise DocumentError("no document is for this UE")
-    if found[0] is None:
+    if data is None:
         raise DocumentError("the document has no configData")
-    return found
-
-
-def _document(reader, ue_id):
-    """(rank, configData or None, document ID or None) of the UeConfigDoc that comes."""
-    rank = _EVERYBODY
-    data = document_id = None
-    n = reader.begin(MAP)
-    while reader.more(n):
-        key = reader.string(TEXT)
-        # The CDDL of TS 24.546 C.3.1.5.2 writes the first letter large, the table small.
-        if key == b"ueConfigDocId" or key == b"UeConfigDocId":
-            document_id = reader.string(TEXT)
-        elif key == b"valUeIds":
-            rank = _rank(reader, ue_id)
-        elif key == b"ueConfigs":
-            data = _config_data(reader)
-        else:
-            reader.skip()
-        n -= n > 0
-    return rank, data, document_id
-
-
-def _rank(reader, ue_id):
-    """How ValUeIds speak of the UE; IMEI ranges alone name no URI, so they name others."""
-    rank = _OTHERS
-    n = reader.begin(MAP)
-    while reader.more(n):
-        if reader.string(TEXT) == b"uris":
-            uris = reader.begin(ARRAY)
-            while reader.more(uris):
-                if same_uri(reader.string(TEXT), ue_id):
-                    rank = _NAMED
-                uris -= uris > 0
-        else:
-            reader.skip()
-        n -= n > 0
-    return rank
-
-
-def _config_data(reader):
-    """configData of the ON_NETWORK part (TS 24.538 7.2.3), else of the COMMON one, else None."""
-    best = None
-    n = reader.begin(ARRAY)
-    while reader.more(n):
-        kind = data = None
-        pairs = reader.begin(MAP)
-        while reader.more(pairs):
-            key = reader.string(TEXT)
-            if key == b"configType":
-                kind = reader.string(TEXT)
-            elif key == b"configData":
-                data = reader.string(TEXT)
-            else:
-                reader.skip()
-            pairs -= pairs > 0
-        if kind == b"ON_NETWORK" or (kind == b"COMMON" and best is None):
-            best = data
-        n -= n > 0
-    return best
+    return data, best.document_id

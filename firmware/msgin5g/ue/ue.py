@@ -12,7 +12,7 @@ from micropython import const
 from msgin5g.coap.endpoint import NOTHING, REQUEST, UNMATCHED, Endpoint
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.coap.exchange import OBSERVING
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 from msgin5g.scm.client import ScmClient
 from msgin5g.unload import unload
 
@@ -42,7 +42,7 @@ class ConstrainedUe:
         for name, value in (("ue-vendor=", settings.ue_vendor), ("ue-type=", settings.ue_type)):
             if value:
                 queries.append((name + value).encode())
-        resource = ConfigurationResource(
+        resource = ScmRequest(
             settings.service_id,
             [ue_id],
             settings.server_recipient.encode(),

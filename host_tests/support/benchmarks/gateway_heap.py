@@ -16,7 +16,7 @@ from msgin5g.coap.message import Message, encode, uint_bytes  # noqa: E402
 from msgin5g.coap.exchange import Parameters  # noqa: E402
 from msgin5g.gateway.gateway import Gateway  # noqa: E402
 from msgin5g.gateway.scm_local import Collocated  # noqa: E402
-from msgin5g.scm.request import ConfigurationResource  # noqa: E402
+from msgin5g.scm.request import ScmRequest  # noqa: E402
 from builders import DefaultSettings  # noqa: E402
 
 SERVER = b"the server's one"
@@ -53,7 +53,7 @@ message = Message(64)
 
 
 def request(n):
-    resource = ConfigurationResource("msgin5g", [name(n)], b"coap://scm.example")
+    resource = ScmRequest("msgin5g", [name(n)], b"coap://scm.example")
     return bytes(buf[: encode(buf, 0, 1, n, b"t%03d" % n, resource.options())])
 
 

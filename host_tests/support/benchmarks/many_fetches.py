@@ -32,7 +32,7 @@ POINTS = 10
 N = int(sys.argv[3])
 OBSERVE = len(sys.argv) > 4
 COUNTERS = ("duplicate", "unmatched_response", "unmatched_empty", "answer_reset", "answer_timeout",
-            "server_timeout", "stale_notification")  # fmt: skip
+            "server_timeout", "old_notification")  # fmt: skip
 OUTCOMES = ("applied", "unchanged", "rejected", "refused", "timeout")
 
 

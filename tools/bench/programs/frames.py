@@ -5,7 +5,7 @@ from binascii import unhexlify
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, CONTENT_FORMAT, ETAG, GET, OBSERVE
-from msgin5g.scm.request import ConfigurationResource
+from msgin5g.scm.request import ScmRequest
 
 # The request of spec/protocol.md section 11: 104 bytes.
 REQUEST = unhexlify(
@@ -63,7 +63,7 @@ def options_of(datagram):
 
 def request(number, mid, observe=False):
     """The GET of a UE: of the collection, or of its document to observe it."""
-    resource = ConfigurationResource("msgin5g", [ue_id(number)], SERVER_URI.encode())
+    resource = ScmRequest("msgin5g", [ue_id(number)], SERVER_URI.encode())
     token = bytes((number >> 8, number & 255, mid >> 8, mid & 255))
     options = resource.options(document_id(number), None, 0) if observe else resource.options()
     return _encoded(CON, GET, mid, token, options, b"")
