@@ -15,13 +15,13 @@ def build_ue(settings, link, remote, now, directory, endpoint=None, app=None, co
     counts: whether this start is a boot, which may have failed; None for a person's look, which
     leaves a trial as it is. `app` is then only the name of a module that is not loaded.
     """
-    from msgin5g.config.keeper import Keeper
+    from msgin5g.builder_config import configuration_in
 
     trial_ms = 0 if settings.confirm == "at_once" else settings.trial_s * 1000
-    configuration = Keeper(not app, directory, settings.max_document_size, trial_ms)
+    configuration = configuration_in(directory, settings.max_document_size, trial_ms)
     looks = counts is None
     if app and not looks:
-        app.prepare(configuration.open())
+        app.prepare(configuration)
     configuration.start(now, counts)
     if not looks:
         if not trial_ms:

@@ -22,9 +22,9 @@ def with_parts(plain, settings, app, runs):
         lookup = Lookup(node)
     lifecycle = node.configuration
     if lifecycle and settings.confirm in ("lasting", "ping"):
-        from msgin5g.services.trial_check import Check
+        from msgin5g.services.trial_check import TrialCheck
 
-        node.parts.append(Check(node.ue, lookup if settings.confirm == "ping" else None))
+        node.parts.append(TrialCheck(node.ue, lookup if settings.confirm == "ping" else None))
     if lifecycle and settings.button_pin is not None and runs:
         from msgin5g.services.button import Button
 

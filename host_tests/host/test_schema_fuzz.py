@@ -6,7 +6,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgin5g.config.schema import Schema
-from msgin5g.config.json import JsonFault, parse
+from msgin5g.config.json import JsonError, parse
 
 _NUMBERS = st.integers(-(2**53), 2**53 - 1) | st.floats(
     -(2.0**127), 2.0**127, allow_nan=False, allow_infinity=False
@@ -77,7 +77,7 @@ def _agree(text):
         expected = ValueError
     try:
         value = parse(text)
-    except JsonFault as fault:
+    except JsonError as fault:
         if expected is not ValueError:
             assert "32 characters" in str(fault), (text, fault)  # a limit that json does not have
         return

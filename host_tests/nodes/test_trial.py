@@ -6,10 +6,11 @@ from checks import xorshift
 from memory_flash import MemoryFlash
 from msgin5g.services.application import Application
 from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.config.manager import CAUSES, Lifecycle
+from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.store import BAD, GOOD, TRIAL, Store
-from msgin5g.services.trial_check import Check
+from msgin5g.config.record import BAD, GOOD, TRIAL
+from msgin5g.config.store import Store
+from msgin5g.services.trial_check import TrialCheck
 from msgin5g.node_parts import NodeWithParts
 from msgin5g.ue.ue import ConstrainedUe
 from builders import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
@@ -57,19 +58,21 @@ class Device:
     def boot(self):
         now = self.sim.now
         trial_ms = 0 if self.confirm == "at_once" else TRIAL_MS
-        self.lifecycle = Lifecycle(Store(self.flash), Schema(), trial_ms, min(GOOD_MS, trial_ms))
+        self.manager = ConfigurationManager(
+            Store(self.flash), Schema(), trial_ms, min(GOOD_MS, trial_ms)
+        )
         self.app = None
         if self.module:
             sys.modules["trial_app"] = self.module
             self.app = Application("trial_app")
-            self.app.prepare(self.lifecycle)
-        name = self.lifecycle.start(now)[0]
+            self.app.prepare(self.manager)
+        name = self.manager.start(now)[0]
         settings = ue_settings(require_recipient=False)
         self.n_boots += 1
-        ue = ConstrainedUe(settings, xorshift(self.n_boots), self.lifecycle, SERVER, now)
+        ue = ConstrainedUe(settings, xorshift(self.n_boots), self.manager, SERVER, now)
         self.node = node = NodeWithParts(ue, [])
         if self.confirm in ("ping", "lasting"):
-            self.check = Check(ue, self.lookup if self.confirm == "ping" else None)
+            self.check = TrialCheck(ue, self.lookup if self.confirm == "ping" else None)
             node.parts.append(self.check)
         if self.app:
             node.parts.append(self.app)
@@ -97,26 +100,26 @@ class Device:
         return said
 
     def runs(self):
-        return self.lifecycle.configuration["MSGin5G-Server-address"].split(":")[0]
+        return self.manager.configuration["MSGin5G-Server-address"].split(":")[0]
 
 
 def test_at_once_is_good_with_one_write_and_no_timer():
     device = Device("at_once")
     device.serve()
     assert device.run(1000) == ["applied"]
-    assert device.lifecycle.state == GOOD and device.flash.n_writes == 1
+    assert device.manager.state == GOOD and device.flash.n_writes == 1
     device.serve("other.example")
     assert device.run(1000) == ["applied"]
-    assert device.lifecycle.state == GOOD and device.flash.n_writes == 2
+    assert device.manager.state == GOOD and device.flash.n_writes == 2
 
 
 def test_lasting_is_good_when_the_boot_has_lasted():
     device = Device("lasting")
     device.serve()
     assert device.run(30000) == ["applied"]
-    assert device.lifecycle.state == TRIAL
+    assert device.manager.state == TRIAL
     assert device.run(60000, "confirmed")[-1] == "confirmed"
-    assert device.lifecycle.state == GOOD
+    assert device.manager.state == GOOD
 
 
 def test_a_server_that_answers_a_ping_confirms_once_the_boot_has_lasted():
@@ -125,9 +128,9 @@ def test_a_server_that_answers_a_ping_confirms_once_the_boot_has_lasted():
     device.sim.add(MSGIN5G, server)
     device.serve()
     assert device.run(5000) == ["applied"]
-    assert device.check.passed and device.lifecycle.state == TRIAL
+    assert device.check.passed and device.manager.state == TRIAL
     assert device.run(60000, "confirmed")[-1] == "confirmed"
-    assert server.n_pings == 1 and device.lifecycle.state == GOOD
+    assert server.n_pings == 1 and device.manager.state == GOOD
 
 
 def test_a_lost_ping_is_repeated_as_any_message():
@@ -149,13 +152,13 @@ def test_a_server_that_stays_silent_is_rolled_back_and_not_tried_again():
         device.serve(address)
         said = device.run(TRIAL_MS + 1000, "rolled_back")
         assert "applied" in said and said[-1] == "rolled_back", (address, said)
-        assert device.lifecycle.reasons == ("not confirmed in time",)
-        assert (device.runs(), device.lifecycle.state) == (MSGIN5G[0], BAD)
+        assert device.manager.reasons == ("not confirmed in time",)
+        assert (device.runs(), device.manager.state) == (MSGIN5G[0], BAD)
         device.run(70000)
         n_writes = device.flash.n_writes
         device.node.ue.fetch(device.sim.now)
         assert "refused" in device.run(5000), address
-        assert device.lifecycle.reasons == ("ETag: rolled back, waits for a change",)
+        assert device.manager.reasons == ("ETag: rolled back, waits for a change",)
         assert "applied" not in device.run(600000)
         assert device.flash.n_writes == n_writes
         device.serve("again.example")
@@ -213,11 +216,11 @@ def test_a_bad_value_is_refused_with_key_and_rule_and_changes_nothing():
     device = Device("at_once", Program())
     device.serve(more=',"blink-ms":100')
     device.run(1000)
-    running = device.lifecycle.configuration
+    running = device.manager.configuration
     device.serve(more=',"blink-ms":20')
     assert "refused" in device.run(1000)
-    assert device.lifecycle.reasons == ["blink-ms: 20, less than 50"]
-    assert device.lifecycle.configuration is running
+    assert device.manager.reasons == ["blink-ms: 20, less than 50"]
+    assert device.manager.configuration is running
     assert device.module.seen == [100] and device.flash.n_writes == 1
 
 
@@ -257,7 +260,7 @@ def test_a_document_that_crashes_the_application_is_rolled_back_after_three_rese
     device.serve(more=',"blink-ms":100')
     boots = crashes(device)
     assert boots[1::2] == ["applied", "applied", "rolled_back"], boots
-    assert CAUSES[device.lifecycle.notes[0]] == "reset too often"
+    assert device.manager.cause == "reset too often"
     assert device.module.seen[-1] == 500 and device.app.error is None
     assert "applied" not in device.run(600000)
 
@@ -267,14 +270,14 @@ def test_an_application_that_always_crashes_ends_in_safe_mode_and_a_change_leads
     device.serve()
     boots = crashes(device)
     assert boots[1::2] == ["applied", "applied", "safe_mode"], boots
-    assert device.lifecycle.safe_mode and device.app.start() is None
+    assert device.manager.safe_mode and device.app.start() is None
     n_seen = len(device.module.seen)
     assert device.run(600000).count("crashed") == 0
     assert len(device.module.seen) == n_seen, "in safe mode the application is not started"
     device.serve(more=',"blink-ms":100')
     said = device.run(5000, "restarting")
     assert "applied" in said and said[-1] == "restarting"
-    assert device.boot() == "applied" and not device.lifecycle.safe_mode
+    assert device.boot() == "applied" and not device.manager.safe_mode
     device.run(5000)
     assert device.module.seen[-1] == 100
 
@@ -320,8 +323,8 @@ def test_a_document_for_which_the_memory_is_too_small_is_refused():
     def check(text):
         raise MemoryError
 
-    device.lifecycle.schema.check = check
+    device.manager.schema.check = check
     device.serve("other.example")
     assert "refused" in device.run(1000)
-    assert device.lifecycle.reasons == ("memory: too little is free",)
+    assert device.manager.reasons == ("memory: too little is free",)
     assert device.runs() == MSGIN5G[0]

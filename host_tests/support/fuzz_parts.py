@@ -9,7 +9,7 @@ from msgin5g.coap.block2 import MORE, Block2Body
 from msgin5g.coap.errors import BlockError, MessageFormatError
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
-from msgin5g.config.json import JsonFault
+from msgin5g.config.json import JsonError
 from msgin5g.config.json import parse as parse_json
 from msgin5g.scm.ue_config_doc import find_configuration
 from msgin5g.scm.ue_config_doc import DocumentError
@@ -133,7 +133,7 @@ class PartsTarget:
     def _json(self):
         try:
             parse_json(self._spoilt(self._texts))
-        except JsonFault:
+        except JsonError:
             pass
 
 

@@ -1,4 +1,4 @@
-"""A port.flash.Flash without flash: files in a dict, and the ways in which flash disappoints."""
+"""A port.flash.Flash without flash: files in a dict, and the ways in which flash fails."""
 
 from msgin5g.config.store import StorageError
 
@@ -13,7 +13,7 @@ class MemoryFlash:
         self.is_full = False
         self.forgets = False  # a write seems to work and the flash holds something else
 
-    def moves(self, sequence, folder):
+    def make_folder_when_due(self, sequence, folder):
         return sequence in self.moves_at
 
     def _file(self, name):
@@ -42,8 +42,9 @@ class MemoryFlash:
         self.files[new_name] = self._file(name)
         del self.files[name]
 
-    def remove(self, name):
-        self.files.pop(name, None)
+    def remove(self, names):
+        for name in names:
+            self.files.pop(name, None)
 
 
 def flipped(data, bit):

@@ -4,7 +4,7 @@ import sys
 
 from memory_flash import MemoryFlash
 from msgin5g.coap.ticks import add
-from msgin5g.config.manager import EMPTY, Lifecycle
+from msgin5g.config.manager import EMPTY, ConfigurationManager
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import Store
 
@@ -99,7 +99,7 @@ def test_a_machine_without_a_timer_gets_a_watchdog_with_more_patience():
 
 class Node:
     def __init__(self):
-        self.configuration = Lifecycle(Store(MemoryFlash()), Schema())
+        self.configuration = ConfigurationManager(Store(MemoryFlash()), Schema())
         self.configuration.offer(TEXT, b"e", 0)
         self.ended = False
         self.said = []

@@ -5,8 +5,8 @@ import os
 
 import msgin5g.port.flash as flash_module
 from checks import raises
-from msgin5g.config.by_hand import erase
-from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
+from msgin5g.config.record import GOOD, TRIAL
+from msgin5g.config.store import StorageError, Store
 from msgin5g.port.flash import Flash
 
 try:
@@ -44,7 +44,7 @@ def _with_files(test):
 
 def test_files_are_written_read_renamed_and_removed():
     def test(directory):
-        flash = Flash(directory)
+        flash = Flash(directory, StorageError)
         assert flash.size("f") is None
         parts = (b"head", b"x" * 200, b"")
         flash.write("f", parts)
@@ -61,8 +61,8 @@ def test_files_are_written_read_renamed_and_removed():
         assert flash.size("g") == 204
         flash.write("g", (b"shorter",))
         assert flash.size("g") == 7
-        flash.remove("g")
-        flash.remove("g")
+        flash.remove(("g",))
+        flash.remove(("g",))
         assert os.listdir(directory) == []
 
     _with_files(test)
@@ -70,12 +70,12 @@ def test_files_are_written_read_renamed_and_removed():
 
 def test_a_file_that_is_not_there_is_a_storage_error():
     def test(directory):
-        flash = Flash(directory + "/")
+        flash = Flash(directory + "/", StorageError)
         for call in (
             lambda: flash.read("f", 0, 1),
             lambda: flash.same("f", 0, (b"x",)),
             lambda: flash.rename("f", "g"),
-            lambda: Flash(directory + "/none").write("f", (b"",)),
+            lambda: Flash(directory + "/none", StorageError).write("f", (b"",)),
         ):
             with raises(StorageError, "storage: error 2"):
                 call()
@@ -85,12 +85,12 @@ def test_a_file_that_is_not_there_is_a_storage_error():
 
 def test_the_store_lives_in_files():
     def test(directory):
-        store = _store(Flash(directory))
+        store = _store(Flash(directory, StorageError))
         store.write(GOOD, 0, b"1", b"", b"old" * 100)
         store.write(TRIAL, 0, b"2", b"", b"new" * 300)
-        store = _store(Flash(directory))
+        store = _store(Flash(directory, StorageError))
         assert (_text(store), store.text(store.other)) == (b"new" * 300, b"old" * 100)
-        erase(store)
+        store.erase()
         assert os.listdir(directory) == []
 
     _with_files(test)
@@ -101,7 +101,7 @@ def test_a_full_file_system_refuses_and_keeps_what_it_has():
         return  # the host's disk is not ours to fill
 
     def test(directory):
-        flash = Flash(directory)
+        flash = Flash(directory, StorageError)
         store = _store(flash)
         for n_slots in (0, 1, 2):
             _fill(directory)
@@ -158,9 +158,11 @@ def _moves(n_blocks, n_writes):
     moves = []
     for sequence in range(1, n_writes + 1):
         flash_module.os = _Os(n_blocks)
-        if Flash("/").moves(sequence, "new"):
+        if Flash("/", StorageError).make_folder_when_due(sequence, "new"):
             assert flash_module.os.made == ["/new"]
-            assert not Flash("/").moves(sequence, "new"), "there it is"
+            assert not Flash("/", StorageError).make_folder_when_due(sequence, "new"), (
+                "there it is"
+            )
             moves.append(sequence)
     flash_module.os = os
     return moves
@@ -177,16 +179,16 @@ def test_a_large_file_system_gets_a_new_folder_once_in_so_many_writes_at_no_fixe
 
 def test_a_folder_goes_with_its_last_file():
     def test(directory):
-        flash = Flash(directory)
+        flash = Flash(directory, StorageError)
         os.mkdir(directory + "/new")
         flash.write("new/f", (b"1",))
         flash.write("new/g", (b"2",))
-        flash.remove("new/f")
+        flash.remove(("new/f",))
         assert flash.read("new/g", 0, 9) == b"2"
-        flash.remove("new/g")
+        flash.remove(("new/g",))
         assert os.listdir(directory) == []
         os.mkdir(directory + "/new")  # and the power was cut
-        flash.remove("new/f")
+        flash.remove(("new/f",))
         assert os.listdir(directory) == []
 
     _with_files(test)

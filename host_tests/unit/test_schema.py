@@ -2,7 +2,7 @@
 
 from checks import raises
 from msgin5g.config.schema import Schema, server_address
-from msgin5g.config.json import JsonFault, parse
+from msgin5g.config.json import JsonError, parse
 
 _GOOD = (
     b'{"MSGin5G-Server-address": "coap://192.0.2.1:5683", '
@@ -58,13 +58,13 @@ def test_what_is_not_json_is_refused():
         b'~"~"a~"a\\~"a\nb"~"\x00"~"\x1f"~"\\x41"~"\\"~"\\U0041"'
         b'~"\\u12"~"\\u12g4"~"\\u"~"\\u+123"~"\\u 123"~"\\u1_23"'
     ).split(b"~"):
-        with raises(JsonFault, "JSON: "):
+        with raises(JsonError, "JSON: "):
             parse(text)
 
 
 def test_half_a_surrogate_pair_is_refused():
     for text in (b"\\ud800", b"\\udc00", b"\\ud800x", b"\\ud800\\u0041", b"\\ud800\\ud800"):
-        with raises(JsonFault, "surrogate"):
+        with raises(JsonError, "surrogate"):
             parse(b'"' + text + b'"')
 
 
@@ -74,34 +74,34 @@ def test_bytes_that_are_not_utf8_are_refused():
         b" \xed\xbf\xbf \xf0\x8f\xbf\xbf \xf0\x9f\x98 \xf4\x90\x80\x80 \xf5\x80\x80\x80"
         b" \xf8\x88\x80\x80\x80 \xff a\xfe"
     ).split(b" "):
-        with raises(JsonFault, "UTF-8"):
+        with raises(JsonError, "UTF-8"):
             parse(b'"' + text + b'"')
 
 
 def test_a_key_twice_is_refused_however_it_is_spelt():
     for text in (b'{"a": 1, "a": 1}', b'{"a": 1, "\\u0061": 2}', b'[{"k": {"b": 0, "b": 0}}]'):
-        with raises(JsonFault, "twice"):
+        with raises(JsonError, "twice"):
             parse(text)
     assert parse(b'{"a": {"a": 1}, "b": {"a": {"a": 2}}}')["b"]["a"]["a"] == 2
 
 
 def test_depth_has_a_limit():
     assert parse(b"[" * 8 + b"]" * 8)
-    with raises(JsonFault, "nested too deep"):
+    with raises(JsonError, "nested too deep"):
         parse(b"[" * 9 + b"]" * 9)
-    with raises(JsonFault, "nested too deep"):
+    with raises(JsonError, "nested too deep"):
         parse(b'{"a":' * 400)
 
 
 def test_numbers_that_a_board_cannot_hold_are_refused():
     assert parse(b"-9007199254740992") == -9007199254740992
     for text in (b"9007199254740992", b"-9007199254740993", b"1" * 32):
-        with raises(JsonFault, "2**53"):
+        with raises(JsonError, "2**53"):
             parse(text)
     for text in (b"3.5e38", b"-1e39", b"1e400", b"1E+99999"):
-        with raises(JsonFault, "3.4e38"):
+        with raises(JsonError, "3.4e38"):
             parse(text)
-    with raises(JsonFault, "32 characters"):
+    with raises(JsonError, "32 characters"):
         parse(b"0." + b"1" * 31)
 
 

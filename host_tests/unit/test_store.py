@@ -5,8 +5,8 @@ from binascii import crc32
 
 from checks import raises
 from memory_flash import MemoryFlash, flipped
-from msgin5g.config.by_hand import erase
-from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store
+from msgin5g.config.record import BAD, GOOD, TRIAL
+from msgin5g.config.store import StorageError, Store
 
 _SLOTS = ("slot-a", "slot-b")
 
@@ -274,7 +274,7 @@ def test_what_a_power_cut_left_in_an_older_folder_is_older_and_goes_with_the_nex
     store = _store(flash)
     assert (_text(store), store.text(store.other)) == (b"four", b"one")
     flash.files.update(left)
-    erase(_store(flash))
+    _store(flash).erase()
     assert flash.files == {}
 
 
@@ -291,8 +291,8 @@ def test_erase_leaves_nothing_and_takes_what_runs_last():
             store.write(state, number, b"", b"", b"text %d" % number)
         flash.files["slot-a.bad"] = flash.files["slot-b.bad"] = b""
         removed = []
-        flash.remove = removed.append
-        erase(store)
+        flash.remove = removed.extend
+        store.erase()
         names = [folder + slot for slot in _SLOTS for folder in ("", "slots-0/", "slots-1/")]
         assert sorted(removed) == sorted(names + ["slot-a.bad", "slot-b.bad"])
         assert removed[-1] == last, states

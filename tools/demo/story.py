@@ -14,7 +14,8 @@ from msgin5g_tools.paths import import_firmware
 from msgin5g_tools.commands.run import command_of
 
 import_firmware()
-from msgin5g.config.store import GOOD, Store  # noqa: E402
+from msgin5g.config.record import GOOD  # noqa: E402
+from msgin5g.config.store import StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
 UE_HEAP = "96K"
@@ -116,7 +117,7 @@ class Story:
 
 def stored_in(directory, name):
     """The configuration in the slots of a UE's flash, as the firmware reads it."""
-    store = Store(Flash(str(directory)))
+    store = Store(Flash(str(directory), StorageError))
     store.load()
     if store.newest is None or store.newest.state != GOOD:
         raise DemoError(f"{name}: no confirmed configuration on its flash")

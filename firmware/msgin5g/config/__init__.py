@@ -1,1 +1,1 @@
-"""The UE's configuration: checked, stored so that a power cut cannot hurt, tried, rolled back."""
+"""The configuration of a UE: parsed, checked, stored, tried, confirmed or rolled back."""

@@ -1,7 +1,7 @@
-"""JSON as RFC 8259 has it and no more: the interpreter's own parser takes much that is not JSON.
+"""A strict parser of JSON (RFC 8259): MicroPython's own takes much that is not JSON.
 
-One pass, linear work, recursion no deeper than the limit. The values are the interpreter's own:
-dict, list, str, int, float, bool, None. Stricter than RFC 8259 where two readers could differ
+One pass, linear work, recursion no deeper than a limit. The values are dict, list, str, int,
+float, bool and None. The parser is stricter than RFC 8259 where two readers could differ
 (RFC 7493): no key twice in an object, no lone surrogate, integers within 2**53, and numbers of
 at most 32 characters and within the single precision of a board.
 """
@@ -20,29 +20,29 @@ _ESCAPES = const(b'"\\/bfnrt')
 _ESCAPED = const(b'"\\/\b\f\n\r\t')
 
 
-class JsonFault(Exception):
-    """Not JSON, or not JSON that is taken here; `str()` gives the rule and the byte."""
+class JsonError(Exception):
+    """Not JSON, or JSON beyond our limits; `str()` gives the rule and the position in bytes."""
 
 
 def parse(text, max_depth=MAX_DEPTH):
-    """The value that `text` (bytes) holds; JsonFault for any other bytes."""
+    """The value of a JSON text, bytes; JsonError for all other bytes."""
     parser = _Parser(text)
     value = parser.value(max_depth)
     parser.next()
     if parser.i < len(text):
-        parser.fault("text after the end")
+        parser.fail("text after the end")
     return value
 
 
 class _Parser:
-    """A cursor over `text`: `i` is where it is."""
+    """A cursor in `text`, at index `i`."""
 
     def __init__(self, text):
         self.text = text
         self.i = 0
 
     def value(self, depth):
-        """Pass a value in which `depth` containers may be nested."""
+        """Read a value in which up to `depth` containers are nested."""
         c = self.next()
         if c == 0x22:
             return self.string()
@@ -51,7 +51,7 @@ class _Parser:
         if c not in b"{[":
             return self.literal()
         if not depth:
-            self.fault("nested too deep")
+            self.fail("nested too deep")
         self.i += 1
         value = {} if c == 0x7B else []
         end = c + 2  # ] and } follow their openers by two
@@ -64,25 +64,25 @@ class _Parser:
                 value.append(self.value(depth - 1))
             else:
                 if self.next() != 0x22:
-                    self.fault("no key")
+                    self.fail("no key")
                 key = self.string()
                 if key in value:
-                    self.fault("key %s twice" % key[:32])
+                    self.fail("key %s twice" % key[:32])
                 if self.next() != 0x3A:
-                    self.fault("no colon")
+                    self.fail("no colon")
                 self.i += 1
                 value[key] = self.value(depth - 1)
             after = self.next()
             if after != 0x2C and after != end:
-                self.fault("no comma and no %c" % end)
+                self.fail("no comma and no %c" % end)
             self.i += 1
         return value
 
-    def fault(self, rule):
-        raise JsonFault("JSON: %s at byte %d" % (rule, self.i))
+    def fail(self, rule):
+        raise JsonError("JSON: %s at byte %d" % (rule, self.i))
 
     def next(self):
-        """The next byte after white space, left uneaten; at the end 0, which begins nothing."""
+        """Skip white space; the byte behind it, not read yet, or 0 at the end."""
         text = self.text
         i = self.i
         while i < len(text) and text[i] in b" \t\n\r":
@@ -95,7 +95,7 @@ class _Parser:
             if self.text[self.i : self.i + len(word)] == word:
                 self.i += len(word)
                 return value
-        return self.fault("no value")
+        return self.fail("no value")
 
     def number(self):
         text = self.text
@@ -103,7 +103,7 @@ class _Parser:
         while end < len(text) and text[end] in _NUMBER_BYTES:
             end += 1
         digits = str(text[self.i : end], "utf-8").lower()
-        # What RFC 8259 section 6 has not, of all that int() and float() take of these characters.
+        # int() and float() take numbers of these characters that RFC 8259 section 6 excludes.
         bare = digits[1:] if digits[0] == "-" else digits
         if (
             not (bare[:1].isdigit() and bare[-1].isdigit())
@@ -116,35 +116,35 @@ class _Parser:
             if digits.strip(_WHOLE):
                 value = float(digits)
                 if not -_MAX_FLOAT < value < _MAX_FLOAT:
-                    self.fault("beyond 3.4e38")
+                    self.fail("beyond 3.4e38")
             else:
                 value = int(digits)
                 if value >> 53 not in (0, -1):
-                    self.fault("beyond 2**53")
+                    self.fail("beyond 2**53")
         except ValueError:
-            self.fault("not a number, or over 32 characters")
+            self.fail("not a number, or over 32 characters")
         self.i = end
         return value
 
     def string(self):
         text = self.text
         self.i = start = i = self.i + 1
-        decoded = bytearray()  # what came before `start`
+        decoded = bytearray()  # the characters before `start`
         c = 0
         while c != 0x22:
             if i >= len(text):
-                self.fault("no end of string")
+                self.fail("no end of string")
             self.i = i
             c = text[i]
             i += 1
             if c < 0x20:
-                self.fault("control character")
+                self.fail("control character")
             if c == 0x5C:
                 decoded.extend(text[start : self.i])
                 decoded.extend(self.escape())
                 start = i = self.i
             elif c > 0xBF:
-                # RFC 3629 section 4; what it says of other bytes, str() below checks.
+                # RFC 3629 section 4. MicroPython's str() below does not check these second bytes.
                 pair = c << 8 | (text[i] if i < len(text) else 0)
                 if (
                     pair < 0xC200
@@ -153,16 +153,16 @@ class _Parser:
                     or 0xF000 <= pair < 0xF090
                     or 0xF490 <= pair
                 ):
-                    self.fault("not UTF-8")
+                    self.fail("not UTF-8")
         self.i = i
         decoded.extend(text[start : i - 1])
         try:
             return str(decoded, "utf-8")
         except UnicodeError:
-            self.fault("not UTF-8")
+            self.fail("not UTF-8")
 
     def escape(self):
-        """Pass one escape; its bytes, UTF-8."""
+        """Read one escape; its character in UTF-8."""
         text = self.text
         i = self.i + 1
         self.i = i + 1
@@ -170,25 +170,25 @@ class _Parser:
         if c == b"u":
             code = self.hex()
             if 0xD800 <= code < 0xE000:
-                # RFC 8259 section 7: two escapes make one character beyond U+FFFF.
+                # RFC 8259 section 7: two escapes stand for one character beyond U+FFFF.
                 low = 0
                 if code < 0xDC00 and text[self.i : self.i + 2] == b"\\u":
                     self.i += 2
                     low = self.hex()
                 if not 0xDC00 <= low < 0xE000:
-                    self.fault("half a surrogate pair")
+                    self.fail("half a surrogate pair")
                 code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
             return chr(code).encode()
         i = _ESCAPES.find(c)
         if not c or i < 0:
-            self.fault("no such escape")
+            self.fail("no such escape")
         return _ESCAPED[i : i + 1]
 
     def hex(self):
-        """Pass four hexadecimal digits; their number."""
+        """Read four hexadecimal digits; their number."""
         try:
             high, low = unhexlify(self.text[self.i : self.i + 4])
         except ValueError:
-            self.fault("not four hex digits")
+            self.fail("not four hex digits")
         self.i += 4
         return high << 8 | low

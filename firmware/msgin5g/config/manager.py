@@ -1,100 +1,125 @@
-"""The life of a configuration: on trial, then confirmed or rolled back. No I/O but the store's.
+"""The life of a UE's configuration: on trial, then confirmed or rolled back.
 
-    offer --> TRIAL --confirm(), or the check passed and the boot lasted--> GOOD
-                |  not confirmed within trial_ms, or reset MAX_RESETS times
-                v
-               BAD: the last good one runs, the document is not taken again until it changes
-                |  reset MAX_RESETS times more before a boot lasted
-                v
-            safe mode: REPL, network and configuration client only
+The state is that of the newest document:
 
-A first configuration has none to fall back on. It stays on trial however long that takes, and
-MAX_RESETS resets lead to safe mode with it still in place. A changed document leads out of safe
-mode, at the next start. A boot with a GOOD configuration writes nothing, nor does a refresh.
+    EMPTY   No document is stored. No configuration runs.
+    TRIAL   The newest document runs and waits for its confirmation.
+    GOOD    The newest document runs. It was confirmed.
+    BAD     The newest document was rolled back. The GOOD document before it runs.
 
-What must outlive a reset is in the newest record of the store: the state, the resets, and as its
-notes the cause of the last roll-back (1 byte) and the documents that were rolled back, each as
-the CRC-32 of its text (4 bytes), the size of its ETag (1) and the ETag (8, zeros at its end).
-The history is in RAM.
+    from    what happens                                                        to
+    any     `offer` takes a document                                            TRIAL
+    any     the same, with `trial_ms` 0: there is no trial                      GOOD
+    TRIAL   `confirm`                                                           GOOD
+    TRIAL   `check_passed`, and this boot has lasted `good_after_ms`            GOOD
+    TRIAL   not confirmed within `trial_ms` of the start or the offer           BAD
+    TRIAL   the board was reset MAX_RESETS times                                BAD
+    TRIAL   `roll_back`, or the document no longer fits the schema              BAD
+    GOOD    the same                                                            BAD
+    any     `remove_all`                                                        EMPTY
 
-An event is a tuple (name, reasons), reasons a list or tuple of str, mostly empty. Names:
-applied, unchanged, refused, confirmed, rolled_back, safe_mode, unconfigured, factory_reset, and
-in the history also storage: what the store found damaged, or the flash would not take.
+A roll-back needs a GOOD document to go back to. Without one, a document stays on trial however
+long that takes. A document that was rolled back is refused until the server changes it; one that
+does not fit the schema may be offered again, as a newer firmware may take it.
+
+A reset counts as a failed boot and starts the time of a trial anew; a wake from deep sleep does
+not count. After a roll-back, boots are counted until one has lasted `good_after_ms`. Boots with a
+GOOD document are not counted and write nothing, nor does a refresh that brings the same document.
+
+Safe mode begins when the board was reset MAX_RESETS times on trial and there is no GOOD document
+to go back to, or MAX_RESETS times more after a roll-back. Then network, configuration client and
+REPL run, the application is not started, and no timer runs. Safe mode ends with the next start
+after `offer` has taken another document, or with `remove_all`.
+
+A power cut during any of these leaves the state before or the state after: the store writes a
+record whole, to the slot that is not needed. What was not written has not happened: a trial
+whose confirmation was cut off goes on, and a document whose offer was cut off is fetched again.
+When the flash refuses a state, the new state holds in RAM (`unsaved`), and writing it is tried
+again every `good_after_ms`. A document that the flash refuses is refused.
+
+A record keeps, besides document, ETag and state, the number of resets and the notes:
+
+    the cause of the last roll-back (1 byte), then for each document that was rolled back, the
+    oldest first: CRC-32 of its text (4 bytes), size of its ETag (1), ETag (8, zeros at its end)
+
+An event is a tuple (name, reasons), reasons a list or tuple of str, mostly empty. Names: applied,
+unchanged, refused, confirmed, rolled_back, safe_mode, unconfigured, factory_reset. The history
+has storage as well: what the store found damaged, or what the flash refused.
 """
+
+import struct
+from binascii import crc32
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError
+from msgin5g.config.record import BAD, GOOD, TRIAL
+from msgin5g.config.store import StorageError
 
-EMPTY = const(0)  # no configuration was ever stored; TRIAL, GOOD and BAD are the store's
-MAX_RESETS = const(3)  # before a boot lasted
-_MAX_HISTORY = const(8)  # events; the oldest is forgotten first
+EMPTY = const(0)  # the other states are those of a record
+MAX_RESETS = const(3)
 
-# The causes of a roll-back, by the number that is stored: the first of the notes.
-CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
+_MAX_HISTORY = const(8)  # events; the oldest is dropped first
+_MAX_ROLLED_BACK = const(4)  # documents; the oldest is forgotten first
+_ROLLED_BACK = const("<IB8s")
+_ROLLED_BACK_SIZE = const(13)
+_NO_NOTES = const(b"\0")
+_FAR_MS = const(1 << 28)  # three days
+
+# Why a document was rolled back, by the number in the notes.
+_CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
+_LATE = const(1)
+_RESETS = const(2)
+_BY_HAND = const(3)
 _SCHEMA = const(4)
 
 
-class Lifecycle:
-    """One node's configuration. `now` is in milliseconds that wrap at 2**30.
+class ConfigurationManager:
+    """The configuration of one node. `now` is in milliseconds that wrap at 2**30.
 
-    `configuration` is the dict that is to run, or None; `etag` its ETag, b"" for none. `state`
-    is EMPTY, TRIAL, GOOD or BAD, of the newest document: when that is BAD, the last good one
-    runs. `boots` counts resets on trial and after a roll-back. `safe_mode` holds until the next
-    start. `unsaved`: the flash did not take the state; it is tried again. `reasons` are those of
-    the last refusal or roll-back. `history` is a list of (now, name, reasons), oldest first.
+    configuration   the dict that runs, or None; a new object for each document
+    etag            its ETag, b"" without one
+    state           EMPTY, TRIAL, GOOD or BAD
+    boots           resets counted on trial or after a roll-back
+    safe_mode       holds until the next start
+    unsaved         the flash did not take the state yet
+    reasons         those of the last refusal, roll-back or other event that had some
+    history         the last events, a list of (now, name, reasons), oldest first, in RAM only
     """
 
     def __init__(self, store, schema, trial_ms=300_000, good_after_ms=60_000):
-        """`good_after_ms`, within `trial_ms`, is how long a boot must last to count as good.
-
-        With `trial_ms` 0 what is offered is good at once, without a trial.
-        """
-        self.store = store
+        """good_after_ms, at most trial_ms: how long a boot must last to count as good."""
+        self._store = store
         self.schema = schema
         self.trial_ms = trial_ms
-        self.good_after_ms = good_after_ms
+        self._good_after_ms = good_after_ms
         self.history = []
-        self.clear()
-
-    def clear(self):
-        """Forget all but the history."""
-        self.configuration = None
-        self.etag = b""
-        self.safe_mode = self.unsaved = False
-        self.reasons = ()
-        self.notes = b"\0"
-        self.sequence = 0
-        self.begin(EMPTY, 0, 0)
+        self._clear()
 
     def start(self, now, counts=True):
-        """Load what is stored, at boot; `configuration` is then what is to run.
+        """Load what is stored, at boot; `configuration` is then what runs.
 
-        The event is applied, rolled_back, safe_mode, or unconfigured, with reasons if what is
-        stored cannot run. `counts` is False for a wake from deep sleep, which is no failed boot.
+        The event is applied, rolled_back, safe_mode, or unconfigured, which has reasons when what
+        is stored cannot run. counts: whether this start may follow a failed boot; False after
+        deep sleep, and when a person inspects a board that does not run.
         """
-        self.clear()
-        store = self.store
+        self._clear()
+        store = self._store
         store.load()
         for report in store.reports:
             self.note(now, "storage", (report,))
         newest = store.newest
         if not newest:
             return self.note(now, "unconfigured")
-        self.sequence = newest.sequence
-        self.notes = newest.notes or b"\0"
-        self.begin(newest.state, newest.boots, now)
+        self._sequence = newest.sequence
+        self._notes = newest.notes or _NO_NOTES
+        self._begin(newest.state, newest.boots, now)
         if newest.state != GOOD or newest.boots:
-            from msgin5g.config.trial import boot
-
-            event = boot(self, counts, now)
+            event = self._count_boot(counts, now)
             if event:
                 return event
-        reasons = self.use(self._running())
-        if reasons and self.fallback() and self.state != BAD:
-            from msgin5g.config.trial import go_back
-
-            return go_back(self, now, _SCHEMA)
+        reasons = self._use(self._running())
+        if reasons and self._fallback() and self.state != BAD:
+            return self._go_back(_SCHEMA, now)
         if self.safe_mode:
             return self.note(now, "safe_mode", ("%d resets" % self.boots,))
         return self.note(now, "unconfigured" if reasons else "applied", reasons)
@@ -102,26 +127,23 @@ class Lifecycle:
     def offer(self, text, etag, now):
         """A document has come from the server: `text` is bytes or str, `etag` 0 to 8 bytes.
 
-        applied: it is stored and on trial. unchanged: it runs already; only its ETag is new, and
-        kept in RAM. refused: the reasons say why; nothing has changed.
+        applied: it is stored and runs. unchanged: it runs already; its ETag is kept in RAM.
+        refused: the reasons say why, and nothing has changed.
         """
         state = TRIAL if self.trial_ms else GOOD
         if isinstance(text, str):
             text = text.encode()
-        store = self.store
+        store = self._store
         runs = self._running()
         try:
             if self.configuration is not None and runs and store.holds(runs, text):
                 self.etag = etag
                 return "unchanged", ()
-            if self.trial_ms or len(self.notes) > 1:
-                from msgin5g.config.trial import is_refused
-
-                if is_refused(self.notes, text, etag):
-                    return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
+            if self._was_rolled_back(text, etag):
+                return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
             configuration, reasons = self.schema.check(text)
             if not reasons:
-                store.write(state, 0, etag, self.notes, text)
+                store.write(state, 0, etag, self._notes, text)
         except StorageError as error:
             reasons = (str(error),)
         except MemoryError:
@@ -130,8 +152,8 @@ class Lifecycle:
             return self.note(now, "refused", reasons)
         self.configuration = configuration
         self.etag = etag
-        self.sequence = store.newest.sequence
-        self.begin(state, 0, now)
+        self._sequence = store.newest.sequence
+        self._begin(state, 0, now)
         return self.note(now, "applied")
 
     def confirm(self, now):
@@ -141,84 +163,82 @@ class Lifecycle:
         """
         if self.state != TRIAL:
             return None
-        self.begin(GOOD, 0, now)
-        self.save(now)
+        self._begin(GOOD, 0, now)
+        self._save(now)
         return self.note(now, "confirmed")
 
     def check_passed(self):
-        """The built-in check went well: `step` confirms once the boot has lasted long enough."""
-        self.passed = self.state == TRIAL
+        """The built-in check has passed: `step` confirms once the boot has lasted long enough."""
+        self._passed = self.state == TRIAL
 
     def step(self, now):
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
         if self.wait_ms(now) != 0:
             return None
-        if self.unsaved and diff(now, self.good_at) >= 0:
-            self.save(now)
-        if self.safe_mode or not (self.boots or self.state == TRIAL):
+        if self.unsaved and diff(now, self._good_at) >= 0:
+            self._save(now)
+        if self.safe_mode:
             return None
-        from msgin5g.config.trial import step
-
-        return step(self, now)
+        lasted = diff(now, self._good_at) >= 0
+        if self.state == TRIAL:
+            if lasted and self._passed:
+                return self.confirm(now)
+            if diff(now, self._late_at) < 0:
+                return None
+            if self._fallback():
+                return self._go_back(_LATE, now)
+            self._late_at = add(now, self.trial_ms)  # there is none to go back to: it goes on
+        elif not lasted:
+            return None
+        if self.boots:
+            self.boots = 0
+            self._save(now)
+        return None
 
     def wait_ms(self, now):
         """Milliseconds until `step` may have something to do; None means no timer runs."""
         runs = not self.safe_mode
         wait = None
-        if self.unsaved or (runs and (self.passed or (self.boots and self.state != TRIAL))):
-            wait = max(0, diff(self.good_at, now))
+        if self.unsaved or (runs and (self._passed or (self.boots and self.state != TRIAL))):
+            wait = max(0, diff(self._good_at, now))
         if runs and self.state == TRIAL:
-            wait = shorter(wait, max(0, diff(self.late_at, now)))
+            wait = shorter(wait, max(0, diff(self._late_at, now)))
         return wait
 
-    def begin(self, state, boots, now):
-        self.state = state
-        self.boots = boots
-        self.passed = False
-        self.late_at = add(now, self.trial_ms)
-        self.good_at = add(now, self.good_after_ms)
+    def roll_back(self, now):
+        """A person, a button or the application brings the good document before this one back.
 
-    def fallback(self):
-        """The Record of the good document behind the newest one, or None."""
-        other = self.store.other
-        return other if other and other.state == GOOD else None
+        The event is rolled_back; None when there is none to go back to.
+        """
+        if self.state == BAD or not self._fallback():
+            return None
+        return self._go_back(_BY_HAND, now)
 
-    def _running(self):
-        """The Record whose document runs, or None."""
-        if self.state == BAD:
-            return self.fallback()
-        newest = self.store.newest
-        return newest if newest and newest.sequence == self.sequence else None
+    def remove_all(self, now):
+        """Remove all configuration: factory_reset. StorageError when the flash refuses."""
+        self._store.erase()
+        self._clear()
+        return self.note(now, "factory_reset")
 
-    def text(self, record):
-        """The document of a Record; b"", which is no JSON, when there is none to be read."""
-        try:
-            return self.store.text(record) if record else b""
-        except StorageError:
-            return b""
+    def stored(self, newest):
+        """(state, configuration) of the newest document, or of the one before; None without one.
 
-    def use(self, record):
-        """Make the document of a Record the configuration. The reasons why it cannot be."""
-        self.configuration, reasons = self.schema.check(self.text(record))
-        self.etag = b"" if reasons else record.etag
-        return reasons
+        The configuration is None when the document does not fit the schema.
+        """
+        record = self._store.newest if newest else self._store.other
+        return record and (record.state, self.schema.check(self._text(record))[0])
 
-    def save(self, now):
-        """Store the state, unless the record that it is about was lost."""
-        store = self.store
-        newest = store.newest
-        self.unsaved = False
-        if newest and newest.sequence == self.sequence:
-            try:
-                store.write(self.state, self.boots, newest.etag, self.notes)
-                self.sequence = store.newest.sequence
-            except StorageError as error:
-                self.unsaved = True
-                self.good_at = add(now, self.good_after_ms)
-                self.note(now, "storage", (str(error),))
+    @property
+    def cause(self):
+        """Why the last document that was rolled back was, "" when none ever was."""
+        return _CAUSES[self._notes[0]]
+
+    def pause_timers(self, now):
+        """Let no trial run out for some days: a person inspects a node that does not run."""
+        self._late_at = self._good_at = add(now, _FAR_MS)
 
     def note(self, now, name, reasons=()):
-        """Note an event, unless it says the same as the one before."""
+        """Add an event to the history, unless the last one is the same; gives the event."""
         if reasons:
             self.reasons = reasons
         history = self.history
@@ -226,3 +246,106 @@ class Lifecycle:
             history.append((now, name, reasons))
             del history[:-_MAX_HISTORY]
         return name, reasons
+
+    def _clear(self):
+        """Forget all but the history."""
+        self.configuration = None
+        self.etag = b""
+        self.safe_mode = self.unsaved = False
+        self.reasons = ()
+        self._notes = _NO_NOTES
+        self._sequence = 0  # of the record that `state` is about
+        self._begin(EMPTY, 0, 0)
+
+    def _begin(self, state, boots, now):
+        self.state = state
+        self.boots = boots
+        self._passed = False
+        self._late_at = add(now, self.trial_ms)
+        self._good_at = add(now, self._good_after_ms)
+
+    def _count_boot(self, counts, now):
+        """Count a boot against what is stored; an event when it was rolled back for that."""
+        fallback = self._fallback()
+        limit = MAX_RESETS
+        if self.state == BAD:
+            limit = 2 * MAX_RESETS  # MAX_RESETS have led to the roll-back
+            self.reasons = (self.cause,)
+            if not fallback:  # the record of the good one is lost: this one is better than none
+                self._begin(TRIAL, 0, now)
+        if self.state == TRIAL or self.boots:
+            if counts and self.boots < limit:
+                self.boots += 1
+            if self.boots >= limit:
+                if self.state == TRIAL and fallback:
+                    return self._go_back(_RESETS, now)
+                self.safe_mode = True
+            self._save(now)
+        return None
+
+    def _go_back(self, cause, now):
+        """Let the good document before the newest one run; the event is rolled_back."""
+        newest = self._store.newest
+        rows = self._notes[1:]
+        if cause != _SCHEMA:  # a newer firmware may take it
+            rows += _rolled_back(self._text(newest), newest.etag)
+        self._notes = bytes((cause,)) + rows[-_ROLLED_BACK_SIZE * _MAX_ROLLED_BACK :]
+        self._begin(BAD, MAX_RESETS, now)
+        self._use(self._fallback())
+        self._save(now)
+        return self.note(now, "rolled_back", (self.cause,))
+
+    def _was_rolled_back(self, text, etag):
+        """Whether a document was rolled back, by its text or by its ETag."""
+        notes = self._notes
+        if len(notes) == 1:
+            return False
+        row = _rolled_back(text, etag)
+        for i in range(1, len(notes), _ROLLED_BACK_SIZE):
+            if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
+                return True
+        return False
+
+    def _fallback(self):
+        """The Record of the good document behind the newest one, or None."""
+        other = self._store.other
+        return other if other and other.state == GOOD else None
+
+    def _running(self):
+        """The Record whose document runs, or None."""
+        if self.state == BAD:
+            return self._fallback()
+        newest = self._store.newest
+        return newest if newest and newest.sequence == self._sequence else None
+
+    def _text(self, record):
+        """The document of a Record; b"", which is no JSON, when there is none to be read."""
+        try:
+            return self._store.text(record) if record else b""
+        except StorageError:
+            return b""
+
+    def _use(self, record):
+        """Let the document of a Record run. The reasons why it cannot."""
+        self.configuration, reasons = self.schema.check(self._text(record))
+        self.etag = b"" if reasons else record.etag
+        return reasons
+
+    def _save(self, now):
+        """Store the state, unless the record that it is about was lost."""
+        store = self._store
+        newest = store.newest
+        self.unsaved = False
+        if newest and newest.sequence == self._sequence:
+            try:
+                store.write(self.state, self.boots, newest.etag, self._notes)
+                self._sequence = store.newest.sequence
+            except StorageError as error:
+                self.unsaved = True
+                self._good_at = add(now, self._good_after_ms)
+                self.note(now, "storage", (str(error),))
+
+
+def _rolled_back(text, etag):
+    """The row of a document in the notes."""
+    return struct.pack(_ROLLED_BACK, crc32(text), len(etag), etag)

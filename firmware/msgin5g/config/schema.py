@@ -1,19 +1,19 @@
 """What a configuration must look like: the keys of TS 24.538 clause 7.2.3, and the application's.
 
-`configData` is one JSON object (strict_json). Keys that nobody declared are kept and ignored, so
-that a newer server can serve an older board.
+`configData` is one JSON object. Keys that nobody declared are kept and ignored, so that a newer
+server can serve an older board.
 
     schema = Schema()
     schema.declare("blink_ms", int, default=500, low=50, high=10_000)
     configuration, reasons = schema.check(text)
 
-A reason names the key and the rule, never the value of a string, which may be a secret, nor any
-number of a key that sounds like one (public).
+A reason names the key and the rule, never the value of a string, which may be a secret, nor the
+number of a key that sounds secret (redact).
 """
 
 from micropython import const
-from msgin5g.config.redact import public
-from msgin5g.unload import unload
+from msgin5g.config.json import JsonError, parse
+from msgin5g.config.redact import redact
 
 SERVER_ADDRESS = "MSGin5G-Server-address"
 UE_SERVICE_ID = "MSGin5G-UE-Service-id"
@@ -31,7 +31,7 @@ _HOST6 = const("abcdef0123456789:.")
 
 
 def server_address(text):
-    """(scheme, host, port) of a CoAP URI, `host:port` or `[v6]:port`; None when it is none.
+    """(scheme, host, port) of a CoAP URI, `host:port` or `[v6]:port`; None of any other text.
 
     The scheme is "" when the text has none; a host in brackets comes without them.
     """
@@ -62,7 +62,7 @@ def server_address(text):
         if rest[0] != ":" or not port.isdigit() or len(port) > 5:
             return None
         port = int(port)
-    # strip() leaves nothing of a text that has no other letters
+    # strip() leaves nothing of a text that has only these letters.
     if not host or host.strip(letters) or not 0 < port < 65536:
         return None
     return scheme, host, port
@@ -85,7 +85,9 @@ class Schema:
         """`max_size` is the longest document in bytes; a longer one is refused."""
         self.max_size = max_size
         self.rules = []  # as `declare` has them
-        self.late = None  # a function that declares more, called with this before the first check
+        # A function that is called once, with this schema, before the first check: the keys of an
+        # application are known only after the store has said whether the application may start.
+        self.before_first_check = None
         longest = _MAX_IDENTITY_SIZE
         self.declare(SERVER_ADDRESS, str, True, None, 1, longest, _address_fault)
         self.declare(UE_SERVICE_ID, str, True, None, 1, longest, _identity_fault)
@@ -104,15 +106,13 @@ class Schema:
     def check(self, text):
         """(configuration, reasons) of a document, bytes or str.
 
-        A good one gives its dict with the defaults filled in, and no reasons. A bad one gives
-        None and a list of str, one for each key that breaks its rule. No input raises.
+        A valid one gives its dict with the defaults filled in, and no reasons. An invalid one
+        gives None and a list of str, one for each key that breaks its rule. No input raises.
         """
-        late = self.late
-        if late:
-            self.late = None
-            late(self)
-        from msgin5g.config.json import JsonFault, parse
-
+        declare_more = self.before_first_check
+        if declare_more:
+            self.before_first_check = None
+            declare_more(self)
         reason = None
         try:
             if isinstance(text, str):
@@ -125,16 +125,14 @@ class Schema:
                 configuration = parse(text)
                 if type(configuration) is not dict:
                     reason = "not a JSON object"
-        except (JsonFault, UnicodeError) as fault:
-            reason = str(fault)
-        del parse, JsonFault
-        unload("configuration.strict_json")
+        except (JsonError, UnicodeError) as error:
+            reason = str(error)
         if reason:
             return None, ["configData: %s" % reason]
         reasons = []
         for key, kind, required, default, low, high, fault in self.rules:
             if key in configuration:
-                reason = _fault(key, configuration[key], kind, low, high, fault)
+                reason = _broken_rule(key, configuration[key], kind, low, high, fault)
                 if reason:
                     reasons.append("%s: %s" % (key, reason))
             elif required:
@@ -144,7 +142,7 @@ class Schema:
         return (None if reasons else configuration), reasons
 
 
-def _fault(key, value, kind, low, high, fault):
+def _broken_rule(key, value, kind, low, high, fault):
     """The rule that `value` breaks, or None."""
     if type(value) is not kind and (kind is not float or type(value) is not int):
         return "must be of type %s" % kind.__name__
@@ -155,7 +153,7 @@ def _fault(key, value, kind, low, high, fault):
         size = len(value)
     what = "" if size is value else "size "
     if low is not None and size < low:
-        return "%s%s, less than %s" % (what, public(size, key), low)
+        return "%s%s, less than %s" % (what, redact(size, key), low)
     if high is not None and size > high:
-        return "%s%s, more than %s" % (what, public(size, key), high)
+        return "%s%s, more than %s" % (what, redact(size, key), high)
     return fault(value) if fault else None

@@ -1,4 +1,4 @@
-"""The files of one directory on the board's flash: the only file access of `configuration`.
+"""The files of one directory on the board's flash: the only file access of config.
 
 The same calls on LittleFS (ESP32, RP2, virtual board) and on host files (Unix port, CPython).
 LittleFS makes what was written current when the file is closed: all of it or nothing.
@@ -8,7 +8,6 @@ import os
 from binascii import crc32
 
 from micropython import const
-from msgin5g.config.store import StorageError
 
 _ENOENT = const(2)
 _ENOSPC = const(28)  # not in the errno module of every board
@@ -18,15 +17,21 @@ _MIN_WRITES = const(8)  # for fewer a new folder would wear more than it saves
 
 
 class Flash:
-    """Files by name in `directory`, which exists. StorageError when the file system refuses."""
+    """Files by name in `directory`, which exists.
 
-    def __init__(self, directory="/"):
+    error: the exception class that every call raises when the file system refuses, with the
+    reason as its text: `storage: full` or `storage: error N`, N being the errno.
+    """
+
+    def __init__(self, directory, error):
         self._prefix = directory.rstrip("/") + "/"
+        self._error = error
 
-    def moves(self, sequence, folder):
-        """Make a new folder, if files have been written often enough into the one before.
+    def make_folder_when_due(self, sequence, folder):
+        """Make a new folder if enough files were written into the one before; whether it did.
 
-        sequence: the number of the write that is to come. Gives whether there is a new folder.
+        sequence: the number of the next write. On a file system of so many blocks, one of every
+        n writes is chosen, by a CRC.
         """
         try:
             n = os.statvfs(self._prefix)[2] // _BLOCKS_PER_WRITE
@@ -42,7 +47,9 @@ class Flash:
         try:
             return os.stat(self._prefix + name)[6]
         except OSError as error:
-            return _unless_absent(error)
+            if error.errno != _ENOENT:
+                raise self._refused(error)
+            return None
 
     def read(self, name, offset, size):
         """`size` bytes of a file from `offset`, fewer where it ends."""
@@ -51,17 +58,21 @@ class Flash:
                 file.seek(offset)
                 return file.read(size)
         except OSError as error:
-            raise _refused(error)
+            raise self._refused(error)
 
     def same(self, name, offset, parts):
-        """Whether `parts`, joined, are what a file holds from `offset`; read in small pieces."""
-        for part in parts:
-            for i in range(0, len(part), _CHUNK_SIZE):
-                piece = part[i : i + _CHUNK_SIZE]
-                if self.read(name, offset + i, len(piece)) != piece:
-                    return False
-            offset += len(part)
-        return True
+        """Whether a file holds `parts`, joined, from `offset`; reads small pieces."""
+        try:
+            with open(self._prefix + name, "rb") as file:
+                file.seek(offset)
+                for part in parts:
+                    for i in range(0, len(part), _CHUNK_SIZE):
+                        piece = part[i : i + _CHUNK_SIZE]
+                        if file.read(len(piece)) != piece:
+                            return False
+                return True
+        except OSError as error:
+            raise self._refused(error)
 
     def write(self, name, parts):
         """Replace a file by `parts`, joined, and wait until the flash has them.
@@ -77,34 +88,30 @@ class Flash:
                     os.fsync(file.fileno())
         except OSError as error:
             if not self.size(name):
-                self.remove(name)
-            raise _refused(error)
+                self.remove((name,))
+            raise self._refused(error)
 
     def rename(self, name, new_name):
-        """Rename a file, in place of the one that has the new name."""
+        """Rename a file; it replaces a file that has the new name."""
         try:
             os.rename(self._prefix + name, self._prefix + new_name)
         except OSError as error:
-            raise _refused(error)
+            raise self._refused(error)
 
-    def remove(self, name):
-        """Remove a file if there is one, and its folder if that was all in it."""
-        try:
-            os.remove(self._prefix + name)
-        except OSError as error:
-            _unless_absent(error)
-        if "/" in name:
+    def remove(self, names):
+        """Remove files, those that exist, in this order, and each folder that is then empty."""
+        for name in names:
             try:
-                os.rmdir(self._prefix + name.partition("/")[0])
-            except OSError:  # not empty, or not there
-                pass
+                os.remove(self._prefix + name)
+            except OSError as error:
+                if error.errno != _ENOENT:
+                    raise self._refused(error)
+            if "/" in name:
+                try:
+                    os.rmdir(self._prefix + name.partition("/")[0])
+                except OSError:  # not empty, or not there
+                    pass
 
-
-def _unless_absent(error):
-    if error.errno != _ENOENT:
-        raise _refused(error)
-
-
-def _refused(error):
-    code = error.errno
-    return StorageError("storage: full" if code == _ENOSPC else "storage: error %d" % code)
+    def _refused(self, error):
+        code = error.errno
+        return self._error("storage: full" if code == _ENOSPC else "storage: error %d" % code)

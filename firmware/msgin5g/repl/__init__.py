@@ -6,12 +6,8 @@ run at all, whose settings and store it then opens. What a command needs is load
 
 import sys
 
-from micropython import const
-from msgin5g.coap.ticks import add
 from msgin5g.port.system import ticks_ms
 from msgin5g.unload import unload
-
-_FAR_MS = const(1 << 28)  # three days
 
 
 def status():
@@ -107,8 +103,7 @@ def _do(own, command, *arguments):
         main.open_node("settings.json", "/", None, False, False, None, "app", False)
         if main.node is not None and main.node.configuration:
             # Nothing runs that the time of a trial could be about: it is never up.
-            lifecycle = main.node.configuration.open()
-            lifecycle.late_at = lifecycle.good_at = add(ticks_ms(), _FAR_MS)
+            main.node.configuration.pause_timers(ticks_ms())
     node = main.node
     if node is not None:
         if own and node.configuration is None:

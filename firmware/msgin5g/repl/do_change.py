@@ -1,7 +1,7 @@
 """repl.confirm(), repl.rollback() and repl.factory_reset()."""
 
-from msgin5g.config.by_hand import remove_all, roll_back
-from msgin5g.config.store import TRIAL, StorageError
+from msgin5g.config.record import TRIAL
+from msgin5g.config.store import StorageError
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.do_text import unchecked, wrapped
 
@@ -16,7 +16,7 @@ def confirm(node):
 
 
 def rollback(node):
-    if roll_back(node.configuration.open(), ticks_ms()):
+    if node.configuration.roll_back(ticks_ms()):
         wrapped("Rolled back: the configuration before it runs, until the server's document "
                 "changes.")  # fmt: skip
     else:
@@ -30,7 +30,7 @@ def factory_reset(node, word):
         print('  repl.factory_reset("erase")')
         return
     try:
-        remove_all(node.configuration, ticks_ms())
+        node.configuration.remove_all(ticks_ms())
         print("All configuration is removed. The next fetch brings a first one.")
     except StorageError as error:
         print("Not done, " + str(error))

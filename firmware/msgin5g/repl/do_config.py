@@ -1,7 +1,6 @@
 """repl.config() and repl.diff()."""
 
-from msgin5g.config.by_hand import stored
-from msgin5g.config.store import BAD, TRIAL
+from msgin5g.config.record import BAD, TRIAL
 from msgin5g.repl.do_text import plain, shown, wrapped
 
 
@@ -33,8 +32,8 @@ def config(node):
 
 
 def diff(node):
-    new = stored(node.configuration, True)
-    old = stored(node.configuration, False)
+    new = node.configuration.stored(True)
+    old = node.configuration.stored(False)
     if not new or not old:
         print("There are no two configurations to compare.")
         return

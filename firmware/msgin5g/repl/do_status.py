@@ -3,7 +3,7 @@
 import gc
 
 from msgin5g.config.manager import EMPTY, MAX_RESETS
-from msgin5g.config.store import BAD, TRIAL
+from msgin5g.config.record import BAD, TRIAL
 from msgin5g.port.system import ticks_ms
 from msgin5g.port.peer import text_of
 from msgin5g.repl.do_text import row, span

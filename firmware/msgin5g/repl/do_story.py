@@ -1,8 +1,8 @@
 """repl.history() and repl.why()."""
 
 from msgin5g.coap.ticks import diff
-from msgin5g.config.manager import CAUSES, EMPTY, MAX_RESETS
-from msgin5g.config.store import BAD, GOOD, TRIAL
+from msgin5g.config.manager import EMPTY, MAX_RESETS
+from msgin5g.config.record import BAD, GOOD, TRIAL
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.do_text import span, wrapped
 
@@ -33,15 +33,18 @@ def why(node):
             text += str(MAX_RESETS) + " resets if there is a good one to go back to"
         wrapped(text + ".")
     elif state == BAD:
-        cause = CAUSES[lifecycle.notes[0]]
-        wrapped("The last good configuration runs: the newest one was rolled back, " + cause + ".")
+        wrapped(
+            "The last good configuration runs: the newest one was rolled back, "
+            + lifecycle.cause
+            + "."
+        )
         wrapped("The server's document is not tried again until it changes.")
     if lifecycle.safe_mode:
         wrapped(
             "Safe mode: " + str(lifecycle.boots) + " resets in a row, so the application is not "
             "started. Another document, or repl.rollback(), leads out of it."
         )
-    if lifecycle.reasons and (state != BAD or lifecycle.reasons != (CAUSES[lifecycle.notes[0]],)):
+    if lifecycle.reasons and (state != BAD or lifecycle.reasons != (lifecycle.cause,)):
         print("The last one that was refused:")
         for reason in lifecycle.reasons:
             wrapped(reason, "  ", "    ")

@@ -1,7 +1,7 @@
 """Lines for a terminal of 80 columns."""
 
 from micropython import const
-from msgin5g.config.redact import public
+from msgin5g.config.redact import redact
 
 _WIDTH = const(79)
 _LABEL = const(15)
@@ -43,7 +43,7 @@ def plain(text):
 
 def shown(key, value):
     """A value as a person reads it; that of a key which sounds secret is not told."""
-    value = public(value, key)
+    value = redact(value, key)
     if isinstance(value, dict):
         return "{" + ", ".join([k + ": " + shown("", value[k]) for k in sorted(value)]) + "}"
     if isinstance(value, list):

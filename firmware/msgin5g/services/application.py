@@ -1,34 +1,35 @@
-"""The application beside the role: a module of the user's, app.py on a board.
+"""The user's application, which runs beside the role: a module, app.py on a board.
 
-It declares its keys, reads the configuration and is told of its changes, without knowing CoAP.
-What it defines is used; everything is optional:
+It declares its keys, reads the configuration and learns of changes, without knowing CoAP.
+Everything that it may define is optional:
 
     def declare(schema):        its keys: schema.declare("blink-ms", int, default=500, low=50)
-    async def main(node):       a program in asyncio, beside the role
+    async def main(node):       a program in asyncio
     def main(node):             a program with a loop of its own, which calls node.work(ms)
-    def changed(node):          called by the loop after each change, and at the start
-    def step(node, now):        called by the loop; gives the ms until it wants to be called again
+    def changed(node):          called at the start, and after each change of the configuration
+    def step(node, now):        called by the node's loop; gives the ms until the next call
 
 `node` is the Application below. An exception that leaves the application is printed, and the
-board restarts: after a second when that counts against the configuration, because it is on trial
-or was rolled back, else after a minute, in which a better configuration may come. In safe mode
-the module is not even imported.
+board restarts: after a second when the crash counts against the configuration, which is on trial
+or follows a roll-back; else after a minute, so that a better configuration can arrive. In safe
+mode the module is not imported.
 """
 
 import sys
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.store import TRIAL
+from msgin5g.config.record import TRIAL
+from msgin5g.services.ping import Ping
 
 _SOON_MS = const(1000)
 _LATER_MS = const(60000)
 
 
 class Application:
-    """What the application gets as its `node`, and a part of the Node.
+    """What the application gets as its `node`, and a service of the Node.
 
-    for polling    if node.changed(): use(node.configuration)
+    polling        if node.changed(): use(node.configuration)
     in asyncio     configuration = await node.wait_changed()
     on trial       node.confirm(), when it works
     the server     if await node.reached(): ..., or ping = node.ping() and ping.answered
@@ -39,67 +40,62 @@ class Application:
         self._name = name
         self._module = None
         self._node = None
-        self._lifecycle = None
-        self._lookup = self._now = None
-        self._seen = self._told = None
+        self._manager = None
+        self._resolve = self._clock = None
+        self._seen = None  # the configuration at the last call of `changed`
+        self._passed_on = None  # the one that the module's `changed` was called with
         self._step_at = None
         self._restart_at = None
-        self._event = None
+        self._change = None  # an asyncio.Event
 
-    # For the application
+    # What the application calls
 
     @property
     def configuration(self):
-        """The configuration that is to run, a dict; None while there is none."""
-        return self._lifecycle and self._lifecycle.configuration
+        """The configuration that runs, a dict; None while there is none."""
+        return self._manager and self._manager.configuration
 
     @property
     def on_trial(self):
         """Whether the configuration waits for `confirm`."""
-        return self._lifecycle is not None and self._lifecycle.state == TRIAL
+        return self._manager is not None and self._manager.state == TRIAL
 
     def changed(self):
-        """Whether `configuration` is another one than at the last call; the first has None."""
+        """Whether `configuration` has changed since the last call, at first since None."""
         seen = self._seen
         self._seen = self.configuration
         return self._seen is not seen
 
     async def wait_changed(self):
-        """Wait until `changed`, and give the configuration."""
+        """Wait until `changed`; gives the configuration."""
         import asyncio
 
         while not self.changed():
-            if self._event is None:
-                self._event = asyncio.Event()
-            self._event.clear()
-            await self._event.wait()
+            if self._change is None:
+                self._change = asyncio.Event()
+            self._change.clear()
+            await self._change.wait()
         return self.configuration
 
     def confirm(self):
         """The configuration on trial works: keep it."""
-        lifecycle = self._lifecycle
-        event = lifecycle and lifecycle.confirm(self._now())
+        event = self._manager and self._manager.confirm(self._clock())
         if event:
             self._node.tell(event[0], event[1])
 
     def roll_back(self):
-        """The configuration on trial does not work: back to the last good one."""
-        lifecycle = self._lifecycle
-        from msgin5g.config.by_hand import roll_back
-
-        event = self.on_trial and roll_back(lifecycle, self._now())
+        """The configuration on trial does not work: go back to the last good one."""
+        event = self.on_trial and self._manager.roll_back(self._clock())
         if event:
             self._node.tell(event[0], event[1])
 
     def ping(self):
-        """Start a CoAP ping of the MSGin5G server in the configuration: a Ping."""
-        from msgin5g.services.ping import Ping
-
+        """Send a CoAP ping to the MSGin5G server of the configuration: a Ping."""
         ue = self._node.ue
-        return Ping(ue.endpoint, ue.client.transport, self._lookup, self.configuration)
+        return Ping(ue.endpoint, ue.client.transport, self._resolve, self.configuration)
 
     async def reached(self):
-        """Ping the MSGin5G server in the configuration; whether it has answered."""
+        """Ping the MSGin5G server of the configuration; whether it has answered."""
         import asyncio
 
         ping = self.ping()
@@ -108,43 +104,34 @@ class Application:
         return ping.answered
 
     def work(self, ms=0):
-        """Let the node do its work for `ms`: for a program that has a loop of its own."""
+        """Let the node work for `ms`: for a program that has a loop of its own."""
         if self._node.run(ms):
-            raise SystemExit  # the board is to restart; main knows
+            raise SystemExit  # the board is about to restart: see main
 
-    # For the composition
+    # What the builder and the loops call
 
-    def prepare(self, lifecycle):
-        """A lifecycle is about to start: it is ours to read, and its schema to be added to."""
-        self._lifecycle = lifecycle
-        lifecycle.schema.late = self._declare
+    def prepare(self, manager):
+        """Take the ConfigurationManager, before its start: its check needs the declared keys."""
+        self._manager = manager
+        manager.schema.before_first_check = self._import
 
-    def _declare(self, schema):
-        if self._lifecycle is None or not self._lifecycle.safe_mode:
-            try:
-                self._module = __import__(self._name)
-                if schema and hasattr(self._module, "declare"):
-                    self._module.declare(schema)
-            except Exception as error:
-                self.fail(error)
-
-    def begin(self, node, lookup, now):
-        """The node is complete; `now` is the clock, a function."""
+    def begin(self, node, resolve, clock):
+        """The node is complete. resolve: see Ping. clock: a function that gives `now`."""
         self._node = node
-        self._lookup = lookup
-        self._now = now
-        lifecycle = self._lifecycle
-        if lifecycle is None:
-            self._declare(None)
-        elif lifecycle.safe_mode:
+        self._resolve = resolve
+        self._clock = clock
+        manager = self._manager
+        if manager is None:
+            self._import(None)
+        elif manager.safe_mode:
             self._module = None
-            self._told = lifecycle.configuration
-        elif lifecycle.schema.late:  # nothing was stored
-            lifecycle.schema.late = None
-            self._declare(lifecycle.schema)
+            self._passed_on = manager.configuration
+        elif manager.schema.before_first_check:  # nothing was stored: there was no check yet
+            manager.schema.before_first_check = None
+            self._import(manager.schema)
 
     def start(self):
-        """Call the application's main: its coroutine, or None when it has ended or has none."""
+        """Call the module's `main`; its coroutine, or None when it has ended or has no `main`."""
         program = None if self.error else getattr(self._module, "main", None)
         if program:
             try:
@@ -155,14 +142,14 @@ class Application:
         return None
 
     async def guard(self, coroutine):
-        """Run the application's coroutine."""
+        """Run the coroutine of the module."""
         try:
             await coroutine
         except Exception as error:
             self.fail(error)
 
     def failed(self, loop, context):
-        """asyncio has found an exception in a task that nobody waits for."""
+        """An exception handler of asyncio, for the tasks that the module creates."""
         self.fail(context["exception"])
 
     def fail(self, error):
@@ -171,43 +158,34 @@ class Application:
             sys.print_exception(error)
         self.error = error
 
-    # A part of the node
+    # The verbs of a service
 
     def step(self, now):
         """The clock has moved."""
-        lifecycle = self._lifecycle
+        node = self._node
+        manager = self._manager
         if self._restart_at is not None:
-            if diff(now, self._restart_at) >= 0 and not self._node.ended:
-                self._node.tell("restarting", ())
+            if diff(now, self._restart_at) >= 0 and not node.ended:
+                node.tell("restarting", ())
             return
         if self.error is None and self._module:
             try:
                 self._call(now)
             except Exception as error:
                 self.fail(error)
-        if self._event is not None and self._seen is not self.configuration:
-            self._event.set()
+        if self._change is not None and self._seen is not self.configuration:
+            self._change.set()
         if self.error is not None:
             reasons = (type(self.error).__name__ + ": " + str(self.error),)
-            self._node.tell("crashed", reasons)
+            node.tell("crashed", reasons)
             counts = False
-            if lifecycle:
-                counts = lifecycle.state == TRIAL or lifecycle.boots
-                lifecycle.note(now, "crashed", reasons)
+            if manager:
+                counts = manager.state == TRIAL or manager.boots
+                manager.note(now, "crashed", reasons)
             self._restart_at = add(now, _SOON_MS if counts else _LATER_MS)
-        elif lifecycle and lifecycle.safe_mode and self._told is not lifecycle.configuration:
-            # Another document leads out of safe mode, at the next start.
+        elif manager and manager.safe_mode and self._passed_on is not manager.configuration:
+            # Another document ends safe mode, at the next start.
             self._restart_at = add(now, _SOON_MS)
-
-    def _call(self, now):
-        module = self._module
-        if self._told is not self.configuration:
-            self._told = self.configuration
-            if hasattr(module, "changed"):
-                module.changed(self)
-        if hasattr(module, "step") and (self._step_at is None or diff(now, self._step_at) >= 0):
-            ms = module.step(self, now)
-            self._step_at = add(now, _LATER_MS if ms is None else ms)
 
     def wait_ms(self, now):
         """Milliseconds until `step` has something to do."""
@@ -216,3 +194,24 @@ class Application:
             if at is not None:
                 wait = shorter(wait, max(0, diff(at, now)))
         return wait
+
+    def _import(self, schema):
+        """Import the module and let it declare its keys, but not in safe mode."""
+        if self._manager is None or not self._manager.safe_mode:
+            try:
+                self._module = __import__(self._name)
+                if schema and hasattr(self._module, "declare"):
+                    self._module.declare(schema)
+            except Exception as error:
+                self.fail(error)
+
+    def _call(self, now):
+        """Call `changed` and `step` of the module when they are due."""
+        module = self._module
+        if self._passed_on is not self.configuration:
+            self._passed_on = self.configuration
+            if hasattr(module, "changed"):
+                module.changed(self)
+        if hasattr(module, "step") and (self._step_at is None or diff(now, self._step_at) >= 0):
+            ms = module.step(self, now)
+            self._step_at = add(now, _LATER_MS if ms is None else ms)

@@ -1,20 +1,21 @@
-"""Factory reset by a button that is held for ten seconds: deliberate, and never by power-cycling.
+"""A button that removes the configuration when it is held for ten seconds (factory reset).
 
-The button pulls its pin to ground; what the node has stored of its configuration is removed, the
+It is deliberate: power-cycling never does that. The button connects its pin to ground. The
 settings stay.
 """
 
 from machine import Pin
 from micropython import const
 from msgin5g.coap.ticks import add, diff
+from msgin5g.config.store import StorageError
 
 _HELD_MS = const(10000)
-_LOOK_MS = const(1000)  # how often an idle button is looked at
+_IDLE_MS = const(1000)  # how often an idle button is polled
 _PRESSED_MS = const(100)
 
 
 class Button:
-    """A part of a node. pin: the number."""
+    """A service of a node. pin: its number."""
 
     def __init__(self, pin, node):
         self._pin = Pin(pin, Pin.IN, Pin.PULL_UP)
@@ -23,22 +24,20 @@ class Button:
 
     def step(self, now):
         """The clock has moved."""
+        node = self._node
         if self._pin.value():
             self._due_at = None
         elif self._due_at is None:
             self._due_at = add(now, _HELD_MS)
-        elif diff(now, self._due_at) >= 0 and not self._node.ended:
-            from msgin5g.config.by_hand import remove_all
-            from msgin5g.config.store import StorageError  # which comes and goes
-
+        elif diff(now, self._due_at) >= 0 and not node.ended:
             try:
-                remove_all(self._node.configuration, now)
-                self._node.tell("factory_reset", ("button",))
-                self._node.tell("restarting", ("factory reset",))
+                node.configuration.remove_all(now)
+                node.tell("factory_reset", ("button",))
+                node.tell("restarting", ("factory reset",))
             except StorageError as error:
                 self._due_at = add(now, _HELD_MS)
-                self._node.tell("refused", (str(error),))
+                node.tell("refused", (str(error),))
 
     def wait_ms(self, now):
-        """Milliseconds until the pin is to be looked at again."""
-        return _LOOK_MS if self._due_at is None else _PRESSED_MS
+        """Milliseconds until the pin is to be read again."""
+        return _IDLE_MS if self._due_at is None else _PRESSED_MS

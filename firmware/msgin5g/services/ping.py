@@ -1,28 +1,32 @@
 """A CoAP ping (RFC 7252 section 4.3) of the MSGin5G server that a configuration names."""
 
-from msgin5g.coap.numbers import EMPTY
 from msgin5g.coap.exchange import DONE, QUEUED, RESET, SENT
+from msgin5g.coap.numbers import EMPTY
 from msgin5g.config.schema import SERVER_ADDRESS, server_address
 
 
 class Ping:
-    """One ping. `answered` is None while it is under way, then True or False; `why` says more.
+    """One ping: `answered` is None while it is in progress, then True or False.
 
-    endpoint, link: what it goes out by. lookup: a function that gives the remote of a host and
-    port, or None. No retry but CoAP's own: 93 seconds with its default parameters.
+    `why` is the address, and the reason when nothing was sent. It is repeated as any confirmable
+    message is, for 93 seconds with CoAP's default parameters, and not beyond that.
     """
 
-    def __init__(self, endpoint, transport, lookup, configuration):
+    def __init__(self, endpoint, transport, resolve, configuration):
+        """endpoint, transport: what sends it.
+
+        resolve: a function (host, port) that gives the remote, or None when it cannot.
+        """
         self._exchange = None
         text = configuration[SERVER_ADDRESS]
         scheme, host, port = server_address(text)
         self.why = text
-        # What is not CoAP over UDP has no such ping: it must not fail for that.
-        self.skipped = scheme not in ("", "coap")
-        if self.skipped:
+        # There is no such ping but for CoAP over UDP: without one the check passes.
+        self._skipped = scheme not in ("", "coap")
+        if self._skipped:
             self.why += ": no ping for " + scheme
             return
-        remote = lookup(host, port)
+        remote = resolve(host, port)
         if remote is None:
             self.why += ": name not known"
             return
@@ -31,10 +35,11 @@ class Ping:
 
     @property
     def answered(self):
-        if self.skipped:
+        """Whether the server has answered; None while it may still do so."""
+        if self._skipped:
             return True
         state = self._exchange and self._exchange.state
         if state == QUEUED or state == SENT:
             return None
-        # Some answer a ping with an acknowledgement; they are there, too.
+        # Some servers answer a ping with an acknowledgement: they are reachable as well.
         return state == RESET or state == DONE

@@ -1,10 +1,9 @@
-"""The hardware's watchdog, which resets a board whose loop stands still.
+"""The hardware watchdog, which resets a board whose loop hangs.
 
-No port lets a program stop a watchdog once it runs: not the RP2040's, which also goes on through
-a soft reset, nor the ESP32's. So it is started only when the settings say so, by main, and fed
-by the loop, which never waits longer than a third of its time. While a person is at the REPL, or
-a name is looked up, a timer feeds it instead (`hold`): interrupts go on there, while a loop that
-hangs feeds nothing.
+No port lets a program stop a watchdog once it runs; that of the RP2040 even survives a soft
+reset. So it is started only when the settings say so, and the loop feeds it, which never waits
+longer than a third of its time. While a person works at the REPL, or a name is being resolved, a
+timer feeds it instead (`hold`): interrupts are served then, but the loop does not run.
 """
 
 import sys
@@ -17,7 +16,7 @@ _NO_TIMER_MS = const(3600000)
 
 
 class Watchdog:
-    """A part of a node: resets the board unless `step` is called within `timeout_ms`."""
+    """A service of a node: resets the board unless `step` is called within `timeout_ms`."""
 
     def __init__(self, timeout_ms):
         if sys.platform == "rp2":
@@ -27,20 +26,20 @@ class Watchdog:
         self._wdt = machine.WDT(timeout=timeout_ms)
 
     def step(self, now):
-        """The loop is alive."""
+        """The loop runs: feed the watchdog."""
         self._wdt.feed()
 
     def wait_ms(self, now):
-        """The longest that a loop may wait."""
+        """The longest time in milliseconds that the loop may wait."""
         return self.timeout_ms // 3
 
     @property
     def held(self):
-        """Whether it is kept quiet."""
+        """Whether a timer feeds it."""
         return self._timer is not None
 
     def hold(self):
-        """Keep it quiet until `release`."""
+        """Let a timer feed it until `release`."""
         self._wdt.feed()
         if self._timer is not None:
             return
@@ -53,7 +52,7 @@ class Watchdog:
                 mode=machine.Timer.PERIODIC,
                 callback=lambda timer: wdt.feed(),
             )
-        else:  # the virtual board: no timer, but a watchdog that takes another time
+        else:  # the virtual board has no timer, but its watchdog accepts a new timeout
             self._timer = machine.WDT(timeout=_NO_TIMER_MS)
 
     def release(self):

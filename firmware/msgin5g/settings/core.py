@@ -16,7 +16,7 @@ import os
 
 from micropython import const
 from msgin5g.coap.exchange import Parameters
-from msgin5g.config.json import JsonFault
+from msgin5g.config.json import JsonError
 from msgin5g.config.json import parse as parse_json
 
 # confirm auto: at_once, or lasting when an application runs beside the role.
@@ -207,7 +207,7 @@ def parse(text, role=None, secrets=None):
 def _object(name, text):
     try:
         values = parse_json(text.encode() if isinstance(text, str) else text)
-    except JsonFault as fault:
+    except JsonError as fault:
         raise SettingsError("%s: not JSON: %s" % (name, fault))
     if not isinstance(values, dict):
         raise SettingsError("%s: must be a JSON object" % name)

@@ -15,6 +15,7 @@ from msgin5g.coap.numbers import (
     TOO_MANY_REQUESTS,
 )
 from msgin5g.coap.ticks import add
+from msgin5g.config.redact import redact
 from msgin5g.ue.backoff import failure_ms
 from msgin5g.scm.answer import (
     CONFIGURATION,
@@ -27,7 +28,6 @@ from msgin5g.scm.answer import (
     no_response,
     response,
 )
-from msgin5g.unload import unload
 
 
 def conclude(ue, kind, exchange, now):
@@ -79,10 +79,7 @@ def _offer(ue, outcome, now):
     if reasons:
         event["reasons"] = list(reasons)
     elif name == "applied":
-        from msgin5g.config.redact import public
-
-        event["configuration"] = public(ue.configuration.configuration)
-        unload("configuration.public")
+        event["configuration"] = redact(ue.configuration.configuration)
     ue.tell(event)
     _succeed(ue, outcome, now)
 

@@ -22,7 +22,7 @@ import sys
 sys.path[:] = sys.argv[1:3] + [p for p in sys.path if p.startswith(".")]
 
 from memory_flash import MemoryFlash  # noqa: E402
-from msgin5g.config.manager import Lifecycle  # noqa: E402
+from msgin5g.config.manager import ConfigurationManager  # noqa: E402
 from msgin5g.config.schema import Schema  # noqa: E402
 from msgin5g.config.store import Store  # noqa: E402
 from builders import UE_ID, document, new_sim  # noqa: E402
@@ -56,9 +56,9 @@ class Story:
         for node in (self.ue, self.relay, self.server):
             for name in COUNTERS:
                 node.counters[name] = 0  # a counter takes its place when it is first used
-        self.lifecycle = Lifecycle(Store(MemoryFlash()), Schema(8192), 0, 0)
-        self.lifecycle.start(self.sim.now)
-        self.ue.configuration = self.lifecycle
+        self.manager = ConfigurationManager(Store(MemoryFlash()), Schema(8192), 0, 0)
+        self.manager.start(self.sim.now)
+        self.ue.configuration = self.manager
         self.counts = {}
         self.n = 0
         self._version = 0

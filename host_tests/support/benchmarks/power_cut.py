@@ -27,14 +27,14 @@ import sys
 from binascii import crc32
 
 here = sys.argv[0][: sys.argv[0].rfind("/")] if "/" in sys.argv[0] else "."
-sys.path[:] = [here + "/..", here + "/../../firmware"]
+sys.path[:] = [here + "/..", here + "/../../../firmware"]
 
 import ram_disk  # noqa: E402
 import vfs  # noqa: E402
-from msgin5g.config import by_hand  # noqa: E402
-from msgin5g.config.manager import Lifecycle  # noqa: E402
+from msgin5g.config.manager import ConfigurationManager  # noqa: E402
 from msgin5g.config.schema import Schema  # noqa: E402
-from msgin5g.config.store import GOOD, TRIAL, Store  # noqa: E402
+from msgin5g.config.record import GOOD, TRIAL  # noqa: E402
+from msgin5g.config.store import StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
 BLOCK_SIZE, N_BLOCKS, PROG_SIZE, TEXT_SIZE = (int(argument) for argument in sys.argv[1:5])
@@ -58,8 +58,8 @@ def document(name):
 class Moving(Flash):
     """Makes a new folder at every write."""
 
-    def moves(self, sequence, folder):
-        return super().moves(crc32(b"0") % (N_BLOCKS // 20), folder)
+    def make_folder_when_due(self, sequence, folder):
+        return super().make_folder_when_due(crc32(b"0") % (N_BLOCKS // 20), folder)
 
 
 class Board:
@@ -73,8 +73,8 @@ class Board:
 
     def power_on(self):
         ram_disk.mount(self.disk, "/flash", PROG_SIZE)
-        flash = (Moving if moving else Flash)("/flash")
-        self.life = Lifecycle(Store(flash), Schema(), TRIAL_MS, GOOD_MS)
+        flash = (Moving if moving else Flash)("/flash", StorageError)
+        self.life = ConfigurationManager(Store(flash), Schema(), TRIAL_MS, GOOD_MS)
         self.event = self.life.start(0)
 
     def power_off(self):
@@ -145,11 +145,11 @@ def lasted(life):
 
 
 def roll_back(life):
-    by_hand.roll_back(life, 0)
+    life.roll_back(0)
 
 
 def factory_reset(life):
-    by_hand.remove_all(life, 0)
+    life.remove_all(0)
 
 
 def put_file(name, data):

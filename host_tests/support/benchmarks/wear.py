@@ -12,13 +12,13 @@ import json
 import sys
 
 here = sys.argv[0][: sys.argv[0].rfind("/")] if "/" in sys.argv[0] else "."
-sys.path[:] = [here + "/..", here + "/../../firmware"]
+sys.path[:] = [here + "/..", here + "/../../../firmware"]
 
 import ram_disk  # noqa: E402
 import vfs  # noqa: E402
-from msgin5g.config.manager import Lifecycle  # noqa: E402
+from msgin5g.config.manager import ConfigurationManager  # noqa: E402
 from msgin5g.config.schema import Schema  # noqa: E402
-from msgin5g.config.store import Store  # noqa: E402
+from msgin5g.config.store import StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
 BLOCK_SIZE, N_BLOCKS, PROG_SIZE, TEXT_SIZE, PER_BOOT, N_REFRESHES = (int(a) for a in sys.argv[1:7])
@@ -32,7 +32,7 @@ def document(n):
 
 def boot(disk):
     ram_disk.mount(disk, "/flash", PROG_SIZE)
-    life = Lifecycle(Store(Flash("/flash")), Schema())
+    life = ConfigurationManager(Store(Flash("/flash", StorageError)), Schema())
     life.start(0)
     return life
 

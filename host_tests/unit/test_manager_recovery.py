@@ -1,11 +1,11 @@
 """Resets on trial, safe mode, and flash that fails: what brings a configuration back."""
 
-from lifecycle_board import GOOD_MS, TRIAL_MS, Board
+from manager_board import GOOD_MS, TRIAL_MS, Board
 from memory_flash import flipped
-from msgin5g.config import by_hand
-from msgin5g.config.manager import EMPTY, Lifecycle
+from msgin5g.config.manager import EMPTY, ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.store import BAD, GOOD, TRIAL, Store
+from msgin5g.config.record import BAD, GOOD, TRIAL
+from msgin5g.config.store import Store
 
 
 def test_a_reset_loop_on_trial_brings_the_last_good_one_back():
@@ -15,9 +15,9 @@ def test_a_reset_loop_on_trial_brings_the_last_good_one_back():
         assert board.reset() == "applied"
         assert board.where() == (TRIAL, "two", False)
     assert board.reset() == "rolled_back"
-    assert board.lifecycle.reasons == ("reset too often",)
+    assert board.manager.reasons == ("reset too often",)
     assert board.where() == (BAD, "one", False)
-    assert board.lifecycle.etag == b"one"
+    assert board.manager.etag == b"one"
     assert board.offer("two") == "refused"
     assert board.wait(TRIAL_MS) == []  # this boot was good
     for _ in range(20):
@@ -32,7 +32,7 @@ def test_a_reset_loop_that_goes_on_leads_to_safe_mode():
     assert events == ["applied"] * 2 + ["rolled_back"] + ["applied"] * 2 + ["safe_mode"] * 2
     assert board.where() == (BAD, "one", True)
     n_writes = board.flash.n_writes
-    assert board.lifecycle.wait_ms(board.now) is None
+    assert board.manager.wait_ms(board.now) is None
     assert board.wait(10_000_000) == []
     for _ in range(20):
         assert board.reset() == "safe_mode"
@@ -47,12 +47,12 @@ def test_a_changed_document_leads_out_of_safe_mode():
     assert board.offer("two") == "refused"
     assert board.offer("one") == "unchanged"
     assert board.offer("three") == "applied"
-    board.lifecycle.check_passed()
+    board.manager.check_passed()
     assert board.wait(TRIAL_MS) == []  # not until the application has run with it
     assert board.where() == (TRIAL, "three", True)
     assert board.reset() == "applied"
     assert board.where() == (TRIAL, "three", False)
-    board.lifecycle.check_passed()
+    board.manager.check_passed()
     assert board.wait(GOOD_MS) == ["confirmed"]
 
 
@@ -89,7 +89,7 @@ def test_a_wake_from_deep_sleep_is_no_failed_boot():
 def test_factory_reset_removes_everything():
     board = Board("one", "two")
     board.offer("three")
-    assert by_hand.remove_all(board.lifecycle, board.now) == ("factory_reset", ())
+    assert board.manager.remove_all(board.now) == ("factory_reset", ())
     assert board.where() == (EMPTY, None, False)
     assert board.flash.files == {}
     assert board.reset() == "unconfigured"
@@ -112,14 +112,14 @@ def test_a_confirmation_that_the_flash_refuses_is_stored_later():
     board = Board("one")
     board.offer("two")
     board.flash.is_full = True
-    assert board.lifecycle.confirm(board.now) == ("confirmed", ())
-    assert board.lifecycle.unsaved
+    assert board.manager.confirm(board.now) == ("confirmed", ())
+    assert board.manager.unsaved
     assert board.wait(10 * TRIAL_MS) == []
     assert board.where() == (GOOD, "two", False)
     board.flash.is_full = False
     board.wait(GOOD_MS)
-    assert not board.lifecycle.unsaved
-    assert board.lifecycle.wait_ms(board.now) is None
+    assert not board.manager.unsaved
+    assert board.manager.wait_ms(board.now) is None
     board.reset()
     assert board.where() == (GOOD, "two", False)
 
@@ -141,7 +141,7 @@ def test_a_record_that_the_flash_loses_does_not_take_the_good_one_along():
     board = Board("one")
     board.offer("two")
     board.flash.forgets = True
-    board.lifecycle.confirm(board.now)  # the slot of "two" is spoilt
+    board.manager.confirm(board.now)  # the slot of "two" is spoilt
     board.flash.forgets = False
     board.wait(TRIAL_MS)
     assert board.where() == (GOOD, "two", False)
@@ -155,7 +155,7 @@ def test_a_bit_that_flips_brings_the_other_document_and_a_report():
         board = Board("one")
         board.offer("two")
         if state == GOOD:
-            board.lifecycle.confirm(board.now)
+            board.manager.confirm(board.now)
         elif state == BAD:
             board.wait(TRIAL_MS + GOOD_MS)
         name = "slot-b" if state == BAD else "slot-a"
@@ -163,18 +163,18 @@ def test_a_bit_that_flips_brings_the_other_document_and_a_report():
         board.reset()
         assert board.runs() == survivor, state
         report = name + ": unreadable, kept as " + name + ".bad"
-        assert board.lifecycle.history[0] == (board.now, "storage", (report,))
-        assert board.lifecycle.etag == survivor.encode()
+        assert board.manager.history[0] == (board.now, "storage", (report,))
+        assert board.manager.etag == survivor.encode()
 
 
 def test_a_stored_document_that_the_firmware_no_longer_takes():
     board = Board("one", "two")
     strict = Schema()
     strict.declare("blink_ms", int, required=True)
-    board.lifecycle = Lifecycle(Store(board.flash), strict)
-    event = board.lifecycle.start(board.now)
+    board.manager = ConfigurationManager(Store(board.flash), strict)
+    event = board.manager.start(board.now)
     assert event == ("rolled_back", ("does not fit the schema",))
-    assert (board.runs(), board.lifecycle.etag) == (None, b"")  # nor does the one before
+    assert (board.runs(), board.manager.etag) == (None, b"")  # nor does the one before
     assert board.offer("two") == "refused"
     assert board.event[1] == ["blink_ms: missing"]
     board.wait(GOOD_MS)

@@ -1,18 +1,17 @@
 """Trial, confirmation and roll-back of a configuration, in virtual time."""
 
 from checks import no_alloc
-from lifecycle_board import GOOD_MS, TRIAL_MS, Board, document
-from msgin5g.config import by_hand
+from manager_board import GOOD_MS, TRIAL_MS, Board, document
 from msgin5g.config.manager import EMPTY
-from msgin5g.config.store import BAD, GOOD, TRIAL
+from msgin5g.config.record import BAD, GOOD, TRIAL
 
 
 def test_a_new_board_has_no_configuration():
     board = Board()
     assert board.event == ("unconfigured", ())
     assert board.where() == (EMPTY, None, False)
-    assert board.lifecycle.etag == b""
-    assert board.lifecycle.wait_ms(board.now) is None
+    assert board.manager.etag == b""
+    assert board.manager.wait_ms(board.now) is None
     assert board.wait(10_000_000) == []
     assert board.flash.n_writes == 0
 
@@ -21,35 +20,35 @@ def test_a_first_document_is_applied_on_trial():
     board = Board()
     assert board.offer("one") == "applied"
     assert board.where() == (TRIAL, "one", False)
-    assert board.lifecycle.etag == b"one"
+    assert board.manager.etag == b"one"
     assert board.flash.n_writes == 1
 
 
 def test_str_and_bytes_are_the_samedocument():
     board = Board()
-    assert board.lifecycle.offer(str(document("one"), "utf-8"), b"e", board.now)[0] == "applied"
+    assert board.manager.offer(str(document("one"), "utf-8"), b"e", board.now)[0] == "applied"
     assert board.offer("one") == "unchanged"
 
 
 def test_the_application_confirms():
     board = Board()
     board.offer("one")
-    assert board.lifecycle.confirm(board.now) == ("confirmed", ())
+    assert board.manager.confirm(board.now) == ("confirmed", ())
     assert board.where() == (GOOD, "one", False)
-    assert board.lifecycle.confirm(board.now) is None
-    assert board.lifecycle.wait_ms(board.now) is None
+    assert board.manager.confirm(board.now) is None
+    assert board.manager.wait_ms(board.now) is None
     assert board.reset() == "applied"
     assert board.where() == (GOOD, "one", False)
-    assert board.lifecycle.etag == b"one"
+    assert board.manager.etag == b"one"
 
 
 def test_the_check_confirms_only_when_the_boot_has_lasted():
     board = Board("one")
     board.offer("two")
-    board.lifecycle.check_passed()
-    assert board.lifecycle.wait_ms(board.now) == GOOD_MS
+    board.manager.check_passed()
+    assert board.manager.wait_ms(board.now) == GOOD_MS
     assert board.wait(GOOD_MS - 1) == []
-    assert board.lifecycle.state == TRIAL
+    assert board.manager.state == TRIAL
     assert board.wait(1) == ["confirmed"]
     assert board.where() == (GOOD, "two", False)
 
@@ -57,28 +56,28 @@ def test_the_check_confirms_only_when_the_boot_has_lasted():
 def test_a_check_that_passed_before_a_reset_is_forgotten():
     board = Board("one")
     board.offer("two")
-    board.lifecycle.check_passed()
+    board.manager.check_passed()
     board.wait(GOOD_MS - 1)
     board.reset()
     assert board.wait(TRIAL_MS) == ["rolled_back"]
-    board.lifecycle.check_passed()
-    assert board.lifecycle.confirm(board.now) is None
+    board.manager.check_passed()
+    assert board.manager.confirm(board.now) is None
     assert board.where() == (BAD, "one", False)
 
 
 def test_what_nobody_confirms_is_rolled_back():
     board = Board("one")
     board.offer("two")
-    assert board.lifecycle.wait_ms(board.now) == TRIAL_MS
+    assert board.manager.wait_ms(board.now) == TRIAL_MS
     assert board.wait(TRIAL_MS - 1) == []
     assert board.wait(1) == ["rolled_back"]
     assert board.where() == (BAD, "one", False)
-    assert board.lifecycle.etag == b"one"
-    assert board.lifecycle.reasons == ("not confirmed in time",)
+    assert board.manager.etag == b"one"
+    assert board.manager.reasons == ("not confirmed in time",)
     board.wait(GOOD_MS)
     assert board.reset() == "applied"
     assert board.where() == (BAD, "one", False)
-    assert board.lifecycle.reasons == ("not confirmed in time",)
+    assert board.manager.reasons == ("not confirmed in time",)
 
 
 def test_a_first_document_stays_on_trial_for_there_is_none_to_go_back_to():
@@ -87,7 +86,7 @@ def test_a_first_document_stays_on_trial_for_there_is_none_to_go_back_to():
     assert board.wait(10 * TRIAL_MS) == []
     assert board.where() == (TRIAL, "one", False)
     assert board.flash.n_writes == 1
-    board.lifecycle.check_passed()
+    board.manager.check_passed()
     assert board.wait(1) == ["confirmed"]
 
 
@@ -117,7 +116,7 @@ def test_the_documents_rolled_back_are_remembered_up_to_a_limit():
         assert board.offer(name) == "applied"
         board.wait(TRIAL_MS)
     board.offer("better")
-    board.lifecycle.confirm(board.now)
+    board.manager.confirm(board.now)
     board.reset()
     for name in names[1:]:
         assert board.offer(name) == "refused", name
@@ -127,10 +126,10 @@ def test_the_documents_rolled_back_are_remembered_up_to_a_limit():
 def test_documents_without_an_etag_are_known_by_their_text():
     board = Board("one")
     for name in ("two", "three"):
-        board.lifecycle.offer(document(name), b"", board.now)
+        board.manager.offer(document(name), b"", board.now)
         board.wait(TRIAL_MS)
-    assert board.lifecycle.offer(document("two"), b"", board.now)[0] == "refused"
-    assert board.lifecycle.offer(document("four"), b"", board.now)[0] == "applied"
+    assert board.manager.offer(document("two"), b"", board.now)[0] == "refused"
+    assert board.manager.offer(document("four"), b"", board.now)[0] == "applied"
 
 
 def test_a_boot_with_a_good_configuration_writes_nothing():
@@ -149,10 +148,10 @@ def test_ten_thousand_refreshes_without_change_write_nothing():
     text = document("two")
     for n in range(10_000):
         etag = b"two" if n & 1 else b"%d" % n
-        assert board.lifecycle.offer(text, etag, board.now)[0] == "unchanged"
+        assert board.manager.offer(text, etag, board.now)[0] == "unchanged"
     assert board.flash.n_writes == n_writes
-    assert board.lifecycle.etag == b"two"
-    assert len(board.lifecycle.history) == 5  # unconfigured, twice applied and confirmed
+    assert board.manager.etag == b"two"
+    assert len(board.manager.history) == 5  # unconfigured, twice applied and confirmed
 
 
 def test_a_new_document_replaces_the_one_on_trial_never_the_last_good_one():
@@ -169,7 +168,7 @@ def test_a_trial_that_is_replaced_starts_anew():
     board = Board("one")
     board.offer("two")
     board.wait(TRIAL_MS - 1)
-    board.lifecycle.check_passed()
+    board.manager.check_passed()
     board.offer("three")
     assert board.wait(TRIAL_MS - 1) == []
     assert board.wait(1) == ["rolled_back"]
@@ -178,57 +177,57 @@ def test_a_trial_that_is_replaced_starts_anew():
 def test_a_bad_document_is_refused_and_changes_nothing():
     board = Board("one")
     n_writes = board.flash.n_writes
-    event = board.lifecycle.offer(b'{"MSGin5G-UE-Service-id": 1}', b"x", board.now)
+    event = board.manager.offer(b'{"MSGin5G-UE-Service-id": 1}', b"x", board.now)
     assert event == (
         "refused",
         ["MSGin5G-Server-address: missing", "MSGin5G-UE-Service-id: must be of type str"],
     )
-    assert board.lifecycle.reasons == event[1]
+    assert board.manager.reasons == event[1]
     assert board.where() == (GOOD, "one", False)
-    assert (board.lifecycle.etag, board.flash.n_writes) == (b"one", n_writes)
+    assert (board.manager.etag, board.flash.n_writes) == (b"one", n_writes)
 
 
 def test_a_person_rolls_back():
     board = Board("one", "two")
-    assert by_hand.roll_back(board.lifecycle, board.now) == ("rolled_back", ("by hand",))
+    assert board.manager.roll_back(board.now) == ("rolled_back", ("by hand",))
     assert board.where() == (BAD, "one", False)
-    assert by_hand.roll_back(board.lifecycle, board.now) is None
+    assert board.manager.roll_back(board.now) is None
     board.reset()
     assert board.where() == (BAD, "one", False)
     assert board.offer("two") == "refused"
     assert board.offer("three") == "applied"
-    assert by_hand.roll_back(board.lifecycle, board.now)[0] == "rolled_back"  # also while on trial
-    assert by_hand.roll_back(Board("one").lifecycle, 0) is None
+    assert board.manager.roll_back(board.now)[0] == "rolled_back"  # also while on trial
+    assert Board("one").manager.roll_back(0) is None
 
 
 def test_the_two_stored_documents_can_be_compared():
     board = Board()
-    assert by_hand.stored(board.lifecycle, True) is None
+    assert board.manager.stored(True) is None
     board = Board("one")
     board.offer("two")
-    state, configuration = by_hand.stored(board.lifecycle, True)
+    state, configuration = board.manager.stored(True)
     assert (state, configuration["MSGin5G-Server-address"]) == (TRIAL, "coap://two.example")
-    state, configuration = by_hand.stored(board.lifecycle, False)
+    state, configuration = board.manager.stored(False)
     assert (state, configuration["MSGin5G-Server-address"]) == (GOOD, "coap://one.example")
 
 
 def test_the_history_is_bounded_and_says_nothing_twice():
     board = Board("one")
     for _ in range(10):
-        board.lifecycle.offer(b"{", b"", board.now)
-    names = [row[1] for row in board.lifecycle.history]
+        board.manager.offer(b"{", b"", board.now)
+    names = [row[1] for row in board.manager.history]
     assert names == ["unconfigured", "applied", "confirmed", "refused"]
     for n in range(10):
         board.offer("x%d" % n)
-        board.lifecycle.confirm(board.now)
-    assert len(board.lifecycle.history) == 8
+        board.manager.confirm(board.now)
+    assert len(board.manager.history) == 8
 
 
 def test_waiting_takes_no_memory():
     board = Board("one")
-    lifecycle = board.lifecycle
+    manager = board.manager
     now = board.now
     for _ in range(2):
-        no_alloc(lambda: lifecycle.wait_ms(now))
-        no_alloc(lambda: lifecycle.step(now))
+        no_alloc(lambda: manager.wait_ms(now))
+        no_alloc(lambda: manager.step(now))
         board.offer("two")

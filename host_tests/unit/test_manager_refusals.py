@@ -1,0 +1,134 @@
+"""What is unchanged, refused or kept, with a trial and without one."""
+
+from checks import raises
+from manager_board import GOOD_MS, TRIAL_MS, Board, document
+from msgin5g.config.record import BAD, GOOD
+from msgin5g.config.store import StorageError
+
+_LITTLE_MEMORY = ("memory: too little is free",)
+
+
+def no_memory(text):
+    raise MemoryError
+
+
+def test_without_a_trial_a_document_is_good_at_once():
+    board = Board(trial_ms=0)
+    assert board.offer("one") == "applied"
+    assert board.where() == (GOOD, "one", False)
+    assert board.manager.wait_ms(board.now) is None
+    assert board.manager.step(board.now) is None
+    assert [row[1] for row in board.manager.history] == ["unconfigured", "applied"]
+    assert board.flash.n_writes == 1
+
+
+def test_what_is_unchanged_is_not_written():
+    board = Board(trial_ms=0)
+    board.offer("one")
+    for n in range(20):
+        assert board.manager.offer(document("one"), b"%d" % n, n) == ("unchanged", ())
+        board.manager.step(n)
+    assert board.flash.n_writes == 1
+    assert board.manager.etag == b"19" and board.runs() == "one"
+
+
+def test_a_record_that_is_lost_while_it_runs_is_stored_again():
+    board = Board(trial_ms=0)
+    board.offer("one")
+    board.offer("two")
+    board.flash.files["slot-b"] = b"?" * 600  # of "two"
+    assert board.runs() == "two"
+    assert board.offer("two") == "applied"
+    board.reset()
+    assert board.runs() == "two"
+
+
+def test_what_was_rolled_back_stays_refused_over_a_reset():
+    board = Board("one")
+    board.offer("two")
+    assert board.wait(TRIAL_MS) == ["rolled_back"]
+    assert board.manager.wait_ms(board.now) == GOOD_MS  # this boot is not good yet
+    board.wait(GOOD_MS)
+    assert board.manager.wait_ms(board.now) is None
+    assert board.where() == (BAD, "one", False)
+    assert board.manager.reasons == ("not confirmed in time",)
+    assert board.offer("two") == "refused"
+    assert board.manager.cause == "not confirmed in time"
+    board.reset()
+    assert board.where() == (BAD, "one", False)
+    assert board.offer("two") == "refused"
+
+
+def test_what_a_person_rolls_back_without_a_trial_stays_refused():
+    board = Board(trial_ms=0)
+    board.offer("one")
+    board.offer("two")
+    assert board.manager.roll_back(board.now) == ("rolled_back", ("by hand",))
+    assert board.where() == (BAD, "one", False)
+    assert board.offer("two") == "refused"
+    board.wait(TRIAL_MS)
+    assert board.offer("two") == "refused"
+    board.reset()
+    assert board.offer("two") == "refused"
+
+
+def test_without_memory_a_document_is_refused_and_nothing_is_lost():
+    board = Board(trial_ms=0)
+    board.offer("one")
+    check = board.manager.schema.check
+    board.manager.schema.check = no_memory
+    for _ in range(20):
+        assert board.offer("two") == "refused" and board.event[1] == _LITTLE_MEMORY
+        board.wait(1000)
+    assert (board.runs(), board.manager.etag) == ("one", b"one")
+    assert board.manager.reasons == _LITTLE_MEMORY
+    assert [row[1] for row in board.manager.history] == ["unconfigured", "applied", "refused"]
+    board.manager.schema.check = check
+    assert board.offer("two") == "applied"
+    assert board.runs() == "two"
+
+
+def test_without_memory_to_write_the_other_record_serves_and_the_next_document_is_stored():
+    board = Board("one")
+    board.offer("two")
+    write = board.flash.write
+
+    def half_written(name, parts):
+        write(name, parts[:1])
+        raise MemoryError
+
+    board.flash.write = half_written
+    assert board.offer("three") == "refused" and board.event[1] == _LITTLE_MEMORY
+    board.flash.write = write
+    board.manager.confirm(board.now)  # of "two", whose record is lost
+    assert board.runs() == "two"
+    board.reset()
+    assert board.where() == (GOOD, "one", False)
+    assert board.offer("three") == "applied"
+    board.reset()
+    assert board.runs() == "three"
+
+
+def test_the_history_stays_bounded_when_there_is_memory_now_and_then():
+    board = Board(trial_ms=0)
+    check = board.manager.schema.check
+    for n in range(30):
+        board.manager.schema.check = no_memory if n % 2 else check
+        board.offer("x%d" % n)
+    assert len(board.manager.history) <= 9
+    assert board.manager.history[-1][1] == "refused"
+
+
+def test_what_the_flash_refuses_reaches_the_caller():
+    board = Board(trial_ms=0)
+    board.flash.is_full = True
+    assert board.offer("one") == "refused" and board.event[1] == ("storage: full",)
+    board.flash.is_full = False
+
+    def stuck(names):
+        raise StorageError("storage: error 5")
+
+    board.flash.remove = stuck
+    with raises(StorageError, "error 5"):
+        board.manager.remove_all(board.now)
+    assert board.offer("one") == "applied"
