@@ -88,7 +88,7 @@ def way_in():
     from builders import RELAY, ue_settings
     from checks import xorshift
     from memory_flash import MemoryFlash
-    from msgin5g.config.manager import Lifecycle
+    from msgin5g.config.manager import ConfigurationManager
     from msgin5g.config.schema import Schema
     from msgin5g.config.store import Store
     from msgin5g.coap.numbers import CONTENT, CONTENT_FORMAT, ETAG
@@ -96,7 +96,7 @@ def way_in():
     from ue_alone import answer, asked, body
 
     flash = MemoryFlash()
-    manager = Lifecycle(Store(flash), Schema())
+    manager = ConfigurationManager(Store(flash), Schema())
     manager.start(0)
     ue = ConstrainedUe(ue_settings(), xorshift(3), manager, RELAY, 0)
     options = [(ETAG, b"12345678"), (CONTENT_FORMAT, b"\xfd\xe9")]

@@ -1,7 +1,8 @@
 """The settings of radios: what they become, and one line for every mistake."""
 
 from checks import raises
-from msgin5g.settings.core import SettingsError, parse, settings_of
+from msgin5g.settings.core import parse, settings_of
+from msgin5g.settings.rules import SettingsError
 
 _UE = {"ue_id": "urn:x:7", "next_hop": ["192.168.4.1", 65401]}
 _RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}
@@ -64,7 +65,7 @@ def test_every_mistake_of_an_access_point_is_one_line():
         ({"stations": {"urn:x:7": "1:2"}}, ".stations: must be a MAC address"),
         ({"stations": {"urn:x:7": 7}}, ".stations: must be a MAC address"),
     )
-    with raises(SettingsError, "links: must be a URI"):
+    with raises(SettingsError, "access_point.stations: must be a URI"):
         settings_of(dict(_UE, access_point={"stations": {"7": _MAC}}))
 
 

@@ -1,7 +1,8 @@
 """settings.json: defaults, and one line that names the key and the rule for every mistake."""
 
 from checks import raises
-from msgin5g.settings.core import SettingsError, parse, settings_of
+from msgin5g.settings.core import parse, settings_of
+from msgin5g.settings.rules import SettingsError
 
 GOOD = {"ue_id": "urn:x-msgin5g:ue:0007", "next_hop": ["192.168.4.1", 65401]}
 RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}

@@ -1,7 +1,7 @@
-"""The settings that only a node between UEs and the server has: relay, gateway, SEAL-C."""
+"""The settings of intermediaries only: relay, gateway and the gateway's SCM client (seal-c)."""
 
 from micropython import const
-from msgin5g.settings.core import checked, error, take, take_all
+from msgin5g.settings.rules import checked, checked_ue_id, error, take, take_all
 
 _KEYS = const("""\
 bulk.id t 1 240 msgin5g-bulk
@@ -24,7 +24,7 @@ relay:max_rate n 1 1000 20
 own_configuration f""")
 
 
-def take_hop(settings, values):
+def take_intermediary(settings, values):
     """Add them to Settings; SettingsError for the first value that is wrong."""
     take_all(settings, values, _KEYS)
     urgent = take(values, "bulk.urgent")
@@ -32,14 +32,14 @@ def take_hop(settings, values):
         urgent = []
     if not isinstance(urgent, list):
         raise error("bulk.urgent", "must be a list of MSGin5G UE IDs")
-    settings.bulk_urgent = [ue_id_of("bulk.urgent", ue_id) for ue_id in urgent]
+    settings.bulk_urgent = [checked_ue_id("bulk.urgent", ue_id) for ue_id in urgent]
     links = take(values, "links")
     if links is None:
         links = {}
     if not isinstance(links, dict):
         raise error("links", "must be an object of UE ID: [host, port]")
     settings.links = {
-        ue_id_of("links", ue_id): checked("links " + ue_id, "a", links[ue_id], (1,))
+        checked_ue_id("links", ue_id): checked("links " + ue_id, "a", links[ue_id], (1,))
         for ue_id in links
     }
     if settings.server_address is None:
@@ -50,8 +50,3 @@ def take_hop(settings, values):
             raise error("seal_c.bind", "is missing: [host, port] of this end of SEAL-C")
         if settings.seal_c_peer is None:
             raise error("seal_c.peer", "is missing: [host, port] of the other end of SEAL-C")
-
-
-def ue_id_of(key, value):
-    """A UE ID among the values of a key."""
-    return checked(key, "u", value, (1, 248))

@@ -1,9 +1,9 @@
-"""The settings of a board's radios: wifi, access_point, espnow. Only who has them loads this."""
+"""The settings of a board's radios: wifi, access_point, espnow."""
 
 from binascii import unhexlify
 
 from micropython import const
-from msgin5g.settings.core import checked, error, take, take_all
+from msgin5g.settings.rules import checked_ue_id, error, take, take_all
 
 _KEYS = const("""\
 wifi:ssid t 1 32
@@ -17,7 +17,7 @@ espnow:probe_s n 1 15 10""")
 
 
 class RadioSettings:
-    """The settings as attributes; no code in it, so that this module can be unloaded."""
+    """The settings of radios as attributes, without methods: main drops this module."""
 
 
 def radio_of(values, is_ue):
@@ -26,9 +26,10 @@ def radio_of(values, is_ue):
     take_all(radio, values, _KEYS)
     if radio.address is not None and not _is_ipv4(radio.address):
         raise error("wifi.address", "must be an IPv4 address such as 192.168.4.7")
-    stations = _object(values, "access_point.stations")
+    key = "access_point.stations"
+    stations = _object(values, key)
     # {MAC address: UE ID}
-    radio.stations = {_mac("access_point.stations", stations[u]): _ue_id(u) for u in stations}
+    radio.stations = {_mac(key, stations[u]): checked_ue_id(key, u) for u in stations}
     radio.pmk = _secret("espnow.pmk", take(values, "espnow.pmk"))
     radio.peers = {}  # {MAC address: (key or None, UE ID)}
     peers = _object(values, "espnow.peers")
@@ -37,7 +38,7 @@ def radio_of(values, is_ue):
         if not isinstance(peer, (list, tuple)) or not 1 <= len(peer) <= 2:
             raise error("espnow.peers", "must be an object of UE ID: [MAC address, key]")
         key = _secret("espnow.peers", peer[1]) if len(peer) == 2 else None
-        radio.peers[_mac("espnow.peers", peer[0])] = (key, _ue_id(ue_id))
+        radio.peers[_mac("espnow.peers", peer[0])] = (key, checked_ue_id("espnow.peers", ue_id))
     # ESP-IDF's limits, in total and encrypted.
     n_keys = len([1 for key, _ in radio.peers.values() if key])
     if len(radio.peers) > 20 or n_keys > 6:
@@ -54,10 +55,6 @@ def _object(values, key):
     if value is not None and not isinstance(value, dict):
         raise error(key, "must be an object")
     return value or {}
-
-
-def _ue_id(value):
-    return checked("links", "u", value, (1, 248))
 
 
 def _mac(key, value):
