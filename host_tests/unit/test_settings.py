@@ -14,12 +14,12 @@ def test_the_defaults_are_those_of_the_contract():
     assert settings.next_hop == ("192.168.4.1", 65401)
     assert (settings.recipient_option, settings.content_format) == (65020, 65001)
     assert settings.service_id == "msgin5g"
-    hop = settings_of(RELAY)
-    assert (hop.bulk_id, hop.bulk_count) == ("msgin5g-bulk", 20)
+    relay = settings_of(RELAY)
+    assert (relay.bulk_id, relay.bulk_count) == ("msgin5g-bulk", 20)
     assert settings.require_recipient and settings.check_source_port
-    assert settings.unknown == [] and hop.links == {}
+    assert settings.unknown == [] and relay.links == {}
     assert settings.parameters.nstart == 1
-    assert hop.parameters.nstart == 16
+    assert relay.parameters.nstart == 16
     assert not settings_of(dict(GOOD, next_hop_is="server")).require_recipient
 
 

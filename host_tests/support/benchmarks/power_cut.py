@@ -1,22 +1,21 @@
-"""Cut the power at every flash operation of everything the configuration ever stores.
+"""Cut the power at every flash operation of everything that config ever stores.
 
     micropython -X heapsize=8M power_cut.py BLOCK_SIZE N_BLOCKS PROG_SIZE TEXT_SIZE FILLING...
 
-Real LittleFS on a disk in RAM. Each scene is played from a snapshot, once to count the write,
-erase and sync operations and then once for each of them and each way to fail at it: the
+Real LittleFS on a disk in RAM. Each scenario starts from a snapshot. It runs once to count the
+write, erase and sync operations, and then once for each operation and each way to fail at it: the
 operation does not happen, or only its first half, or only its second half. The next start must
-find the old or the new configuration, whole, and a new one must be stored after that.
+find the old or the new configuration, whole, and must be able to store another one.
 
-The scenes are played once for each FILLING, the number of writes that went into the directory's
-log before: so its compaction, and the relocation of its blocks, fall on every step. With a "d"
-behind the number the start after each seventh cut is itself cut, at each of its operations (a
-double cut).
-With an "m" every write goes to a new folder if it can, not only once in many; N_BLOCKS is 160 or
-more then.
+All scenarios run once for each FILLING, the number of writes that went into the directory's log
+before. So the compaction of the log, and the relocation of its blocks, happen at every step. With
+a "d" behind the number the start after each seventh cut is itself cut, at each of its operations
+(a double cut). With an "m" every write goes to a new folder if possible, not only one in many;
+N_BLOCKS must be 160 or more then.
 
-Before that the file system is filled: what is offered then is refused, and leaves nothing.
+Before that the file system is filled: a document is then refused, and changes nothing.
 
-Prints a line for each scene, then `N cuts, N lost`; ends at the first loss with the case.
+Prints a line for each scenario, then `N cuts, N lost`. The first loss ends it with its case.
 """
 
 import gc
@@ -63,19 +62,19 @@ class Moving(Flash):
 
 
 class Board:
-    """One life of the board, from power on; `disk` may die under it."""
+    """A board from power-on to power-off; `disk` may lose power meanwhile."""
 
     def __init__(self, image, cut_at=0, how=0):
         self.disk = ram_disk.RamDisk(BLOCK_SIZE, N_BLOCKS, image)
         self.disk.cut_at = cut_at
         self.disk.how = how
-        self.life = None
+        self.manager = None
 
     def power_on(self):
         ram_disk.mount(self.disk, "/flash", PROG_SIZE)
         flash = (Moving if moving else Flash)("/flash", StorageError)
-        self.life = ConfigurationManager(Store(flash), Schema(), TRIAL_MS, GOOD_MS)
-        self.event = self.life.start(0)
+        self.manager = ConfigurationManager(Store(flash), Schema(), TRIAL_MS, GOOD_MS)
+        self.event = self.manager.start(0)
 
     def power_off(self):
         try:
@@ -83,11 +82,11 @@ class Board:
         except OSError:  # the power went before it was mounted
             pass
 
-    def play(self, scene):
-        """Whether the power held."""
+    def run(self, scenario):
+        """Start, and run a scenario; whether the power held."""
         try:
             self.power_on()
-            scene(self.life)
+            scenario(self.manager)
         except (ram_disk.PowerCut, OSError):
             if not self.disk.is_dead:
                 raise
@@ -96,7 +95,7 @@ class Board:
 
     def runs(self):
         """The name of the document that runs, None for none; it must be a whole one."""
-        configuration = self.life.configuration
+        configuration = self.manager.configuration
         if configuration is None:
             return None
         name = configuration["MSGin5G-Server-address"][7:]
@@ -104,69 +103,69 @@ class Board:
         return name
 
 
-def played(image, *scenes):
-    """The image after each of the scenes, with a reset before each one."""
-    for scene in scenes:
+def after(image, *scenarios):
+    """The image after all of the scenarios, with a reset before each one."""
+    for scenario in scenarios:
         board = Board(image)
-        assert board.play(scene)
+        assert board.run(scenario)
         image = board.disk.image
     return image
 
 
-def nothing(life):
+def nothing(manager):
     pass
 
 
 def offer(name):
-    def scene(life):
-        life.offer(document(name), name.encode(), 0)
+    def scenario(manager):
+        manager.offer(document(name), name.encode(), 0)
 
-    return scene
+    return scenario
 
 
 def good(name):
-    def scene(life):
-        life.offer(document(name), name.encode(), 0)
-        life.confirm(0)
+    def scenario(manager):
+        manager.offer(document(name), name.encode(), 0)
+        manager.confirm(0)
 
-    return scene
-
-
-def confirm(life):
-    life.confirm(0)
+    return scenario
 
 
-def too_late(life):
-    life.step(LATER)
+def confirm(manager):
+    manager.confirm(0)
 
 
-def lasted(life):
-    life.step(GOOD_MS)
+def too_late(manager):
+    manager.step(LATER)
 
 
-def roll_back(life):
-    life.roll_back(0)
+def lasted(manager):
+    manager.step(GOOD_MS)
 
 
-def factory_reset(life):
-    life.remove_all(0)
+def roll_back(manager):
+    manager.roll_back(0)
+
+
+def factory_reset(manager):
+    manager.remove_all(0)
 
 
 def put_file(name, data):
-    def scene(life):
+    def scenario(manager):
         with open("/flash/" + name, "wb") as file:
             file.write(data)
 
-    return scene
+    return scenario
 
 
-def old_layout(life):
+def old_layout(manager):
     """Two records of version 1: "zero" is good, "one" is newer and good."""
     write_1("slot-a", GOOD, 6, "zero")
     write_1("slot-b", GOOD, 7, "one")
 
 
-def old_trial(life):
+def old_trial(manager):
     """Two records of version 1: "one" is good, "two" is newer and on trial."""
     write_1("slot-a", GOOD, 6, "one")
     write_1("slot-b", TRIAL, 7, "two")
@@ -181,7 +180,7 @@ def write_1(slot, state, sequence, name):
 
 
 # What was done before; what is cut; what may run at the next start.
-SCENES = (
+SCENARIOS = (
     ("first configuration", (), offer("one"), (None, "one")),
     ("first reset on trial", (offer("one"),), nothing, ("one",)),
     ("first confirmation", (offer("one"),), confirm, ("one",)),
@@ -212,16 +211,16 @@ moving = False
 
 
 def check(image, allowed, case):
-    """Start after a cut, look, and go on living; the number of operations of that start."""
+    """Start after a cut, check, and store another one; the operations of that start."""
     board = Board(image)
-    assert board.play(nothing), case
+    assert board.run(nothing), case
     name = board.runs()
     assert name in allowed, case + ": runs " + str(name)
     if not case.startswith("damaged slot"):
-        assert "unreadable" not in str(board.life.history), case
+        assert "unreadable" not in str(board.manager.history), case
     n_operations = board.disk.n_operations
-    assert board.play(good("four")), case
-    assert board.play(nothing) and board.runs() == "four", case
+    assert board.run(good("four")), case
+    assert board.run(nothing) and board.runs() == "four", case
     assert not [n for n in board_files(board) if n not in FILES], case
     assert not moving or "slots-0" in board_files(board) or "slots-1" in board_files(board), case
     return n_operations
@@ -237,13 +236,13 @@ def board_files(board):
     return names
 
 
-def cut(image, scene, n_operations, seen):
-    """Call `seen(image, case)` for each way to cut `scene` short."""
+def cut(image, scenario, n_operations, seen):
+    """Call `seen(image, case)` for each way to cut `scenario` short."""
     for at in range(1, n_operations + 1):
         images = []
         for how in (ram_disk.WHOLE, ram_disk.TORN, ram_disk.TORN_BACK):
             board = Board(image, at, how)
-            assert not board.play(scene)
+            assert not board.run(scenario)
             if board.disk.image not in images:  # half a sync is no sync
                 images.append(board.disk.image)
                 seen(board.disk.image, str(at) + " of " + str(n_operations) + ", way " + str(how))
@@ -265,7 +264,7 @@ def files_of(folder):
 
 def full(start):
     """A file system without a free block: refused, and all is as it was, also after a reset."""
-    board = Board(played(start, good("one"), good("two")))
+    board = Board(after(start, good("one"), good("two")))
     board.power_on()
     n_ballasts = 0
     while (
@@ -280,22 +279,22 @@ def full(start):
             except OSError:
                 pass
     before = files_of("/flash")
-    assert board.life.offer(document("three"), b"three", 0) == ("refused", ("storage: full",))
+    assert board.manager.offer(document("three"), b"three", 0) == ("refused", ("storage: full",))
     assert files_of("/flash") == before and board.runs() == "two"
     board.power_off()
     board.power_on()
     assert files_of("/flash") == before and board.runs() == "two"
     for n in range(n_ballasts):
         os.remove("/flash/ballast%d" % n)
-    assert board.life.offer(document("three"), b"three", 0)[0] == "applied"
+    assert board.manager.offer(document("three"), b"three", 0)[0] == "applied"
     board.power_off()
 
 
 def campaign(start, filling, with_double):
-    for title, before, scene, allowed in SCENES:
-        image = played(start, *before)
+    for title, before, scenario, allowed in SCENARIOS:
+        image = after(start, *before)
         board = Board(image)
-        board.play(scene)
+        board.run(scenario)
         n_operations = board.disk.n_operations
         gc.collect()
 
@@ -316,7 +315,7 @@ def campaign(start, filling, with_double):
             check(cut_image, allowed + ("one",), case)
 
         before_count = dict(counts)
-        cut(image, scene, n_operations, single)
+        cut(image, scenario, n_operations, single)
         print(
             "%-24s filling %4d: %3d operations, %4d cuts, %4d double cuts"
             % (
@@ -338,12 +337,12 @@ def main():
         filling = int(argument.rstrip("dm"))
         moving = "m" in argument
 
-        def fill(life, n=filling):
+        def fill(manager, n=filling):
             for _ in range(n):
                 with open("/flash/filling", "wb") as file:
                     file.write(b"x")
 
-        start = played(image, fill)
+        start = after(image, fill)
         full(start)
         campaign(start, filling, "d" in argument)
     print(

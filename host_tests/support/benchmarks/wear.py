@@ -32,27 +32,27 @@ def document(n):
 
 def boot(disk):
     ram_disk.mount(disk, "/flash", PROG_SIZE)
-    life = ConfigurationManager(Store(Flash("/flash", StorageError)), Schema())
-    life.start(0)
-    return life
+    manager = ConfigurationManager(Store(Flash("/flash", StorageError)), Schema())
+    manager.start(0)
+    return manager
 
 
 def main():
     disk = ram_disk.RamDisk(BLOCK_SIZE, N_BLOCKS)
     ram_disk.format_disk(disk, PROG_SIZE)
     disk.erased = [0] * N_BLOCKS
-    life = boot(disk)
+    manager = boot(disk)
     for n in range(N_CHANGES):
         if n and n % PER_BOOT == 0:
             vfs.umount("/flash")
-            life = boot(disk)
-        assert life.offer(document(n), b"%d" % n, 0)[0] == "applied"
-        assert life.confirm(0)[0] == "confirmed"
+            manager = boot(disk)
+        assert manager.offer(document(n), b"%d" % n, 0)[0] == "applied"
+        assert manager.confirm(0)[0] == "confirmed"
     erased = list(disk.erased)
     before = disk.n_operations
     text = document(N_CHANGES - 1)
     for n in range(N_REFRESHES):
-        assert life.offer(text, b"%d" % n, 0)[0] == "unchanged"
+        assert manager.offer(text, b"%d" % n, 0)[0] == "unchanged"
     print(json.dumps({"erased": erased, "refresh_operations": disk.n_operations - before}))
 
 
