@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-_VIRTUAL = HERE.parent / "tools" / "virtual"
 for path in (
     HERE.parent / "firmware",
-    _VIRTUAL,
     HERE / "nodes",  # host/test_gateway.py runs some of its tests with chance
     HERE / "support",
     HERE / "support" / "shim",
 ):
     sys.path.insert(0, str(path))
+sys.path.append(str(HERE.parent / "tools" / "simulate"))  # for fast_network_sim
 
 import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30
 

@@ -57,9 +57,10 @@ def main(arguments):
         i += 1
     firmware = plain[0] if plain else here + "/../firmware"
     tests = here + "/" + options["--in"]
-    virtual = here + "/../tools/virtual"  # among .mpy files it is where the tests are
     support = here + "/support"
-    sys.path[:] = [tests, support, virtual, firmware] + [p for p in sys.path if p.startswith(".")]
+    frozen = [p for p in sys.path if p.startswith(".")]
+    # The last one has fast_network_sim.py; among .mpy files it is in support.
+    sys.path[:] = [tests, support, firmware] + frozen + [here + "/../tools/simulate"]
     counts = [0, 0]
     names = [n.rsplit(".", 1)[0] for n in os.listdir(tests) if n.startswith("test_")]
     only = options["--only"]

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from msgin5g_tools.decode import Registry, explain
-from msgin5g_tools.demo import cast
-from msgin5g_tools.demo.tap import foreign_copy
+from msgin5g_tools.demo import actors
+from msgin5g_tools.demo.proxy import foreign_copy
 
 COMMAND = "from msgin5g_tools.cli import main; main()"
 _UES = [f"urn:x-msgin5g:ue:{n:04}" for n in (7, 8, 9)]
@@ -21,7 +21,8 @@ WITNESS = """
 import ctypes, os, signal, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 number, line = int(sys.argv[1]), sys.argv[2]
-command = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "demo", *sys.argv[3:]]
+code = "from msgin5g_tools.cli import main; main()"
+command = [sys.executable, "-c", code, "demo", *sys.argv[3:]]
 demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 for text in demo.stdout:
     if line in text:
@@ -69,42 +70,42 @@ def two(repository, tmp_path_factory):
 
 
 def test_one_is_configured_one_forbidden_one_unknown(two):
-    _, story = two
-    assert (story["ok"], story["errors"]) == (True, [])
-    outcomes = [story["outcomes"][ue] for ue in _UES]
+    _, scenario = two
+    assert (scenario["ok"], scenario["errors"]) == (True, [])
+    outcomes = [scenario["outcomes"][ue] for ue in _UES]
     assert [(o["event"], o["code"]) for o in outcomes] == [
         ("applied", "2.05"),
         ("rejected", "4.03"),
         ("rejected", "4.04"),
     ]
-    assert outcomes[0]["configuration"] == story["configuration"] == cast.CONFIGURATION
+    assert outcomes[0]["configuration"] == scenario["configuration"] == actors.CONFIGURATION
     assert outcomes[1]["detail"] == f"{_UES[1]} is not allowed"
-    assert story["set_up_seconds"] < story["seconds"]
-    assert "logs" not in story
+    assert scenario["set_up_seconds"] < scenario["seconds"]
+    assert "logs" not in scenario
 
 
 def test_a_foreign_answer_is_discarded_and_the_true_one_arrives(two):
-    _, story = two
-    assert story["counters"] == {"recipient_not_linked": 1}
-    assert story["foreign_answer"] == {
+    _, scenario = two
+    assert scenario["counters"] == {"recipient_not_linked": 1}
+    assert scenario["foreign_answer"] == {
         "recipient": "urn:x-msgin5g:ue:0010",
         "arrived": True,
         "counted": 1,
         "discarded": True,
     }
-    planted, true = (m for m in story["ladder"] if (m["from"], m["code"]) == ("server", "2.05"))
+    planted, true = (m for m in scenario["ladder"] if (m["from"], m["code"]) == ("server", "2.05"))
     assert planted["note"] == "planted" and "note" not in true
     for key in ("type", "mid", "token", "size", "to"):
         assert planted[key] == true[key], key
     assert planted["hex"].replace(b"0010".hex(), b"0007".hex(), 1) == true["hex"]
-    assert [m["from"] for m in story["ladder"] if m["recipient"] == planted["recipient"]] == [
+    assert [m["from"] for m in scenario["ladder"] if m["recipient"] == planted["recipient"]] == [
         "server"
     ]
 
 
-def test_the_ladder_shows_a_hop_with_message_ids_and_tokens_of_its_own(two):
-    _, story = two
-    messages = [m for m in story["ladder"] if "note" not in m]
+def test_the_relay_has_message_ids_and_tokens_of_its_own(two):
+    _, scenario = two
+    messages = [m for m in scenario["ladder"] if "note" not in m]
     assert [m["ms"] for m in messages] == sorted(m["ms"] for m in messages)
     for name, ue, code in zip(("UE 0007", "UE 0008", "UE 0009"), _UES, ("2.05", "4.03", "4.04")):
         at = next(i for i, m in enumerate(messages) if m["from"] == name)
@@ -125,18 +126,18 @@ def test_the_ladder_shows_a_hop_with_message_ids_and_tokens_of_its_own(two):
     assert len(messages) == 12
 
 
-def test_a_person_sees_the_ladder_the_outcomes_and_the_configuration(two):
-    text, story = two
+def test_a_person_sees_the_messages_the_outcomes_and_the_configuration(two):
+    text, scenario = two
     assert "\x1b" not in text
     lines = text.split("\n")
     assert max(map(len, lines)) <= 120
     at = next(i for i, line in enumerate(lines) if line.startswith("   ms  UE "))
-    ladder = lines[at + 1 : at + 14]
-    assert "UE 0007 --> relay             CON  GET            0x" in ladder[0]
-    assert "             relay --> server  CON  GET            0x" in ladder[1]
-    assert ladder[2].endswith(" 327  planted")
+    diagram = lines[at + 1 : at + 14]
+    assert "UE 0007 --> relay             CON  GET            0x" in diagram[0]
+    assert "             relay --> server  CON  GET            0x" in diagram[1]
+    assert diagram[2].endswith(" 327  planted")
     recipient = lines[at].index("Recipient")
-    assert [line[recipient:].split()[0] for line in ladder[:3]] == [
+    assert [line[recipient:].split()[0] for line in diagram[:3]] == [
         _SERVER,
         _SERVER,
         "urn:x-msgin5g:ue:0010",
@@ -150,14 +151,14 @@ def test_a_person_sees_the_ladder_the_outcomes_and_the_configuration(two):
         r"^As expected, in [0-9.]+ s ",
     ):
         assert re.search(pattern, text, re.MULTILINE), pattern
-    assert json.loads(text[text.index("\n{") : text.rindex("}") + 1]) == story["configuration"]
+    assert json.loads(text[text.index("\n{") : text.rindex("}") + 1]) == scenario["configuration"]
 
 
 def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
     code = (
-        "from msgin5g_tools.demo import cast, tap\n"
-        "cast._DOCUMENTS['deny'] = []\n"
-        "tap.foreign_copy = lambda datagram: None\n"
+        "from msgin5g_tools.demo import actors, proxy\n"
+        "actors.DOCUMENTS['deny'] = []\n"
+        "proxy.foreign_copy = lambda datagram: None\n"
     )
     process = start(repository, tmp_path, code + COMMAND, "demo")
     status, text = finish(process, tmp_path)
@@ -165,16 +166,16 @@ def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
     missing = [line for line in text.split("\n") if line.startswith("missing: ")]
     assert len(missing) == 2, text
     assert missing[0].startswith("missing: UE 0008: expected rejected (4.03), got {")
-    assert missing[1].startswith("missing: the foreign answer was not seen to be discarded: ")
+    assert missing[1].startswith("missing: the relay did not discard the foreign response: ")
     assert "\nserver, last lines:\n" in text
 
 
 def test_a_part_that_does_not_start_is_named(repository, tmp_path):
     process = start(repository, tmp_path, COMMAND, "demo", "--json", MICROPYTHON="/bin/false")
     status, text = finish(process, tmp_path)
-    story = json.loads(text)
-    assert (status, story["ok"]) == (1, False)
-    assert story["errors"][0].startswith("UE 0007: the interpreter does not start")
+    scenario = json.loads(text)
+    assert (status, scenario["ok"]) == (1, False)
+    assert scenario["errors"][0].startswith("UE 0007: the interpreter does not start")
 
 
 def test_a_reader_who_goes_away_does_not_stop_it(repository, tmp_path):
@@ -205,7 +206,7 @@ def test_the_foreign_copy_differs_in_its_recipient_only():
     assert copy.heading == original.heading
     differing = [pair for pair in zip(copy.lines, original.lines, strict=True) if len({*pair}) > 1]
     assert differing == [
-        (f"  65020 Recipient       {cast.FOREIGN}", f"  65020 Recipient       {cast.LINKED}")
+        (f"  65020 Recipient       {actors.FOREIGN}", f"  65020 Recipient       {actors.LINKED}")
     ]
     for other in (b"", b"\x40", true[:-1], true.replace(b"0007", b"0008"), b"\x64\x84" + true[2:]):
         assert foreign_copy(other) is None

@@ -6,7 +6,7 @@ import re
 import pytest
 from test_demo import COMMAND, WITNESS, finish, start
 
-from msgin5g_tools.demo import bulk
+from msgin5g_tools.demo.gateway_scenario import UES, GatewayScenario, configuration
 
 _UE = "urn:x-msgin5g:ue:{:04}".format
 
@@ -25,41 +25,41 @@ def two(repository, tmp_path_factory):
 
 
 def test_each_ue_ends_with_its_own(two):
-    _, story = two
-    assert (story["ok"], story["errors"], story["leaks"]) == (True, [], [])
-    assert {ue: outcome["code"] for ue, outcome in story["outcomes"].items()} == {
+    _, scenario = two
+    assert (scenario["ok"], scenario["errors"], scenario["leaks"]) == (True, [], [])
+    assert {ue: outcome["code"] for ue, outcome in scenario["outcomes"].items()} == {
         _UE(7): "2.05", _UE(8): "4.03", _UE(9): "4.04", _UE(11): "2.05", _UE(12): "2.05",
     }  # fmt: skip
     for n in (7, 11, 12):
-        own = bulk.configuration(next(ue for ue in bulk.UES if ue.host == n))
-        assert story["outcomes"][_UE(n)]["configuration"] == own
-        assert story["configurations"][_UE(n)] == own
-    assert len({c["MSGin5G-UE-Service-id"] for c in story["configurations"].values()}) == 3
-    assert story["outcomes"][_UE(8)]["detail"] == f"{_UE(8)} is not allowed"
-    assert story["counters"] == {"refused": 1}
-    assert story["seconds"] < 20
+        own = configuration(next(ue for ue in UES if ue.host == n))
+        assert scenario["outcomes"][_UE(n)]["configuration"] == own
+        assert scenario["configurations"][_UE(n)] == own
+    assert len({c["MSGin5G-UE-Service-id"] for c in scenario["configurations"].values()}) == 3
+    assert scenario["outcomes"][_UE(8)]["detail"] == f"{_UE(8)} is not allowed"
+    assert scenario["counters"] == {"refused": 1}
+    assert scenario["seconds"] < 20
 
 
 def test_the_server_gets_one_request_for_three_and_refuses_one_for_two(two):
-    _, story = two
-    assert story["bulk_requests"] == [
+    _, scenario = two
+    assert scenario["bulk_requests"] == [
         {"ue_ids": [_UE(7), _UE(9), _UE(11)], "code": "2.05"},
         {"ue_ids": [_UE(8), _UE(12)], "code": "4.03"},
     ]
-    single = sorted(story["single_requests"], key=lambda request: request["ue_ids"])
+    single = sorted(scenario["single_requests"], key=lambda request: request["ue_ids"])
     assert single == [
         {"ue_ids": [_UE(8)], "code": "4.03"},
         {"ue_ids": [_UE(12)], "code": "2.05"},
     ]
 
 
-def test_the_ladder_shows_acknowledgement_request_and_a_separate_answer_for_each(two):
-    _, story = two
-    ladder = story["ladder"]
+def test_the_messages_are_acknowledgement_request_and_a_separate_answer_for_each(two):
+    _, scenario = two
+    ladder = scenario["ladder"]
     asked = [m for m in ladder if (m["from"], m["to"]) == ("gateway", "server")]
     assert [m["note"] for m in asked if "note" in m] == ["for 0007 0009 0011", "for 0008 0012"]
     assert all(m["size"] <= 1152 and m["code"] == "0.01" for m in asked)
-    for ue in bulk.UES:
+    for ue in UES:
         mine = [m for m in ladder if ue.name in (m["from"], m["to"])]
         request, ack, answer, thanks = mine  # nothing is lost, so nothing is repeated
         assert (request["type"], request["code"], request["to"]) == ("CON", "0.01", "gateway")
@@ -67,7 +67,7 @@ def test_the_ladder_shows_acknowledgement_request_and_a_separate_answer_for_each
         assert (answer["type"], answer["code"]) == ("CON", ue.code)
         assert (answer["token"], answer["recipient"]) == (request["token"], ue.ue_id)
         assert (thanks["type"], thanks["size"], thanks["mid"]) == ("ACK", 4, answer["mid"])
-        others = [other.ue_id for other in bulk.UES if other is not ue]
+        others = [other.ue_id for other in UES if other is not ue]
         assert not any(other.encode().hex() in answer["hex"] for other in others)
 
 
@@ -82,7 +82,7 @@ def test_a_person_sees_who_was_asked_for_and_what_each_one_got(two):
         r"^server   asked +once for 0007, 0009, 0011: 2\.05 Content$",
         r"^server   asked +once for 0008, 0012: 4\.03 Forbidden$",
         r"^server   asked +alone for (0008, 0012|0012, 0008)$",
-        r"^gateway  split +no UE was sent a message that names another one$",
+        r"^gateway  split +no UE received a message that names another one$",
         r"^gateway  counted +refused 1$",
         r"^  urn:x-msgin5g:ue:0011: sensor-11@example.com$",
         r"^As expected, in [0-9.]+ s ",
@@ -92,12 +92,12 @@ def test_a_person_sees_who_was_asked_for_and_what_each_one_got(two):
 
 def test_what_is_not_as_expected_is_said_and_is_a_failure(repository, tmp_path):
     code = (
-        "from msgin5g_tools.demo import bulk\n"
-        "bulk._WINDOW_S = 1\n"
-        "given = bulk.documents()\n"
+        "from msgin5g_tools.demo import gateway_scenario\n"
+        "gateway_scenario.WINDOW_S = 1\n"
+        "given = gateway_scenario.documents()\n"
         "given['deny'] = []\n"
         "given['documents'][0]['ues'].append('urn:x-msgin5g:ue:0009')\n"
-        "bulk.documents = lambda: given\n"
+        "gateway_scenario.documents = lambda: given\n"
     )
     process = start(repository, tmp_path, code + COMMAND, "demo", "--gateway")
     status, text = finish(process, tmp_path)
@@ -115,15 +115,15 @@ def test_nothing_is_left_of_a_demo_that_was_interrupted(repository, tmp_path):
 
 
 def test_a_message_that_names_another_ue_is_a_leak():
-    class Stage:
+    class Processes:
         class addresses:
             @staticmethod
-            def stations():
+            def participants():
                 return {}
 
-    play = bulk.BulkPlay(Stage, None, None)
+    scenario = GatewayScenario(Processes, None, None)
     answer = bytes.fromhex("44450001") + b"tokn\xff" + _UE(8).encode()
-    assert play._note("gateway", "UE 0008", answer) == "" and play.leaks == []
-    assert play._note("gateway", "UE 0007", answer) == ""
-    assert play.leaks == ["UE 0007 was sent something about 0008"]
-    assert play.leaks[0] in list(play._missing())
+    assert scenario.note("gateway", "UE 0008", answer) == "" and scenario.leaks == []
+    assert scenario.note("gateway", "UE 0007", answer) == ""
+    assert scenario.leaks == ["UE 0007 received a message that names 0008"]
+    assert scenario.leaks[0] in list(scenario.missing())

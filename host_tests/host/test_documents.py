@@ -7,7 +7,7 @@ import time
 import cbor2
 import pytest
 from click.testing import CliRunner
-from scm_world import COLLECTION, GET, OBSERVE, UE7, UE8, Scm, document, ids
+from scm_setup import COLLECTION, GET, OBSERVE, UE7, UE8, Scm, document, ids
 
 from msgin5g_tools.cli import msgin5g
 from msgin5g_tools.scm_server.query import Selector

@@ -3,7 +3,7 @@
 import cbor2
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from scm_world import UE7, UE8
+from scm_setup import UE7, UE8
 
 from msgin5g_tools.scm_server import json_form, json_write, ue_config
 

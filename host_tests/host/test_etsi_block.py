@@ -7,17 +7,17 @@ import cbor2
 import pytest
 from etsi_checks import METHODS, documents, of, path_of
 from etsi_pairs import UePair
-from etsi_world import CBOR, World
+from etsi_setup import CBOR, EtsiSetup
 from peers import document
-from scm_world import BLOCK1, BLOCK2, COLLECTION, CONTENT_FORMAT, LOCATION_PATH
+from scm_setup import BLOCK1, BLOCK2, COLLECTION, CONTENT_FORMAT, LOCATION_PATH
 
 LARGE = "".join(f"{n:04}" for n in range(700))
 AS_CBOR = (CONTENT_FORMAT, CBOR)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with World(tmp_path_factory.mktemp("block")) as made:
+def etsi(tmp_path_factory):
+    with EtsiSetup(tmp_path_factory.mktemp("block")) as made:
         made.scm.writer.put("ue-0007", document(name="first", configName=LARGE[:1000]))
         yield made
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from etsi_checks import check_pair, check_separate, documents, of, once, path_of
 from etsi_pairs import ClientPair
-from etsi_world import CBOR, CLIENTS, HOPS, PAIRS, World
+from etsi_setup import CBOR, CLIENTS, CLIENT_PAIRS, PAIRS, EtsiSetup
 from peers import QUICK, document
-from scm_world import (
+from scm_setup import (
     ACCEPT,
     ACK,
     COLLECTION,
@@ -32,17 +32,17 @@ SLOW = ("libcoap relay", "aiocoap relay", "aiocoap ue")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with World(tmp_path_factory.mktemp("core")) as made:
+def etsi(tmp_path_factory):
+    with EtsiSetup(tmp_path_factory.mktemp("core")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def slow_hop(world):
+def slow_intermediary(etsi):
     """A relay before aiocoap's server, which takes its time; libcoap's has no such documents."""
-    server = world.server("aiocoap")
+    server = etsi.server("aiocoap")
     server.put(COLLECTION, [document()], wait_s=1.3, recipient=True)  # the relay waits for 1 s
-    return world.relay(server.address, SLOW_UES, transmission=QUICK)
+    return etsi.relay(server.address, SLOW_UES, transmission=QUICK)
 
 
 def token(pair):
@@ -55,13 +55,13 @@ def four(passed):
     return len(passed) == 4
 
 
-def play_all(world, plays, **how):
+def play_all(etsi, plays, **how):
     """Transactions at the same time; gives the pairs, of which `log`, `lost` and `passed` tell.
 
     plays: list of (name of a pair, UE ID, arguments of ClientPair.play).
     """
     with ThreadPoolExecutor(len(plays)) as pool:
-        pairs = [world.pair(name, ue_id, **how) for name, ue_id, _ in plays]
+        pairs = [etsi.pair(name, ue_id, **how) for name, ue_id, _ in plays]
         started = [pool.submit(p.play, **play[2]) for p, play in zip(pairs, plays, strict=True)]
         for pair, play in zip(pairs, started, strict=True):
             pair.passed = play.result()
@@ -78,14 +78,14 @@ def test_td_coap_core_01_get(pair):
     assert path_of(request) == pair.path and answer.payload and pair.displays(answer.payload)
 
 
-def test_td_coap_core_05_get_non(hop):
-    _, answer = check_pair(hop.play(non=True), "get", ["2.05"], non=True)
-    assert answer.payload and hop.displays(answer.payload)
+def test_td_coap_core_05_get_non(client_pair):
+    _, answer = check_pair(client_pair.play(non=True), "get", ["2.05"], non=True)
+    assert answer.payload and client_pair.displays(answer.payload)
 
 
-def test_td_coap_core_09_get_separate(world, slow_hop):
+def test_td_coap_core_09_get_separate(etsi, slow_intermediary):
     plays = [(name, ue_id, {"until": four}) for name, ue_id in zip(SLOW, SLOW_UES)]
-    for pair in play_all(world, plays, hop=slow_hop, wait_s=0.4):
+    for pair in play_all(etsi, plays, intermediary=slow_intermediary, wait_s=0.4):
         request, answer = check_separate(pair.passed)
         assert path_of(request) == pair.path and pair.displays(answer.payload)
 
@@ -95,19 +95,19 @@ def test_td_coap_core_10_get_with_token(pair):
     assert 1 <= len(request.token) <= 8 and answer.payload and pair.displays(answer.payload)
 
 
-def test_td_coap_core_11_get_separate_with_token(world, slow_hop):
+def test_td_coap_core_11_get_separate_with_token(etsi, slow_intermediary):
     plays = [
         (name, ue_id, {"until": four, **({} if name.endswith("ue") else {"token": b"8 bytes."})})
         for name, ue_id in zip(SLOW, SLOW_UES)
     ]
-    for pair in play_all(world, plays, hop=slow_hop, wait_s=0.4):
+    for pair in play_all(etsi, plays, intermediary=slow_intermediary, wait_s=0.4):
         request, answer = check_separate(pair.passed)
         assert 1 <= len(request.token) <= 8 and pair.displays(answer.payload)
 
 
-@pytest.mark.parametrize("name", [name for name in HOPS if name.startswith("aiocoap")])
-def test_td_coap_core_12_get_with_empty_token(world, name):
-    pair = world.pair(name)  # libcoap's client has no empty tokens
+@pytest.mark.parametrize("name", [name for name in CLIENT_PAIRS if name.startswith("aiocoap")])
+def test_td_coap_core_12_get_with_empty_token(etsi, name):
+    pair = etsi.pair(name)  # libcoap's client has no empty tokens
     request, answer = check_pair(pair.play(token=b""), "get", ["2.05"])
     assert request.token == b"" and answer.payload and pair.displays(answer.payload)
 
@@ -130,14 +130,14 @@ def test_td_coap_core_14_get_with_several_uri_queries(pair):
 
 
 @pytest.mark.parametrize("peer", CLIENTS)
-def test_td_coap_core_15_get_in_a_lossy_context(world, peer):
+def test_td_coap_core_15_get_in_a_lossy_context(etsi, peer):
     plays = [
         (name, ue_id, {"lose": once(lose), **quick(name)})
         for name in PAIRS
         for ue_id, lose in ((UE7, is_request), (UE8, is_response))
         if name.startswith(peer)
     ]
-    for pair in play_all(world, plays):
+    for pair in play_all(etsi, plays):
         sent = [(p.up, p.message) for p in pair.log]
         _, answer = check_pair([sent[0], sent[-1]], "get", ["2.05"])
         requests = [p.datagram for p in pair.log if p.up]
@@ -169,7 +169,7 @@ def is_answered_twice(passed):
     return len(of(passed, is_response)) > 1
 
 
-def test_td_coap_core_16_get_separate_in_a_lossy_context(world, slow_hop):
+def test_td_coap_core_16_get_separate_in_a_lossy_context(etsi, slow_intermediary):
     untils = dict.fromkeys((is_request, is_empty, is_response), is_over)
     untils[is_last] = is_answered_twice
     names = [(name, *case) for name in SLOW for case in untils.items()]
@@ -177,7 +177,7 @@ def test_td_coap_core_16_get_separate_in_a_lossy_context(world, slow_hop):
         (name, ue_id, {"lose": once(lose), "until": until, **quick(name)})
         for (name, lose, until), ue_id in zip(names, SLOW_UES + SLOW_UES[:4], strict=True)
     ]
-    pairs = play_all(world, plays, hop=slow_hop, wait_s=0.4)
+    pairs = play_all(etsi, plays, intermediary=slow_intermediary, wait_s=0.4)
     for pair, (_, lost, _) in zip(pairs, names, strict=True):
         sent = [(p.up, p.message) for p in pair.log]
         requests, responses = of(sent, is_request), of(sent, is_response)
@@ -199,25 +199,25 @@ def test_td_coap_core_16_get_separate_in_a_lossy_context(world, slow_hop):
             assert len(responses) > 1
 
 
-def test_td_coap_core_17_get_separate_non(world, slow_hop):
+def test_td_coap_core_17_get_separate_non(etsi, slow_intermediary):
     plays = [(name, ue_id, {"non": True}) for name, ue_id in zip(SLOW[:2], SLOW_UES)]
-    for pair in play_all(world, plays, hop=slow_hop):
+    for pair in play_all(etsi, plays, intermediary=slow_intermediary):
         request, answer = check_pair(pair.passed, "get", ["2.05"], non=True)
         assert answer.mid != request.mid and answer.payload
 
 
-def test_td_coap_core_20_get_with_accept(hop):
+def test_td_coap_core_20_get_with_accept(client_pair):
     for number in (uint(65001), CBOR):
-        passed = hop.play(options=[(ACCEPT, number)])
+        passed = client_pair.play(options=[(ACCEPT, number)])
         request, answer = check_pair(passed, "get", ["2.05"])
         assert request.options[ACCEPT] == answer.options[CONTENT_FORMAT] == [number]
-        assert hop.displays(answer.payload) and documents(answer.payload)
+        assert client_pair.displays(answer.payload) and documents(answer.payload)
 
 
-@pytest.mark.parametrize("name", [*HOPS, "aiocoap ue"])
-def test_td_coap_core_21_get_with_etag(world, name):
+@pytest.mark.parametrize("name", [*CLIENT_PAIRS, "aiocoap ue"])
+def test_td_coap_core_21_get_with_etag(etsi, name):
     """libcoap's server gives no ETag to what was put."""
-    pair = world.pair(name)
+    pair = etsi.pair(name)
     first, second, third = pair.revalidate()
     asked, answer = first
     assert ETAG not in asked.options and answer.code == "2.05" and answer.payload
@@ -231,8 +231,8 @@ def test_td_coap_core_21_get_with_etag(world, name):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_td_coap_core_31_ping(world, name):
-    (_, request), (_, answer) = world.pair(name).ping()
+def test_td_coap_core_31_ping(etsi, name):
+    (_, request), (_, answer) = etsi.pair(name).ping()
     assert (request.type, request.code, request.size) == (CON, "0.00", 4)
     assert (answer.type, answer.code, answer.size) == (RST, "0.00", 4)
     assert answer.mid == request.mid

@@ -6,17 +6,17 @@ A test a step, each with libcoap's client and with aiocoap's; the relay passes G
 import cbor2
 import pytest
 from etsi_checks import check_pair, documents, path_of
-from etsi_world import CBOR, World
+from etsi_setup import CBOR, EtsiSetup
 from peers import document
-from scm_world import COLLECTION, CONTENT_FORMAT, ETAG, LOCATION_PATH
+from scm_setup import COLLECTION, CONTENT_FORMAT, ETAG, LOCATION_PATH
 
 IF_MATCH, IF_NONE_MATCH = 1, 5
 AS_CBOR = (CONTENT_FORMAT, CBOR)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with World(tmp_path_factory.mktemp("core")) as made:
+def etsi(tmp_path_factory):
+    with EtsiSetup(tmp_path_factory.mktemp("core")) as made:
         yield made
 
 

@@ -6,9 +6,9 @@ What plays where, and the steps that do not apply: ETSI.md.
 import cbor2
 import pytest
 from etsi_checks import check_pair, path_of
-from etsi_world import DIRECT, HOPS, World
+from etsi_setup import DIRECT, CLIENT_PAIRS, EtsiSetup
 from peers import document
-from scm_world import COLLECTION, CONTENT_FORMAT, PUT, URI_QUERY
+from scm_setup import COLLECTION, CONTENT_FORMAT, PUT, URI_QUERY
 
 CORE = ".well-known/core"
 LINK_FORMAT = b"\x28"
@@ -16,8 +16,8 @@ OTHER = COLLECTION.replace("msgin5g", "other")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with World(tmp_path_factory.mktemp("link")) as made:
+def etsi(tmp_path_factory):
+    with EtsiSetup(tmp_path_factory.mktemp("link")) as made:
         made.scm.writer.ask(PUT, f"{OTHER}/one", payload=cbor2.dumps(document()))
         yield made
 
@@ -32,9 +32,9 @@ def links(pair, query=None):
     return sorted(link for link in answer.payload.decode().split(",") if link)
 
 
-@pytest.mark.parametrize("name", [*HOPS, "libcoap gateway", "aiocoap gateway"])
-def test_td_coap_link_01_discovery(world, name):
-    pair = world.pair(name)
+@pytest.mark.parametrize("name", [*CLIENT_PAIRS, "libcoap gateway", "aiocoap gateway"])
+def test_td_coap_link_01_discovery(etsi, name):
+    pair = etsi.pair(name)
     found = links(pair)
     assert found[0].split(";")[0] == "</.well-known/core>"
     assert [link.split(";")[0] for link in found[1:]] == (

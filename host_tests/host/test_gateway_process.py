@@ -8,8 +8,8 @@ import time
 import cbor2
 import pytest
 from peers import PORT, SERVER_URI, Role, ScmProcess, coap_client, host, ue
-from scm_world import ACK, COLLECTION, CON, GET, RECIPIENT, URI_PATH, URI_QUERY
-from scm_world import decode, document, encode
+from scm_setup import ACK, COLLECTION, CON, GET, RECIPIENT, URI_PATH, URI_QUERY
+from scm_setup import decode, document, encode
 
 TO_SERVER = ("-O", f"{RECIPIENT},{SERVER_URI}")
 QUICKER = {"bulk": {"count": 2, "window_s": 1}}

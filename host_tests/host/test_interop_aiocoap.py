@@ -21,8 +21,8 @@ from peers import (
     relay,
     ue,
 )
-from scm_world import ACK, COLLECTION, CON, OBSERVE, RECIPIENT, RST, UE7, UE8
-from tap import Tap
+from scm_setup import ACK, COLLECTION, CON, OBSERVE, RECIPIENT, RST, UE7, UE8
+from proxy import Proxy
 
 from msgin5g_tools.scm_server.options import set_recipient
 
@@ -39,7 +39,7 @@ def scm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def hop(tmp_path_factory, scm):
+def our_relay(tmp_path_factory, scm):
     links = {UE7: (host(), PORT), UE8: (host(), PORT)}
     with relay(tmp_path_factory.mktemp("relay"), scm.address, links) as role:
         yield role
@@ -75,21 +75,21 @@ def recipient(message):
     return option.value.decode()
 
 
-def test_a_linked_client_gets_its_document_through_the_relay(hop):
+def test_a_linked_client_gets_its_document_through_the_relay(our_relay):
     async def talk():
-        async with endpoint(hop.links[UE7]) as client:
-            return await client.request(get(hop.address, COLLECTION, UE7)).response
+        async with endpoint(our_relay.links[UE7]) as client:
+            return await client.request(get(our_relay.address, COLLECTION, UE7)).response
 
     answer = run(talk())
     assert cbor2.loads(answer.payload) == [document() | {"ueConfigDocId": "ue-0007"}]
     assert recipient(answer) == UE7
 
 
-def test_a_large_document_comes_block_by_block_through_the_relay(hop):
+def test_a_large_document_comes_block_by_block_through_the_relay(our_relay):
     async def talk():
-        async with endpoint(hop.links[UE8]) as client:
+        async with endpoint(our_relay.links[UE8]) as client:
             for exponent in (6, 2):
-                asked = get(hop.address, COLLECTION, UE8, block2=(0, False, exponent))
+                asked = get(our_relay.address, COLLECTION, UE8, block2=(0, False, exponent))
                 answer = await client.request(asked).response
                 (made,) = cbor2.loads(answer.payload)
                 assert made["configName"] == LARGE and recipient(answer) == UE8
@@ -97,11 +97,11 @@ def test_a_large_document_comes_block_by_block_through_the_relay(hop):
     run(talk())
 
 
-def test_a_known_etag_is_203_through_the_relay(hop):
+def test_a_known_etag_is_203_through_the_relay(our_relay):
     async def talk():
-        async with endpoint(hop.links[UE7]) as client:
-            first = await client.request(get(hop.address, COLLECTION, UE7)).response
-            asked = get(hop.address, COLLECTION, UE7, etags=[first.opt.etag])
+        async with endpoint(our_relay.links[UE7]) as client:
+            first = await client.request(get(our_relay.address, COLLECTION, UE7)).response
+            asked = get(our_relay.address, COLLECTION, UE7, etags=[first.opt.etag])
             again = await client.request(asked).response
             assert again.code == aiocoap.VALID and again.payload == b""
 
@@ -114,12 +114,12 @@ def reset(passed):
 
 
 def test_a_change_is_told_through_the_relay_until_cancelled(scm, tmp_path):
-    async def talk(hop):
+    async def talk(our_relay):
         def put(name):
             return asyncio.to_thread(scm.put, "ue-0007", document(name=name))
 
         async with endpoint((host(), PORT)) as client:
-            asked = get(hop.address, DOC7, UE7, observe=0, accept=ContentFormat(60))
+            asked = get(our_relay.address, DOC7, UE7, observe=0, accept=ContentFormat(60))
             request = client.request(asked)
             told = aiter(request.observation)
             first = await request.response
@@ -141,37 +141,40 @@ def test_a_change_is_told_through_the_relay_until_cancelled(scm, tmp_path):
             await asyncio.to_thread(below.wait, reset)
 
     with (
-        Tap(scm.address) as above,
-        relay(tmp_path, above.address, {UE7: (host(), PORT)}) as hop,
-        Tap(hop.address, hop.links[UE7]) as below,
+        Proxy(scm.address) as above,
+        relay(tmp_path, above.address, {UE7: (host(), PORT)}) as our_relay,
+        Proxy(our_relay.address, our_relay.links[UE7]) as below,
     ):
         run(talk(below))
         scm.put("ue-0007", document(name="five"))
         # The relay has ended the flow: the server, which does not know yet, hears of it now.
         above.wait(reset)
         scm.put("ue-0007", document())
-        assert hop.counters()["answer_reset"] == 1
+        assert our_relay.counters()["answer_reset"] == 1
 
 
 def test_a_ue_on_micropython_is_pushed_a_change_through_the_relay(scm, tmp_path):
     scm.put("ue-0007", document())
     at = (host(), PORT)
-    with relay(tmp_path, scm.address, {UE7: at}) as hop, Tap(hop.address, at) as tap:
-        with ue(tmp_path, tap.address, observe=True) as role:
+    with (
+        relay(tmp_path, scm.address, {UE7: at}) as our_relay,
+        Proxy(our_relay.address, at) as proxy,
+    ):
+        with ue(tmp_path, proxy.address, observe=True) as role:
             assert role.event("applied")["configuration"] == configuration()
-            tap.wait(lambda passed: any(not up and OBSERVE in m.options for up, m in passed))
-            n_requests = len([1 for up, _ in tap.passed() if up])
+            proxy.wait(lambda passed: any(not up and OBSERVE in m.options for up, m in passed))
+            n_requests = len([1 for up, _ in proxy.passed() if up])
             scm.put("ue-0007", document(name="pushed"))
             assert role.event("applied")["configuration"] == configuration("pushed")
             scm.put("ue-0007", document())
             assert role.event("applied")["configuration"] == configuration()
-            told = [m for up, m in tap.passed() if not up and m.type == CON]
+            told = [m for up, m in proxy.passed() if not up and m.type == CON]
             assert [m.code for m in told] == ["2.05", "2.05"]
-            tap.wait(lambda passed: len([1 for up, _ in passed if up]) == n_requests + 2)
-            sent = [(m.type, m.mid) for up, m in tap.passed() if up][-2:]
+            proxy.wait(lambda passed: len([1 for up, _ in passed if up]) == n_requests + 2)
+            sent = [(m.type, m.mid) for up, m in proxy.passed() if up][-2:]
             assert sent == [(ACK, m.mid) for m in told], "an acknowledgement each, no request"
             assert role.counters() == {}
-        assert hop.counters() == {}
+        assert our_relay.counters() == {}
 
 
 class Slow(Resource):
@@ -190,7 +193,7 @@ class Slow(Resource):
         return answer
 
 
-def test_a_slow_server_is_waited_for_on_both_hops(tmp_path):
+def test_a_slow_server_is_waited_for_on_both_sides(tmp_path):
     slow = Slow(UE7)
     site = Site()
     site.add_resource(COLLECTION.split("/"), slow)
@@ -202,12 +205,12 @@ def test_a_slow_server_is_waited_for_on_both_hops(tmp_path):
 
     def play():
         with (
-            relay(tmp_path, server, {UE7: at}, transmission=QUICK) as hop,
-            Tap(hop.address, at) as tap,
-            ue(tmp_path, tap.address) as role,
+            relay(tmp_path, server, {UE7: at}, transmission=QUICK) as our_relay,
+            Proxy(our_relay.address, at) as proxy,
+            ue(tmp_path, proxy.address) as role,
         ):
             assert role.event("applied", "timeout")["event"] == "applied"
-            answers = [(m.type, m.code) for up, m in tap.passed() if not up]
+            answers = [(m.type, m.code) for up, m in proxy.passed() if not up]
             assert answers == [(ACK, "0.00"), (CON, "2.05")]
 
     run(serve())

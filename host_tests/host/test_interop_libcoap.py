@@ -17,8 +17,8 @@ from peers import (
     relay,
     ue,
 )
-from scm_world import ACK, BLOCK2, COLLECTION, CON, NON, OBSERVE, RECIPIENT, RST, UE7, UE8, Client
-from tap import Tap
+from scm_setup import ACK, BLOCK2, COLLECTION, CON, NON, OBSERVE, RECIPIENT, RST, UE7, UE8, Client
+from proxy import Proxy
 
 from msgin5g_tools.scm_server.store import Store
 
@@ -40,7 +40,7 @@ def scm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def hop(tmp_path_factory, scm):
+def our_relay(tmp_path_factory, scm):
     links = {ue_id: (host(), PORT) for ue_id in (UE7, UE8, DENIED)}
     with relay(tmp_path_factory.mktemp("relay"), scm.address, links) as role:
         yield role
@@ -54,11 +54,11 @@ def theirs():
         yield server
 
 
-def ask(hop, ue_id, *options, path=None):
+def ask(our_relay, ue_id, *options, path=None):
     """libcoap's client at a linked address."""
-    here, port = hop.links[ue_id]
+    here, port = our_relay.links[ue_id]
     path = path or f"{COLLECTION}?ue-uri={ue_id}"
-    return coap_client(hop.address, path, "-a", here, "-p", port, *TO_SERVER, *options)
+    return coap_client(our_relay.address, path, "-a", here, "-p", port, *TO_SERVER, *options)
 
 
 def put(server, path, made):
@@ -69,35 +69,35 @@ def put(server, path, made):
 # libcoap's client and our relay
 
 
-def test_a_linked_client_gets_its_document_through_the_relay(hop):
-    (made,) = cbor2.loads(ask(hop, UE7).removesuffix(b"\n"))
+def test_a_linked_client_gets_its_document_through_the_relay(our_relay):
+    (made,) = cbor2.loads(ask(our_relay, UE7).removesuffix(b"\n"))
     assert made == document() | {"ueConfigDocId": "ue-0007"}
 
 
-def test_403_and_404_come_through_the_relay(hop):
-    assert ask(hop, DENIED).startswith(b"4.03")
-    assert ask(hop, UE8).startswith(b"4.04")
+def test_403_and_404_come_through_the_relay(our_relay):
+    assert ask(our_relay, DENIED).startswith(b"4.03")
+    assert ask(our_relay, UE8).startswith(b"4.04")
 
 
-def test_a_non_confirmable_request_stays_one_on_both_hops(hop, tmp_path, scm):
+def test_a_non_confirmable_request_stays_one_on_both_sides(our_relay, tmp_path, scm):
     with (
-        Tap(scm.address) as above,
+        Proxy(scm.address) as above,
         relay(tmp_path, above.address, {UE7: (at := (host(), PORT))}) as role,
-        Tap(role.address, at) as below,
+        Proxy(role.address, at) as below,
     ):
         coap_client(below.address, OF_UE7, "-N", *TO_SERVER)
-        for tap in (below, above):
-            ((_, request), (_, answer)) = tap.passed()
+        for proxy in (below, above):
+            ((_, request), (_, answer)) = proxy.passed()
             assert (request.type, answer.type, answer.code) == (NON, NON, "2.05")
             assert answer.token == request.token and answer.options[RECIPIENT] == [UE7.encode()]
 
 
-def test_blocks_come_through_the_relay_each_with_its_recipient(scm, hop):
+def test_blocks_come_through_the_relay_each_with_its_recipient(scm, our_relay):
     large = document(UE8, configName=LARGE)
     scm.put("ue-0008", large)
-    with Tap(hop.address, hop.links[UE8]) as tap:
-        got = coap_client(tap.address, f"{COLLECTION}?ue-uri={UE8}", "-b", "128", *TO_SERVER)
-        answers = [message for up, message in tap.passed() if not up]
+    with Proxy(our_relay.address, our_relay.links[UE8]) as proxy:
+        got = coap_client(proxy.address, f"{COLLECTION}?ue-uri={UE8}", "-b", "128", *TO_SERVER)
+        answers = [message for up, message in proxy.passed() if not up]
     scm.delete("ue-0008")
     assert cbor2.loads(got.removesuffix(b"\n")) == [large | {"ueConfigDocId": "ue-0008"}]
     assert len(answers) > 20
@@ -110,15 +110,15 @@ def watched(passed):
     return any(not up and OBSERVE in message.options for up, message in passed)
 
 
-def test_an_observation_through_the_relay_is_told_of_a_change_and_ends(scm, hop):
-    with Tap(hop.address, hop.links[UE7]) as tap:
+def test_an_observation_through_the_relay_is_told_of_a_change_and_ends(scm, our_relay):
+    with Proxy(our_relay.address, our_relay.links[UE7]) as proxy:
         options = ("-s", "1", "-A", "60", *TO_SERVER)
-        client = Thread(target=coap_client, args=(tap.address, f"{DOC7}?ue-uri={UE7}", *options))
+        client = Thread(target=coap_client, args=(proxy.address, f"{DOC7}?ue-uri={UE7}", *options))
         client.start()
-        tap.wait(watched)
+        proxy.wait(watched)
         scm.put("ue-0007", document(name="changed"))
         client.join()
-        passed = tap.passed()
+        passed = proxy.passed()
         scm.put("ue-0007", document())
     (told,) = [m for up, m in passed if not up and m.type == CON]
     assert (told.code, told.options[RECIPIENT]) == ("2.05", [UE7.encode()])
@@ -135,18 +135,18 @@ def test_a_client_without_a_link_is_not_answered_and_counted(tmp_path, scm):
         assert role.counters() == {"not_linked": 1}
 
 
-def test_a_ping_is_answered_with_a_reset_by_relay_server_and_ue(tmp_path, scm, hop, theirs):
+def test_a_ping_is_answered_with_a_reset_by_relay_server_and_ue(tmp_path, scm, our_relay, theirs):
     with ue(tmp_path, theirs.address, next_hop_is="server") as role:
-        for address in (hop.address, scm.address, role.address):
+        for address in (our_relay.address, scm.address, role.address):
             with Client(address) as client:
                 client.send(bytes((0x40, 0, 0x12, 0x34)))
                 answer = client.receive()
                 assert (answer.type, answer.mid, answer.size) == (RST, 0x1234, 4), address
 
 
-def test_discovery_at_the_relay(hop):
-    here, port = hop.links[UE7]
-    got = coap_client(hop.address, ".well-known/core", "-a", here, "-p", port)
+def test_discovery_at_the_relay(our_relay):
+    here, port = our_relay.links[UE7]
+    got = coap_client(our_relay.address, ".well-known/core", "-a", here, "-p", port)
     assert got.strip() == b"</.well-known/core>;ct=40"
 
 
@@ -172,12 +172,12 @@ def test_a_ue_is_rejected_by_a_server_that_has_no_document(tmp_path, theirs):
 
 
 def test_a_ue_repeats_what_a_lossy_server_loses(tmp_path):
-    with LibcoapServer("-l", "30%") as lossy, Tap(lossy.address) as tap:
+    with LibcoapServer("-l", "30%") as lossy, Proxy(lossy.address) as proxy:
         for n in range(5):
-            with ue(tmp_path, tap.address, next_hop_is="server", transmission=QUICK) as role:
+            with ue(tmp_path, proxy.address, next_hop_is="server", transmission=QUICK) as role:
                 event = role.event("rejected", "timeout", "refused", "applied")
                 assert (event["event"], event["code"]) == ("rejected", "4.04"), n
-        mids = [message.mid for up, message in tap.passed() if up]
+        mids = [message.mid for up, message in proxy.passed() if up]
         assert len(set(mids)) == 5, "what is repeated keeps its message ID"
 
 
@@ -191,12 +191,12 @@ def test_a_ue_is_configured_by_libcoap_s_server(tmp_path, theirs):
 def test_a_ue_takes_a_large_document_in_libcoap_s_blocks(tmp_path, theirs):
     path = COLLECTION.replace("msgin5g", "large")
     put(theirs, path, [document(configName=LARGE[:700]) | {"ueConfigDocId": "d1"}])
-    with Tap(theirs.address) as tap:
+    with Proxy(theirs.address) as proxy:
         settings = {"next_hop_is": "server", "service_id": "large", "block_size": 128}
-        with ue(tmp_path, tap.address, **settings) as role:
+        with ue(tmp_path, proxy.address, **settings) as role:
             event = role.event("applied", "rejected", "timeout", "refused")
         assert event["configuration"] == configuration()
-        blocks = [message.options[BLOCK2] for up, message in tap.passed() if not up]
+        blocks = [message.options[BLOCK2] for up, message in proxy.passed() if not up]
         assert len(blocks) == 8, blocks
 
 
@@ -205,9 +205,9 @@ def test_a_ue_observes_its_document_at_libcoap_s_server(tmp_path, theirs):
     put(theirs, path, [document() | {"ueConfigDocId": "d1"}])
     put(theirs, f"{path}/d1", document() | {"ueConfigDocId": "d1"})
     settings = {"next_hop_is": "server", "service_id": "watched", "observe": True}
-    with Tap(theirs.address) as tap, ue(tmp_path, tap.address, **settings) as role:
+    with Proxy(theirs.address) as proxy, ue(tmp_path, proxy.address, **settings) as role:
         role.event("applied")
-        tap.wait(watched)
+        proxy.wait(watched)
         put(theirs, f"{path}/d1", document(name="pushed") | {"ueConfigDocId": "d1"})
         assert role.event("applied")["configuration"] == configuration("pushed")
 

@@ -12,7 +12,7 @@ from aiocoap import CON, GET, Message
 from aiocoap.numbers import OptionNumber
 from aiocoap.optiontypes import OpaqueOption
 from board_hands import Hand, mpremote
-from scm_world import Scm, document
+from scm_setup import Scm, document
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.build.mpy import build_firmware

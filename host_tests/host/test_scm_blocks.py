@@ -1,7 +1,7 @@
 """The configuration management server: bodies in blocks (RFC 7959), both directions."""
 
 import cbor2
-from scm_world import (
+from scm_setup import (
     BLOCK1,
     BLOCK2,
     COLLECTION,

@@ -2,7 +2,7 @@
 
 import cbor2
 import pytest
-from scm_world import (
+from scm_setup import (
     CON,
     DELETE,
     ETAG,
@@ -19,7 +19,7 @@ from scm_world import (
     problem,
     recipient,
 )
-from scm_world import BLOCK2, COLLECTION, block
+from scm_setup import BLOCK2, COLLECTION, block
 
 from msgin5g_tools.scm_server.store import Store
 

@@ -1,7 +1,7 @@
 """The configuration management server: the options of requests and answers."""
 
 import pytest
-from scm_world import (
+from scm_setup import (
     ACCEPT,
     BLOCK1,
     COLLECTION,

@@ -6,7 +6,7 @@ import subprocess
 import aiocoap
 import cbor2
 import pytest
-from scm_world import COLLECTION, UE7, Scm, document
+from scm_setup import COLLECTION, UE7, Scm, document
 
 try:
     import pycddl

@@ -2,7 +2,7 @@
 
 import cbor2
 import pytest
-from scm_world import (
+from scm_setup import (
     COLLECTION,
     DELETE,
     ECHO,
@@ -16,7 +16,7 @@ from scm_world import (
     ids,
     problem,
 )
-from scm_world import recipient as recipient_of
+from scm_setup import recipient as recipient_of
 
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.settings import Settings

@@ -12,7 +12,7 @@ import sys
 import cbor2
 import pytest
 import websockets.sync.client
-from scm_world import COLLECTION, CON, PUT, UE7, URI_PATH, Client, Scm, document, encode
+from scm_setup import COLLECTION, CON, PUT, UE7, URI_PATH, Client, Scm, document, encode
 
 from msgin5g_tools.scm_server.store import Store
 

@@ -2,7 +2,7 @@
 
 import cbor2
 import pytest
-from scm_world import (
+from scm_setup import (
     ACCEPT,
     BLOCK1,
     BLOCK2,

@@ -6,7 +6,7 @@ import time
 import cbor2
 import pytest
 import websockets.sync.client
-from scm_world import (
+from scm_setup import (
     ACK,
     COLLECTION,
     CON,

@@ -24,7 +24,7 @@ from peers import (
     relay,
     ue,
 )
-from scm_world import (
+from scm_setup import (
     ACCEPT,
     ACK,
     COLLECTION,

@@ -1,12 +1,12 @@
-"""What the steps of the ETSI catalogue check, of the messages that a `tap.Tap` saw pass.
+"""The checks of the steps of the ETSI catalogue, on the messages that a `proxy.Proxy` recorded.
 
-A list `passed` is of (up, message), up: from client to server, message: scm_world's.
+A list `passed` is of (up, message), up: from client to server, message: scm_setup's.
 """
 
 import time
 
 import cbor2
-from scm_world import ACK, CON, CONTENT_FORMAT, NON, OBSERVE, RST, TIMEOUT_S, URI_PATH
+from scm_setup import ACK, CON, CONTENT_FORMAT, NON, OBSERVE, RST, TIMEOUT_S, URI_PATH
 
 QUIET_S = 0.15  # within which what is not to come would have come
 
@@ -74,7 +74,7 @@ def check_registration(passed, kind=CON):
     return request, answer
 
 
-def check_told(tap, n, kinds=(CON,)):
+def check_told(proxy, n, kinds=(CON,)):
     """Wait for n notifications, acknowledged where they are CON: them.
 
     Checks type, code, token, Content-Format, and that each is newer than the one before.
@@ -86,8 +86,8 @@ def check_told(tap, n, kinds=(CON,)):
         done = [m for m in told if m.type != CON or m.mid in mids]
         return told if len(done) >= n else None
 
-    last = check_registration(tap.passed(), tap.passed()[0][1].type)[1]
-    told = tap.wait(all_told)
+    last = check_registration(proxy.passed(), proxy.passed()[0][1].type)[1]
+    told = proxy.wait(all_told)
     for message in told:
         assert (message.code, message.token) == ("2.05", last.token) and message.type in kinds
         assert message.options[CONTENT_FORMAT] == last.options[CONTENT_FORMAT]
@@ -132,32 +132,32 @@ def once(*wanted):
     return lose
 
 
-def change(pair, tap, *names, **more):
+def change(pair, proxy, *names, **more):
     """Change the document again and again; waits until that is told and acknowledged."""
-    n = len(notifications(tap.passed()))
+    n = len(notifications(proxy.passed()))
     for i, name in enumerate(names, n + 1):
         pair.put(name, **more)
-        check_told(tap, i)
-    return notifications(tap.passed())[n:]
+        check_told(proxy, i)
+    return notifications(proxy.passed())[n:]
 
 
-def is_quiet(tap):
+def is_quiet(proxy):
     """Whether nothing more passes."""
-    n = len(tap.log)
+    n = len(proxy.log)
     time.sleep(QUIET_S)
-    return len(tap.log) == n
+    return len(proxy.log) == n
 
 
-def check_last(tap, code, kind=CON):
+def check_last(proxy, code, kind=CON):
     """The notification that ends an observation: waited for, acknowledged, without Observe."""
-    request, _ = check_registration(tap.passed())
+    request, _ = check_registration(proxy.passed())
 
     def ended(passed):
         last = [m for m in of(passed, False) if m.token == request.token and m.code == code]
         acknowledged = {m.mid for m in of(passed, True) if m.type == ACK}
         return [m for m in last if m.type == NON or m.mid in acknowledged]
 
-    (last,) = tap.wait(ended)
+    (last,) = proxy.wait(ended)
     assert last.type == kind and OBSERVE not in last.options
 
 

@@ -1,6 +1,6 @@
 """For the tests of the ETSI interoperability catalogue: a client and a server, one of them ours.
 
-A step is played by a pair, with a `tap.Tap` in between.
+A pair runs each step with a `proxy.Proxy` in between.
 """
 
 import json
@@ -11,8 +11,8 @@ from itertools import count
 
 from etsi_checks import QUIET_S, is_told
 from peers import SERVER_URI, configuration, document, ue
-from scm_world import ACK, COLLECTION, DELETE, ETAG, OBSERVE, RECIPIENT, UE7
-from tap import Tap
+from scm_setup import ACK, COLLECTION, DELETE, ETAG, OBSERVE, RECIPIENT, UE7
+from proxy import Proxy
 
 QUERY = f"ue-uri={UE7}"
 
@@ -22,35 +22,36 @@ class ClientPair:
 
     path = COLLECTION
 
-    def __init__(self, world, client, hop, ue_id):
-        self._world, self._client, self._hop, self._ue_id = world, client, hop, ue_id
-        self._more = [] if hop is None else [(RECIPIENT, SERVER_URI.encode())]
-        self.address = world.scm.address if hop is None else hop.address
+    def __init__(self, etsi, client, intermediary, ue_id):
+        self._setup, self._client, self._ue_id = etsi, client, ue_id
+        self._intermediary = intermediary
+        self._more = [] if intermediary is None else [(RECIPIENT, SERVER_URI.encode())]
+        self.address = etsi.scm.address if intermediary is None else intermediary.address
 
-    def tap(self, lose=None):
-        back = None if self._hop is None else self._hop.links[self._ue_id]
-        return Tap(self.address, back, lose)
+    def proxy(self, lose=None):
+        back = None if self._intermediary is None else self._intermediary.links[self._ue_id]
+        return Proxy(self.address, back, lose)
 
     def play(self, path=COLLECTION, query="", options=(), lose=None, until=None, **how):
         """One request and all that passes; `shown` is what the client displays.
 
-        query: more of it. until: what else is waited for, a function for `Tap.wait`.
+        query: more of it. until: what else is waited for, a function for `Proxy.wait`.
         """
-        with self.tap(lose) as tap:
+        with self.proxy(lose) as proxy:
             target = f"{path}?ue-uri={self._ue_id}{query}"
             options = [*options, *self._more]
-            self.shown = self._client.ask(tap.address, target, options=options, **how)
+            self.shown = self._client.ask(proxy.address, target, options=options, **how)
             if until:
-                tap.wait(until)
-            self.log, self.lost = tap.log, tap.lost
-            return tap.passed()
+                proxy.wait(until)
+            self.log, self.lost = proxy.log, proxy.lost
+            return proxy.passed()
 
     def discover(self, query=None):
         """As `play`, of the links that the node itself has: without Recipient."""
-        with self.tap() as tap:
+        with self.proxy() as proxy:
             path = ".well-known/core" + (f"?{query}" if query else "")
-            self.shown = self._client.ask(tap.address, path)
-            return tap.passed()
+            self.shown = self._client.ask(proxy.address, path)
+            return proxy.passed()
 
     def displays(self, payload):
         """Whether what was displayed is what was sent."""
@@ -71,24 +72,24 @@ class ClientPair:
 
     def ping(self):
         """The client's ping and its answer."""
-        with self.tap() as tap:
+        with self.proxy() as proxy:
             path = f"{COLLECTION}/ue-0007?{QUERY}"
-            self._client.ping(tap.address, path, self._more, lambda: tap.wait(pinged))
-            return pinged(tap.passed())
+            self._client.ping(proxy.address, path, self._more, lambda: proxy.wait(pinged))
+            return pinged(proxy.passed())
 
     @contextmanager
     def observe(self, lose=None, more=None, **how):
-        """UE7's document is observed: (tap, Watching). more: of the document."""
+        """UE7's document is observed: (proxy, Watching). more: of the document."""
         self.put("first", **(more or {}))
-        with self.tap(lose) as tap:
-            address, path = tap.address, f"{COLLECTION}/ue-0007?{QUERY}"
+        with self.proxy(lose) as proxy:
+            address, path = proxy.address, f"{COLLECTION}/ue-0007?{QUERY}"
             with self._client.observe(address, path, self._more, **how) as watching:
-                tap.wait(is_told)
-                yield tap, watching
+                proxy.wait(is_told)
+                yield proxy, watching
                 if not watching.is_off:
-                    self._end(tap)
+                    self._end(proxy)
 
-    def _end(self, tap):
+    def _end(self, proxy):
         """End all observations, so that none reaches into the next test."""
         self.delete()
 
@@ -96,34 +97,34 @@ class ClientPair:
             last = {m.mid for up, m in passed if m.code == "4.04" and not up}
             return last and last <= {m.mid for up, m in passed if up and m.code == "0.00"}
 
-        tap.wait(ended)
+        proxy.wait(ended)
 
     @contextmanager
-    def observe_again(self, tap):
-        """As `observe`, by a client that is started anew at the same tap."""
-        n = len(tap.log)
+    def observe_again(self, proxy):
+        """As `observe`, by a client that is started anew at the same proxy."""
+        n = len(proxy.log)
         path = f"{COLLECTION}/ue-0007?{QUERY}"
-        with self._client.observe(tap.address, path, self._more, token=b"new") as watching:
-            tap.wait(lambda passed: is_told(passed[n:]))
+        with self._client.observe(proxy.address, path, self._more, token=b"new") as watching:
+            proxy.wait(lambda passed: is_told(passed[n:]))
             yield watching
-            self._end(tap)
+            self._end(proxy)
 
     def cancel(self):
         """All that passes when the client observes and cancels; a change is told in between."""
         self.put("first")
         path = f"{COLLECTION}/ue-0007?{QUERY}"
-        with self.tap() as tap:
-            self._client.cancel(tap.address, path, self._more, lambda: self.put("second"))
-            tap.wait(is_cancelled)
+        with self.proxy() as proxy:
+            self._client.cancel(proxy.address, path, self._more, lambda: self.put("second"))
+            proxy.wait(is_cancelled)
             self.put("third")
             time.sleep(QUIET_S)
-            return tap.passed()
+            return proxy.passed()
 
     def put(self, name, **more):
-        assert self._world.scm.writer.put("ue-0007", document(name=name, **more)).code[0] == "2"
+        assert self._setup.scm.writer.put("ue-0007", document(name=name, **more)).code[0] == "2"
 
     def delete(self):
-        self._world.scm.writer.ask(DELETE, f"{COLLECTION}/ue-0007")
+        self._setup.scm.writer.ask(DELETE, f"{COLLECTION}/ue-0007")
 
 
 class UePair:
@@ -134,8 +135,8 @@ class UePair:
 
     _numbers = count()
 
-    def __init__(self, world, server, how):
-        self._world, self.theirs, self._how = world, server, how
+    def __init__(self, etsi, server, how):
+        self._setup, self.theirs, self._how = etsi, server, how
         self.service = f"s{next(self._numbers)}"
         self.path = COLLECTION.replace("msgin5g", self.service)
         self.address = server.address
@@ -151,17 +152,17 @@ class UePair:
 
     def ue(self, address, **settings):
         settings = {"next_hop_is": "server", "service_id": self.service} | settings
-        return ue(self._world.new_folder(), address, **settings)
+        return ue(self._setup.new_folder(), address, **settings)
 
     def play(self, lose=None, until=None, more=None, **settings):
         """A first fetch and all that passes; more: of the document, which is `displayed`."""
         self.put("first", **(more or {}))
-        with Tap(self.address, lose=lose) as tap, self.ue(tap.address, **settings) as role:
+        with Proxy(self.address, lose=lose) as proxy, self.ue(proxy.address, **settings) as role:
             self.shown = role.event("applied", "rejected", "refused", "timeout")
             if until:
-                tap.wait(until)
-            self.log, self.lost = tap.log, tap.lost
-            return tap.passed()
+                proxy.wait(until)
+            self.log, self.lost = proxy.log, proxy.lost
+            return proxy.passed()
 
     def displays(self, payload):
         """Whether what was displayed is what was sent."""
@@ -171,32 +172,32 @@ class UePair:
         """As ClientPair.revalidate; the UE does it by itself."""
         self.put("first")
         quick = {"refresh": {"min_s": 1, "max_s": 1}}
-        with Tap(self.address) as tap, self.ue(tap.address, **quick) as role:
+        with Proxy(self.address) as proxy, self.ue(proxy.address, **quick) as role:
             role.event("applied")
             role.event("unchanged")
             self.put("second")
             assert role.event("applied")["configuration"] == configuration("second")
-            messages = [message for _, message in tap.passed()]
+            messages = [message for _, message in proxy.passed()]
         return list(zip(messages[0:6:2], messages[1:6:2], strict=True))
 
     def ping(self):
         """The UE tries the server that it is told: its ping and the answer."""
-        with Tap(self.address) as tap:
-            told = {"MSGin5G-Server-address": "coap://%s:%d" % tap.address}
+        with Proxy(self.address) as proxy:
+            told = {"MSGin5G-Server-address": "coap://%s:%d" % proxy.address}
             data = json.dumps(configuration() | told)
             configs = [{"configType": "ON_NETWORK", "configData": data}]
             self.put("pinged", ueConfigs=configs)
             with self.ue(self.address, confirm="ping"):
-                return tap.wait(pinged)
+                return proxy.wait(pinged)
 
     @contextmanager
     def observe(self, lose=None, **settings):
         self.put("first", **settings.pop("more", {}))
-        with Tap(self.address, lose=lose) as tap:
-            with self.ue(tap.address, observe=True, **settings) as role:
-                tap.wait(is_told)
+        with Proxy(self.address, lose=lose) as proxy:
+            with self.ue(proxy.address, observe=True, **settings) as role:
+                proxy.wait(is_told)
                 watching = _Role(role)
-                yield tap, watching
+                yield proxy, watching
                 if not watching.is_off:
                     role.stop(signal.SIGINT)
                 watching.shown = [line.encode() for line in role.output]

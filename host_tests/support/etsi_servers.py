@@ -11,7 +11,7 @@ import cbor2
 from aiocoap.resource import ObservableResource, Site
 from etsi_clients import Hasty, Unreliable, percent
 from peers import LibcoapServer, coap_client, host
-from scm_world import RECIPIENT
+from scm_setup import RECIPIENT
 
 from msgin5g_tools.scm_server.options import set_recipient
 from msgin5g_tools.scm_server.query import recipient

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from scm_world import Scm
+from scm_setup import Scm
 
 from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
 from msgin5g_tools.commands.run import command_of

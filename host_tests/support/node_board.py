@@ -14,7 +14,7 @@ import sys
 import tty
 
 from board_hands import mpremote
-from scm_world import Scm, document
+from scm_setup import Scm, document
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.build.mpy import build_firmware

@@ -1,5 +1,5 @@
 """Real peers for the tests of this folder: roles on MicroPython, the configuration management
-server, libcoap's programs. What passes between two of them a `tap.Tap` records.
+server, libcoap's programs. A `proxy.Proxy` records the messages between two of them.
 
 Each has a host of its own in 127.0.0.0/8, so that all bind the ports they bind in the field and
 runs beside each other do not meet. Each is a context manager that ends what it has started, and
@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 
 import pytest
-import scm_world
+import scm_setup
 
 from msgin5g_tools.commands.run import command_of, interpreter_command
 
@@ -68,11 +68,11 @@ def configuration(name="user-7"):
     }
 
 
-def document(ue_id=scm_world.UE7, name="user-7", **more):
+def document(ue_id=scm_setup.UE7, name="user-7", **more):
     """A UeConfigDoc with that configuration."""
     data = json.dumps(configuration(name))
     configs = [{"configType": "ON_NETWORK", "configData": data}]
-    return scm_world.document(ue_id, ueConfigs=configs, **more)
+    return scm_setup.document(ue_id, ueConfigs=configs, **more)
 
 
 class Process:
@@ -186,7 +186,7 @@ class Role(Process):
         return counters
 
 
-def ue(folder, next_hop, ue_id=scm_world.UE7, **settings):
+def ue(folder, next_hop, ue_id=scm_setup.UE7, **settings):
     """A constrained UE that asks at once; its next hop is (host, port)."""
     mine = settings.pop("host", None) or host()
     return Role(
@@ -237,7 +237,7 @@ class ScmProcess(Process):
 
     def client(self):
         """A client that speaks CoAP by hand."""
-        return scm_world.Client(self.address)
+        return scm_setup.Client(self.address)
 
     def put(self, doc_id, made):
         with self.client() as client:
@@ -245,7 +245,7 @@ class ScmProcess(Process):
 
     def delete(self, doc_id):
         with self.client() as client:
-            assert client.ask(scm_world.DELETE, f"{scm_world.COLLECTION}/{doc_id}").code == "2.02"
+            assert client.ask(scm_setup.DELETE, f"{scm_setup.COLLECTION}/{doc_id}").code == "2.02"
 
 
 class LibcoapServer(Process):

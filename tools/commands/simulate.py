@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from msgin5g_tools.paths import import_firmware
-from msgin5g_tools.simulate import hop
-from msgin5g_tools.simulate.picture import picture_of
+from msgin5g_tools.simulate import intermediary
+from msgin5g_tools.simulate.chart import picture_of
 from msgin5g_tools.simulate.population import identities
 from msgin5g_tools.simulate.report import Report, as_json_object
 from msgin5g_tools.simulate.simulation import Simulation
@@ -48,10 +48,10 @@ class _Number(click.ParamType):
 
 
 class _Role(click.ParamType):
-    name = "|".join(hop.ROLES)
+    name = "|".join(intermediary.ROLES)
 
     def convert(self, value, parameter, context):
-        if value not in hop.ROLES:
+        if value not in intermediary.ROLES:
             raise click.ClickException(f"{parameter.opts[0]}: '{value}' is not relay or gateway")
         return value
 
@@ -104,8 +104,10 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
             raise click.ClickException("--missing and --denied: are more than 100 together")
         _check_picture(picture)
         given = _read(settings)
-        roles = [role] if picture is None else [role, *(r for r in hop.ROLES if r != role)]
-        chosen = {r: hop.settings_for(r, ues, given) for r in roles}
+        roles = [role]
+        if picture is not None:
+            roles += [other for other in intermediary.ROLES if other != role]
+        chosen = {r: intermediary.settings_for(r, ues, given) for r in roles}
         people = identities(ues, missing, denied, seed)
         done, curves = {}, {}
         with _Bar(not as_json) as bar:

@@ -1,4 +1,4 @@
-"""The message ladder: who sends what to whom, one line a message.
+"""A sequence diagram as text, one line for each message.
 
 ms  UE 0007     relay     server  type code           MID    token    Recipient  bytes
  0  UE 0007 --> relay             CON  GET            0x3ad3 58b245cc coap://...   112
@@ -12,12 +12,12 @@ from rich.text import Text
 
 from msgin5g_tools.decode.faults import decode
 from msgin5g_tools.decode.names import TYPES, Registry, code_name, printable
-from msgin5g_tools.decode.values import import_firmware
+from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.coap.message import code_text  # noqa: E402
 
-# seconds: since the first message. source, target: names of stations. note: a few words.
+# seconds: since the first message. source, target: names of participants. note: a few words.
 Entry = namedtuple("Entry", "seconds source target datagram note")
 
 _ARROWS = {True: " --> ", False: " <-- "}
@@ -27,20 +27,20 @@ _RECIPIENT_SIZE = 22
 _STYLES = {"2": "green", "4": "yellow", "5": "red"}
 
 
-class Ladder:
-    """Entries as lines of one table.
+class SequenceDiagram:
+    """Each Entry is a line of one table.
 
-    stations: list of columns from left to right, each a list of the names that stand in it.
+    participants: list of columns from left to right, each a list of the names in that column.
     """
 
-    def __init__(self, stations, registry=None):
-        self._column = {name: i for i, names in enumerate(stations) for name in names}
-        self._widths = [max(map(len, names)) for names in stations]
-        self._titles = [names[0] if len(names) == 1 else "" for names in stations]
+    def __init__(self, participants, registry=None):
+        self._column = {name: i for i, names in enumerate(participants) for name in names}
+        self._widths = [max(map(len, names)) for names in participants]
+        self._titles = [names[0] if len(names) == 1 else "" for names in participants]
         self._registry = registry or Registry()
 
     def heading(self, *titles):
-        """The line above the table; titles: of the columns that several stations share."""
+        """The line above the table; titles: of the columns that several participants share."""
         titles = list(titles)
         cells = [title or titles.pop(0) for title in self._titles]
         way = (" " * len(_ARROWS[True])).join(
@@ -61,7 +61,8 @@ class Ladder:
             what = f"{fields['type']}  {code_name(code):<{_CODE_SIZE}.{_CODE_SIZE}}"
             style = _STYLES.get(code[0], "")
         mid = "" if fields["mid"] is None else f"0x{fields['mid']:04x}"
-        line = Text(f"{entry.seconds * 1000:5.0f}  {self._way(entry):<{self._way_size()}}  ")
+        ends = f"{self._ends(entry):<{self._ends_size()}}"
+        line = Text(f"{entry.seconds * 1000:5.0f}  {ends}  ")
         line.append(what, style)
         line.append(f" {mid:<6} {_short(fields['token'] or '-', _TOKEN_SIZE)} ")
         line.append(f"{_short(fields['recipient'] or '-', _RECIPIENT_SIZE)} {fields['size']:>5}")
@@ -69,7 +70,7 @@ class Ladder:
             line.append(f"  {entry.note}", "magenta")
         return line
 
-    def _way(self, entry):
+    def _ends(self, entry):
         """`relay <-- server`, each name in its own column."""
         left, right = entry.source, entry.target
         forth = self._column[left] < self._column[right]
@@ -79,14 +80,14 @@ class Ladder:
         before = sum(self._widths[:at]) + at * len(_ARROWS[True])
         return f"{'':{before}}{left:<{self._widths[at]}}{_ARROWS[forth]}{right}"
 
-    def _way_size(self):
+    def _ends_size(self):
         return sum(self._widths) + (len(self._widths) - 1) * len(_ARROWS[True])
 
 
 def fields_of(datagram, registry):
-    """What the ladder shows of a datagram, as a dict for JSON.
+    """The fields of a datagram that the diagram shows, as a dict for JSON.
 
-    type and mid are None, and code is "malformed", when it is not a CoAP message.
+    When it is not a CoAP message, code is "malformed", and type and mid are None.
     """
     message, _ = decode(datagram)
     if message is None:

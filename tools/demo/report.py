@@ -1,4 +1,4 @@
-"""What the demo prints: for a person, or as one JSON object."""
+"""The output of the demo: lines for a person, or one JSON object."""
 
 import json
 import os
@@ -7,43 +7,44 @@ import sys
 from rich.console import Console
 
 from msgin5g_tools.decode.names import Registry, code_name, printable
-from msgin5g_tools.demo.cast import FOREIGN, LINKED
-from msgin5g_tools.demo.story import HOP_HEAP, UE_HEAP
 from msgin5g_tools.decode.sequence_diagram import entry_fields
+from msgin5g_tools.demo.actors import FOREIGN, LINKED
+from msgin5g_tools.demo.gateway_scenario import COUNT, WINDOW_S
+from msgin5g_tools.demo.scenario import INTERMEDIARY_HEAP, UE_HEAP
 
 
 class _Console(Console):
     def on_broken_pipe(self):
-        _read_by_nobody()
+        _ignore_output()
 
 
-def _read_by_nobody():
-    """Nobody reads any more, as after `| head`; the demo plays to its end, and tidies up."""
+def _ignore_output():
+    """The reader of stdout has gone, as after `| head`: the demo still runs to its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Report:
     """Lines for a person; colours and a spinner on a terminal only.
 
-    What differs from one story to another: `title`, `cast`, and `_found`.
+    A subclass for another scenario has its own `title`, `actors` and `_details`.
     """
 
     title = "MSGin5G configuration through a relay, on real MicroPython"
-    cast = (
+    actors = (
         "server   msgin5g scm-server: aiocoap and SQLite, two documents, UE 0008 on the deny list",
-        f"relay    MicroPython, {HOP_HEAP[:-1]} KiB of heap, links with the three UEs",
+        f"relay    MicroPython, {INTERMEDIARY_HEAP[:-1]} KiB of heap, linked with the three UEs",
         f"UE       three virtual boards, {UE_HEAP[:-1]} KiB of heap each, flashed with mpremote",
     )
 
     def __init__(self):
         self._console = _Console(highlight=False, emoji=False, markup=False)
         self._status = None
-        self._ladder = None
+        self._diagram = None
 
-    def begin(self, story):
-        self._ladder = story.ladder()
+    def begin(self, scenario):
+        self._diagram = scenario.diagram()
         self._print(self.title, "bold")
-        for line in self.cast:
+        for line in self.actors:
             self._print("  " + line)
         self._print()
         if self._console.is_terminal:
@@ -57,42 +58,42 @@ class Report:
     def message(self, entry):
         if entry.seconds == 0:
             self.close()
-            self._print(self._ladder.heading("UE"))
-        self._print(self._ladder.line(entry))
+            self._print(self._diagram.heading("UE"))
+        self._print(self._diagram.line(entry))
 
-    def end(self, story, seconds, logs):
+    def end(self, scenario, seconds, logs):
         self.close()
         self._print()
-        for ue in story.ues:
-            self._outcome(ue, story.outcomes.get(ue.name))
-        self._found(story)
+        for ue in scenario.ues:
+            self._outcome(ue, scenario.outcomes.get(ue.name))
+        self._details(scenario)
         self._print()
-        if story.errors:
+        if scenario.errors:
             for name, lines in logs.items():
                 self._print(f"{name}, last lines:", "bold")
                 for line in lines:
                     self._print("  " + printable(line))
                 self._print()
-            for line in story.errors:
+            for line in scenario.errors:
                 self._print(f"missing: {printable(line)}", "red")
         else:
-            set_up = f"{story.set_up_s:.1f} s of them to compile, start and flash"
+            set_up = f"{scenario.set_up_s:.1f} s of them to compile, start and flash"
             self._print(f"As expected, in {seconds:.1f} s ({set_up}).", "bold green")
 
-    def _found(self, story):
-        """What there is to say besides the outcomes."""
-        foreign = story.foreign_answer()
+    def _details(self, scenario):
+        """Print the results besides the outcomes."""
+        foreign = scenario.foreign_answer()
         if foreign["discarded"]:
             self._line("planted", "discarded", "green", f"answer for {FOREIGN}, which has no link")
-        self._counted("relay", story.counters)
-        if story.configuration is not None:
+        self._counted("relay", scenario.counters)
+        if scenario.configuration is not None:
             self._print(f"\nThe configuration of {LINKED}, read back from its board's flash:")
-            self._print(json.dumps(story.configuration, indent=2))
+            self._print(json.dumps(scenario.configuration, indent=2))
 
-    def _counted(self, hop, counters):
+    def _counted(self, role, counters):
         if counters is not None:
             text = ", ".join(f"{name} {n}" for name, n in sorted(counters.items()))
-            self._line(hop, "counted", "", text or "nothing")
+            self._line(role, "counted", "", text or "nothing")
 
     def fail(self, line):
         self.close()
@@ -124,9 +125,9 @@ class Report:
 
 
 class JsonReport:
-    """One JSON object at the end, nothing before."""
+    """One JSON object at the end."""
 
-    def begin(self, story):
+    def begin(self, scenario):
         pass
 
     def progress(self, text):
@@ -135,42 +136,85 @@ class JsonReport:
     def message(self, entry):
         pass
 
-    def end(self, story, seconds, logs):
+    def end(self, scenario, seconds, logs):
         registry = Registry()
-        outcomes = {ue.ue_id: story.outcomes.get(ue.name) for ue in story.ues}
+        outcomes = {ue.ue_id: scenario.outcomes.get(ue.name) for ue in scenario.ues}
         for event in outcomes.values():
             if event and event["event"] == "applied":
                 event["code"] = "2.05"
-        said = {
-            "ok": not story.errors,
-            "errors": story.errors,
+        result = {
+            "ok": not scenario.errors,
+            "errors": scenario.errors,
             "seconds": round(seconds, 2),
-            "set_up_seconds": story.set_up_s and round(story.set_up_s, 2),
-            "ladder": [entry_fields(entry, registry) for entry in story.entries],
+            "set_up_seconds": scenario.set_up_s and round(scenario.set_up_s, 2),
+            "ladder": [entry_fields(entry, registry) for entry in scenario.entries],
             "outcomes": outcomes,
-            "counters": story.counters,
-            **self._found(story),
+            "counters": scenario.counters,
+            **self._details(scenario),
         }
         if logs:
-            said["logs"] = logs
-        self._print(said)
+            result["logs"] = logs
+        self._print(result)
 
-    def _found(self, story):
-        """The keys of one story only."""
+    def _details(self, scenario):
+        """The keys that only this scenario has."""
         return {
-            "foreign_answer": story.foreign_answer(),
-            "configuration": story.configuration,
+            "foreign_answer": scenario.foreign_answer(),
+            "configuration": scenario.configuration,
         }
 
     def fail(self, line):
         self._print({"ok": False, "errors": [line]})
 
     @staticmethod
-    def _print(said):
+    def _print(result):
         try:
-            print(json.dumps(said), flush=True)
+            print(json.dumps(result), flush=True)
         except BrokenPipeError:
-            _read_by_nobody()
+            _ignore_output()
 
     def close(self):
         pass
+
+
+class GatewayReport(Report):
+    title = "MSGin5G bulk configuration through a gateway, on real MicroPython"
+    actors = (
+        "server   msgin5g scm-server: four documents, none for UE 0009, UE 0008 on the deny list",
+        f"gateway  MicroPython, {INTERMEDIARY_HEAP[:-1]} KiB of heap;"
+        f" one request for {COUNT} UEs, or for those that wait after {WINDOW_S} s",
+        f"UE       MicroPython, {UE_HEAP[:-1]} KiB of heap each: first three, then two",
+    )
+
+    def _details(self, scenario):
+        for ue_ids, code in scenario.bulk_requests:
+            numbers = ", ".join(ue_id[-4:] for ue_id in ue_ids)
+            answer = "no answer" if code is None else code_name(code)
+            self._line("server", "asked", "", f"once for {numbers}: {answer}")
+        single = [ue_ids[0][-4:] for ue_ids, _ in scenario.requests if len(ue_ids) == 1]
+        if single:
+            self._line("server", "asked", "", f"alone for {', '.join(single)}")
+        if not scenario.leaks:
+            text = "no UE received a message that names another one"
+            self._line("gateway", "split", "green", text)
+        self._counted("gateway", scenario.counters)
+        if scenario.configurations:
+            self._print("\nThe configurations, read back from the flash of each UE:")
+            for ue_id, stored in scenario.configurations.items():
+                self._print(f"  {ue_id}: {stored['MSGin5G-UE-Service-id']}")
+
+
+class GatewayJsonReport(JsonReport):
+    def _details(self, scenario):
+        return {
+            "bulk_requests": [
+                {"ue_ids": ue_ids, "code": code} for ue_ids, code in scenario.bulk_requests
+            ],
+            "single_requests": [
+                {"ue_ids": ue_ids, "code": code}
+                for ue_ids, code in scenario.requests
+                if len(ue_ids) == 1
+            ],
+            "leaks": scenario.leaks,
+            "configurations": scenario.configurations,
+        }

@@ -1,6 +1,6 @@
-"""`msgin5g simulate`: very many constrained UEs behind one relay or gateway, in virtual time.
+"""`msgin5g simulate`: thousands of constrained UEs behind one relay or gateway, in virtual time.
 
-UEs and hop are the shipped firmware, on CPython; the server is the real one without its sockets
-(see server). `population` makes the UEs, `hop` the relay or gateway, `simulation` plays them all
-on tools/virtual, `report` and `picture` say what was seen.
+The UEs and the relay or gateway are the shipped firmware on CPython; the server is the real one
+without its sockets (see server). `population` makes the UEs, `intermediary` the relay or gateway,
+`simulation` runs all of them on `fast_network_sim`, `report` and `chart` show the figures.
 """

@@ -3,18 +3,12 @@
 import json
 import random
 from collections import namedtuple
-from types import SimpleNamespace
 
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g import unload  # noqa: E402
-from msgin5g.ue.ue import ConstrainedUe  # noqa: E402
 from msgin5g.settings.core import settings_of  # noqa: E402
-
-# A UE collects when it unloads a module; with thousands of them in one CPython, which collects by
-# itself, each time would be a tenth of a second.
-unload.gc = SimpleNamespace(collect=lambda: None)
+from msgin5g.ue.ue import ConstrainedUe  # noqa: E402
 
 CONFIGURED, NOT_FOUND, FORBIDDEN, WRONG, NONE = "2.05", "4.04", "4.03", "wrong", "none"
 SERVICE = "msgin5g"

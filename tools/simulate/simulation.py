@@ -3,10 +3,10 @@
 import random
 from collections import Counter
 
-from msgin5g_tools.simulate import hop, population
+from msgin5g_tools.simulate import intermediary, population
 from msgin5g_tools.simulate.population import CONFIGURED, FORBIDDEN, NONE, NOT_FOUND, SimulatedUe
 from msgin5g_tools.simulate.server import VirtualServer
-from msgin5g_tools.virtual.fast_network_sim import FastNetworkSim
+from msgin5g_tools.simulate.fast_network_sim import FastNetworkSim
 
 LIMIT_S = 7200
 MIN_DELAY_MS, MAX_DELAY_MS = 5, 40  # of a datagram on its way, each way, on each side
@@ -26,15 +26,17 @@ class Simulation:
         self._n_ended = 0
         self._report_end = ended
         self._traffic = {way: [0, 0] for way in WAYS}  # datagrams, bytes
-        self._world = sim = FastNetworkSim(_fate(loss, seed), 500, on_send=self._sent)
+        self._network = sim = FastNetworkSim(_lossy_link(loss, seed), 500, on_send=self._sent)
         chance = random.Random(seed + 1)
-        role = hop.role_of(settings, lambda: chance.getrandbits(8), sim.now)
-        self._hop = hop.Watched(role)
-        self._server = VirtualServer(lambda: chance.getrandbits(8), (hop.HOST,))
+        role = intermediary.role_of(settings, lambda: chance.getrandbits(8), sim.now)
+        self._intermediary = intermediary.Watched(role)
+        self._server = VirtualServer(lambda: chance.getrandbits(8), (intermediary.HOST,))
         population.fill(self._server.store, people)
-        self._ues = [SimulatedUe(one, hop.ADDRESS, seed, sim.now, self._ended) for one in people]
-        sim.add(hop.SERVER, self._server)
-        sim.add(hop.ADDRESS, self._hop)
+        self._ues = [
+            SimulatedUe(one, intermediary.ADDRESS, seed, sim.now, self._ended) for one in people
+        ]
+        sim.add(intermediary.SERVER, self._server)
+        sim.add(intermediary.ADDRESS, self._intermediary)
         for ue in self._ues:
             one = ue.identity
             role.link_up(one.ue_id.encode(), 0, one.address)
@@ -43,7 +45,7 @@ class Simulation:
     def run(self):
         """Let it happen; gives the figures, a dict of plain values."""
         try:
-            self._world.run(lambda: self._n_ended == len(self._ues), LIMIT_S * 1000)
+            self._network.run(lambda: self._n_ended == len(self._ues), LIMIT_S * 1000)
             return self._figures()
         finally:
             self._server.close()
@@ -51,16 +53,16 @@ class Simulation:
     def _ended(self, ue):
         self._n_ended += 1
         if ue.outcome == CONFIGURED:
-            self.configured_ms.append(self._world.elapsed_ms)
+            self.configured_ms.append(self._network.elapsed_ms)
         self._report_end(self._n_ended)
 
     def _sent(self, source, destination, datagram):
-        if source == hop.SERVER:
+        if source == intermediary.SERVER:
             way = "server_to_hop"
-        elif destination == hop.SERVER:
+        elif destination == intermediary.SERVER:
             way = "hop_to_server"
         else:
-            way = "hop_to_ue" if source == hop.ADDRESS else "ue_to_hop"
+            way = "hop_to_ue" if source == intermediary.ADDRESS else "ue_to_hop"
         counted = self._traffic[way]
         counted[0] += 1
         counted[1] += len(datagram)
@@ -80,7 +82,7 @@ class Simulation:
                 ),
                 NONE: outcomes[NONE],
             },
-            "seconds": self._world.elapsed_ms / 1000,
+            "seconds": self._network.elapsed_ms / 1000,
             "configured_median_s": _quantile(self.configured_ms, 0.5),
             "configured_p99_s": _quantile(self.configured_ms, 0.99),
             "configured_last_s": _quantile(self.configured_ms, 1),
@@ -95,12 +97,12 @@ class Simulation:
             "timeouts": sum(ue.n_timeouts for ue in self._ues),
             "datagrams": {way: n for way, (n, _) in self._traffic.items()},
             "bytes": {way: size for way, (_, size) in self._traffic.items()},
-            "peaks": self._hop.peaks,
-            "discarded": dict(sorted(self._hop.hop.counters.items())),
+            "peaks": self._intermediary.peaks,
+            "discarded": dict(sorted(self._intermediary.role.counters.items())),
         }
 
 
-def _fate(loss, seed):
+def _lossy_link(loss, seed):
     """Each datagram is lost by chance, or arrives after a time by chance."""
     chance = random.Random(seed)
 

@@ -1,4 +1,4 @@
-"""Who takes part in the demo, where they live on loopback, and what is expected of them."""
+"""The UEs of the demo, the loopback address of each node, and the outcome each UE must have."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CONFIGURATION = {
 
 
 def document(doc_id, ue_id, configuration):
-    """A document for one UE, as `msgin5g documents import` takes it."""
+    """A document for one UE, in the form that `msgin5g documents import` reads."""
     return {
         "ueConfigDocId": doc_id,
         "valServiceId": "msgin5g",
@@ -30,7 +30,7 @@ def document(doc_id, ue_id, configuration):
     }
 
 
-_DOCUMENTS = {
+DOCUMENTS = {
     "deny": [DENIED],
     "documents": [
         document("ue-0007", LINKED, CONFIGURATION),
@@ -38,7 +38,7 @@ _DOCUMENTS = {
     ],
 }
 
-# host: of the last byte. event, code: the outcome that is expected.
+# host: the last byte of its address. event, code: the expected outcome.
 Ue = namedtuple("Ue", "name ue_id host event code")
 
 UES = (
@@ -46,19 +46,19 @@ UES = (
     Ue("UE 0008", DENIED, 8, "rejected", "4.03"),
     Ue("UE 0009", UNKNOWN, 9, "rejected", "4.04"),
 )
-_HOP_HOST, _SERVER_HOST, _TRUE_SERVER_HOST = 1, 2, 3
+_INTERMEDIARY_HOST, _SERVER_HOST, _TRUE_SERVER_HOST = 1, 2, 3
 _MAX_ATTEMPTS = 64
 
 
 class NoAddress(Exception):
-    """No addresses on loopback are free, or there are none but 127.0.0.1."""
+    """No group of loopback addresses is free, or the system has only 127.0.0.1."""
 
 
 class Addresses:
-    """Loopback addresses of our own; two demos at once, or a demo beside tests, do not meet.
+    """Loopback addresses that no other demo and no test uses.
 
-    ues: list of Ue. server: the socket that stands at the server's address as the relay knows
-    it. It is open as long as the demo lives, and so keeps others off all of the addresses.
+    ues: list of Ue. server: the socket bound to the server's address in the relay's settings. It
+    stays open as long as the demo runs, and so reserves the whole group of addresses.
     """
 
     def __init__(self, ues):
@@ -78,9 +78,9 @@ class Addresses:
         self.server.close()
 
     @property
-    def hop(self):
-        """Of the relay or gateway."""
-        return self._network + str(_HOP_HOST), PORT
+    def intermediary(self):
+        """The address of the relay or gateway."""
+        return self._network + str(_INTERMEDIARY_HOST), PORT
 
     @property
     def true_server(self):
@@ -89,8 +89,8 @@ class Addresses:
     def of(self, ue):
         return self._network + str(ue.host), PORT
 
-    def stations(self):
-        """What the hop calls the others: {"127.x.y.7:65401": "UE 0007", ...}."""
+    def participants(self):
+        """Names by the address that the intermediary sees: {"127.x.y.7:65401": "UE 0007", ...}."""
         names = {text(self.of(ue)): ue.name for ue in self._ues}
         for address in (self.server.getsockname(), self.true_server):
             names[text(address)] = "server"
@@ -99,7 +99,7 @@ class Addresses:
     def _claim(self):
         server = _bound((self._network + str(_SERVER_HOST), SERVER_PORT))
         try:
-            for address in (self.hop, self.true_server, *map(self.of, self._ues)):
+            for address in (self.intermediary, self.true_server, *map(self.of, self._ues)):
                 _bound(address).close()
         except OSError:
             server.close()
@@ -112,15 +112,15 @@ def text(address):
 
 
 def documents():
-    """What `msgin5g documents import` is given."""
-    return _DOCUMENTS
+    """The input of `msgin5g documents import`."""
+    return DOCUMENTS
 
 
 def relay_settings(addresses):
     return {
         "role": "relay",
         "ue_id": "urn:x-msgin5g:relay:1",
-        "bind": addresses.hop,
+        "bind": addresses.intermediary,
         "server": {"address": addresses.server.getsockname()},
         "links": {ue.ue_id: addresses.of(ue) for ue in UES},
     }
@@ -130,7 +130,7 @@ def ue_settings(addresses, ue):
     return {
         "ue_id": ue.ue_id,
         "bind": addresses.of(ue),
-        "next_hop": addresses.hop,
+        "next_hop": addresses.intermediary,
         "start_delay_s": 0,
         "observe": False,
         "log": "json",

@@ -1,8 +1,8 @@
-"""The demo between relay and server: it passes everything on, and plants one foreign answer."""
+"""A proxy between relay and server: it forwards every datagram and plants one foreign response."""
 
 import asyncio
 
-from msgin5g_tools.demo.cast import FOREIGN, LINKED
+from msgin5g_tools.demo.actors import FOREIGN, LINKED
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
@@ -12,15 +12,15 @@ from msgin5g.coap.numbers import CONTENT  # noqa: E402
 from msgin5g.scm.request import RECIPIENT  # noqa: E402
 
 
-class Tap:
-    """Stands at the server's address as the relay knows it.
+class Proxy:
+    """Has the server's address of the relay's settings.
 
-    Just before the true answer to the linked UE it sends a copy of it that differs in nothing
-    but the Recipient, a UE without a link. planted: that copy, or None so far.
+    Just before the response for the linked UE it sends a copy that differs only in its Recipient,
+    which is a UE without a link. planted: that copy, or None so far.
     """
 
     def __init__(self, server):
-        """server: the bound socket that the relay speaks to."""
+        """server: the bound socket to which the relay sends."""
         self.planted = None
         self._socket = server
         self._down = None

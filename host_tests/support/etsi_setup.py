@@ -1,4 +1,4 @@
-"""For the tests of the ETSI interoperability catalogue: what runs during a module's tests."""
+"""For the tests of the ETSI interoperability catalogue: the servers and relays of a module."""
 
 from contextlib import ExitStack
 from functools import cached_property
@@ -8,21 +8,21 @@ from etsi_clients import AiocoapClient, LibcoapClient, Loop
 from etsi_pairs import ClientPair, UePair
 from etsi_servers import AiocoapDocuments, LibcoapDocuments
 from peers import PORT, QUICK, document, host, relay
-from scm_world import UE7, UE8, Scm
+from scm_setup import UE7, UE8, Scm
 
 CBOR = b"\x3c"  # application/cbor, 60
 QUERY = f"ue-uri={UE7}"
 CLIENTS = SERVERS = ("libcoap", "aiocoap")
-# Who plays with whom: a client of theirs with our server, directly or through our relay; our UE
-# with a server of theirs.
+# Each pair has one node of ours: their client with our server, directly or through our relay; our
+# UE with their server.
 PAIRS = tuple(f"{peer} {ours}" for ours in ("server", "relay", "ue") for peer in CLIENTS)
-HOPS = tuple(name for name in PAIRS if not name.endswith("ue"))
+CLIENT_PAIRS = tuple(name for name in PAIRS if not name.endswith("ue"))
 DIRECT = tuple(name for name in PAIRS if name.endswith("server"))
 UES = tuple(name for name in PAIRS if name.endswith("ue"))
 
 
-class World:
-    """Servers and relays of a module, each started when it is asked for."""
+class EtsiSetup:
+    """Servers and relays of a test module, each started when it is first used."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -54,13 +54,13 @@ class World:
         return scm
 
     @cached_property
-    def hop(self):
-        """Our relay before it."""
+    def intermediary(self):
+        """Our relay in front of it."""
         return self.relay(self.scm.address, transmission=QUICK)
 
     @cached_property
     def gateway(self):
-        """Our gateway before it."""
+        """Our gateway in front of it."""
         return self.relay(self.scm.address, role="gateway")
 
     def relay(self, server, ue_ids=(UE7, UE8), **settings):
@@ -72,7 +72,7 @@ class World:
         return {}
 
     def server(self, name, kind=None):
-        """A server of theirs; "non": one that tells by NON, any other kind: one of its own."""
+        """Their server, one for each kind; the notifications of kind "non" are NON."""
         if (name, kind) not in self._documents:
             non = kind == "non"
             made = LibcoapDocuments(non) if name == "libcoap" else AiocoapDocuments(self.loop, non)
@@ -82,12 +82,14 @@ class World:
     def client(self, name):
         return LibcoapClient() if name == "libcoap" else AiocoapClient(self.loop)
 
-    def pair(self, name, ue_id=UE7, hop=None, kind=None, **how):
-        """The pair of that name, one of PAIRS. hop: the relay to use. kind: see `server`; how:
-        see UePair."""
+    def pair(self, name, ue_id=UE7, intermediary=None, kind=None, **how):
+        """The pair of that name, one of PAIRS.
+
+        intermediary: the relay to use. kind: see `server`. how: see UePair.
+        """
         peer, ours = name.split()
         if ours == "ue":
             return UePair(self, self.server(peer, kind), how)
         if ours != "server":
-            hop = hop or (self.hop if ours == "relay" else self.gateway)
-        return ClientPair(self, self.client(peer), hop, ue_id)
+            intermediary = intermediary or (self.intermediary if ours == "relay" else self.gateway)
+        return ClientPair(self, self.client(peer), intermediary, ue_id)

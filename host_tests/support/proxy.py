@@ -1,4 +1,4 @@
-"""A hop between two peers that records every datagram as it passes, and may lose some."""
+"""A proxy between two peers: it records every datagram, forwards it, and may drop some."""
 
 import select
 import socket
@@ -6,23 +6,23 @@ import threading
 from collections import namedtuple
 
 from peers import PORT, TIMEOUT_S, host
-from scm_world import decode
+from scm_setup import decode
 
-# up: from the client to the server; message: scm_world's Message, by a decoder of its own
+# up: from the client to the server; message: scm_setup's Message, by a decoder of its own
 Passed = namedtuple("Passed", "up datagram message")
 
 
-class Tap:
-    """One client talks to `address`; the server, which it talks to, sees it at `back`.
+class Proxy:
+    """The client sends to `address`; the server receives it from `back`.
 
-    lose(passed): whether a datagram is lost; it is in the log all the same. `log` and `lost`
-    are lists of Passed. A new client takes the place of the one before.
+    lose(passed): whether a datagram is dropped; the log has it all the same. `log` and `lost` are
+    lists of Passed. A new client replaces the one before.
     """
 
     def __init__(self, server, back=None, lose=None):
         self.log = []
         self.lost = []
-        self._arrived = []  # of the log, what was not lost: a repetition is equal to what was
+        self._arrived = []  # `log` without the lost ones
         self._server = server
         self._lose = lose or (lambda passed: False)
         self._changed = threading.Condition()
@@ -44,7 +44,7 @@ class Tap:
         for each in (self._front, self._back, self._door):
             each.close()
         if kind is not None:
-            print(self.ladder())  # pytest shows it beside the failure
+            print(self.diagram())  # pytest shows it with the failure
 
     def _run(self):
         while True:
@@ -74,27 +74,30 @@ class Tap:
                 self._front.sendto(datagram, self._client)
 
     def inject(self, datagram):
-        """Say this to the server in the client's place."""
+        """Send this to the server in place of the client."""
         self._pass(True, datagram)
 
     def wait(self, ready, timeout_s=TIMEOUT_S):
-        """Wait until ready(messages), which are (up, message) in order; gives its value."""
+        """Wait until ready(messages) is true, and return its value.
+
+        messages: list of (up, message) in order, without the lost ones.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: ready(self.passed()), timeout_s):
-                raise AssertionError("it did not come")
+                raise AssertionError("the awaited message did not pass")
             return ready(self.passed())
 
     def passed(self):
-        """What has passed so far, without what was lost: list of (up, message)."""
+        """The messages so far without the lost ones: list of (up, message)."""
         return [(p.up, p.message) for p in self._arrived]
 
     def count(self, up, ready, timeout_s=TIMEOUT_S):
-        """Wait for so many messages in one direction, and give them."""
+        """Wait for that many messages in one direction, and return them."""
         self.wait(lambda passed: len([1 for way, _ in passed if way == up]) >= ready, timeout_s)
         return [message for way, message in self.passed() if way == up]
 
-    def ladder(self):
-        """All of it, lost ones included, as a person reads it."""
+    def diagram(self):
+        """All messages, lost ones included, one line each."""
         return "\n".join(
             ("--> " if p.up else "<-- ") + "LOST " * self._is_lost(p) + str(p.message)
             for p in self.log

@@ -1,14 +1,14 @@
-"""The story: a server, a relay, and three UEs of which one gets its configuration."""
+"""A relay forwards for three UEs; one of them gets its configuration."""
 
 import json
 from binascii import unhexlify
 
-from msgin5g_tools.demo import cast
-from msgin5g_tools.demo.cast import FOREIGN, LINKED, UES
-from msgin5g_tools.demo.stage import DemoError, together
-from msgin5g_tools.demo.story import OUTCOME_S, OUTCOMES, UE_HEAP, Story, stored_in
-from msgin5g_tools.demo.tap import Tap
 from msgin5g_tools.decode.sequence_diagram import fields_of
+from msgin5g_tools.demo import actors
+from msgin5g_tools.demo.actors import FOREIGN, LINKED, UES
+from msgin5g_tools.demo.processes import DemoError, together
+from msgin5g_tools.demo.proxy import Proxy
+from msgin5g_tools.demo.scenario import OUTCOME_S, OUTCOMES, UE_HEAP, Scenario, stored_in
 
 PLANTED = "planted"
 
@@ -21,84 +21,84 @@ for name in os.listdir("/"):
 """
 
 
-class Play(Story):
-    """A Story of three UEs behind a relay; one answer for a UE without a link is planted."""
+class RelayScenario(Scenario):
+    """Three UEs behind a relay; the proxy plants one response for a UE that has no link."""
 
-    def __init__(self, stage, progress, on_message):
-        super().__init__(stage, UES, "relay", progress, on_message)
+    def __init__(self, processes, progress, on_message):
+        super().__init__(processes, UES, "relay", progress, on_message)
         self.configuration = None  # read back from flash
-        self._tap = Tap(stage.addresses.server)
+        self._proxy = Proxy(processes.addresses.server)
 
-    async def perform(self):
-        """Everything, in order; what goes wrong ends in `errors`."""
+    async def run(self):
+        """Run all steps in order; failures are collected in `errors`."""
         try:
             relay = await self._set_up()
-            self.set_up_s = self._stage.seconds()
+            self.set_up_s = self._processes.seconds()
             for ue in UES:
                 await self._start_ue(ue)
             relay.interrupt()
             self.counters = (await relay.event("stopped", 5))["counters"]
             if self._applied() is not None:
                 await self._read_back(UES[0])
-            self.errors += self._missing()
+            self.errors += self.missing()
         except DemoError as error:
             self.errors.append(str(error))
         finally:
-            self._tap.stop()
+            self._proxy.stop()
 
     # Setting up
 
     async def _set_up(self):
-        stage = self._stage
+        processes = self._processes
         firmware = await self._build()
         self._progress("starting server and relay, flashing three boards with mpremote")
         for ue in UES:
-            stage.switch_on(ue.name, UE_HEAP)
+            processes.switch_on(ue.name, UE_HEAP)
         _, relay, *_ = await together(
-            self._server_and_tap(),
-            self._start_hop(cast.relay_settings(stage.addresses)),
+            self._server_and_proxy(),
+            self._start_intermediary(actors.relay_settings(processes.addresses)),
             *(self._flash(firmware, ue) for ue in UES),
         )
         return relay
 
-    async def _server_and_tap(self):
-        await self._start_server(cast.documents())
-        await self._tap.start(self._stage.addresses.true_server)
+    async def _server_and_proxy(self):
+        await self._start_server(actors.documents())
+        await self._proxy.start(self._processes.addresses.true_server)
 
     async def _flash(self, firmware, ue):
-        settings = self._stage.directory / str(ue.host) / "settings.json"
+        settings = self._processes.directory / str(ue.host) / "settings.json"
         settings.parent.mkdir()
-        cast.write(settings, cast.ue_settings(self._stage.addresses, ue))
+        actors.write(settings, actors.ue_settings(self._processes.addresses, ue))
         files = (firmware / "msgin5g", firmware / "main.py", settings)
-        await self._stage.mpremote(ue.name, "cp", "-r", *files, ":")
+        await self._processes.mpremote(ue.name, "cp", "-r", *files, ":")
 
     # The messages
 
-    def _note(self, source, target, datagram):
-        return PLANTED if target == "relay" and datagram == self._tap.planted else ""
+    def note(self, source, target, datagram):
+        return PLANTED if target == "relay" and datagram == self._proxy.planted else ""
 
     async def _start_ue(self, ue):
-        """Start its main.py, and wait for what becomes of it."""
+        """Start a board's main.py and wait for its outcome."""
         try:
-            await self._stage.reset(ue.name)
-            self.outcomes[ue.name] = await self._stage.outcome(ue.name, OUTCOMES, OUTCOME_S)
+            await self._processes.reset(ue.name)
+            self.outcomes[ue.name] = await self._processes.outcome(ue.name, OUTCOMES, OUTCOME_S)
         except DemoError as error:
             self.errors.append(str(error))
 
     # Afterwards
 
     async def _read_back(self, ue):
-        """The configuration that the board has on its flash, as the firmware reads it."""
-        flash = self._stage.directory / "flash"
+        """Read the configuration back from the board's flash."""
+        flash = self._processes.directory / "flash"
         flash.mkdir()
-        for line in await self._stage.mpremote(ue.name, "exec", _SHOW_SLOTS):
+        for line in await self._processes.mpremote(ue.name, "exec", _SHOW_SLOTS):
             if line.startswith("slot "):
                 _, name, data = line.split(" ")
                 (flash / name).write_bytes(unhexlify(data))
         self.configuration = stored_in(flash, ue.name)
 
     def foreign_answer(self):
-        """What became of the planted answer."""
+        """Whether the planted response reached the relay, was counted and was discarded."""
         arrived = any(entry.note == PLANTED for entry in self.entries)
         relayed = any(
             entry.source == "relay"
@@ -114,17 +114,17 @@ class Play(Story):
         }
 
     def _applied(self):
-        """The configuration that the linked UE says it has applied, or None."""
+        """The configuration in the linked UE's `applied` event, or None."""
         return self.outcomes.get(UES[0].name, {}).get("configuration")
 
-    def _missing(self):
+    def missing(self):
         """What was expected and did not happen, one line each."""
-        missing = list(self._unexpected(lambda ue: cast.CONFIGURATION))
-        if self._applied() is not None and self.configuration != cast.CONFIGURATION:
+        missing = list(self._unexpected(lambda ue: actors.CONFIGURATION))
+        if self._applied() is not None and self.configuration != actors.CONFIGURATION:
             found = json.dumps(self.configuration)
             missing.append(f"{LINKED}: the configuration on its flash is {found}")
         foreign = self.foreign_answer()
         if not foreign["discarded"]:
-            said = ", ".join(f"{key} {value}" for key, value in foreign.items())
-            missing.append(f"the foreign answer was not seen to be discarded: {said}")
+            text = ", ".join(f"{key} {value}" for key, value in foreign.items())
+            missing.append(f"the relay did not discard the foreign response: {text}")
         return missing

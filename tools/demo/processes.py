@@ -1,4 +1,4 @@
-"""The processes and boards of the demo: started, watched, and gone at the end however it ends."""
+"""The processes and virtual boards of the demo; all of them are stopped however the demo ends."""
 
 import asyncio
 import json
@@ -11,22 +11,22 @@ import time
 from pathlib import Path
 
 from msgin5g_tools.board import BoardError, VirtualBoard
-from msgin5g_tools.demo.cast import Addresses, NoAddress
+from msgin5g_tools.demo.actors import Addresses, NoAddress
 
 MSGIN5G = (sys.executable, "-c", "from msgin5g_tools.cli import main; main()")
-_LOOK_S = 0.005
+_POLL_S = 0.005
 _HOST_TOOL_S = 60
 _TAIL = 12
 
 
 class DemoError(Exception):
-    """What went wrong, in one line."""
+    """The demo cannot go on; the text is one line."""
 
 
 class Process:
-    """A child whose output is read as it comes. lines: what it has printed so far.
+    """A child process. lines: its output so far.
 
-    on_event: called with each event that it prints; true means that the line is not to be kept.
+    on_event: called with each event that it prints; when it returns true the line is not kept.
     """
 
     def __init__(self, name, child, on_event):
@@ -38,9 +38,9 @@ class Process:
         self._reader = asyncio.create_task(self._read())
 
     async def event(self, names, timeout_s):
-        """The first event of that name, or of one of these names.
+        """The first event with this name, or with one of these names.
 
-        DemoError when it ends, or does not say so in time.
+        DemoError when the process ends before it, or after timeout_s.
         """
         names = (names,) if isinstance(names, str) else names
         until = time.monotonic() + timeout_s
@@ -50,27 +50,27 @@ class Process:
                 if event["event"] in names:
                     return event
             if ended:
-                raise DemoError(f"{self.name}: has ended without the event {names[0]!r}")
+                raise DemoError(f"{self.name}: ended without the event {names[0]!r}")
             if time.monotonic() > until:
-                raise DemoError(f"{self.name}: no event {names[0]!r} in {timeout_s} s")
-            await asyncio.sleep(_LOOK_S)
+                raise DemoError(f"{self.name}: no event {names[0]!r} within {timeout_s} s")
+            await asyncio.sleep(_POLL_S)
 
     async def finish(self, timeout_s):
-        """Wait until it ends; DemoError unless it ends well."""
+        """Wait for its end; DemoError when its exit status is not 0."""
         try:
             await asyncio.wait_for(self._child.wait(), timeout_s)
             await asyncio.wait_for(self._reader, timeout_s)
         except asyncio.TimeoutError:
-            raise DemoError(f"{self.name}: still busy after {timeout_s} s") from None
+            raise DemoError(f"{self.name}: did not end within {timeout_s} s") from None
         if self._child.returncode:
             raise DemoError(f"{self.name}: exit status {self._child.returncode}")
 
     @property
-    def ended_well(self):
+    def succeeded(self):
         return self._child.returncode == 0
 
     def interrupt(self):
-        """Press Ctrl-C."""
+        """Send SIGINT, as Ctrl-C does."""
         self._signal(signal.SIGINT)
 
     async def kill(self):
@@ -83,7 +83,7 @@ class Process:
             try:
                 os.killpg(self._child.pid, number)
             except ProcessLookupError:
-                pass  # it has ended, and asyncio is about to hear of it
+                pass  # it has just ended; asyncio does not know yet
 
     async def _read(self):
         async for line in self._child.stdout:
@@ -96,10 +96,10 @@ class Process:
                 self._events.append(event)
 
 
-class Stage:
-    """`async with Stage(ues) as stage`: a directory, addresses, processes and boards of its own.
+class Processes:
+    """`async with Processes(ues) as processes`: it has addresses and a temporary directory, too.
 
-    ues: list of cast.Ue, who need addresses.
+    ues: list of actors.Ue; each gets an address.
     """
 
     def __init__(self, ues):
@@ -107,7 +107,7 @@ class Stage:
         self._ues = ues
         self._processes = []
         self._boards = {}
-        self._marks = {}  # name of a board -> where its last start stands in its output
+        self._marks = {}  # name of a board -> position of its last start in its output
 
     async def __aenter__(self):
         try:
@@ -129,7 +129,7 @@ class Stage:
         return time.monotonic() - self.began
 
     async def start(self, name, *command, on_event=None):
-        """A Process in a session of its own: a Ctrl-C at the terminal is the demo's to handle."""
+        """A Process in its own session, so that Ctrl-C at the terminal reaches only the demo."""
         child = await asyncio.create_subprocess_exec(
             *map(str, command),
             stdin=asyncio.subprocess.DEVNULL,
@@ -143,7 +143,7 @@ class Stage:
         return process
 
     async def mpremote(self, name, *arguments):
-        """What the unmodified mpremote prints at a board's port."""
+        """The output of the unmodified mpremote, run at a board's port."""
         port = self._boards[name].port
         command = (sys.executable, "-m", "mpremote", "connect", port, *arguments)
         process = await self.start(f"{name}: mpremote {arguments[0]}", *command)
@@ -151,7 +151,7 @@ class Stage:
         return process.lines
 
     def switch_on(self, name, heap):
-        """A virtual board, without files."""
+        """Start a virtual board without files."""
         board = VirtualBoard(heap=heap)
         self._boards[name] = board
         try:
@@ -165,7 +165,7 @@ class Stage:
         await self.mpremote(name, "reset")
 
     async def outcome(self, name, outcomes, timeout_s):
-        """The first event of these that a board prints; DemoError when there is none."""
+        """The first of these events that a board prints; DemoError when there is none in time."""
         until = time.monotonic() + timeout_s
         while True:
             lines = self._board_lines(name)
@@ -173,15 +173,15 @@ class Stage:
                 if event and event["event"] in outcomes:
                     return event
             if lines[-1] == ">>> ":
-                raise DemoError(f"{name}: main.py has ended without an outcome")
+                raise DemoError(f"{name}: main.py ended without an outcome")
             if time.monotonic() > until:
-                raise DemoError(f"{name}: no outcome in {timeout_s} s")
-            await asyncio.sleep(_LOOK_S)
+                raise DemoError(f"{name}: no outcome within {timeout_s} s")
+            await asyncio.sleep(_POLL_S)
 
     def logs(self):
-        """{name: last lines} of boards, and of processes save those that ended well."""
+        """{name: last lines} of all boards, and of the processes that did not succeed."""
         logs = {name: self._board_lines(name) for name in self._boards}
-        logs.update((p.name, p.lines) for p in self._processes if not p.ended_well)
+        logs.update((p.name, p.lines) for p in self._processes if not p.succeeded)
         return {
             name: [line for line in lines if line.strip()][-_TAIL:]
             for name, lines in logs.items()
@@ -189,12 +189,12 @@ class Stage:
         }
 
     def _board_lines(self, name):
-        """What a board has printed since its last start; the first line is mpremote's."""
+        """The output of a board since its last start; mpremote caused the first line."""
         return self._boards[name].output.text(self._marks.get(name, 0)).split("\n")
 
 
 async def together(*coroutines):
-    """The results of all; when one fails, the others are ended before anything else happens."""
+    """The results of all; when one fails, the others are cancelled before the error is raised."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         return await asyncio.gather(*tasks)
@@ -205,7 +205,7 @@ async def together(*coroutines):
 
 
 def event_of(line):
-    """The event (a dict) in a line, None when there is none; a prompt may stand before it."""
+    """The event (a dict) in a line or None; a prompt may precede it."""
     at = line.find("{")
     if at < 0:
         return None
