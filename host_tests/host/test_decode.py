@@ -10,8 +10,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msgin5g_tools.decode import Registry, decode, explain
-from msgin5g_tools.decode.sequence_diagram import Entry, Ladder, entry_fields
+from msgin5g_tools.commands.decode import decode
+from msgin5g_tools.decode.explain import explain
+from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram, entry_fields
 
 from msgin5g.coap.message import encode
 
@@ -230,7 +232,7 @@ def test_any_bytes_whatever_are_explained(datagram):
     assert all(line.isprintable() for line in lines), lines
     fields = entry_fields(Entry(0, "a", "b", datagram, ""), Registry())
     assert fields["size"] == len(datagram)
-    assert len(Ladder([["a"], ["b"]]).line(Entry(0, "a", "b", datagram, "")).plain) < 120
+    assert len(SequenceDiagram([["a"], ["b"]]).line(Entry(0, "a", "b", datagram, "")).plain) < 120
 
 
 def test_it_works_as_a_command(repository):

@@ -6,7 +6,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msgin5g_tools.decode import Registry, decode, explain
+from msgin5g_tools.commands.decode import decode
+from msgin5g_tools.decode.explain import explain
+from msgin5g_tools.decode.names import Registry
 from msgin5g_tools.decode.capture import Capture, CaptureError
 
 DATAGRAM = bytes.fromhex("44011234a1b2c3d4 b5 73752d7563 02 7631")

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from msgin5g_tools.decode import Registry, explain
+from msgin5g_tools.decode.explain import explain
+from msgin5g_tools.decode.names import Registry
 from msgin5g_tools.demo import actors
 from msgin5g_tools.demo.proxy import foreign_copy
 

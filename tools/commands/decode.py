@@ -10,9 +10,8 @@ import click
 from msgin5g_tools.decode.capture import Capture, CaptureError
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry, printable
-from msgin5g_tools.decode.values import import_firmware
 
-__all__ = ["Registry", "decode", "explain", "import_firmware"]
+__all__ = ["decode"]
 
 _PORTS = (5683, 65401)
 _NOISE = re.compile(r"0x|[\s:,-]")

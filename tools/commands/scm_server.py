@@ -35,10 +35,10 @@ import sys
 import click
 
 from msgin5g_tools.scm_server.problem import ScmError, printable
-from msgin5g_tools.scm_server.server import ScmServer, run
+from msgin5g_tools.scm_server.server import run
 from msgin5g_tools.scm_server.settings import Settings, address
 
-__all__ = ["ScmError", "ScmServer", "Settings", "scm_server"]
+__all__ = ["scm_server"]
 
 
 def _address(context, parameter, value):

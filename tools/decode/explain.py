@@ -5,7 +5,8 @@ from collections import namedtuple
 from msgin5g_tools.decode.faults import decode, discarded, marked
 from msgin5g_tools.decode.names import TYPES, code_name
 from msgin5g_tools.decode.payload import payload_lines, piece_lines
-from msgin5g_tools.decode.values import import_firmware, value_text
+from msgin5g_tools.decode.values import value_text
+from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.coap.message import code_text  # noqa: E402

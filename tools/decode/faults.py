@@ -6,7 +6,7 @@ beginning of the datagram that it takes ends just before the byte at fault.
 
 from collections import namedtuple
 
-from msgin5g_tools.decode.values import import_firmware
+from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.coap.errors import MessageFormatError  # noqa: E402

@@ -10,9 +10,6 @@ from msgin5g_tools.decode.names import (
     UINT,
     printable,
 )
-from msgin5g_tools.paths import import_firmware
-
-import_firmware()
 
 
 def value_text(number, value, registry, is_request):
