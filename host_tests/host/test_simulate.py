@@ -116,7 +116,7 @@ def test_a_person_gets_a_table_with_a_column_for_each_role(tmp_path):
     assert ["gateway", "relay"] in lines
     (row,) = (line for line in lines if line[:4] == ["requests", "at", "the", "server"])
     assert int(row[4]) < 12 and row[5] == "20"
-    assert "Every UE has ended with its own answer" in text
+    assert "Every UE has ended with its own response" in text
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,11 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
         if picture is not None:
             roles += [other for other in intermediary.ROLES if other != role]
         chosen = {r: intermediary.settings_for(r, ues, given) for r in roles}
-        people = identities(ues, missing, denied, seed)
+        chosen_ues = identities(ues, missing, denied, seed)
         done, curves = {}, {}
         with _Bar(not as_json) as bar:
             for name in roles:
-                simulation = Simulation(people, chosen[name], loss, seed, bar.of(name, ues))
+                simulation = Simulation(chosen_ues, chosen[name], loss, seed, bar.of(name, ues))
                 done[name] = simulation.run()
                 curves[name] = simulation.configured_ms
     except SettingsError as error:

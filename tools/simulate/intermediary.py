@@ -4,23 +4,23 @@ from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.gateway.gateway import Gateway  # noqa: E402
-from msgin5g.relay.relay import Relay  # noqa: E402
 from msgin5g.gateway.scm_local import Collocated  # noqa: E402
+from msgin5g.relay.relay import Relay  # noqa: E402
 from msgin5g.settings.core import SettingsError, settings_of  # noqa: E402
 
 ROLES = ("relay", "gateway")
 HOST = "192.0.2.10"
 ADDRESS = (HOST, 65401)
 SERVER = ("192.0.2.1", 5683)
-_OURS = ("role", "ue_id", "bind", "server", "links")  # of a settings file: not what is simulated
+_IGNORED = ("role", "ue_id", "bind", "server", "links")  # the simulation sets these itself
 
 
 def settings_for(role, n_ues, given=None):
-    """Settings of a hop that has room for all its UEs; given: a dict of others, or None.
+    """Settings of a relay or gateway with room for all its UEs; given: a dict of others, or None.
 
-    A gateway asks for as many UEs as one message can name; for those who come late in a large
-    crowd it waits up to half a minute, lest they make many small requests. SettingsError, one
-    line, for what is wrong or unknown in `given`.
+    A gateway puts as many UEs into a bulk request as one message can name, and waits up to half a
+    minute for the late ones of a large crowd, so that they do not make many small requests.
+    SettingsError, one line, for a wrong or unknown key in `given`.
     """
     values = {"role": role, "ue_id": f"urn:x-msgin5g:{role}:1"}
     values["server"] = {"address": list(SERVER)}
@@ -30,7 +30,7 @@ def settings_for(role, n_ues, given=None):
         values["bulk"] = {"count": 1000, "window_s": min(2 + n_ues // 33, 30)}
         values["gateway"] = {"max_waiting": n_ues, "max_answers": 64, "max_transfers": 32}
     for key, value in (given or {}).items():
-        if key in _OURS:
+        if key in _IGNORED:
             continue
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             values[key] = {**values[key], **value}
@@ -51,38 +51,38 @@ def role_of(settings, random_byte, now):
     return gateway
 
 
-class Watched:
-    """A hop as a node that notes the largest size of each of its tables in `peaks`."""
+class Measured:
+    """A relay or gateway as a node; `peaks` has the largest size of each of its tables."""
 
-    def __init__(self, hop):
-        self.hop = hop
-        endpoint = hop.endpoint
+    def __init__(self, role):
+        self.role = role
+        endpoint = role.endpoint
         self._tables = {
-            "links": lambda: len(hop.links),
+            "links": lambda: len(role.links),
             "exchanges": lambda: len(endpoint._exchanges),
             "incoming": lambda: len(endpoint._incoming),
         }
-        if isinstance(hop, Relay):
-            self._tables["flows"] = lambda: len(hop._flows)
-            self._tables["held_back"] = lambda: len(hop._held)
+        if isinstance(role, Relay):
+            self._tables["flows"] = lambda: len(role._flows)
+            self._tables["held_back"] = lambda: len(role._held)
         else:
-            self._tables["waiting"] = lambda: hop.n_waiting
-            self._tables["transfers"] = lambda: len(hop._transfers)
-            self._tables["answers"] = lambda: len(hop._answers)
-            self._tables["held_bytes"] = lambda: hop._held_size
+            self._tables["waiting"] = lambda: role.n_waiting
+            self._tables["transfers"] = lambda: len(role._transfers)
+            self._tables["answers"] = lambda: len(role._answers)
+            self._tables["held_bytes"] = lambda: role._held_size
         self.peaks = dict.fromkeys(self._tables, 0)
-        self.transmit = hop.transmit
-        self.wait_ms = hop.wait_ms
+        self.transmit = role.transmit
+        self.wait_ms = role.wait_ms
 
     def receive(self, transport, datagram, remote, now):
-        self.hop.receive(transport, datagram, remote, now)
-        self._look()
+        self.role.receive(transport, datagram, remote, now)
+        self._measure()
 
     def step(self, now):
-        self.hop.step(now)
-        self._look()
+        self.role.step(now)
+        self._measure()
 
-    def _look(self):
+    def _measure(self):
         peaks = self.peaks
         for name, size in self._tables.items():
             peaks[name] = max(peaks[name], size())

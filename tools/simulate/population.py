@@ -1,4 +1,4 @@
-"""The UEs of a simulation: who they are, what the server has for them, and how each one ends."""
+"""The UEs of a simulation: identities, their documents at the server, their outcomes."""
 
 import json
 import random
@@ -14,12 +14,12 @@ CONFIGURED, NOT_FOUND, FORBIDDEN, WRONG, NONE = "2.05", "4.04", "4.03", "wrong",
 SERVICE = "msgin5g"
 _PORT = 65401
 
-# number: from 1. expected: the outcome that is right for it.
+# number: from 1. expected: the correct outcome.
 Identity = namedtuple("Identity", "number ue_id address expected")
 
 
 def identities(n_ues, missing_percent, denied_percent, seed):
-    """Every UE of a simulation; who has no document, and who is denied, is by chance."""
+    """Every UE of a simulation; chance decides which have no document and which are denied."""
     chance = random.Random(seed)
     numbers = range(1, n_ues + 1)
     n_missing, n_denied = (round(n_ues * p / 100) for p in (missing_percent, denied_percent))
@@ -38,31 +38,31 @@ def identities(n_ues, missing_percent, denied_percent, seed):
 
 
 def configuration(identity):
-    """What the server has for a UE."""
+    """The configuration that the server has for a UE."""
     return {
         "MSGin5G-Server-address": "coap://msgin5g.example.com",
         "MSGin5G-UE-Service-id": f"user-{identity.number}@example.com",
     }
 
 
-def fill(store, people):
-    """Give a server's Store the documents and the deny list."""
+def fill(store, identities):
+    """Put the documents and the deny list into the server's Store."""
     with store.transaction():
-        for one in people:
-            if one.expected == FORBIDDEN:
-                store.deny(one.ue_id)
-            if one.expected != NOT_FOUND:
-                data = json.dumps(configuration(one))
+        for identity in identities:
+            if identity.expected == FORBIDDEN:
+                store.deny(identity.ue_id)
+            if identity.expected != NOT_FOUND:
+                data = json.dumps(configuration(identity))
                 document = {
                     "valServiceDomain": "example.com",
-                    "valUeIds": {"uris": [one.ue_id]},
+                    "valUeIds": {"uris": [identity.ue_id]},
                     "ueConfigs": [{"configType": "ON_NETWORK", "configData": data}],
                 }
-                store.put(SERVICE, f"ue-{one.number}", document)
+                store.put(SERVICE, f"ue-{identity.number}", document)
 
 
-class _Held:
-    """A configuration store in RAM: what is offered is applied."""
+class _RamConfiguration:
+    """A configuration manager in RAM: it applies every configuration that it is offered."""
 
     def __init__(self):
         self.configuration = None
@@ -80,18 +80,18 @@ class _Held:
 
 
 class SimulatedUe:
-    """The shipped UE as a node; after its first final answer it asks no more.
+    """The shipped UE as a node; it stops after its first final response.
 
-    outcome: NONE until then, WRONG for a configuration that is not its own. ended: called with
-    the UE. n_busy, n_timeouts: how often it was turned away (5.03), or heard nothing.
+    outcome: NONE until then, WRONG for the configuration of another UE. ended: called with the UE
+    at its outcome. n_busy, n_timeouts: number of 5.03 responses and of requests that timed out.
     """
 
-    def __init__(self, identity, hop, seed, now, ended):
-        values = {"ue_id": identity.ue_id, "next_hop": list(hop), "observe": False}
+    def __init__(self, identity, next_hop, seed, now, ended):
+        values = {"ue_id": identity.ue_id, "next_hop": list(next_hop), "observe": False}
         chance = random.Random(seed << 16 | identity.number)
-        self._held = _Held()
+        self._store = _RamConfiguration()
         self._ue = ConstrainedUe(
-            settings_of(values), lambda: chance.getrandbits(8), self._held, hop, now
+            settings_of(values), lambda: chance.getrandbits(8), self._store, next_hop, now
         )
         self.identity = identity
         self.outcome = NONE
@@ -115,7 +115,7 @@ class SimulatedUe:
                 return
             outcome = None
             if event["event"] == "applied":
-                own = self._held.configuration == configuration(self.identity)
+                own = self._store.configuration == configuration(self.identity)
                 outcome = CONFIGURED if own else WRONG
             elif event["event"] == "rejected" and event["code"] in (NOT_FOUND, FORBIDDEN):
                 outcome = event["code"]

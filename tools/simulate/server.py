@@ -1,7 +1,8 @@
 """The configuration management server of tools/scm_server as a node in virtual time.
 
-Its site answers: query, entitlement, deny list, documents in SQLite, blocks, problem details. Only
-sockets and timers are ours: the message layer is the firmware's, which takes time as an argument.
+The Site is the real one: queries, entitlement, deny list, documents in SQLite, blocks, problem
+details. In place of sockets and timers stands the firmware's message layer, which takes the time
+as an argument.
 """
 
 from msgin5g_tools.paths import import_firmware
@@ -15,13 +16,13 @@ from msgin5g.coap.endpoint import REQUEST  # noqa: E402
 from msgin5g.coap.responder import ServerEndpoint  # noqa: E402
 from msgin5g.coap.exchange import Parameters  # noqa: E402
 
-_MAX_KEPT = 1 << 16  # requests remembered, so that a repeated one is not worked again,
-_MAX_KEPT_SIZE = 1 << 26  # and bytes of their answers
+_MAX_KEPT = 1 << 16  # requests kept for deduplication
+_MAX_KEPT_SIZE = 1 << 26  # bytes of their responses
 _MAX_AGE_S = 86400
 
 
 class _Remote:
-    """As much of an aiocoap remote as the site looks at; no transport makes it."""
+    """The attributes of an aiocoap remote that the Site uses."""
 
     scheme = "coap"
 
@@ -31,11 +32,11 @@ class _Remote:
 
 
 class VirtualServer:
-    """A node with the documents of a Store; `hosts` are the gateways that may ask in bulk.
+    """A node with the documents of a Store; `hosts` are the gateways entitled to bulk requests.
 
-    n_requests: different GETs, later blocks included. n_blocks: these. n_again: bulk requests and
-    their blocks that the hop has asked anew, after silence. bulks: the number of UEs that each
-    bulk request named. largest_bulk: bytes of a request that names several UEs.
+    n_requests: different GETs, later blocks included. n_blocks: the later blocks. n_again: bulk
+    requests and their blocks that the gateway sent again as new requests. bulks: number of UEs
+    in each bulk request. largest_bulk: bytes of the largest bulk request.
     """
 
     def __init__(self, random, hosts):
@@ -88,11 +89,11 @@ class VirtualServer:
 
 
 def _result(coroutine):
-    """What a coroutine gives that never waits; the site waits for Block1 and observers only."""
+    """The result of a coroutine that never waits: the Site waits for Block1 and observers only."""
     try:
         coroutine.send(None)
     except StopIteration as end:
         return end.value
     finally:
         coroutine.close()
-    raise RuntimeError("the server has waited in virtual time")
+    raise RuntimeError("the server waited in virtual time")

@@ -1,4 +1,4 @@
-"""One simulation: all UEs are switched on together, and time passes until each has its answer."""
+"""One simulation: all UEs start together, and time passes until each has its response."""
 
 import random
 from collections import Counter
@@ -14,13 +14,14 @@ WAYS = ("ue_to_hop", "hop_to_ue", "hop_to_server", "server_to_hop")
 
 
 class Simulation:
-    """People (see population) behind a hop with these Settings; loss is in percent each way.
+    """Identities (see population) behind a relay or gateway with these Settings.
 
-    ended: called with the number of UEs that have their final answer, whenever one more has.
-    `configured_ms` are the times in order at which UEs were configured.
+    loss: percent of the datagrams, in each direction. ended: called with the number of UEs that
+    have their final response, each time it grows. `configured_ms`: ascending times at which UEs
+    were configured.
     """
 
-    def __init__(self, people, settings, loss, seed, ended):
+    def __init__(self, identities, settings, loss, seed, ended):
         self.role = settings.role
         self.configured_ms = []
         self._n_ended = 0
@@ -29,21 +30,22 @@ class Simulation:
         self._network = sim = FastNetworkSim(_lossy_link(loss, seed), 500, on_send=self._sent)
         chance = random.Random(seed + 1)
         role = intermediary.role_of(settings, lambda: chance.getrandbits(8), sim.now)
-        self._intermediary = intermediary.Watched(role)
+        self._intermediary = intermediary.Measured(role)
         self._server = VirtualServer(lambda: chance.getrandbits(8), (intermediary.HOST,))
-        population.fill(self._server.store, people)
+        population.fill(self._server.store, identities)
         self._ues = [
-            SimulatedUe(one, intermediary.ADDRESS, seed, sim.now, self._ended) for one in people
+            SimulatedUe(each, intermediary.ADDRESS, seed, sim.now, self._ended)
+            for one in population
         ]
         sim.add(intermediary.SERVER, self._server)
         sim.add(intermediary.ADDRESS, self._intermediary)
         for ue in self._ues:
-            one = ue.identity
-            role.link_up(one.ue_id.encode(), 0, one.address)
-            sim.add(one.address, ue)
+            identity = ue.identity
+            role.link_up(identity.ue_id.encode(), 0, identity.address)
+            sim.add(identity.address, ue)
 
     def run(self):
-        """Let it happen; gives the figures, a dict of plain values."""
+        """Run it, and return the figures: a dict of plain values."""
         try:
             self._network.run(lambda: self._n_ended == len(self._ues), LIMIT_S * 1000)
             return self._figures()
@@ -103,7 +105,7 @@ class Simulation:
 
 
 def _lossy_link(loss, seed):
-    """Each datagram is lost by chance, or arrives after a time by chance."""
+    """Each datagram is lost by chance, or arrives after a random delay."""
     chance = random.Random(seed)
 
     def link_model(n, datagram):
@@ -115,7 +117,7 @@ def _lossy_link(loss, seed):
 
 
 def _quantile(times_ms, share):
-    """Seconds by which that share of them has passed; None when there are none."""
+    """The time in seconds at which this share of the UEs was configured; None when none was."""
     if not times_ms:
         return None
     return times_ms[max(round(len(times_ms) * share + 0.499999), 1) - 1] / 1000
