@@ -35,7 +35,7 @@ class Simulation:
         population.fill(self._server.store, identities)
         self._ues = [
             SimulatedUe(each, intermediary.ADDRESS, seed, sim.now, self._ended)
-            for one in population
+            for each in identities
         ]
         sim.add(intermediary.SERVER, self._server)
         sim.add(intermediary.ADDRESS, self._intermediary)
