@@ -149,7 +149,7 @@ class Process:
 class Role(Process):
     """A role on real MicroPython: `msgin5g run` without its parent. `events` are all so far."""
 
-    def __init__(self, folder, settings, heap="96K", once=False):
+    def __init__(self, folder, settings, heap="192K", once=False):
         micropython()
         folder = Path(folder) / settings["bind"][0]
         folder.mkdir(exist_ok=True)
