@@ -1,0 +1,195 @@
+"""The documentation: links resolve, files and commands exist, and no setting is missing."""
+
+import functools
+import itertools
+import re
+import shlex
+
+import click
+import pytest
+
+from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.paths import FIRMWARE, ROOT
+
+_PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("boards/*.md")]
+    + [*ROOT.glob("host_tests/*.md"), *ROOT.glob("host_tests/host/*.md")]
+)
+_README_LINES = 170
+_LINE_SIZE = 120
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_CODE = re.compile(r"^ {4}.*$", re.MULTILINE)
+# A path in backticks that ends in / or in a file name with one of our endings.
+_PATH = re.compile(r"`((?:[\w.*-]+/)+(?:[\w.*-]+\.(?:py|md|json|toml|mpy))?)`")
+_ROOTS = (ROOT, FIRMWARE, FIRMWARE / "msgin5g", ROOT / "host_tests")
+_ELSEWHERE = ("ports/", "build/", "mpy-cross/")  # of MicroPython's tree, or made by us
+_SETTING = re.compile(r"^([a-z_.:]+) ([acfntu])(?: (.*?))?(?:\"\"\"\))?$", re.MULTILINE)
+_ROW = re.compile(r"^\| `([a-z_.]+)` \| (.*?) \| (.*?) \|", re.MULTILINE)
+_COUNT = re.compile(r'\bcount\("([a-z_]+)"')
+_MESSAGE = re.compile(r"^\| `([^|]*?)`.*?\|", re.MULTILINE)
+_SHORTEST = 6  # letters of a piece of a message that must be in the source
+
+
+def name_of(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+@functools.cache
+def text_of(page):
+    return page.read_text()
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    seen = {}
+    for heading in _HEADING.findall(_CODE.sub("", text_of(page))):
+        words = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-")
+        n = seen[words] = seen.get(words, -1) + 1
+        yield f"{words}-{n}" if n else words
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=name_of)
+def test_links_and_anchors_resolve(page):
+    for target in _LINK.findall(_CODE.sub("", text_of(page))):
+        if target.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in set(anchors(linked)), target
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=name_of)
+def test_lines_are_short(page):
+    lines = text_of(page).splitlines()
+    assert [line for line in lines if len(line) > _LINE_SIZE] == []
+    if name_of(page) == "README.md":
+        assert len(lines) <= _README_LINES
+
+
+def exists(path):
+    return any(next(iter(root.glob(path.rstrip("/"))), None) for root in _ROOTS)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=name_of)
+def test_files_that_a_page_names_exist(page):
+    if name_of(page) == "CHANGELOG.md":
+        return  # which names what was removed
+    named = {path for path in _PATH.findall(text_of(page)) if not path.startswith(_ELSEWHERE)}
+    named |= set(re.findall(r"(?<![\w/])((?:firmware|examples|docs)/[\w/.-]*\w)", text_of(page)))
+    assert sorted(path for path in named if not exists(path)) == []
+
+
+def test_the_readme_has_an_index_of_all_pages():
+    linked = set(_LINK.findall(text_of(ROOT / "README.md")))
+    pages = {name_of(page) for page in _PAGES if page.parent.name in ("docs", "boards")}
+    assert pages <= linked
+
+
+def documented_commands():
+    """(page, words) of each `msgin5g ...` in the code blocks of the pages."""
+    for page in _PAGES:
+        for line in _CODE.findall(text_of(page)):
+            for part in re.split(r" [|&] | +#| {2,}\(", line.strip().removeprefix("$ ")):
+                if part.startswith("msgin5g ") and "<" not in part:
+                    yield name_of(page), shlex.split(part.rstrip(" &"))[1:]
+
+
+def test_commands_and_options_exist():
+    commands = list(documented_commands())
+    assert len(commands) > 20
+    for page, words in commands:
+        command = msgin5g
+        context = click.Context(msgin5g)
+        while isinstance(command, click.Group):
+            name, *words = words
+            command = command.get_command(context, name)
+            assert command, (page, name)
+        known = set(itertools.chain(*(parameter.opts for parameter in command.params)))
+        known |= set(itertools.chain(*(p.secondary_opts for p in command.params)))
+        options = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= known | {"--help"}, (page, command.name)
+
+
+def test_targets_of_make_and_modules_exist():
+    makefile = text_of(ROOT / "Makefile")
+    for page in _PAGES:
+        for target in re.findall(r"(?:^ {4}|`)make ([a-z-]+)(?= |`|$)", text_of(page), re.M):
+            assert re.search(rf"^{target}:", makefile, re.M), (name_of(page), target)
+        for module in re.findall(r"python -m msgin5g_tools([\w.]+)", text_of(page)):
+            file = ROOT / "tools" / (module.strip(".").replace(".", "/") + ".py")
+            assert file.exists(), (name_of(page), module)
+
+
+def test_every_setting_is_documented_with_its_range_and_default():
+    rows = {row[0]: row[1:] for row in _ROW.findall(text_of(ROOT / "docs/settings.md"))}
+    source = "".join(file.read_text() for file in (FIRMWARE / "msgin5g/settings").glob("*.py"))
+    found = _SETTING.findall(source)
+    assert len(found) > 60
+    for key, kind, rule in found:
+        key = key.replace(":", ".")
+        assert key in rows, key
+        kind_of_row, default = rows[key]
+        assert kind_of_row == range_text(kind, rule.split(" ")), key
+        expected = default_text(kind, rule.split(" "))
+        # An object may be required, and the text then says so.
+        assert default.strip("`") == expected or (expected == "none" and default != ""), key
+        if expected != "none":
+            assert default.split(";")[0].strip("`") == expected, key
+    for key in re.findall(r'(?:take|_object)\(values, "([a-z_.]+)"', source):
+        assert key in rows, key
+
+
+def range_text(kind, rule):
+    """The second cell of a row, from a line of the firmware's tables."""
+    if kind == "c":
+        return rule[0] if rule[0].isdigit() and len(rule) == 1 else _choices(rule)
+    if kind == "f":
+        return "true or false"
+    if kind == "a":
+        return f"`[host, port]`, port {rule[0]} to 65535"
+    if kind == "n":
+        return f"whole number, {rule[0]} to {rule[1]}"
+    return f"{'URI' if kind == 'u' else 'text'}, {rule[0]} to {rule[1]} bytes"
+
+
+def _choices(rule):
+    return ", ".join(word if word.isdigit() else f"`{word}`" for word in rule)
+
+
+def default_text(kind, rule):
+    """The third cell of a row, "none" where the table has no default."""
+    if kind == "c":
+        return rule[0]
+    if kind == "f":
+        return "true" if "1" in rule else "false"
+    return rule[2] if len(rule) > 2 else "none"
+
+
+def test_every_counter_is_documented():
+    source = "".join(file.read_text() for file in (FIRMWARE / "msgin5g").rglob("*.py"))
+    counters = set(_COUNT.findall(source))
+    assert len(counters) > 25
+    page = text_of(ROOT / "docs/operation.md")
+    named = set(re.findall(r"`([a-z_]+)`", page[page.index("## Counters") :]))
+    assert counters - named == set()
+    assert named - counters - {"stopped"} == set()
+
+
+def test_messages_are_those_of_the_code():
+    """Each message that troubleshooting names is in the sources, its variable parts left out."""
+    files = [*FIRMWARE.rglob("*.py"), *(ROOT / "tools").rglob("*.py"), *ROOT.glob("tools/*.sh")]
+    source = "\n".join(file.read_text() for file in files)
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # a text over several lines
+    source = source.replace("{" + "}", "")
+    page = text_of(ROOT / "docs/troubleshooting.md")
+    messages = _MESSAGE.findall(page)
+    assert len(messages) > 50
+    for message in messages:
+        for piece in re.split(r"<[^>]*>|: |, ", message):
+            piece = piece.strip()
+            if len(piece) >= _SHORTEST:
+                assert piece in source, message
