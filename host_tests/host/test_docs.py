@@ -85,7 +85,7 @@ def test_files_that_a_page_names_exist(page):
 
 def test_the_readme_has_an_index_of_all_pages():
     linked = set(_LINK.findall(text_of(ROOT / "README.md")))
-    pages = {name_of(page) for page in _PAGES if page.parent.name in ("docs", "boards")}
+    pages = {name_of(page) for page in _PAGES if page.parent in (ROOT / "docs", ROOT / "boards")}
     assert pages <= linked
 
 

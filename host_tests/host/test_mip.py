@@ -72,7 +72,7 @@ def test_a_package_that_is_not_in_order(tmp_path, monkeypatch):
 
 
 def test_a_role_is_installed_and_ends_configured(served, board, tmp_path):
-    mpremote(board, *documented("boards/README.md", served))
+    mpremote(board, *documented("docs/boards.md", served))
     listed = mpremote(board, "ls")
     assert "main.py" in listed and "msgin5g/" in listed
     for name in ("main.py", "msgin5g/roles/ue.py"):
@@ -86,6 +86,6 @@ def test_a_role_is_installed_and_ends_configured(served, board, tmp_path):
 
 
 def test_the_drop_in_is_installed_into_lib(served, board):
-    mpremote(board, *documented("README.md", served))
+    mpremote(board, *documented("docs/applications.md", served))
     program = "import microcoapy; print(microcoapy.Coap().get('127.0.0.1', 9, 'x'))"
     assert mpremote(board, "exec", program) == "[microcoapy]: not started\n0\n"

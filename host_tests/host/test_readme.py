@@ -1,4 +1,4 @@
-"""The commands of the README, typed into a shell as they stand, against a virtual board.
+"""The commands of the README and of two pages, typed as they stand, against a virtual board.
 
 Only names are other ones, so that runs side by side do not meet: the addresses 127.0.0.x, the
 port /tmp/board, the examples (copied for that, the UE asks at once) and the database.
@@ -29,10 +29,10 @@ _LEAVE = {"monitor": b"\x1d", "repl": b"\x18"}
 _FAILS = {"/dev/ttyACM9": 3}
 
 
-def blocks():
-    """The indented blocks of the README: lists of lines."""
+def blocks(page="README.md"):
+    """The indented blocks of a page: lists of lines."""
     found = [[]]
-    for line in (ROOT / "README.md").read_text().splitlines():
+    for line in (ROOT / page).read_text().splitlines():
         if line.startswith("    "):
             found[-1].append(line)
         elif found[-1]:
@@ -145,8 +145,7 @@ def test_from_an_empty_board_to_configured_as_the_readme_says(shell):
             run.add(command)
             if block is first and "flash" in command:
                 assert re.search(r"\d+ files copied, configured after \d\.\d s\n", screen), screen
-                transcript = next(b for b in all_blocks if b[0].startswith("    $ "))
-                run.update(_transcribed(shell, transcript))
+                list(_transcribed(shell, transcript("docs/operation.md")))
             elif "doctor" in command:
                 assert "warn" not in screen and "fail" not in screen, screen
         if block is first:
@@ -155,14 +154,19 @@ def test_from_an_empty_board_to_configured_as_the_readme_says(shell):
                     assert shown(shell.here(line)).search(shell.seen), line
     assert "\napplied configuration={" in shell.seen and "11 Uri-Path        su-uc" in shell.seen
     everything = {command for block in blocks() for command in commands(block)}
-    assert {command for command in everything - run if "simulate" not in command} == _OTHERS
+    assert everything - run == _OTHERS
 
 
-def test_the_crowd_of_the_readme(shell, tmp_path):
-    (block,) = [block for block in blocks() if "simulate" in block[0]]
+def test_the_simulation_of_the_page_on_gateways(shell, tmp_path):
+    block = transcript("docs/gateway.md")
     shell.does(". .venv/bin/activate")
     assert list(_transcribed(shell, block)) == commands(block)
     assert (tmp_path / "crowd.svg").exists()
+
+
+def transcript(page):
+    """The first block of a page that shows commands after `$ ` and what they print."""
+    return next(block for block in blocks(page) if block[0].startswith("    $ "))
 
 
 def _transcribed(shell, block):
@@ -179,10 +183,9 @@ def _transcribed(shell, block):
 
 def test_the_figures_of_an_installation_are_those_of_today():
     files = bundle.build("ue")
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs/operation.md").read_text()
     n_files, n_bytes = map(int, re.search(r"(\d+) files, (\d+) bytes of msgin5g", text).groups())
     assert abs(n_files - len(files)) <= 2, len(files)
-    assert f" {n_files + 1} files copied, " in text  # and settings.json
     today = sum(len(file.data) for file in files if file.path != "main.py")
     assert abs(n_bytes - today) < today // 20, today
 
@@ -198,18 +201,3 @@ def test_the_examples_for_a_pico_w_fit_together():
     assert links == {ue[1].ue_id: [address, 65401]}
     documents = json.loads((ROOT / "examples" / "documents.json").read_text())["documents"]
     assert ue[1].ue_id in documents[0]["ues"]
-
-
-def test_every_setting_is_in_the_readme():
-    readme = (ROOT / "README.md").read_text()
-    named = set()
-    for row in re.findall(r"^\| (`.*?) \|", readme, re.MULTILINE):
-        group = ""
-        for key in re.findall(r"`([a-z_.]+)`", row):
-            group = key.split(".")[0] if not key.startswith(".") else group
-            named.add(group + key if key.startswith(".") else key)
-    source = "".join(f.read_text() for f in (ROOT / "firmware/msgin5g").glob("settings*.py"))
-    asked = re.findall(r"^([a-z_.:]+) [acfntu](?: |$|\")", source, re.MULTILINE)  # the tables
-    asked = [key.replace(":", ".") for key in asked]
-    asked += re.findall(r'(?:take|_object)\(values, "([a-z_.]+)"', source)
-    assert len(asked) > 60 and sorted(set(asked) - named) == []

@@ -65,9 +65,9 @@ def stopped(app, tmp_path_factory):
 
 
 def session(repository, prompt):
-    """[(line, what it printed)] of the README's session at a prompt."""
-    text = (repository / "README.md").read_text()
-    text = text[text.index("### At the REPL") :]
+    """[(line, what it printed)] of the session at a prompt in docs/operation.md."""
+    text = (repository / "docs/operation.md").read_text()
+    text = text[text.index("## At the REPL\n") :]
     block = re.search(rf"^    {prompt}.*\n(    .*\n)+", text, re.MULTILINE)[0]
     parts = re.sub("^    ", "", block, flags=re.MULTILINE).split(prompt)
     return [part.split("\n", 1) for part in parts[1:]]
@@ -89,7 +89,7 @@ def fits(text):
     return text
 
 
-def test_the_session_of_the_readme_while_main_runs(repository, ue, running):
+def test_the_documented_session_while_main_runs(repository, ue, running):
     lines = session(repository, "msgin5g> ")
     assert len(lines) == 10
     for line, printed in lines:
@@ -221,7 +221,7 @@ def test_an_error_at_the_prompt_does_not_end_the_node(running):
     assert "  state        running\n" in running("repl.status()")
 
 
-def test_the_session_of_the_readme_after_ctrl_c(repository, stopped):
+def test_the_documented_session_after_ctrl_c(repository, stopped):
     lines = session(repository, ">>> ")
     assert len(lines) == 8
     for line, printed in lines:

@@ -44,6 +44,6 @@ def test_what_does_not_pass_is_found(monkeypatch, tmp_path):
 
 
 def test_the_pages_name_what_was_tried(repository):
-    for page in ("README.md", "boards/README.md"):
+    for page in ("docs/testing.md", "boards/README.md"):
         named = set(re.findall(r"1\.\d\d\.\d(?:-\d)?", (repository / page).read_text()))
         assert set(RELEASES) <= named, page
