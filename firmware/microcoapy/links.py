@@ -8,8 +8,7 @@ import socket
 import time
 
 from micropython import const
-from msgin5g.port.address import TransportError, bound, remote_of
-from msgin5g.port.peer import text_of
+from msgin5g.port.resolver import TransportError, bind, resolve, text_of
 from msgin5g.port.udp import UdpTransport
 
 _BUFFER_SIZE = const(1281)
@@ -21,7 +20,7 @@ class OwnLink(UdpTransport):
 
     def __init__(self, port):
         try:
-            super().__init__(bound("0.0.0.0", port))
+            super().__init__(bind("0.0.0.0", port))
         except TransportError as error:
             raise OSError(str(error))
         self._poller = select.poll()
@@ -29,7 +28,7 @@ class OwnLink(UdpTransport):
 
     def remote(self, host, port):
         """The remote of an address; LinkError when the name is not known."""
-        return remote_of(host, port)
+        return resolve(host, port)
 
     def wait(self, ms):
         """Until something comes, at most `ms`."""

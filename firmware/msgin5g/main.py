@@ -1,4 +1,4 @@
-"""The composition root: settings -> links -> role -> loop. The one place where things meet.
+"""From a settings file to a running node: events to the console, then the reset.
 
 main(application="app")                       on a board, from main.py
 micropython main.py --settings FILE --once    on a host, see `msgin5g run`
@@ -7,43 +7,8 @@ micropython main.py --settings FILE --once    on a host, see `msgin5g run`
 import gc
 import sys
 
-from msgin5g.unload import unload
-
-node = None  # the Node that runs, or that ran last: what the REPL shows
-
-
-def teller(as_json, once):
-    """A function that tells an event to a person, or as one JSON object a line.
-
-    It gives true when that ends a run which was to end with its first outcome.
-    """
-
-    def tell(event):
-        name = event["event"]
-        try:
-            if as_json:
-                import json
-
-                text = json.dumps(event)
-            else:
-                words = [name]
-                for key in sorted(event):
-                    if key != "event" and event[key] is not None and event[key] != []:
-                        words.append("%s=%s" % (key, event[key]))
-                text = " ".join(words)
-        except MemoryError:  # a configuration may be large
-            text = name
-            if as_json:
-                json.dump(event, sys.stdout)
-                text = ""
-        print(text)
-        if hasattr(sys.stdout, "flush"):
-            sys.stdout.flush()
-        return name == "restarting" or (
-            once and name in ("applied", "rejected", "unchanged", "refused", "timeout")
-        )
-
-    return tell
+import msgin5g
+from msgin5g.port.system import reset, ticks_ms
 
 
 def main(
@@ -57,47 +22,101 @@ def main(
 ):
     """Run the role of the settings in the file `path`; what is stored goes into `directory`.
 
-    role_name: in place of the settings' own. application: the module that runs beside the role
-    if there is a file of that name (see app). Gives 0 when it was ended by a person or by `once`,
-    2 when settings or links are no good, for which nothing resets the board: it would be wrong
-    again. Else the application has failed, or the configuration was removed: a reset, or 3.
+    as_json: events as JSON, in place of the setting `log`. once: end with the first outcome. trace:
+    print every datagram. role_name: in place of the settings' own role. application: the module
+    that runs beside the role if the board has a file of that name.
+
+    Gives 0 when a person or `once` ended it. Gives 2 when the settings or an address cannot be
+    used; the board is not reset, because the next start would fail in the same way. Else the
+    application has failed or the configuration was removed: the board is reset (a host gives 3).
     """
     if hasattr(gc, "threshold"):
-        # Collect often while modules are loaded: what they leave behind would lie in between
-        # them for good, and a small heap be full of holes.
+        # Collect often while modules are imported: their garbage would lie between them for good
+        # and leave a small heap full of holes.
         gc.threshold(1024)
-    if not open_node(path, directory, as_json, once, trace, role_name, application):
+    # Imported here because it is dropped again.
+    from msgin5g.builder import open_node
+
+    node = open_node(path, directory, as_json, once, trace, role_name, application)
+    del open_node
+    _drop_start_up()
+    if node is None:
         return 2
     gc.collect()
     if hasattr(gc, "threshold"):
         gc.threshold(getattr(node.role, "gc_threshold", -1))
     node.running = True
     try:
-        node.say(node.about)
-        node.run(None)
+        node.print_event(node.about)
+        _drive(node)
     except KeyboardInterrupt:
         pass
-    except SystemExit:  # of an application's own loop
+    except SystemExit:  # from an application with a loop of its own
         if not node.ended:
             raise
     node.running = False
-    node.say({"event": "stopped", "counters": node.role.counters})
-    if node.parts:
-        from msgin5g.builder_services import after
-
-        return after(node)
+    node.print_event({"event": "stopped", "counters": node.role.counters})
+    if node.ended:
+        reset()
+        return 3
+    if node.watchdog:
+        node.watchdog.hold()  # a person is at the REPL now
     return 0
 
 
-def open_node(*arguments):
-    """Make `node` anew; false after a line that says what is wrong. See composition.compose."""
-    global node  # noqa: PLW0603  # where the REPL finds it
-    if node:
-        for link in node.links:
-            link.close()
-    from msgin5g.builder import compose
+def _drop_start_up():
+    """Drop the modules that only start-up needs; no other module is ever dropped.
 
-    node = compose(teller, *arguments)
-    del compose
-    unload("composition", "port.boot", "port.address")
-    return node is not None
+    From .mpy files they take N KB of heap on the 64-bit port, which a UE needs for documents.
+    Frozen modules take next to nothing. The REPL imports them again to open a node that does not
+    run.
+    """
+    for name in list(sys.modules):
+        if name.startswith("msgin5g.builder") or name.startswith("msgin5g.settings"):
+            del sys.modules[name]
+    del msgin5g.builder, msgin5g.settings  # the package refers to them as well
+
+
+def _drive(node):
+    """Run a node until it ends.
+
+    In the blocking loop, or in asyncio when the application has a coroutine or the settings ask
+    for a prompt.
+    """
+    coroutine = node.application and node.application.start()
+    if not coroutine and not node.wants_prompt:
+        node.run()
+        return
+    import asyncio  # a plain UE needs none of it
+
+    try:
+        asyncio.run(_drive_in_asyncio(node, coroutine))
+    finally:
+        node.prompt = None
+        if sys.implementation.name == "micropython":
+            asyncio.new_event_loop()  # else its tasks would go on in the next run
+
+
+async def _drive_in_asyncio(node, coroutine):
+    import asyncio
+
+    from msgin5g.port.event_loop_asyncio import run
+
+    def trace(out, datagram, remote):
+        if node.trace:  # repl.trace() sets it while the node runs
+            node.trace(out, datagram, remote)
+
+    emit = node.print_event
+    tasks = []
+    if coroutine:
+        application = node.application
+        asyncio.get_event_loop().set_exception_handler(application.failed)
+        tasks.append(asyncio.create_task(application.guard(coroutine)))
+    if node.wants_prompt:
+        from msgin5g import repl
+        from msgin5g.repl.prompt import Prompt
+
+        node.prompt = Prompt(emit, {"node": node, "repl": repl})
+        emit = node.prompt.emit
+        tasks.append(asyncio.create_task(node.prompt.run()))
+    await run(node, node.transports, ticks_ms, emit, trace)

@@ -1,4 +1,4 @@
-"""The composition wires the radios that settings.json names."""
+"""The builder starts and wires the radios that settings.json names."""
 
 import re
 import sys
@@ -9,9 +9,9 @@ sys.path.append("host_tests/support")
 
 from shim import espnow, network
 
-from msgin5g.builder import build_node
-from msgin5g.port.peer import text_of
-from msgin5g.repl.do_status import status
+from msgin5g.builder import Builder
+from msgin5g.port.resolver import text_of
+from msgin5g.repl.commands import status
 from msgin5g.settings.core import settings_of
 
 _MAC = b"\x24\x0a\xc4\0\0\x07"
@@ -36,13 +36,13 @@ def node(monkeypatch, tmp_path):
     made = []
 
     def make(**settings):
-        made.append(build_node(settings_of(settings), str(tmp_path), None, False))
+        made.append(Builder(settings_of(settings), str(tmp_path), None, False).build())
         return made[-1]
 
     yield make
     for one in made:
-        for link in one.links:
-            link.close()
+        for transport in one.transports:
+            transport.close()
 
 
 def test_a_ue_on_wifi(node, capsys):
@@ -51,14 +51,13 @@ def test_a_ue_on_wifi(node, capsys):
     assert [row["link"] for row in ue.radios.status()] == ["wifi"]
     ue.step(0)
     assert network.WLAN(0).n_connects == 1 and ue.wait_ms(0) <= 250
-    ue.about = {"role": "ue", "ue_id": "urn:x:7", "bind": ("127.0.0.1", 0)}
     status(ue)
     assert re.search("^ *wifi +down: connecting$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_ue_on_esp_now_has_no_socket(node):
     ue = node(ue_id="urn:x:7", espnow={"peers": {"urn:x:1": [_TEXT]}})
-    assert ue.links == [ue.radios.espnow] and ue.ue.client.remote == _MAC
+    assert ue.transports == [ue.radios.espnow] and ue.ue.client.remote == _MAC
     assert network.WLAN(0).active() and text_of(_MAC) == _TEXT
 
 
@@ -75,6 +74,6 @@ def test_a_relay_with_an_access_point_and_esp_now(node):
     relay.step(0)
     assert links.of_ue(b"urn:x:7").remote == ("127.0.0.7", 65401)
     espnow.boards[b""].inbox.append((b"\x24\x0a\xc4\0\0\x09", b"\xc0"))
-    assert relay.links[1].receive() is None
+    assert relay.transports[1].receive() is None
     assert links.of_ue(b"urn:x:9").transport == 1
     assert [row["link"] for row in relay.radios.status()] == ["access_point", "espnow"]

@@ -155,7 +155,7 @@ def test_history_and_why_tell_what_was_refused_with_key_and_rule(running):
 def test_fetch_and_trace_while_main_runs(ue, running):
     mark = ue.board.output.mark()
     assert running("repl.trace()") == "Messages are shown until repl.trace(0).\n"
-    assert running("repl.fetch()") == "Asked; the answer is told when it comes.\n"
+    assert running("repl.fetch()") == "Request queued; the answer is printed when it arrives.\n"
     ue.told(r"-> 127[\d.]+:5683 +CON GET mid \d+ observe 0  \d+ bytes\n +/su-uc/v1/", mark)
     ue.told(r"<- 127[\d.]+:5683 +ACK 2\.03 mid \d+ observe \d+  \d+ bytes\n", mark)
     ue.told("unchanged etag=", mark)
@@ -174,7 +174,7 @@ def test_links_confirm_and_factory_reset_while_main_runs(ue, running):
 def test_the_prompt_is_a_prompt(running):
     assert running("6 * 7") == "42\n"
     assert running("x = 1") == "" and running("x") == "1\n"
-    text = running("len(node.parts)")
+    text = running("len(node.services)")
     assert text == "1\n"
 
 

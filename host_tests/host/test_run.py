@@ -317,8 +317,8 @@ try:
 except ImportError:
     pass
 import asyncio
-from msgin5g.builder import build
-from msgin5g.port import aio, system
+from msgin5g.builder import Builder
+from msgin5g.port import event_loop_asyncio, system
 from msgin5g.settings.core import load
 
 beats = []
@@ -330,13 +330,13 @@ async def heart():
 
 async def main():
     asyncio.create_task(heart())
-    role, links = build(load(settings), system.ticks_ms(), state)
+    node = Builder(load(settings), state).build()
     told = []
-    def tell(event):
+    def emit(event):
         told.append(event["event"])
         return event["event"] == "applied"
-    await aio.run(role, links, system.ticks_ms, tell)
-    print(told, len(beats) > 1, role.configuration.configuration["MSGin5G-UE-Service-id"])
+    await event_loop_asyncio.run(node, node.transports, system.ticks_ms, emit)
+    print(told, len(beats) > 1, node.configuration.configuration["MSGin5G-UE-Service-id"])
 
 asyncio.run(main())
 """

@@ -73,7 +73,7 @@ def test_what_hangs_the_application_is_rolled_back_by_the_watchdog(tmp_path):
             hand.types("from msgin5g import repl")
             hand.types("repl.confirm()")
             time.sleep(1.5)  # at the REPL the watchdog is quiet
-            assert "quiet for you" in hand.types("repl.status()")
+            assert "fed by a timer" in hand.types("repl.status()")
         assert "watchdog" not in ue.board.resets
         mark = ue.reset()
         ue.told("application runs with 500\n", mark)

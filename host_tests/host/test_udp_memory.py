@@ -2,7 +2,7 @@
 
 import socket
 
-from msgin5g.port.address import bound
+from msgin5g.port.resolver import bind
 from msgin5g.port.udp import UdpTransport
 
 
@@ -25,7 +25,7 @@ class Crowded:
 
 
 def test_a_datagram_that_there_is_no_memory_for_is_lost_and_the_next_one_is_not():
-    link = UdpTransport(bound("127.0.0.1", 0))
+    link = UdpTransport(bind("127.0.0.1", 0))
     address = link.socket.getsockname()
     link.socket = Crowded(link.socket, 500, 2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:

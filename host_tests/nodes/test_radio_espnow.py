@@ -3,7 +3,7 @@
 from radio_builders import Driven, new_radios, radio_ue
 
 from checks import xorshift
-from msgin5g.node_parts import NodeWithParts
+from msgin5g.node import Node
 from shim import espnow, network
 from builders import RELAY, SERVER, UE_ID, new_server, relay_settings, ue_address
 from network_sim import NetworkSim
@@ -24,13 +24,13 @@ def test_an_esp_now_peer_out_of_range():
     espnow.here = _RELAY_MAC
     hop_radios = new_radios(espnow={"peers": {UE_ID: ["24:0a:c4:00:00:02", key]}}, **_HOP)
     relay = Relay(relay_settings(), xorshift(5), SERVER, sim.now)
-    hop = NodeWithParts(relay, [None, hop_radios.espnow])
+    hop = Node(relay, [None, hop_radios.espnow])
     hop_radios.join(hop)
     sim.add(RELAY, Driven(hop, 1))
     espnow.here = _UE_MAC
     radios = new_radios(espnow={"peers": {"urn:x:1": ["24:0a:c4:00:00:01", key]}}, ue_id=UE_ID)
     ue = radio_ue(sim, _RELAY_MAC)
-    node = NodeWithParts(ue, [radios.espnow])
+    node = Node(ue, [radios.espnow])
     radios.join(node)
     driven = Driven(node, 0)
     sim.add(ue_address(2), driven)

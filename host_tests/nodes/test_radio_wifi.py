@@ -4,10 +4,9 @@ import sys
 
 from radio_builders import Driven, new_radios, radio_ue
 
-from checks import xorshift
-from msgin5g.services.radios import Radios
-from msgin5g.port.address import TransportError
-from msgin5g.node_parts import NodeWithParts
+from msgin5g.builder import start_radios
+from msgin5g.port.resolver import TransportError
+from msgin5g.node import Node
 from msgin5g.settings.core import settings_of
 from shim import network
 from builders import RELAY, UE_ID, new_relay, new_server, ue_address
@@ -29,7 +28,7 @@ class _Wifi:
         new_relay(sim, {UE_ID: ue_address(2)})
         self.radios = new_radios(wifi={"ssid": "relay", "key": key}, **_UE)
         self.ue = radio_ue(sim, RELAY)
-        self.node = Driven(NodeWithParts(self.ue, [None]))
+        self.node = Driven(Node(self.ue, [None]))
         self.radios.join(self.node.node)
         sim.add(ue_address(2), self.node)
 
@@ -83,8 +82,8 @@ def test_stations_are_links_while_they_are_there():
     radios = new_radios(access_point=point, **_HOP)
     relay = new_relay(sim, {})
     sim.remove(RELAY)
-    node = NodeWithParts(relay, [None])
-    assert radios.awaits(UE_ID, ue_address(2)) and not radios.awaits("urn:other", RELAY)
+    node = Node(relay, [None])
+    assert radios.links_later(UE_ID, ue_address(2)) and not radios.links_later("urn:other", RELAY)
     radios.join(node)
     driven = Driven(node)
     sim.add(RELAY, driven)
@@ -104,7 +103,7 @@ def test_a_driver_that_takes_nothing_is_a_line_and_no_traceback():
     network.reset("esp32", lambda: 0, [False, True])
     radio = settings_of(dict(_HOP, access_point={"ssid": "relay", "key": "12345678"})).radio
     try:
-        Radios(radio, xorshift(1))
+        start_radios(radio)
         raise AssertionError("nothing was raised")
     except TransportError as error:
         assert str(error) == "link: the radio refuses: Wifi Invalid Mode"
@@ -117,10 +116,10 @@ def test_where_there_is_no_radio():
     network.remove_radio()
     radio = settings_of(dict(_UE, wifi={"ssid": "relay", "key": "12345678"})).radio
     sys.modules["network"] = network  # on CPython the shim, on a PC's MicroPython nothing
-    assert Radios(radio, xorshift(1)).parts == []
+    assert start_radios(radio).services == []
     peers = {"peers": {"urn:x:1": ["24:0a:c4:00:00:01"]}}
     try:
-        Radios(settings_of({"ue_id": UE_ID, "espnow": peers}).radio, xorshift(1))
+        start_radios(settings_of({"ue_id": UE_ID, "espnow": peers}).radio)
         raise AssertionError("nothing was raised")
     except TransportError as error:
         assert str(error) == "link: ESP-NOW is not on this board"

@@ -11,7 +11,7 @@ from msgin5g.config.schema import Schema
 from msgin5g.config.record import BAD, GOOD, TRIAL
 from msgin5g.config.store import Store
 from msgin5g.services.trial_check import TrialCheck
-from msgin5g.node_parts import NodeWithParts
+from msgin5g.node import Node
 from msgin5g.ue.ue import ConstrainedUe
 from builders import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
 from network_sim import NetworkSim
@@ -70,12 +70,12 @@ class Device:
         settings = ue_settings(require_recipient=False)
         self.n_boots += 1
         ue = ConstrainedUe(settings, xorshift(self.n_boots), self.manager, SERVER, now)
-        self.node = node = NodeWithParts(ue, [])
+        self.node = node = Node(ue, [])
         if self.confirm in ("ping", "lasting"):
             self.check = TrialCheck(ue, self.lookup if self.confirm == "ping" else None)
-            node.parts.append(self.check)
+            node.services.append(self.check)
         if self.app:
-            node.parts.append(self.app)
+            node.services.append(self.app)
             self.app.begin(node, self.lookup, lambda: self.sim.now)
         self.sim.add(ADDRESS, node)
         return name

@@ -1,4 +1,4 @@
-"""Nodes with radios in a World, the scripted modules in place of a board's."""
+"""Nodes with radios in a NetworkSim, with scripted modules in place of a board's."""
 
 import sys
 
@@ -7,17 +7,17 @@ sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the
 from shim import espnow, network
 
 from checks import xorshift
-from msgin5g.services.radios import Radios
+from msgin5g.builder import start_radios
 from msgin5g.settings.core import settings_of
 from builders import FakeConfiguration, ue_settings
 
 
 def new_radios(**settings):
-    """Radios as the composition makes them, with the scripted modules in place of a board's."""
+    """Radios as the builder starts them, with the scripted modules in place of a board's."""
     sys.modules["network"] = network
     sys.modules["espnow"] = espnow
     try:
-        return Radios(settings_of(settings).radio, xorshift(11))
+        return start_radios(settings_of(settings).radio, xorshift(11))
     finally:
         del sys.modules["network"], sys.modules["espnow"]
 
@@ -31,23 +31,23 @@ def radio_ue(sim, remote, **settings):
 
 
 class Driven:
-    """A node in a World, whose events are told at once, as the loop does.
+    """A node in a NetworkSim whose events are polled at once, as the loop does.
 
-    index: of its link that is ESP-NOW, which is not the World's air.
+    index: of its transport that is ESP-NOW, which does not go through the NetworkSim.
     """
 
     def __init__(self, node, index=None):
         self.node = node
         self.index = index
-        self.link = None if index is None else node.links[index]
+        self.transport = None if index is None else node.transports[index]
         self.told = []
 
-    def receive(self, link, datagram, remote, now):
-        self.node.receive(link, datagram, remote, now)
+    def receive(self, transport, datagram, remote, now):
+        self.node.receive(transport, datagram, remote, now)
 
     def step(self, now):
-        while self.link is not None:
-            arrived = self.link.receive()
+        while self.transport is not None:
+            arrived = self.transport.receive()
             if arrived is None:
                 break
             self.node.receive(self.index, arrived[0], arrived[1], now)
@@ -64,9 +64,9 @@ class Driven:
             out = self.node.transmit(now)
             if out is None or out[0] != self.index:
                 return out
-            self.link.send(out[1], out[2])
+            self.transport.send(out[1], out[2])
 
     def wait_ms(self, now):
-        if self.link is not None and self.link.socket.any():
+        if self.transport is not None and self.transport.socket.any():
             return 0
         return self.node.wait_ms(now)

@@ -19,7 +19,7 @@ def _link(mac, peers, told=None, pmk=None):
     espnow.here = mac
     link = EspNowTransport(espnow.ESPNow(), pmk, peers)
     if told is not None:
-        link.tell = lambda name, reasons: told.append((name, reasons[0]))
+        link.emit = lambda name, reasons: told.append((name, reasons[0]))
     return link
 
 
@@ -98,7 +98,7 @@ def test_what_others_send_is_not_heard():
     a, b = _pair()
     c = _link(_C, {_B: (None, "urn:b")})
     c.send(b"hello", _B)
-    assert b.receive() is None and b.n_strange == 1
+    assert b.receive() is None and b.n_unknown_peer == 1
     espnow.boards[_B].inbox.extend(
         [
             (_A, frame)

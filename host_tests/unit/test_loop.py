@@ -1,4 +1,4 @@
-"""port/loop.py: what a role does at one moment, and at its last one."""
+"""port/event_loop.py: what a node does at one moment, and at its last one."""
 
 from msgin5g.port.event_loop import act
 

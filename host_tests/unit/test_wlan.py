@@ -43,7 +43,7 @@ class Clock:
 
 def _station(clock, address=None, on_up=None):
     station = Station(network, xorshift(7), "site", "the key", address)
-    station.tell = clock.tell
+    station.emit = clock.tell
     station.on_up = on_up
     return station
 
@@ -134,7 +134,7 @@ def test_an_access_point_knows_its_ues():
         log = []
         stations = {ue: "urn:ue:7", other: "urn:ue:8"}
         point = AccessPoint(network, "relay", "12345678", 6, stations)
-        point.tell = clock.tell
+        point.emit = clock.tell
         point.on_up = lambda ue_id, log=log: log.append(("up", ue_id))
         point.on_down = lambda ue_id, log=log: log.append(("down", ue_id))
         wlan = network.WLAN(1)
@@ -146,8 +146,8 @@ def test_an_access_point_knows_its_ues():
         }
         wlan.stations = [ue, stranger]
         clock.run(point, 3000)
-        assert log == [("up", "urn:ue:7")] and point.n_strange == 1, port
-        assert point.status()["stations"] == ["urn:ue:7"] and point.status()["strange"] == 1
+        assert log == [("up", "urn:ue:7")] and point.n_unknown_peer == 1, port
+        assert point.status()["stations"] == ["urn:ue:7"] and point.status()["unknown_peers"] == 1
         wlan.stations = [other]
         clock.run(point, 3000)
         assert sorted(log[1:]) == [("down", "urn:ue:7"), ("up", "urn:ue:8")], port

@@ -1,28 +1,28 @@
-"""ESP-NOW as the one-to-one direct link between two ESP32: a link and a part of a node in one.
+"""ESP-NOW as the one-to-one direct link between two ESP32: a transport and a service in one.
 
-A remote is the peer's MAC address, 6 bytes. ESP-NOW carries 250 bytes, CoAP up to 1,152, so a
-datagram goes in numbered pieces, and is joined from them; when one is lost, all of it is, and
-CoAP sends it again.
+A remote is the peer's MAC address, 6 bytes. An ESP-NOW frame carries 250 bytes, a CoAP message
+has up to 1,152: a datagram is sent in numbered pieces, which the receiver joins. When one piece is
+lost, the datagram is lost, and CoAP sends it again.
 
     0xC0 | number of pieces, datagram number, index of the piece, up to 247 bytes
     0xC0                                                             a probe
 
-`espnow.send` waits for the acknowledgement of the peer's radio, which tells whether the peer is
-in range. A peer that nothing was heard of for a while is probed; one that misses three frames in
-a row is out of range, and is probed, less and less often, until it is back.
+`espnow.send` waits for the acknowledgement of the peer's radio, so it shows whether the peer is
+in range. A peer that was silent for a while is probed. A peer that misses three frames in a row is
+out of range; it is probed less and less often until it answers.
 """
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff
 
 _MARK = const(0xC0)
-_PIECE_SIZE = const(247)  # espnow.MAX_DATA_LEN less the head
+_PIECE_SIZE = const(247)  # espnow.MAX_DATA_LEN less the header
 _MAX_PIECES = const(6)  # 1,281 bytes and more
-_MAX_QUEUE = const(24)  # frames; a datagram that does not fit is lost
+_MAX_QUEUE = const(24)  # frames; a datagram that does not fit is dropped
 _RECEIVE_BUFFER = const(2 * 1578)  # twelve frames with what the driver adds
-_BUSY_MS = const(10)  # the driver's buffers are full: so much later again,
-_MAX_BUSY = const(50)  # so often
-_JOIN_MS = const(3000)  # the pieces of a datagram come within this, or not at all
+_BUSY_MS = const(10)  # the driver's buffers are full: retry after this time,
+_MAX_BUSY = const(50)  # at most this often
+_JOIN_MS = const(3000)  # an incomplete datagram is dropped after this time
 _MAX_LOST = const(3)
 _FIRST_PROBE_MS = const(1000)
 
@@ -44,17 +44,17 @@ class Peer:
 class EspNowTransport:
     """espnow: an ESPNow object, not active yet. peers: {MAC: (key of 16 bytes or None, UE ID)}.
 
-    on_up(peer, now, again), on_down(peer): when a peer has come into range, again if it had been
-    out of it, or has gone out of it. tell: the node's. probe_ms: how long a peer may be silent.
-    n_failed: datagrams that did not go out; n_strange: frames of others than the peers;
-    n_broken: datagrams of which pieces are missing.
+    on_up(peer, now, again): a peer has come into range; again is true after it had been out of
+    range. on_down(peer): it has gone out of range. emit: the node's, set by Radios. probe_ms: how
+    long a peer may be silent. n_failed: datagrams that were not sent; n_unknown_peer: frames from
+    devices that are not peers; n_broken: datagrams with missing pieces.
     """
 
     def __init__(self, espnow, pmk, peers, probe_ms=10000):
         self.socket = espnow
         self.peers = {}
-        self.on_up = self.on_down = self.tell = None
-        self.n_failed = self.n_strange = self.n_broken = 0
+        self.on_up = self.on_down = self.emit = None
+        self.n_failed = self.n_unknown_peer = self.n_broken = 0
         self._probe_ms = probe_ms
         self._queue = []  # [peer, frame, number of the datagram]
         self._n_busy = 0
@@ -73,28 +73,28 @@ class EspNowTransport:
                 espnow.add_peer(mac, key, encrypt=True)
             self.peers[mac] = Peer(mac, ue_id)
 
-    # A link
+    # The transport
 
     def receive(self):
-        """(datagram, remote), or None when nothing whole has come."""
+        """(datagram, remote), or None when no complete datagram has come."""
         while True:
             try:
                 mac, frame = self.socket.recv(0)
-            except (OSError, ValueError):  # not active; the driver has lost its place
+            except (OSError, ValueError):  # not active; the driver's buffer is corrupt
                 return None
             if mac is None:
                 return None
             peer = self.peers.get(bytes(mac))
             if peer is None:
-                self.n_strange += 1
+                self.n_unknown_peer += 1
                 continue
-            self._heard(peer)
+            self._note_reached(peer)
             datagram = self._join(peer, frame)
             if datagram is not None:
                 return datagram, peer.mac
 
     def send(self, datagram, remote):
-        """Send one datagram in pieces; what does not go out is counted as lost."""
+        """Send one datagram in pieces; one that cannot be sent counts as failed."""
         peer = self.peers.get(remote)
         size = len(datagram)
         n_pieces = (size + _PIECE_SIZE - 1) // _PIECE_SIZE or 1
@@ -103,16 +103,16 @@ class EspNowTransport:
             return
         self._number = number = (self._number + 1) & 0xFF
         for i in range(n_pieces):
-            head = bytes((_MARK | n_pieces, number, i))
+            header = bytes((_MARK | n_pieces, number, i))
             piece = datagram[i * _PIECE_SIZE : (i + 1) * _PIECE_SIZE]
-            self._queue.append((peer, head + bytes(piece), number))
+            self._queue.append((peer, header + bytes(piece), number))
         self._flush()
 
     def close(self):
         """Switch ESP-NOW off."""
         self.socket.active(False)
 
-    # A part
+    # The service
 
     def step(self, now):
         """The clock has moved."""
@@ -129,7 +129,7 @@ class EspNowTransport:
                     self._flush()
 
     def wait_ms(self, now):
-        """Milliseconds for which nothing will happen by itself."""
+        """Milliseconds until `step` has something to do."""
         if self._queue:
             return max(diff(self._busy_until, now), 0) if self._busy_until is not None else 0
         wait = self._probe_ms
@@ -142,7 +142,7 @@ class EspNowTransport:
         return wait
 
     def status(self):
-        """What a person wants to know."""
+        """The state for repl.status(), as a dict."""
         states = {None: "not known yet", False: "out of range", True: None}
         peers = list(self.peers.values())
         down = [p.ue_id + ": " + states[p.up] for p in peers if not p.up]
@@ -168,47 +168,47 @@ class EspNowTransport:
                     self._n_busy += 1
                     self._busy_until = add(self._now, _BUSY_MS)
                     return
-                acknowledged = False  # the interface is down, which shows as out of range
+                acknowledged = False  # the interface is down: the same as out of range
             self._n_busy = 0
             self._queue.pop(0)
             if acknowledged:
-                self._heard(peer)
+                self._note_reached(peer)
             else:
                 if number >= 0:
                     self.n_failed += 1
                     self._queue = [row for row in self._queue if row[2] != number]
-                self._lost(peer)
+                self._note_missed(peer)
 
-    def _heard(self, peer):
+    def _note_reached(self, peer):
         peer.n_lost = 0
         peer.probe_at = add(self._now, self._probe_ms)
         if not peer.up:
             again = peer.up is not None
             peer.up = True
-            self._say("link_up", peer.ue_id)
+            self._emit("link_up", peer.ue_id)
             if self.on_up is not None:
                 self.on_up(peer, self._now, again)
 
-    def _lost(self, peer):
+    def _note_missed(self, peer):
         peer.n_lost += 1
         n = peer.n_lost - _MAX_LOST
         delay_ms = _FIRST_PROBE_MS if n < 0 else _FIRST_PROBE_MS << min(n, 4)
         peer.probe_at = add(self._now, min(delay_ms, self._probe_ms))
         if n >= 0 and peer.up is not False:
             peer.up = False
-            self._say("link_down", peer.ue_id + " is out of range")
+            self._emit("link_down", peer.ue_id + " is out of range")
             if self.on_down is not None:
                 self.on_down(peer)
 
-    def _say(self, name, text):
-        if self.tell is not None:
-            self.tell(name, ["espnow: " + text])
+    def _emit(self, name, text):
+        if self.emit is not None:
+            self.emit(name, ["espnow: " + text])
 
     def _join(self, peer, frame):
-        """The datagram that a frame completes, else None."""
-        head = frame[0] if frame else 0
-        n_pieces = head & 15
-        if head & 0xF0 != _MARK or not 1 <= n_pieces <= _MAX_PIECES or len(frame) < 3:
+        """The datagram that this frame completes, else None."""
+        first = frame[0] if frame else 0
+        n_pieces = first & 15
+        if first & 0xF0 != _MARK or not 1 <= n_pieces <= _MAX_PIECES or len(frame) < 3:
             return None
         index = frame[2]
         if index >= n_pieces:

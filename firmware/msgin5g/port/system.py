@@ -1,4 +1,4 @@
-"""The clock and the chance of the machine that we run on."""
+"""The machine: its clock, its random numbers, its resets."""
 
 import os
 import time
@@ -6,9 +6,9 @@ import time
 from micropython import const
 
 _MASK = const(0x3FFFFFFF)
-_AT_ONCE = const(16)
+_N_AT_ONCE = const(16)
 
-_random = []  # bytes that were drawn and not given yet
+_random = []  # bytes that were drawn and not used yet
 
 
 def ticks_ms():
@@ -17,7 +17,27 @@ def ticks_ms():
 
 
 def random_byte():
-    """A byte from the hardware, or the operating system: tokens and IDs must not be guessed."""
+    """A byte from the hardware or the operating system: tokens and IDs must not be guessed."""
     if not _random:
-        _random.extend(os.urandom(_AT_ONCE))
+        _random.extend(os.urandom(_N_AT_ONCE))
     return _random.pop()
+
+
+def woke_from_deep_sleep():
+    """Whether this start is a wake from deep sleep, which is not a failed boot."""
+    try:
+        import machine
+
+        return machine.reset_cause() == machine.DEEPSLEEP_RESET
+    except (ImportError, AttributeError):  # a host
+        return False
+
+
+def reset():
+    """Restart the board; on a host it returns."""
+    try:
+        import machine
+
+        machine.reset()
+    except (ImportError, AttributeError):
+        pass

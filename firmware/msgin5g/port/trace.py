@@ -2,17 +2,21 @@
 
 from binascii import hexlify
 
-from msgin5g.port.peer import text_of
+from msgin5g.port.resolver import text_of
 
 
 class Trace:
-    """A function of (out, datagram, remote) that tells it. tell: a function of an event."""
+    """A function of (out, datagram, remote) that prints an event. emit: a function of one."""
 
-    def __init__(self, tell):
-        self._tell = tell
+    def __init__(self, emit):
+        self._emit = emit
 
     def __call__(self, out, datagram, remote):
-        event = {"event": "datagram", "direction": "out" if out else "in"}
-        event["remote"] = text_of(remote)
-        event["hex"] = hexlify(datagram).decode()
-        self._tell(event)
+        self._emit(
+            {
+                "event": "datagram",
+                "direction": "out" if out else "in",
+                "remote": text_of(remote),
+                "hex": hexlify(datagram).decode(),
+            }
+        )

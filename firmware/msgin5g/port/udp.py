@@ -1,20 +1,16 @@
-"""A UDP socket as a link, on MicroPython and CPython.
-
-A remote is what `recvfrom` gives: a tuple, or on the Unix port the bytes of a sockaddr. Only
-`address` makes one, and only `peer` looks into one.
-"""
+"""A UDP socket as a transport, on MicroPython and CPython."""
 
 from micropython import const
 
-_BUFFER_SIZE = const(1153)  # one more than a message may have: a longer one shows that it is
+_BUFFER_SIZE = const(1153)  # one more than a message may have, to detect a longer one
 
 
 class UdpTransport:
-    """A bound UDP socket, see address.bound."""
+    """A UDP socket from resolver.bind. A remote is opaque here, see resolver.py."""
 
     def __init__(self, socket):
         self.n_failed = 0  # datagrams that the network did not take; CoAP sends them again
-        self.n_lost = 0  # datagrams that there was no memory for
+        self.n_lost = 0  # datagrams that were dropped because memory was short
         self.socket = socket
 
     def receive(self):
@@ -23,14 +19,14 @@ class UdpTransport:
             try:
                 return self.socket.recvfrom(_BUFFER_SIZE)
             except MemoryError:
-                # Lose what has come for want of room in one piece; CoAP repeats it.
+                # No free block is large enough: drop the datagram; CoAP repeats it.
                 self.socket.recvfrom(1)
                 self.n_lost += 1
         except OSError:
-            pass  # EAGAIN; and what an ICMP message reports is seen as a time-out
+            pass  # EAGAIN; what an ICMP message reports shows as a time-out
 
     def send(self, datagram, remote):
-        """Send one datagram; what the network does not take is counted as lost."""
+        """Send one datagram; one that the network does not take counts as failed."""
         try:
             self.socket.sendto(datagram, remote)
         except OSError:

@@ -1,10 +1,10 @@
-"""Wi-Fi as parts of a node: a station that stays connected, an access point that knows its UEs.
+"""Wi-Fi as services of a node: a station that stays connected, an access point for linked UEs.
 
-    step(now)      look, and do what is due
-    wait_ms(now)   milliseconds until the next look
-    status()       what a person wants to know, as a dict
+    step(now)      poll the driver, and do what is due
+    wait_ms(now)   milliseconds until the next poll
+    status()       the state for repl.status(), as a dict
 
-`tell(name, reasons)` is the node's, set before the first step: `link_up` and `link_down` with a
+`emit(name, reasons)` is the node's, set before the first step: `link_up` and `link_down` with a
 reason. Status codes and exceptions are those of the `network` module of the ESP32 and RP2 ports.
 """
 
@@ -15,42 +15,42 @@ _WAITING = const(0)
 _CONNECTING = const(1)
 _CONNECTED = const(2)
 
-_LOOK_MS = const(1000)
-_LOOK_CONNECTING_MS = const(250)
-_CONNECT_MS = const(12000)  # association and DHCP; longer than that it does not work
+_POLL_MS = const(1000)
+_POLL_CONNECTING_MS = const(250)
+_CONNECT_MS = const(12000)  # association and DHCP; after that the attempt has failed
 _FIRST_RETRY_MS = const(1000)
 _LONGEST_RETRY_MS = const(16000)
-# Reasons that the ESP32 port passes on beside the documented constants (IEEE 802.11, ESP-IDF).
+# Codes of the ESP32 port that have no constant in `network` (IEEE 802.11, ESP-IDF).
 _WRONG_KEY = (15, 204)  # the four-way handshake timed out
-_NO_ACCESS_POINT = (200, 210, 211, 212)  # no beacons; none with that security, none near enough
+_NO_ACCESS_POINT = (200, 210, 211, 212)  # no beacons; none with that security; signal too weak
 
 
 class Station:
-    """Keeps this board connected to the access point `ssid`, with back-off when it cannot be.
+    """Keeps this board connected to the access point `ssid`, with back-off after failures.
 
-    network: the module. address: an IPv4 address for ourselves in place of DHCP, in a network
-    of 256 whose .1 is the access point. on_up(now), or None: called when the link has come up
-    after it had been down or could not be had.
+    network: the module. address: a static IPv4 address of this board in place of DHCP, in a /24
+    network whose .1 is the access point. on_up(now), or None: called when the connection is up
+    again after it was lost or an attempt failed.
     """
 
     def __init__(self, network, random, ssid, key, address=None):
-        self.tell = self.on_up = None
+        self.emit = self.on_up = None
         self._network = network
         self._random = random
         self._ssid = ssid
         self._key = key
         self._state = _WAITING
-        self._at = None  # the next look or try; None: at once
+        self._at = None  # the next poll or attempt; None: at once
         self._deadline_at = 0
         self._n_failures = 0
         self.reason = "connecting"
         self._wlan = wlan = network.WLAN(network.WLAN.IF_STA)
         wlan.active(True)
         try:
-            # The ESP32 would try again by itself for ever, and report nothing but "connecting".
+            # Else the ESP32 retries for ever by itself and reports only "connecting".
             wlan.config(reconnects=0)
         except (ValueError, OSError):
-            pass  # the RP2 has no such thing, and does not try again
+            pass  # the RP2 has no such setting, and does not retry
         if address is not None:
             gateway = address[: address.rfind(".")] + ".1"
             wlan.ifconfig((address, "255.255.255.0", gateway, gateway))
@@ -65,23 +65,23 @@ class Station:
         elif self._wlan.isconnected():
             if state == _CONNECTING:
                 self._connected(now)
-            self._at = add(now, _LOOK_MS)
+            self._at = add(now, _POLL_MS)
         elif state == _CONNECTED:
             self._failed("lost " + self._ssid, now)
-            self._at = now  # the first try is at once
+            self._at = now  # the first attempt is at once
         else:
             reason = self._failure()
             if reason is not None or diff(now, self._deadline_at) >= 0:
                 self._failed(reason or "no answer", now)
             else:
-                self._at = add(now, _LOOK_CONNECTING_MS)
+                self._at = add(now, _POLL_CONNECTING_MS)
 
     def wait_ms(self, now):
-        """Milliseconds until the next look."""
+        """Milliseconds until the next poll."""
         return 0 if self._at is None else max(diff(self._at, now), 0)
 
     def status(self):
-        """What a person wants to know."""
+        """The state for repl.status(), as a dict."""
         connected = self._state == _CONNECTED
         return {
             "link": "wifi",
@@ -93,10 +93,10 @@ class Station:
     def _connect(self, now):
         self._state = _CONNECTING
         self._deadline_at = add(now, _CONNECT_MS)
-        self._at = add(now, _LOOK_CONNECTING_MS)
+        self._at = add(now, _POLL_CONNECTING_MS)
         try:
             self._wlan.connect(self._ssid, self._key)
-        except OSError as error:  # the driver is in the middle of something
+        except OSError as error:  # the driver is busy
             self._failed("refused by the driver: " + str(error), now)
 
     def _connected(self, now):
@@ -104,12 +104,12 @@ class Station:
         again = self._n_failures > 0
         self._n_failures = 0
         self.reason = None
-        self.tell("link_up", ["wifi: " + self._ssid])
+        self.emit("link_up", ["wifi: " + self._ssid])
         if again and self.on_up is not None:
             self.on_up(now)
 
     def _failure(self):
-        """Why the attempt has failed, None while it has not."""
+        """The reason why the attempt has failed, None while it has not."""
         network = self._network
         status = self._wlan.status()
         if status == network.STAT_WRONG_PASSWORD or status in _WRONG_KEY:
@@ -128,78 +128,78 @@ class Station:
             pass
         if reason != self.reason:
             self.reason = reason
-            self.tell("link_down", ["wifi: " + reason])
+            self.emit("link_down", ["wifi: " + reason])
         delay_ms = min(_FIRST_RETRY_MS << min(self._n_failures, 6), _LONGEST_RETRY_MS)
         self._n_failures += 1
-        # Up to a quarter more, so that a site does not come back all at once.
+        # Up to a quarter more, so that the boards of a site do not all reconnect at once.
         self._at = add(now, delay_ms + delay_ms * self._random() // 1024)
 
 
 class AccessPoint:
-    """An access point whose stations are the one-to-one links of a relay or gateway.
+    """An access point whose stations are the linked UEs of a relay or gateway.
 
-    stations: {MAC address, 6 bytes: UE ID}. on_up(ue_id) and on_down(ue_id), or None, are
-    called when one of them associates or leaves; whoever else comes is counted in `n_strange`
-    and has no link.
+    stations: {MAC address, 6 bytes: UE ID}. on_up(ue_id) and on_down(ue_id), or None, are called
+    when one of them associates or leaves. Another device that associates is counted in
+    `n_unknown_peer` and has no link.
     """
 
     def __init__(self, network, ssid, key, channel, stations):
-        self.tell = self.on_up = self.on_down = None
-        self._stations = stations
+        self.emit = self.on_up = self.on_down = None
+        self.stations = stations
         self._present = set()
         self._at = None
-        self.n_strange = 0
+        self.n_unknown_peer = 0
         kind = network.WLAN
         self._wlan = wlan = kind(kind.IF_AP)
         values = {"ssid": ssid, "security": kind.SEC_OPEN}
         if key is not None:
-            # The RP2 has the mixed mode only.
+            # The RP2 has only the mixed mode.
             mode = kind.SEC_WPA2 if hasattr(kind, "SEC_WPA2") else kind.SEC_WPA_WPA2
             values.update({"key": key, "security": mode})
         if channel:
             values["channel"] = channel
         try:
-            wlan.config(**values)  # before it is active: on an RP2 it has no effect later
+            wlan.config(**values)  # before activation: on an RP2 it has no effect later
             wlan.active(True)
         except OSError:
             wlan.active(True)
-            wlan.config(**values)  # other drivers take nothing before
+            wlan.config(**values)  # other drivers refuse it before activation
 
     def step(self, now):
         """The clock has moved."""
         if self._at is not None and diff(now, self._at) < 0:
             return
-        self._at = add(now, _LOOK_MS)
+        self._at = add(now, _POLL_MS)
         try:
             present = {bytes(row[0]) for row in self._wlan.status("stations")}
         except OSError:
             return  # not started yet
         for mac in present - self._present:
-            ue_id = self._stations.get(mac)
+            ue_id = self.stations.get(mac)
             if ue_id is None:
-                self.n_strange += 1
+                self.n_unknown_peer += 1
             else:
                 if self.on_up is not None:
                     self.on_up(ue_id)
-                self.tell("link_up", ["wifi: " + ue_id])
+                self.emit("link_up", ["wifi: " + ue_id])
         for mac in self._present - present:
-            ue_id = self._stations.get(mac)
+            ue_id = self.stations.get(mac)
             if ue_id is not None:
                 if self.on_down is not None:
                     self.on_down(ue_id)
-                self.tell("link_down", ["wifi: " + ue_id])
+                self.emit("link_down", ["wifi: " + ue_id])
         self._present = present
 
     def wait_ms(self, now):
-        """Milliseconds until the next look."""
+        """Milliseconds until the next poll."""
         return 0 if self._at is None else max(diff(self._at, now), 0)
 
     def status(self):
-        """What a person wants to know."""
-        present = [self._stations[mac] for mac in self._present if mac in self._stations]
+        """The state for repl.status(), as a dict."""
+        present = [self.stations[mac] for mac in self._present if mac in self.stations]
         return {
             "link": "access_point",
             "up": self._wlan.active(),
             "stations": sorted(present),
-            "strange": len(self._present) - len(present),
+            "unknown_peers": len(self._present) - len(present),
         }

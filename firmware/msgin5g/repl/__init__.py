@@ -1,116 +1,92 @@
 """What a person types at the REPL: `from msgin5g import repl`, then `repl.help()`.
 
 It works at the prompt while the node runs in asyncio, after Ctrl-C, and on a board that does not
-run at all, whose settings and store it then opens. What a command needs is loaded while it runs.
+run at all, whose settings and stored configuration it then opens. Inspecting a board is read-only.
+What the commands do is in commands.py.
 """
 
-import sys
-
-from msgin5g.port.system import ticks_ms
-from msgin5g.unload import unload
+from msgin5g import node
+from msgin5g.repl import commands
 
 
 def status():
-    """What runs, with whom it talks, and how much memory is left."""
-    from msgin5g.repl.do_status import status
-
-    _do(False, status)
+    """What runs, its peers, its counters, and how much memory is free."""
+    _do(commands.status)
 
 
 def config():
     """The configuration that runs."""
-    from msgin5g.repl.do_config import config
-
-    _do(True, config)
+    _do_with_configuration(commands.config)
 
 
 def diff():
-    """What the newest configuration changes in the one before."""
-    from msgin5g.repl.do_config import diff
-
-    _do(True, diff)
+    """What the newest configuration changes compared with the one before."""
+    _do_with_configuration(commands.diff)
 
 
 def history():
-    """What has become of the configurations since the start."""
-    from msgin5g.repl.do_story import history
-
-    _do(True, history)
+    """What happened to the configurations since the start."""
+    _do_with_configuration(commands.history)
 
 
 def why():
     """Why this configuration runs, and why another one does not."""
-    from msgin5g.repl.do_story import why
-
-    _do(True, why)
+    _do_with_configuration(commands.why)
 
 
 def confirm():
     """Keep the configuration that is on trial."""
-    from msgin5g.repl.do_change import confirm
-
-    _do(True, confirm)
+    _do_with_configuration(commands.confirm)
 
 
 def rollback():
     """Go back to the last good configuration."""
-    from msgin5g.repl.do_change import rollback
-
-    _do(True, rollback)
+    _do_with_configuration(commands.rollback)
 
 
 def factory_reset(word=None):
     """Remove all configuration: factory_reset("erase")."""
-    from msgin5g.repl.do_change import factory_reset
-
-    _do(True, factory_reset, word)
+    _do_with_configuration(commands.factory_reset, word)
 
 
 def fetch():
     """Ask for the configuration now."""
-    from msgin5g.repl.do_net import fetch
-
-    _do(True, fetch)
+    _do_with_configuration(commands.fetch)
 
 
 def trace(seconds=30):
-    """Show messages as they go out and come in; trace(0) ends it."""
-    from msgin5g.repl.do_net import trace
-
-    _do(False, trace, seconds)
+    """Show messages as they are sent and received; trace(0) ends it."""
+    _do(commands.trace, seconds)
 
 
 def links():
-    """The links of this node, and who is at their other ends."""
-    from msgin5g.repl.do_status import links
-
-    _do(False, links)
+    """The next hop and the linked UEs of this node."""
+    _do(commands.links)
 
 
 def help(name=None):
     """The commands, or what one of them does: help("diff")."""
-    from msgin5g.repl.do_help import help
-
-    help(name)
-    unload("repl.do_help")
+    commands.help(name)
 
 
-def _do(own, command, *arguments):
-    """own: whether the command is about a configuration of the node's own."""
-    from msgin5g import main
+def _do(command, *arguments):
+    """Run a command with the current node; open one that does not run if there is none."""
+    if node.current is None:
+        from msgin5g.builder import open_node  # main has dropped it, or never ran
 
-    if main.node is None:
-        main.open_node("settings.json", "/", None, False, False, None, "app", False)
-        if main.node is not None and main.node.configuration:
-            # Nothing runs that the time of a trial could be about: it is never up.
-            main.node.configuration.pause_timers(ticks_ms())
-    node = main.node
-    if node is not None:
-        if own and node.configuration is None:
-            print("This node has no configuration of its own: " + node.about["role"] + ".")
-        else:
-            command(node, *arguments)
-    for name in ("status", "config", "story", "change", "net", "text"):
-        if "msgin5g.repl.do_" + name in sys.modules:
-            unload("repl.do_" + name)
-    unload("configuration.public")
+        open_node("settings.json", "/", None, False, False, None, "app", False)
+    if node.current is not None:
+        command(node.current, *arguments)
+
+
+def _do_with_configuration(command, *arguments):
+    """Run a command about the node's own configuration."""
+    _do(_if_configured, command, *arguments)
+
+
+def _if_configured(current, command, *arguments):
+    if current.configuration is None:
+        role = current.about["role"]
+        print("This node has no configuration of its own: " + role + ".")
+    else:
+        command(current, *arguments)

@@ -1,6 +1,6 @@
-"""A prompt while the node runs in asyncio: one line of Python at a time, `repl` at hand.
+"""A prompt while the node runs in asyncio: it executes one line of Python at a time.
 
-Ctrl-C ends the node and leads to the board's own REPL, Ctrl-D is a soft reset, as there.
+Ctrl-C ends the node and leads to the board's own REPL. Ctrl-D is a soft reset, as at the REPL.
 """
 
 import asyncio
@@ -9,40 +9,43 @@ import sys
 from micropython import const
 
 _PROMPT = "msgin5g> "
-_MAX_LINE = const(200)
+_MAX_SIZE = const(200)
 _BACKSPACE = "\x7f\x08"
 
 
 class Prompt:
-    """The line that a person types. What the node tells meanwhile goes above it."""
+    """The line that a person types. The events of the node are printed above it.
 
-    def __init__(self, node, tell):
-        self._tell = tell
-        self._space = {"node": node}
+    print_event: an EventPrinter's emit. names: the names that a line may use, a dict.
+    """
+
+    def __init__(self, print_event, names):
+        self._print_event = print_event
+        self._names = names
         self._line = ""
-        self._busy = False  # a line is performed: what it prints is the person's own
+        self._executing = False  # what is printed now is the output of the person's own line
 
-    def tell(self, event):
-        """Tell an event above the line."""
+    def emit(self, event):
+        """Print an event above the line; true when it ends the run."""
         self.hide()
-        ended = self._tell(event)
+        ended = self._print_event(event)
         self.show()
         return ended
 
     def hide(self):
-        """Something else is to be printed."""
-        if not self._busy:
+        """Erase the line, because something else is about to be printed."""
+        if not self._executing:
             _write("\r\x1b[K")  # erase to the end of the line
 
     def show(self):
-        """It has been printed."""
-        if not self._busy:
+        """Show the line again."""
+        if not self._executing:
             _write(_PROMPT + self._line)
 
     async def run(self):
-        """Read lines from the board's console and perform them, for ever."""
+        """Read lines from the board's console and execute them, for ever."""
         reader = asyncio.StreamReader(sys.stdin)
-        n_ignored = 0  # of an escape sequence: the arrow keys
+        n_ignored = 0  # characters of an escape sequence still to come: the arrow keys
         self.show()
         while True:
             char = await reader.read(1)
@@ -50,10 +53,10 @@ class Prompt:
                 n_ignored -= 1
             elif char == "\r" or char == "\n":
                 _write("\n")
-                self._busy = True
+                self._executing = True
                 if self._line.strip():
-                    self._perform(self._line)
-                self._busy = False
+                    self._execute(self._line)
+                self._executing = False
                 self._line = ""
                 self.show()
             elif char in _BACKSPACE:
@@ -64,22 +67,17 @@ class Prompt:
                 raise SystemExit
             elif char == "\x1b":
                 n_ignored = 2
-            elif char >= " " and len(self._line) < _MAX_LINE:
+            elif char >= " " and len(self._line) < _MAX_SIZE:
                 self._line += char
                 _write(char)
 
-    def _perform(self, line):
-        """Run one line and print its value, or its exception."""
-        space = self._space
-        if "repl" not in space:
-            from msgin5g import repl
-
-            space["repl"] = repl
+    def _execute(self, line):
+        """Execute one line and print its value, or its exception."""
         try:
             try:
-                value = eval(line, space)
+                value = eval(line, self._names)
             except SyntaxError:
-                exec(line, space)
+                exec(line, self._names)
                 return
             if value is not None:
                 print(repr(value))

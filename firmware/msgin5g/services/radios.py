@@ -1,122 +1,82 @@
-"""The radios of a node, from settings: Wi-Fi as parts, ESP-NOW as a link too; see composition.
+"""The radios of a node: which linked UE goes up and down with them, and their status.
 
-Radios(radio, random)      before there is a socket: the drivers start
-radios.join(node)          when there is a node: parts, links that come up and go down, status
+The builder starts the drivers and adds them; `join` adds them to the node as services. ESP-NOW is
+a transport as well.
 """
 
 from msgin5g.coap.ticks import add
-from msgin5g.port.address import TransportError
-from msgin5g.port.peer import host_of
 
 
 class Radios:
-    """radio: RadioSettings. `parts`: what the settings ask for; `espnow`: its link, or None.
+    """The radios that the settings name. `services`: their drivers; `espnow`: that one, or None.
 
-    A machine without a radio is let alone: its host has a network. LinkError when ESP-NOW, which
-    nothing can stand in for, is not there, or when a driver refuses what it is given.
+    random: a function that gives a random byte. host_of: the host of a UDP remote, as a key.
     """
 
-    def __init__(self, radio, random):
-        self.parts = []
+    def __init__(self, random, host_of):
+        self.services = []
         self.espnow = None
         self._random = random
+        self._host_of = host_of
         self._station = self._access_point = None
-        self._stations = radio.stations
-        self._addresses = {}  # {UE ID: remote on link 0} of those that may associate
-        try:
-            import network
+        self._addresses = {}  # {UE ID: remote on transport 0} of those that may associate
 
-            self._begin(network, radio, random)
-        except (ImportError, RuntimeError):
-            if radio.peers:
-                raise TransportError("link: ESP-NOW is not on this board")
-            print("wifi: no radio on this machine, left alone")
-        except OSError as error:
-            raise TransportError("link: the radio refuses: " + str(error))
+    def add_station(self, station):
+        """Add a wlan.Station."""
+        self._station = station
+        self.services.append(station)
 
-    def _begin(self, network, radio, random):
-        if radio.ssid is not None:
-            from msgin5g.port.wlan import Station
+    def add_access_point(self, access_point):
+        """Add a wlan.AccessPoint."""
+        self._access_point = access_point
+        self.services.append(access_point)
 
-            self._station = Station(network, random, radio.ssid, radio.key, radio.address)
-            self.parts.append(self._station)
-        if radio.access_point_ssid is not None:
-            from msgin5g.port.wlan import AccessPoint
+    def add_espnow(self, espnow):
+        """Add an EspNowTransport."""
+        self.espnow = espnow
+        self.services.append(espnow)
 
-            self._access_point = AccessPoint(
-                network,
-                radio.access_point_ssid,
-                radio.access_point_key,
-                radio.access_point_channel,
-                radio.stations,
-            )
-            self.parts.append(self._access_point)
-        if radio.peers:
-            import espnow
-
-            from msgin5g.port.espnow import EspNowTransport
-
-            if radio.ssid is None:
-                wlan = network.WLAN(network.WLAN.IF_STA)
-                wlan.active(True)  # without an active interface nothing is sent
-                if radio.channel is not None:
-                    wlan.config(channel=radio.channel)
-            self.espnow = EspNowTransport(
-                espnow.ESPNow(), radio.pmk, radio.peers, radio.probe_s * 1000
-            )
-            self.parts.append(self.espnow)
-
-    def awaits(self, ue_id, remote):
-        """Whether a UE is a station of our access point, to be linked when it comes."""
-        if self._access_point is None or ue_id not in self._stations.values():
+    def links_later(self, ue_id, remote):
+        """Whether a UE is a station of our access point: it is linked when it associates."""
+        if self._access_point is None or ue_id not in self._access_point.stations.values():
             return False
         self._addresses[ue_id] = remote
         return True
 
     def peer_key(self, remote):
-        """What a remote is known by when ports are not checked; see Endpoint."""
-        return remote if remote in self.espnow.peers else host_of(remote)
+        """The key of a remote when source ports are not checked; see Endpoint."""
+        return remote if remote in self.espnow.peers else self._host_of(remote)
 
     def join(self, node):
-        """Tell a Node what happens."""
-        addresses = self._addresses
-        node.radios = self  # for whoever shows the status
+        """Become services of a Node: its events, its linked UEs, its next request."""
+        node.radios = self
+        for service in self.services:
+            service.emit = node.tell
+            node.services.append(service)
         ue = node.ue
-        role = node.role
-        hop = role if hasattr(role, "link_up") else None
+        role = node.role if hasattr(node.role, "link_up") else None
+        if self._station is not None and ue is not None:
+            self._station.on_up = lambda now: self._fetch_soon(ue, now)
+        if self._access_point is not None and role is not None:
+            self._access_point.on_up = lambda ue_id: self._station_up(role, ue_id)
+            self._access_point.on_down = lambda ue_id: role.link_down(ue_id.encode())
+        if self.espnow is not None and role is not None:
+            index = node.transports.index(self.espnow)
+            self.espnow.on_up = lambda peer, now, again: role.link_up(
+                peer.ue_id.encode(), index, peer.mac
+            )
+            self.espnow.on_down = lambda peer: role.link_down(peer.ue_id.encode())
+        elif self.espnow is not None and ue is not None:
+            self.espnow.on_up = lambda peer, now, again: again and self._fetch_soon(ue, now)
 
-        def woken(now):
-            # What has failed meanwhile waits for its back-off; within two seconds at random.
-            if ue is not None:
-                ue.fetch(add(now, self._random() * 8))
+    def _fetch_soon(self, ue, now):
+        """Ask now what failed meanwhile and waits for its back-off: within two seconds."""
+        ue.fetch(add(now, self._random() * 8))
 
-        for part in self.parts:
-            part.tell = node.tell
-            node.parts.append(part)
-        if self._station is not None:
-            self._station.on_up = woken
-        if hop is not None and self._access_point is not None:
-
-            def station_up(ue_id):
-                if ue_id in addresses:
-                    hop.link_up(ue_id.encode(), 0, addresses[ue_id])
-
-            self._access_point.on_up = station_up
-            self._access_point.on_down = lambda ue_id: hop.link_down(ue_id.encode())
-        link = self.espnow
-        if link is not None:
-            index = node.links.index(link)
-
-            def peer_up(peer, now, again):
-                if hop is not None:
-                    hop.link_up(peer.ue_id.encode(), index, peer.mac)
-                elif again:
-                    woken(now)
-
-            link.on_up = peer_up
-            if hop is not None:
-                link.on_down = lambda peer: hop.link_down(peer.ue_id.encode())
+    def _station_up(self, role, ue_id):
+        if ue_id in self._addresses:
+            role.link_up(ue_id.encode(), 0, self._addresses[ue_id])
 
     def status(self):
-        """What a person wants to know of each, as a list of dicts."""
-        return [part.status() for part in self.parts]
+        """The state of each radio, as a list of dicts."""
+        return [service.status() for service in self.services]

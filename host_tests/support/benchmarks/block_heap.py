@@ -78,7 +78,7 @@ class FakeConfiguration:
 
 
 def play(role, links=None, ticks_ms=None, tell=None, trace=None, limit_ms=None):
-    """In place of port.loop.run: until the first outcome, in virtual time."""
+    """In place of event_loop.run: until the first outcome, in virtual time."""
     recipient = b"urn:x-msgin5g:ue:0007"
     source = Source(recipient, int(sys.argv[3]))
     loss = int(sys.argv[4])
@@ -149,5 +149,5 @@ if sys.argv[2] == "role":
     gc.threshold(gc.mem_free() // 4)
     play(ue)
 else:
-    __import__("msgin5g.port.event_loop").port.loop.run = play
+    __import__("msgin5g.port.event_loop").port.event_loop.run = play
     __import__("msgin5g.main").main.main(sys.argv[2] + "/settings.json", sys.argv[2])

@@ -11,7 +11,7 @@ import time
 from measure import arguments, tell
 
 import frames
-from msgin5g.port.address import bound, remote_of
+from msgin5g.port.resolver import bind, resolve
 from msgin5g.port.system import random_byte
 from msgin5g.port.udp import UdpTransport
 from msgin5g.relay.relay import Relay
@@ -48,8 +48,8 @@ def _pass_on(relay, transport, now):
 
 def main():
     ports = [int(port) for port in arguments()]
-    transport, ue, server = [UdpTransport(bound("127.0.0.1", port)) for port in ports]
-    relay_remote, ue_remote, server_remote = [remote_of("127.0.0.1", p) for p in ports]
+    transport, ue, server = [UdpTransport(bind("127.0.0.1", port)) for port in ports]
+    relay_remote, ue_remote, server_remote = [resolve("127.0.0.1", p) for p in ports]
     settings = {"role": "relay", "ue_id": "urn:x-msgin5g:relay:1"}
     settings["server"] = {"address": frames.SERVER_ADDRESS}
     settings["relay"] = {"max_rate": 1000}

@@ -45,9 +45,9 @@ def _watch(run, n_outcomes):
 
 def main():
     settings, state, n_outcomes = arguments()
-    from msgin5g.port import loop
+    from msgin5g.port import event_loop
 
-    loop.run = _watch(loop.run, int(n_outcomes))
+    event_loop.run = _watch(event_loop.run, int(n_outcomes))
     from msgin5g.main import main as start
 
     start(settings, state, True)

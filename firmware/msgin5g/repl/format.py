@@ -1,22 +1,25 @@
-"""Lines for a terminal of 80 columns."""
+"""Lines for a terminal of 80 columns: labels, wrapping, escapes, redacted values."""
 
 from micropython import const
 from msgin5g.config.redact import redact
 
 _WIDTH = const(79)
-_LABEL = const(15)
+_LABEL_WIDTH = const(15)
 
 
-def row(label, value):
-    """Print a label and its value, which goes on in the lines below where it is long."""
+def print_row(label, value):
+    """Print a label and its value; a long value continues in the lines below."""
     first = "  " + label
-    first += " " * (_LABEL - len(first) - 1) + " "
-    wrapped(str(value), first, " " * _LABEL)
+    first += " " * (_LABEL_WIDTH - len(first) - 1) + " "
+    print_wrapped(str(value), first, " " * _LABEL_WIDTH)
 
 
-def wrapped(text, first="", rest=""):
-    """Print a text, broken at blanks, or anywhere in a word that is too long."""
-    text = plain(text)
+def print_wrapped(text, first="", rest=""):
+    """Print a text, broken at blanks, or inside a word that is too long for a line.
+
+    first, rest: what the first line and the other lines begin with.
+    """
+    text = escaped(text)
     line = first
     empty = True
     for word in text.split(" "):
@@ -36,22 +39,23 @@ def wrapped(text, first="", rest=""):
     print(line)
 
 
-def plain(text):
-    """A text without what a terminal obeys: control characters are written as hexadecimals."""
+def escaped(text):
+    """A text with control characters as hexadecimals: a terminal would execute them."""
     return "".join([c if " " <= c <= "~" or c > "\x9f" else "\\x%02x" % ord(c) for c in text])
 
 
-def shown(key, value):
-    """A value as a person reads it; that of a key which sounds secret is not told."""
+def value_text(key, value):
+    """A value as text; the value of a key that sounds secret is redacted."""
     value = redact(value, key)
     if isinstance(value, dict):
-        return "{" + ", ".join([k + ": " + shown("", value[k]) for k in sorted(value)]) + "}"
+        rows = [k + ": " + value_text("", value[k]) for k in sorted(value)]
+        return "{" + ", ".join(rows) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join([shown("", v) for v in value]) + "]"
+        return "[" + ", ".join([value_text("", v) for v in value]) + "]"
     return str(value)
 
 
-def span(ms):
+def duration(ms):
     """`45 s`, `12 min 5 s` or `3 h 20 min`."""
     seconds = ms // 1000
     if seconds < 60:
@@ -59,11 +63,3 @@ def span(ms):
     if seconds < 3600:
         return str(seconds // 60) + " min " + str(seconds % 60) + " s"
     return str(seconds // 3600) + " h " + str(seconds // 60 % 60) + " min"
-
-
-def unchecked(node):
-    """True, and said, when the application whose keys a document must fit is not loaded."""
-    if node.unloaded:
-        wrapped("Not without the keys of " + node.unloaded + ": run main.py (Ctrl-D), press "
-                "Ctrl-C, try again.")  # fmt: skip
-    return node.unloaded
