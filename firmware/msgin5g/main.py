@@ -22,9 +22,9 @@ def main(
 ):
     """Run the role of the settings in the file `path`; what is stored goes into `directory`.
 
-    as_json: events as JSON, in place of the setting `log`. once: end with the first outcome. trace:
-    print every datagram. role_name: in place of the settings' own role. application: the module
-    that runs beside the role if the board has a file of that name.
+    as_json: events as JSON, in place of the setting `log`. once: end with the first outcome.
+    trace: print every datagram. role_name: in place of the settings' own role. application: the
+    module that runs beside the role if the board has a file of that name.
 
     Gives 0 when a person or `once` ended it. Gives 2 when the settings or an address cannot be
     used; the board is not reset, because the next start would fail in the same way. Else the

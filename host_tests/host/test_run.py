@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -141,7 +142,7 @@ def test_it_runs_what_a_board_of_the_role_gets(tmp_path, role, files):
     assert firmware in command_of(settings_file(tmp_path), tmp_path, role=role)[-1]
 
 
-def test_what_does_not_fit_ends_with_the_way_to_its_source(tmp_path):
+def test_what_does_not_fit_ends_with_a_traceback_of_the_source(tmp_path):
     command = [
         sys.executable,
         "-c",
@@ -153,7 +154,7 @@ def test_what_does_not_fit_ends_with_the_way_to_its_source(tmp_path):
     command += ["--settings", str(settings_file(tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "MemoryError" in done.stdout + done.stderr
-    assert done.stderr.endswith("run: a traceback's lines: msgin5g where --role ue\n")
+    assert re.search(r'File "firmware/msgin5g/\w+\.py", line \d+', done.stdout + done.stderr)
 
 
 COLLECTING = """

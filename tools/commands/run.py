@@ -55,7 +55,7 @@ def interpreter_command():
     return os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else "micropython")
 
 
-def command_of(settings, state, interpreter="micropython", heap="96K", **flags):
+def command_of(settings, state, interpreter="micropython", heap="128K", **flags):
     """The command line that runs a role; flags: as_json, once, trace, role."""
     options = (
         str(settings),
@@ -103,7 +103,7 @@ def _role_of(settings, chosen):
     "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
 )
 @click.option(
-    "--heap", help="Heap of MicroPython; by default 96K for a UE, a board's 192K for others."
+    "--heap", help="Heap of MicroPython; by default 128K for a UE, a board's 192K for others."
 )
 @click.option("--state", type=click.Path(file_okay=False), help="Where a configuration is stored.")
 @click.option("--once", is_flag=True, help="End with the first outcome.")
@@ -114,7 +114,7 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
 
     Without --state nothing is kept from one run to the next. Ctrl-C ends it.
     """
-    heap = heap or ("96K" if _role_of(settings, role) == "ue" else "192K")
+    heap = heap or ("128K" if _role_of(settings, role) == "ue" else "192K")
     try:
         heap_bytes(heap)
     except BoardError as error:
