@@ -11,7 +11,7 @@ from micropython import const
 from msgin5g import node
 from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.store import Store
+from msgin5g.config.store import StorageError, Store
 from msgin5g.events import EventPrinter
 from msgin5g.port.event_loop import run
 from msgin5g.port.flash import Flash
@@ -133,7 +133,7 @@ class Builder:
         trial_ms = 0 if settings.confirm == "at_once" else settings.trial_s * 1000
         schema = Schema(settings.max_document_size)
         good_after_ms = min(_GOOD_AFTER_MS, trial_ms // 2)
-        store = Store(Flash(self.directory))
+        store = Store(Flash(self.directory, StorageError))
         manager = ConfigurationManager(store, schema, trial_ms, good_after_ms)
         now = self.now
         if not self.runs:

@@ -72,7 +72,7 @@ def _drop_start_up():
     run.
     """
     for name in list(sys.modules):
-        if name.startswith("msgin5g.builder") or name.startswith("msgin5g.settings"):
+        if name == "msgin5g.builder" or name.startswith("msgin5g.settings"):
             del sys.modules[name]
     del msgin5g.builder, msgin5g.settings  # the package refers to them as well
 
