@@ -24,7 +24,7 @@ def test_a_first_document_is_applied_on_trial():
     assert board.flash.n_writes == 1
 
 
-def test_str_and_bytes_are_the_samedocument():
+def test_str_and_bytes_are_the_same_document():
     board = Board()
     assert board.manager.offer(str(document("one"), "utf-8"), b"e", board.now)[0] == "applied"
     assert board.offer("one") == "unchanged"

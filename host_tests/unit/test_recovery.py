@@ -67,7 +67,7 @@ def test_a_first_document_that_crashes_leads_to_safe_mode_and_is_kept():
     assert board.where() == (TRIAL, "two", False)
 
 
-def test_resets_long_after_the_boot_do_not_count_against_a_firstdocument():
+def test_resets_long_after_the_boot_do_not_count_against_a_first_document():
     board = Board()
     board.offer("one")
     for _ in range(10):

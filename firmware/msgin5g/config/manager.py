@@ -16,20 +16,22 @@ The state is that of the newest document:
     TRIAL   the board was reset MAX_RESETS times                                BAD
     TRIAL   `roll_back`, or the document no longer fits the schema              BAD
     GOOD    the same                                                            BAD
+    BAD     at the start, the record of the GOOD document is lost               TRIAL
     any     `remove_all`                                                        EMPTY
 
 A roll-back needs a GOOD document to go back to. Without one, a document stays on trial however
 long that takes. A document that was rolled back is refused until the server changes it; one that
 does not fit the schema may be offered again, as a newer firmware may take it.
 
-A reset counts as a failed boot and starts the time of a trial anew; a wake from deep sleep does
-not count. After a roll-back, boots are counted until one has lasted `good_after_ms`. Boots with a
-GOOD document are not counted and write nothing, nor does a refresh that brings the same document.
+A reset on trial counts as a failed boot; a wake from deep sleep does not. Both start the time of
+the trial anew. After a roll-back, boots are counted until one has lasted `good_after_ms`. Boots
+with a GOOD document are not counted and write nothing. A refresh that brings the same document
+writes nothing in any state.
 
 Safe mode begins when the board was reset MAX_RESETS times on trial and there is no GOOD document
 to go back to, or MAX_RESETS times more after a roll-back. Then network, configuration client and
-REPL run, the application is not started, and no timer runs. Safe mode ends with the next start
-after `offer` has taken another document, or with `remove_all`.
+REPL run, the application is not started, and no trial runs out. Safe mode ends with the next
+start after `offer` has taken another document, or with `remove_all`.
 
 A power cut during any of these leaves the state before or the state after: the store writes a
 record whole, to the slot that is not needed. What was not written has not happened: a trial
@@ -44,7 +46,8 @@ A record keeps, besides document, ETag and state, the number of resets and the n
 
 An event is a tuple (name, reasons), reasons a list or tuple of str, mostly empty. Names: applied,
 unchanged, refused, confirmed, rolled_back, safe_mode, unconfigured, factory_reset. The history
-has storage as well: what the store found damaged, or what the flash refused.
+also has storage (what the store found damaged, or what the flash refused) and what a service
+adds with `note`.
 """
 
 import struct

@@ -30,8 +30,8 @@ class Flash:
     def make_folder_when_due(self, sequence, folder):
         """Make a new folder if enough files were written into the one before; whether it did.
 
-        sequence: the number of the next write. On a file system of so many blocks, one of every
-        n writes is chosen, by a CRC.
+        sequence: the number of the next write. Of every n writes one makes a new folder; a CRC
+        decides which one, and n grows with the size of the file system.
         """
         try:
             n = os.statvfs(self._prefix)[2] // _BLOCKS_PER_WRITE
