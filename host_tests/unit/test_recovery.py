@@ -37,6 +37,7 @@ def test_a_reset_loop_that_goes_on_leads_to_safe_mode():
     for _ in range(20):
         assert board.reset() == "safe_mode"
     assert board.flash.n_writes == n_writes
+    assert board.manager.roll_back(board.now) is None  # there is no other one to go back to
 
 
 def test_a_changed_document_leads_out_of_safe_mode():

@@ -216,7 +216,7 @@ def why(node):
     if manager.safe_mode:
         print_wrapped(
             "Safe mode: " + str(manager.boots) + " resets in a row, so the application is not "
-            "started. Another document, or repl.rollback(), leads out of it."
+            "started. It ends with the next start after the server has sent another document."
         )
     if manager.reasons and (manager.state != BAD or manager.reasons != (cause,)):
         print("The last one that was refused:")
