@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from addresses import host
 from board_hands import COMMAND, Hand, ampy, mpremote, tool, wait_until, write
 
 from msgin5g_tools.board import BoardError, VirtualBoard
@@ -114,7 +115,7 @@ def test_both_tools_interrupt_an_endless_main(board, tmp_path):
 
 
 def test_two_boards_talk_over_udp(board):
-    mine = f"127.91.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"  # other tests run beside this
+    mine = host()
     bind = (
         "import socket\ns = socket.socket(2, 2)\n"
         f"a = lambda port: socket.getaddrinfo({mine!r}, port)[0][-1]\n"

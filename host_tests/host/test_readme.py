@@ -14,6 +14,7 @@ import subprocess
 import time
 
 import pytest
+from addresses import network
 
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.checks import checked_settings
@@ -105,13 +106,13 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path):
     """A Shell whose commands name things of their own; what they started ends with it."""
-    network = f"127.{64 + (os.getpid() >> 8 & 63)}.{os.getpid() & 255}."
+    prefix = network()
     for file in (ROOT / "examples").glob("*.json"):
-        settings = json.loads(file.read_text().replace("127.0.0.", network))
+        settings = json.loads(file.read_text().replace("127.0.0.", prefix))
         settings.update({"start_delay_s": 0} if file.name == "ue.json" else {})
         (tmp_path / file.name).write_text(json.dumps(settings))
     names = {
-        "127.0.0.": network,
+        "127.0.0.": prefix,
         "/tmp/board": str(tmp_path / "board"),
         "examples/": f"{tmp_path}/",
         "scm.db": str(tmp_path / "scm.db"),

@@ -12,6 +12,7 @@ import pytest
 from aiocoap import CON, GET, Message
 from aiocoap.numbers import OptionNumber
 from aiocoap.optiontypes import OpaqueOption
+from addresses import network
 from board_hands import Hand, mpremote
 from scm_setup import Scm, document
 
@@ -25,9 +26,8 @@ CONFIGURATION = {
     "MSGin5G-Server-address": "coap://msgin5g.example:5683",
     "MSGin5G-UE-Service-id": "user-7@example.com",
 }
-# Addresses of this process, so that runs side by side do not meet: every role has port 65401.
-NET = f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 250}"
-UE, RELAY, NOBODY = NET + ".2", NET + ".3", NET + ".9"
+NET = network()
+UE, RELAY, NOBODY = NET + "2", NET + "3", NET + "9"
 
 
 def settings_file(folder, name="ue.json", **more):
@@ -52,7 +52,7 @@ def lines_of(command, timeout=30):
 
 @pytest.fixture(scope="module")
 def scm(tmp_path_factory):
-    with Scm(tmp_path_factory.mktemp("scm"), bind=(NET + ".4", 0)) as server:
+    with Scm(tmp_path_factory.mktemp("scm"), bind=(NET + "4", 0)) as server:
         data = json.dumps(CONFIGURATION)
         doc = document(UE_ID, ueConfigs=[{"configType": "ON_NETWORK", "configData": data}])
         server.call(lambda store: store.put("msgin5g", "ue-0007", doc))

@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+from addresses import host
 from board_hands import Hand, mpremote
 from node_board import NodeBoard
 
@@ -86,7 +87,7 @@ def test_what_hangs_the_application_is_rolled_back_by_the_watchdog(tmp_path):
 
 def test_the_watchdog_is_not_starved_by_a_server_that_does_not_answer(tmp_path):
     settings = {"watchdog_s": 1, "transmission": {"ack_timeout_ms": 2500}}
-    with NodeBoard(tmp_path, None, next_hop=["127.64.255.254", 5683], **settings) as ue:
+    with NodeBoard(tmp_path, None, next_hop=[host(), 5683], **settings) as ue:
         mark = ue.reset()
         ue.told("started", mark)
         time.sleep(7)  # one retransmission, and waits of more than the watchdog's time
@@ -116,7 +117,7 @@ def test_the_check_by_ping_rolls_back_what_names_a_silent_server(tmp_path):
         ue.serve()
         mark = ue.reset()
         ue.told("\nconfirmed\n", mark)
-        ue.serve(MSGin5G_Server_address=None, **{"MSGin5G-Server-address": "127.64.255.253:9"})
+        ue.serve(MSGin5G_Server_address=None, **{"MSGin5G-Server-address": f"{host()}:9"})
         ue.told("\nrolled_back reasons=\\['not confirmed in time'\\]\n", mark, 25)
 
 

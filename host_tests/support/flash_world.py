@@ -1,14 +1,13 @@
 """For the tests of flash, provision, doctor and image: a server, a relay, and settings for UEs.
 
-Addresses are 127.30.x.y for the server, 127.31.x.y for the relay and 127.32 to 127.63 for UEs, x
-and y from the number of this process, so that two runs at the same time do not meet.
+Address 0 is the server's, 1 the relay's, 2 and above are the UEs'. They belong to this process.
 """
 
 import json
-import os
 import subprocess
 import sys
 
+from addresses import network
 from scm_setup import Scm
 
 from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
@@ -16,6 +15,7 @@ from msgin5g_tools.commands.run import command_of
 from msgin5g_tools.scm_server import json_form
 
 PORT = 65401
+_NETWORK = network()
 BUNDLES = Bundles()  # compiled once for all tests
 CONFIG = {
     "MSGin5G-Server-address": "coap://m.example",
@@ -24,7 +24,7 @@ CONFIG = {
 
 
 def address(n):
-    return f"127.{30 + n}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    return _NETWORK + str(n + 1)
 
 
 def ue_id(n):

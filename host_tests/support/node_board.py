@@ -1,10 +1,8 @@
 """For the tests of a whole UE on a virtual board: a server, the firmware on flash, a document.
 
-Addresses are 127.64.x.y to 127.95.x.y, x and y from the number of this process: each board and
-each server has its own.
+Each board and each server has an address of its own.
 """
 
-import itertools
 import json
 import os
 import re
@@ -13,6 +11,7 @@ import subprocess
 import sys
 import tty
 
+from addresses import host
 from board_hands import mpremote
 from scm_setup import Scm, document
 
@@ -21,13 +20,6 @@ from msgin5g_tools.build.mpy import build_firmware
 from msgin5g_tools.scm_server.store import Store
 
 UE_ID = "urn:x-msgin5g:ue:0007"
-
-
-_numbers = itertools.count()
-
-
-def _address():
-    return f"127.{64 + next(_numbers) % 32}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 
 
 class NodeBoard:
@@ -39,7 +31,7 @@ class NodeBoard:
 
     def __init__(self, folder, application=None, heap="192K", secrets=None, **settings):
         self._folder = folder
-        self.server, self.address = _address(), _address()
+        self.server, self.address = host(), host()
         self.scm = Scm(folder, bind=(self.server, 5683))
         self.board = VirtualBoard(heap=heap)
         self._application = application

@@ -1,8 +1,8 @@
 """Real peers for the tests of this folder: roles on MicroPython, the configuration management
 server, libcoap's programs. A `proxy.Proxy` records the messages between two of them.
 
-Each has a host of its own in 127.0.0.0/8, so that all bind the ports they bind in the field and
-runs beside each other do not meet. Each is a context manager that ends what it has started, and
+Each has an address of its own (see addresses), so that all bind the ports that they bind in the
+field. Each is a context manager that ends what it has started, and
 waits for events, never for a time; a time-out is only how long a broken peer is given.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import scm_setup
+from addresses import host
 
 from msgin5g_tools.commands.run import command_of, interpreter_command
 
@@ -44,20 +45,6 @@ def program(name):
 def micropython():
     """The path of MicroPython, as `program`."""
     return program(interpreter_command())
-
-
-def host():
-    """A host in 127.0.0.0/8 that nobody else uses: one of eight million, by chance."""
-    while True:
-        a, b, c = os.urandom(3)
-        address = f"127.{64 + a % 128}.{b}.{1 + c % 254}"
-        try:
-            for port in (PORT, 5683):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.bind((address, port))
-            return address
-        except OSError:
-            continue
 
 
 def configuration(name="user-7"):
