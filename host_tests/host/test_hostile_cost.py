@@ -24,7 +24,15 @@ from msgin5g.scm.ue_config_doc import DocumentError
 from msgin5g.scm.problem_details import parse as parse_problem
 from msgin5g.scm.request import ScmRequest
 from msgin5g_tools.paths import FIRMWARE
-from builders import RELAY, SERVER, UE_ID, Held, relay_settings, ue_address, ue_settings
+from builders import (
+    RELAY,
+    SERVER,
+    UE_ID,
+    FakeConfiguration,
+    relay_settings,
+    ue_address,
+    ue_settings,
+)
 
 # Lines: for the way of a small message through a role, and for each byte more.
 _START = 600
@@ -141,7 +149,7 @@ def packet(mtype, code, mid, token, options, payload=b""):
 
 def asking_ue():
     """A UE that waits for an answer, and what it has asked."""
-    ue = ConstrainedUe(ue_settings(), xorshift(3), Held(), RELAY, 0)
+    ue = ConstrainedUe(ue_settings(), xorshift(3), FakeConfiguration(), RELAY, 0)
     ue.step(0)
     return ue, ue.transmit(0)[1]
 
