@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import re
 import shlex
 
@@ -9,7 +10,9 @@ import click
 import pytest
 
 from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.device.checks import checked_secrets, checked_settings
 from msgin5g_tools.paths import FIRMWARE, ROOT
+from msgin5g_tools.scm_server import json_form
 
 _PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("boards/*.md")]
@@ -21,6 +24,7 @@ _LINE_SIZE = 120
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _CODE = re.compile(r"^ {4}.*$", re.MULTILINE)
+_JSON = re.compile(r"^ {4}\{.*\n(?: {4}.*\n)*", re.MULTILINE)
 # A path in backticks that ends in / or in a file name with one of our endings.
 _PATH = re.compile(r"`((?:[\w.*-]+/)+(?:[\w.*-]+\.(?:py|md|json|toml|mpy))?)`")
 _ROOTS = (ROOT, FIRMWARE, FIRMWARE / "msgin5g", ROOT / "host_tests")
@@ -167,6 +171,21 @@ def default_text(kind, rule):
     if kind == "f":
         return "true" if "1" in rule else "false"
     return rule[2] if len(rule) > 2 else "none"
+
+
+def test_examples_of_settings_secrets_and_documents_are_good():
+    n_checked = 0
+    for page in _PAGES:
+        for block in _JSON.findall(text_of(page)):
+            values = json.loads(block)
+            n_checked += 1
+            if "documents" in values:
+                assert json_form.read(block, "msgin5g")[1:] == ([], [])
+            elif "ue_id" in values:
+                assert checked_settings(block.encode())[1].unknown == []
+            else:
+                assert checked_secrets(block.encode())
+    assert n_checked >= 5
 
 
 def test_every_counter_is_documented():
