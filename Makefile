@@ -34,7 +34,7 @@ lint: $(STAMP) ## ruff, import direction, manifests, packages of mip, budgets
 versions: $(STAMP) ## the unit tests on every MicroPython from 1.24 on that npm and PyPI have
 	@$(BIN)/python -m msgin5g_tools.checks.versions
 
-bench: $(STAMP) ## measure the README's performance table
+bench: $(STAMP) ## measure speed, heap, size and bytes on the wire
 	@$(BIN)/msgin5g bench
 
 clean: ## remove what make made

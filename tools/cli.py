@@ -7,7 +7,7 @@ import click
 
 # name -> (module of commands/, function, one line of help)
 COMMANDS = {
-    "bench": ("bench", "bench", "Measure what the README's performance table shows."),
+    "bench": ("bench", "bench", "Measure speed, heap, size and bytes on the wire."),
     "board": ("board", "board", "Start a virtual board: real MicroPython behind a pty."),
     "decode": ("decode", "decode", "Explain CoAP datagrams as a person reads them."),
     "demo": ("demo", "demo", "Play the whole story on loopback with real MicroPython."),

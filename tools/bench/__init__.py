@@ -1,4 +1,4 @@
-"""`msgin5g bench`: the figures of the README's performance table, measured now.
+"""`msgin5g bench`: the figures of the table in docs/boards.md, measured now.
 
 programs/ runs on MicroPython: `speed` (hot paths), `relay_heap` and `gateway_heap` (heap a UE),
 `ue` and `role` (a UE and a relay on loopback), `imports` (heap of modules).

@@ -21,7 +21,7 @@ from msgin5g_tools.build.mpy import BuildError, build_firmware
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-@click.option("--markdown", is_flag=True, help="Print the README's table instead.")
+@click.option("--markdown", is_flag=True, help="Print the table of docs/boards.md instead.")
 def bench(as_json, markdown):
     """Measure speed, heap and size now, on real MicroPython, with the .mpy files of a board.
 
