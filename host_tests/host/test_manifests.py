@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from msgin5g_tools.build.modules import import_graph
 from msgin5g_tools.checks import budget, manifests
 from msgin5g_tools.checks.manifests import BOARDS, Manifest, ManifestError
 
@@ -31,7 +32,7 @@ def test_a_role_leaves_out_what_it_does_not_need():
     ue, relay = (
         Manifest(BOARDS / "RPI_PICO_W" / role / "manifest.py").files for role in ("ue", "relay")
     )
-    assert "msgin5g/roles/relay.py" not in ue and "msgin5g/coap/server.py" not in ue
+    assert "msgin5g/relay/relay.py" not in ue and "msgin5g/coap/responder.py" not in ue
     assert set(ue) < set(relay)
     everything = Manifest(BOARDS / "ESP32_GENERIC" / "manifest.py").files
     assert set(relay) <= set(everything) and "main.py" in everything
@@ -70,47 +71,47 @@ def test_a_module_too_few_or_too_many_is_named(tmp_path, monkeypatch):
     shutil.copytree(BOARDS, tmp_path / "boards")
     (tmp_path / "firmware").symlink_to(manifests.FIRMWARE)
     shared = tmp_path / "boards" / "manifest.py"
-    lists = manifests.lists(manifests.imports())
+    lists = manifests.lists(import_graph())
     text = shared.read_text().replace('    "coap/ticks.py",\n', "")
     shared.write_text(
         text.replace("_RELAY = (", '_RELAY = ("coap/ticks.py",').replace("opt=1", "", 1)
     )
     board = tmp_path / "boards" / "RPI_PICO_W" / "board.json"
     board.write_text(json.dumps({**json.loads(board.read_text()), "mcu": 1, "colour": "green"}))
-    (tmp_path / "boards" / "RPI_PICO2_W" / "budget.toml").unlink()
-    monkeypatch.setattr(check_manifests, "BOARDS", tmp_path / "boards")
-    monkeypatch.setattr(check_manifests, "FIRMWARE", (tmp_path / "firmware").resolve())
+    (tmp_path / "boards" / "RPI_PICO2_W" / "ue" / "manifest.py").unlink()
+    monkeypatch.setattr(manifests, "BOARDS", tmp_path / "boards")
+    monkeypatch.setattr(manifests, "FIRMWARE", (tmp_path / "firmware").resolve())
     said = "\n".join(manifests.faults())
-    repaired = manifests.written(shared.read_text(), lists)
+    repaired = manifests.with_lists(shared.read_text(), lists)
     assert '    "coap/ticks.py",\n' in repaired and '("coap/ticks.py",' not in repaired
     assert "role ue imports msgin5g.coap.ticks, which the manifest does not name" in said
     assert "role relay imports msgin5g.coap.ticks" not in said
     assert "is not frozen with opt=1" in said
     assert "mcu is missing or not a str" in said and "colour is not a key" in said
-    assert "RPI_PICO2_W/budget.toml: is missing" in said
+    assert "RPI_PICO2_W/ue/manifest.py: is missing" in said
 
 
-def test_a_budget_says_by_what_it_is_exceeded(monkeypatch):
-    monkeypatch.setattr(check_budget, "budget_of", lambda board: {"ue": {"mpy_bytes": 100}})
-    found = {("X", "ue"): {"mpy_bytes": 130, "heap_bytes": 7}}
-    lines = list(budget.excesses(found, {("X", "ue"): {"a.py": 100, "b.py": 30}}))
-    assert lines[0] == "X ue: mpy_bytes is 130, 30 above its budget; largest: a.py 100, b.py 30"
-    assert lines[1].endswith("[ue] heap_bytes is missing; it is 7")
-    found["X", "ue"] = {"mpy_bytes": 100}
-    assert list(budget.excesses(found, {("X", "ue"): {}})) == []
+def test_a_budget_reports_what_is_above_its_limit():
+    found = {"mpy_idle": 130, "romfs_idle": 7}
+    lines = list(budget.excesses("ue", found, {"mpy_idle": 100}))
+    assert lines == [
+        "ue: mpy_idle is 130 bytes, 30 above its limit of 100",
+        "budget.toml: [ue] romfs_idle is missing; it is 7",
+    ]
+    assert list(budget.excesses("ue", found, {"mpy_idle": 130, "romfs_idle": 7})) == []
+    assert budget.shown("ue", {"mpy_idle": 81920}) == ("ue: mpy_idle 80.0 KB (32-bit about 56 KB)")
 
 
-def test_a_ratchet_only_lowers():
-    text = "[ue]\nmpy_bytes = 900\nother_mpy_bytes = 7\n[relay]\nmpy_bytes = 900\n"
-    assert budget.ratchet(text, "ue", {"mpy_bytes": 500}) == text.replace("900", "510", 1)
-    assert budget.ratchet(text, "ue", {"mpy_bytes": 5000}) == text
-    lowered = budget.ratchet(text, "relay", {"mpy_bytes": 100})
-    assert lowered == "[ue]\nmpy_bytes = 900\nother_mpy_bytes = 7\n[relay]\nmpy_bytes = 102\n"
+def test_the_budget_of_a_ue_is_what_its_users_were_promised():
+    limits = budget.limits()
+    assert set(limits) == {"ue", "relay", "gateway"}
+    assert limits["ue"]["mpy_idle"] <= 84 << 10
+    assert limits["ue"]["mpy_smallest"] <= 104 << 10
+    assert limits["ue"]["romfs_idle"] <= 56 << 10
 
 
-def test_the_figures_are_measured_and_within_their_budgets():
-    found, modules = budget.measure()
-    assert list(budget.excesses(found, modules)) == []
-    figures = found["RPI_PICO_W", "ue"]
-    assert 20000 < figures["mpy_bytes"] < found["RPI_PICO_W", "relay"]["mpy_bytes"]
-    assert 20000 < figures["heap_bytes"] < 131072
+@pytest.mark.parametrize("role", ["ue", "relay", "gateway"])
+def test_what_a_role_takes_is_within_its_budget(role):
+    figures = budget.measure(role)
+    assert list(budget.excesses(role, figures, budget.limits()[role])) == []
+    assert 20000 < figures["romfs_idle"] < figures["mpy_idle"] < figures["mpy_smallest"]

@@ -1,5 +1,5 @@
-"""What keeps the bench from measuring."""
+"""Errors of the bench."""
 
 
 class BenchError(Exception):
-    """What went wrong, in one line."""
+    """A measurement that failed; the text is one line."""

@@ -34,7 +34,7 @@ class Interpreter:
         except OSError as error:
             raise BenchError(f"{self.name}: {error.strerror}") from None
         except subprocess.TimeoutExpired:
-            raise BenchError(f"{program}: no end within {_TIMEOUT_S} s") from None
+            raise BenchError(f"{program}: timed out after {_TIMEOUT_S} s") from None
         if done.returncode:
             said = (done.stdout + done.stderr).strip().split("\n")[-1]
             raise BenchError(f"{program}: ended with {done.returncode}: {said}")

@@ -52,15 +52,13 @@ def free_ports(n):
 
 
 class Loopback:
-    """`with Loopback(interpreter, board) as loopback:` server and relay run.
+    """`with Loopback(interpreter) as loopback:` server and relay run.
 
-    interpreter: with the files that are measured; board: with those of a UE's board. recipient:
-    what relay and UE call the server.
+    interpreter: with the files that are measured. recipient: the server's URI for relay and UE.
     """
 
-    def __init__(self, interpreter, board, recipient=RECIPIENT):
+    def __init__(self, interpreter, recipient=RECIPIENT):
         self._interpreter = interpreter
-        self._board = board
         self._recipient = recipient
         self._stack = ExitStack()
 
@@ -82,7 +80,7 @@ class Loopback:
                 },
                 "links": {UE_ID: self._ue_address},
             }
-            command = self._role(self._interpreter, "relay", "192K", settings)
+            command = self._role("relay", "192K", settings)
             relay = stack.enter_context(Process("relay", command))
             relay.event("started", _START_S)
             self._relay_address = relay_address
@@ -102,13 +100,13 @@ class Loopback:
         command += ["--bind", "127.0.0.1:0", "--db", str(self._db), "--json"]
         return Process("scm-server", command, cwd=ROOT)
 
-    def _role(self, interpreter, name, heap, settings, program="role", more=()):
+    def _role(self, name, heap, settings, program="role", more=()):
         path = self._folder / f"{name}.json"
         path.write_text(json.dumps(settings))
         state = self._folder / f"{name}.state"
         shutil.rmtree(state, ignore_errors=True)  # every run is a first one
         state.mkdir()
-        return interpreter.command(program, heap, path, state, *more)
+        return self._interpreter.command(program, heap, path, state, *more)
 
     def _ue_settings(self, observe):
         return {
@@ -127,7 +125,7 @@ class Loopback:
 
     def fetched(self, heap):
         """Whether a UE with `heap` bytes of heap fetches and applies its configuration."""
-        command = self._role(self._board, "ue", heap, self._ue_settings(True), more=("once",))
+        command = self._role("ue", heap, self._ue_settings(True), more=("once",))
         try:
             with Process("ue", command) as ue:
                 applied = any(e.get("event") == "applied" for e in ue.objects(_FETCH_S))
@@ -142,7 +140,7 @@ class Loopback:
         """
         more = (n_outcomes,)
         settings = self._ue_settings(observe)
-        command = self._role(self._interpreter, "ue", "192K", settings, "ue", more)
+        command = self._role("ue", "192K", settings, "ue", more)
         found = []
         n = 0
         with Process("ue", command) as ue:

@@ -3,20 +3,19 @@
 from collections import defaultdict
 
 from msgin5g_tools.bench.errors import BenchError
-from msgin5g_tools.bench.interpreter import Interpreter
+from msgin5g_tools.bench.heap import idle_heap, loaded_modules, smallest
 from msgin5g_tools.bench.loopback import DEFAULT_RECIPIENT, RECIPIENT, Loopback, free_ports
-from msgin5g_tools.checks.budget import core_mpy_bytes_of, heap_bytes_of
-from msgin5g_tools.build.mpy import build_firmware
+from msgin5g_tools.build.mpy import role_files
+from msgin5g_tools.build.romfs import build_romfs
 
 _ROUNDS = 200
 _N_UES = 32
 _CODES = {"2.03": 0x43, "2.05": 0x45}
-_RESOLUTION = 256  # bytes, of the smallest heap
-_REPEATS = 3
+_LARGEST_HEAP = 196608
 
 
 def measure(interpreter, progress):
-    """All figures as a dict; progress(text) is told what comes next."""
+    """All figures as a dict; progress(text) reports what comes next."""
     figures = {"interpreter": interpreter.version()}
     progress("decode, encode and relay: time and allocation")
     figures.update(_speed(interpreter))
@@ -25,17 +24,22 @@ def measure(interpreter, progress):
     progress("relay throughput")
     found = interpreter.run("throughput", "192K", *free_ports(3))
     figures["relay_datagrams_per_s"] = found["datagrams_per_s"]
-    progress("the files of a UE, as a board gets them")
-    board = Interpreter(build_firmware())
-    figures["ue_mpy_bytes"] = core_mpy_bytes_of("ue", board.firmware)
-    figures["ue_import_heap_bytes"] = board.run("imports", "192K", "msgin5g.main")["heap"]
-    figures["ue_idle_heap_bytes"] = heap_bytes_of("ue", board.firmware)
-    with Loopback(interpreter, board) as loopback:
+    progress("the modules of a UE")
+    files = role_files("ue")
+    figures["ue_mpy_bytes"] = sum(f.stat().st_size for p, f in files.items() if p != "main.py")
+    loaded = loaded_modules("ue", interpreter.firmware)
+    figures["ue_import_heap_bytes"] = interpreter.run("imports", "512K", *loaded)["heap"]
+    figures["ue_idle_heap_bytes"] = idle_heap("ue", interpreter.firmware)
+    figures["ue_romfs_idle_heap_bytes"] = idle_heap("ue", build_romfs("ue"))
+    with Loopback(interpreter) as loopback:
         progress("a UE on loopback: datagrams")
         figures.update(_wire(loopback))
         progress("the smallest heap of a UE")
-        figures["ue_min_heap_bytes"] = smallest(loopback.fetched, 8192, 131072)
-    with Loopback(interpreter, board, DEFAULT_RECIPIENT) as loopback:
+        found = smallest(loopback.fetched, 8192, _LARGEST_HEAP)
+        if found is None:
+            raise BenchError(f"a UE does not get its configuration in {_LARGEST_HEAP} bytes")
+        figures["ue_min_heap_bytes"] = found
+    with Loopback(interpreter, DEFAULT_RECIPIENT) as loopback:
         progress("a UE with the default name of the server")
         refresh = _transactions(loopback.watch(False, 3))[2]
         figures["refresh_default_bytes"] = sum(map(len, refresh))
@@ -93,10 +97,9 @@ def _hop_heap(interpreter):
         # What a UE that is configured and observes costs for as long as it is linked.
         "relay_heap_per_link_bytes": relay["link"] + relay["observation"],
     }
-    if (interpreter.firmware / "msgin5g" / "roles" / "gateway.mpy").exists():
-        gateway = interpreter.run("gateway_heap", "1M", _N_UES)
-        figures["gateway_heap_per_bare_link_bytes"] = gateway["link"]
-        figures["gateway_heap_per_ue_bytes"] = gateway["link"] + gateway["waiting"]
+    gateway = interpreter.run("gateway_heap", "1M", _N_UES)
+    figures["gateway_heap_per_bare_link_bytes"] = gateway["link"]
+    figures["gateway_heap_per_ue_bytes"] = gateway["link"] + gateway["waiting"]
     return figures
 
 
@@ -136,31 +139,6 @@ def _expect(what, datagrams, n, code):
     if len(codes) != n or _CODES[code] not in codes:
         hexes = ", ".join(datagram.hex() for datagram in datagrams)
         raise BenchError(f"{what}: not one message each way with a {code}: {hexes}")
-
-
-def smallest(works, low, high):
-    """The smallest size from which on `works(size)`, to _RESOLUTION bytes.
-
-    `works` is not all of one piece where memory is in pieces: what is found must work _REPEATS
-    times, and so must the sizes just above it.
-    """
-    if not works(high):
-        raise BenchError(f"a UE does not get its configuration in {high} bytes of heap")
-    while high - low > _RESOLUTION:
-        middle = (low + high) // 2 // _RESOLUTION * _RESOLUTION
-        if works(middle):
-            high = middle
-        else:
-            low = middle
-    size = high
-    n = 0
-    while n < _REPEATS:
-        if works(size + n * _RESOLUTION):
-            n += 1
-        else:
-            size += (n + 1) * _RESOLUTION
-            n = 0
-    return size
 
 
 # Size

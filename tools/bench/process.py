@@ -12,7 +12,7 @@ _PATIENCE_S = 5
 
 
 class Process:
-    """`with Process(name, command) as process:`; at the end it is no more."""
+    """`with Process(name, command) as process:`; the child is stopped at the end."""
 
     def __init__(self, name, command, cwd=None):
         self.name = name
@@ -52,7 +52,7 @@ class Process:
             try:
                 line = self._lines.get(timeout=max(until - time.monotonic(), 0))
             except queue.Empty:
-                raise BenchError(f"{self.name}: no end within {timeout_s} s") from None
+                raise BenchError(f"{self.name}: timed out after {timeout_s} s") from None
             if line is None:
                 return
             try:
@@ -65,8 +65,8 @@ class Process:
         for found in self.objects(timeout_s):
             if found.get("event") == name:
                 return found
-        raise BenchError(f"{self.name}: has ended without the event '{name}': {self._last}")
+        raise BenchError(f"{self.name}: ended without the event '{name}': {self._last}")
 
     def status(self):
-        """The exit status, once `objects` has come to its end."""
+        """The exit status, after `objects` has ended."""
         return self._child.wait(_PATIENCE_S)

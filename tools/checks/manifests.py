@@ -1,25 +1,31 @@
-"""Check boards/: what the manifests name exists, and is what each role imports, no more, no less.
+"""Check boards/: the manifests name the modules that each role imports, no more and no less.
 
-python -m msgin5g_tools.checks.manifests           say what is wrong
-python -m msgin5g_tools.checks.manifests --write   and put the lists in boards/manifest.py right
+python -m msgin5g_tools.checks.manifests           report what is wrong
+python -m msgin5g_tools.checks.manifests --write   and write the lists in boards/manifest.py
 
-A manifest is evaluated with the functions that MicroPython's makemanifest.py gives it. What lies
-in MicroPython's own tree, `$(PORT_DIR)/...`, is noted and not followed. `manifest.py` of a board
-holds every role, `<role>/manifest.py` one.
+The manifest.py of a board is for every role, <role>/manifest.py is for one. The format is that of
+MicroPython's tools/manifestfile.py, which is no package of its own on PyPI: here is as much of it
+as our manifests use. What lies in MicroPython's tree, `$(PORT_DIR)/...`, is noted and not read.
 """
 
-import ast
 import json
 import re
 import sys
 from pathlib import Path
 
-from msgin5g_tools.build.mpy import module_name
+from msgin5g_tools.build.modules import (
+    ALL,
+    PACKAGE,
+    ROLES,
+    import_graph,
+    module_name,
+    modules_of,
+    path_of,
+)
 from msgin5g_tools.paths import FIRMWARE, ROOT
 
 BOARDS = ROOT / "boards"
-ROLES = ("ue", "relay", "gateway")
-# MicroPython's own: the board names of its tree, and who has ESP-NOW.
+# MicroPython's own: the board names of its tree, and the keys of a board.json.
 _NAMES = ("ESP32_GENERIC", "ESP32_GENERIC_S3", "ESP32_GENERIC_C3", "RPI_PICO_W", "RPI_PICO2_W")
 _JSON_KEYS = {
     "deploy": list,
@@ -32,94 +38,78 @@ _JSON_KEYS = {
     "url": str,
     "vendor": str,
 }
-# Imported inside functions, by those roles only.
-_CHOICES = {
-    "msgin5g.relay.relay": {"relay"},
-    "msgin5g.gateway.gateway": {"gateway"},
-    "msgin5g.builder_gateway": {"gateway"},
-    "msgin5g.settings.intermediary": {"relay", "gateway"},
-}
-# Imported inside functions when the settings ask for it, or a person does.
-OPTIONAL = ("app", "composition_radio", "settings_radio", "repl", "roles.check", "roles.ping")
-OPTIONAL += ("port.aio", "port.beside", "port.button", "port.lookup", "port.prompt", "port.trace")
-OPTIONAL += ("composition_parts", "port.watchdog", "port.peer", "roles.parts")
-OPTIONAL += ("configuration.by_hand", "configuration.migration", "configuration.trial")
-_OPTIONAL_OF_UE = ("composition_hop",)  # a UE on IP needs none of it
-# Not imported by the firmware, but by its users: programs, and people at the REPL.
-FOR_USERS = {
-    "msgin5g.services.application",
-    "msgin5g.repl",
-    "msgin5g.port.event_loop_asyncio",
-    "msgin5g.coap.numbers",
-}
+_ESPNOW = "msgin5g.port.espnow"
 
 
 class ManifestError(Exception):
-    """A manifest that makemanifest.py would not take, or that names what is not there."""
+    """A manifest that MicroPython's build would refuse, or that names a missing file."""
 
 
 class _Options:
+    """`options` of a manifest: the arguments of the include, or their defaults."""
+
     def __init__(self, values):
-        self._values = values
-        self._defaults = {}
+        self.__dict__.update(values)
 
     def defaults(self, **values):
-        self._defaults = values
-
-    def __getattr__(self, name):
-        return self._values.get(name, self._defaults.get(name))
+        self.__dict__.update({k: v for k, v in values.items() if k not in self.__dict__})
 
 
 class Manifest:
-    """An evaluated manifest: `files` {path on the board: (source, opt)}, `outside` what it
-    includes of MicroPython's tree."""
+    """An evaluated manifest.
+
+    files: {path on the board: (source, opt)}. outside: what it takes from MicroPython's tree.
+    """
 
     def __init__(self, path):
         self.files = {}
         self.outside = []
-        self._here = [path.parent]
-        self._run(path, {})
+        self._folder = None
+        self._evaluate(path, {})
 
-    def _run(self, path, options):
+    def include(self, path, **options):
+        if path.startswith("$("):
+            self.outside.append(path)
+            return
+        path = (self._folder / path).resolve()
+        if path.is_dir():
+            path /= "manifest.py"
+        if not path.exists():
+            raise ManifestError(f"{_short(path)}: is included and does not exist")
+        self._evaluate(path, options)
+
+    def require(self, name, **_):
+        self.outside.append(name)
+
+    def package(self, package_path, files=None, base_path=".", opt=None):
+        base = (self._folder / base_path).resolve()
+        if files is None:
+            folder = base / package_path
+            files = [file.relative_to(folder).as_posix() for file in folder.rglob("*.py")]
+        for file in files:
+            self._add(base, f"{package_path}/{file}", opt)
+
+    def module(self, module_path, base_path=".", opt=None):
+        self._add((self._folder / base_path).resolve(), module_path, opt)
+
+    def _evaluate(self, path, options):
         functions = {
-            name: getattr(self, "_" + name) for name in ("include", "require", "package", "module")
+            "include": self.include,
+            "metadata": lambda **_: None,
+            "module": self.module,
+            "options": _Options(options),
+            "package": self.package,
+            "require": self.require,
         }
-        functions["metadata"] = lambda **_: None
-        functions["options"] = _Options(options)
+        outer, self._folder = self._folder, path.parent
         try:
             exec(compile(path.read_text(), str(path), "exec"), functions)
         except ManifestError:
             raise
         except Exception as error:
             raise ManifestError(f"{_short(path)}: {type(error).__name__}: {error}") from None
-
-    def _include(self, path, **options):
-        if path.startswith("$("):
-            self.outside.append(path)
-            return
-        path = (self._here[-1] / path).resolve()
-        if path.is_dir():
-            path /= "manifest.py"
-        if not path.exists():
-            raise ManifestError(f"{_short(path)}: is included and does not exist")
-        self._here.append(path.parent)
-        self._run(path, options)
-        self._here.pop()
-
-    def _require(self, name, **_):
-        self.outside.append(name)
-
-    def _package(self, package_path, files=None, base_path=".", opt=None):
-        base = (self._here[-1] / base_path).resolve()
-        if files is None:
-            files = [
-                f.relative_to(base / package_path) for f in (base / package_path).rglob("*.py")
-            ]
-        for file in files:
-            self._add(base, f"{package_path}/{file}", opt)
-
-    def _module(self, module_path, base_path=".", opt=None):
-        self._add((self._here[-1] / base_path).resolve(), module_path, opt)
+        finally:
+            self._folder = outer
 
     def _add(self, base, name, opt):
         if not (base / name).is_file():
@@ -127,56 +117,11 @@ class Manifest:
         self.files[name] = (base / name, opt)
 
 
-def imports():
-    """{module: [(imported module, whether inside a function)]} of the firmware's package."""
-    files = {module_name(file, FIRMWARE): file for file in (FIRMWARE / "msgin5g").rglob("*.py")}
-    found = {}
-    for module, file in files.items():
-        found[module] = wanted = []
-        tree = ast.parse(file.read_text())
-        at_import = set(tree.body)
-        for node in ast.walk(tree):
-            if not isinstance(node, (ast.Import, ast.ImportFrom)):
-                continue
-            names = [alias.name for alias in node.names]
-            if isinstance(node, ast.ImportFrom):
-                names = [node.module] + [f"{node.module}.{name}" for name in names]
-            for name in names:
-                if name in files:
-                    wanted.append((name, node not in at_import))
-    return found
-
-
-def modules_of(role, graph, optional=True):
-    """The modules that a role imports, at once or later, from main and from what users import.
-
-    optional: false for what it has when its settings name nothing but what must be.
-    """
-    without = set()
-    if not optional:
-        names = OPTIONAL + (_OPTIONAL_OF_UE if role == "ue" else ())
-        without = {"msgin5g." + name for name in names}
-    todo = ["msgin5g.main"] + (sorted(FOR_USERS & set(graph)) if optional else [])
-    needed = set()
-    while todo:
-        module = todo.pop()
-        if module in needed:
-            continue
-        needed.add(module)
-        parts = module.split(".")
-        todo.extend(".".join(parts[:i]) for i in range(1, len(parts)))
-        for name, inside in graph[module]:
-            of_roles = _CHOICES.get(name, {role})
-            if not inside or (name not in without and (role in of_roles or role == "all")):
-                todo.append(name)
-    return needed
-
-
 def faults_of_manifest(path, graph):
     """What is wrong with one manifest, a line each."""
-    role, board = (path.parent.name, path.parents[1].name)
+    role, board = path.parent.name, path.parents[1].name
     if role not in ROLES:
-        role, board = "all", role
+        role, board = ALL, role
     where = _short(path)
     manifest = Manifest(path)
     if not any(name.startswith("$(") for name in manifest.outside):
@@ -189,7 +134,7 @@ def faults_of_manifest(path, graph):
     has = {module_name(file, FIRMWARE) for file, _ in manifest.files.values()} - {"main"}
     needed = modules_of(role, graph)
     if board.startswith("RPI_"):
-        needed.discard("msgin5g.port.espnow")  # ESP-NOW is Espressif's
+        needed.discard(_ESPNOW)  # only Espressif's chips have ESP-NOW
     for module in sorted(needed - has):
         yield f"{where}: role {role} imports {module}, which the manifest does not name"
     for module in sorted(has - needed):
@@ -197,7 +142,7 @@ def faults_of_manifest(path, graph):
 
 
 def faults_of_json(path):
-    """Whether a board.json has the form of MicroPython's."""
+    """Whether a board.json has the keys of MicroPython's."""
     where = _short(path)
     board = json.loads(path.read_text())
     for key, kind in _JSON_KEYS.items():
@@ -211,16 +156,16 @@ def faults_of_json(path):
 
 def faults():
     """Everything that is wrong in boards/, a line each."""
-    graph = imports()
+    graph = import_graph(FIRMWARE)
     for name in _NAMES:
         folder = BOARDS / name
         wanted = ["manifest.py", *(f"{role}/manifest.py" for role in ROLES)]
-        for file in [*wanted, "board.json", "budget.toml"]:
+        for file in [*wanted, "board.json"]:
             if not (folder / file).exists():
                 yield f"boards/{name}/{file}: is missing"
             elif file == "board.json":
                 yield from faults_of_json(folder / file)
-            elif file in wanted:
+            else:
                 try:
                     yield from faults_of_manifest(folder / file, graph)
                 except ManifestError as error:
@@ -233,18 +178,13 @@ def lists(graph):
     common = set.intersection(*needed.values())
     found = {"_EVERY_ROLE": common}
     found.update({f"_{role.upper()}": modules - common for role, modules in needed.items()})
-    return {name: sorted(file_of(m) for m in modules) for name, modules in found.items()}
+    return {
+        name: sorted(path_of(module, FIRMWARE).removeprefix(f"{PACKAGE}/") for module in modules)
+        for name, modules in found.items()
+    }
 
 
-def file_of(module):
-    """The file of a module, below msgin5g/."""
-    path = Path(*module.split(".")[1:])
-    if (FIRMWARE / "msgin5g" / path).is_dir():
-        return (path / "__init__.py").as_posix()
-    return path.with_suffix(".py").as_posix()
-
-
-def written(text, found):
+def with_lists(text, found):
     """The text of boards/manifest.py with these lists."""
     for name, files in found.items():
         value = "(\n" + "".join(f'    "{file}",\n' for file in files) + ")" if files else "()"
@@ -260,7 +200,7 @@ def _short(path):
 def main():
     if "--write" in sys.argv[1:]:
         shared = BOARDS / "manifest.py"
-        shared.write_text(written(shared.read_text(), lists(imports())))
+        shared.write_text(with_lists(shared.read_text(), lists(import_graph(FIRMWARE))))
     found = list(dict.fromkeys(faults()))
     for fault in found:
         print(fault)

@@ -1,47 +1,54 @@
 """Check the packages of mip, firmware/*.json: each has what its role imports, no more, no less.
 
-python -m msgin5g_tools.checks.packages           say what is wrong
-python -m msgin5g_tools.checks.packages --write   and put the lists right
+python -m msgin5g_tools.checks.packages           report what is wrong
+python -m msgin5g_tools.checks.packages --write   and write the lists
 
 `package.json` has every role, `ue.json`, `relay.json` and `gateway.json` have one,
 `microcoapy.json` has the drop-in for microCoAPy with what it needs of the package.
 """
 
-import ast
 import json
 import sys
 
-from msgin5g_tools.checks.manifests import ROLES, file_of, imports, modules_of
+from msgin5g_tools.build.modules import (
+    ALL,
+    ROLES,
+    import_graph,
+    imports_of,
+    modules_of,
+    parents_of,
+    path_of,
+    sources,
+)
 from msgin5g_tools.paths import FIRMWARE, ROOT
 
 _VERSION = "0.1.0"
+_DROP_IN = "microcoapy"
 
 
 def packages():
     """{file name: the files below firmware/ that it puts on a board}."""
-    graph = imports()
+    graph = import_graph(FIRMWARE)
     found = {}
-    for role in ("all", *ROLES):
-        files = ["msgin5g/" + file_of(module) for module in modules_of(role, graph)]
-        found["package.json" if role == "all" else f"{role}.json"] = ["main.py", *sorted(files)]
-    own = sorted((FIRMWARE / "microcoapy").glob("*.py"))
-    todo = []
-    for file in own:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom):
-                todo.append(node.module)
+    for role in (ALL, *ROLES):
+        files = sorted(path_of(module, FIRMWARE) for module in modules_of(role, graph))
+        found["package.json" if role == ALL else f"{role}.json"] = ["main.py", *files]
+    found[f"{_DROP_IN}.json"] = _drop_in_files(graph)
+    return found
+
+
+def _drop_in_files(graph):
+    own = sources(FIRMWARE, (_DROP_IN,))
+    todo = [found.target for file in own.values() for found in imports_of(file, graph)]
     needed = set()
     while todo:
         module = todo.pop()
-        if module in graph and module not in needed:
+        if module not in needed:
+            needed.update(parents_of(module))
             needed.add(module)
-            parts = module.split(".")
-            todo.extend(".".join(parts[:i]) for i in range(1, len(parts)))
-            todo.extend(name for name, _ in graph[module])
-    files = [f"microcoapy/{file.name}" for file in own]
-    files += sorted("msgin5g/" + file_of(module) for module in needed)
-    found["microcoapy.json"] = files
-    return found
+            todo.extend(found.target for found in graph[module])
+    files = [path_of(module, FIRMWARE) for module in own]
+    return files + sorted(path_of(module, FIRMWARE) for module in needed)
 
 
 def text_of(files):

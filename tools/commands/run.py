@@ -1,6 +1,6 @@
 """`msgin5g run`: a role on this host, in real MicroPython or in CPython.
 
-MicroPython gets what a board of this role gets, joined files in a heap of a board's size.
+MicroPython gets the compiled modules that a board gets, in a heap of a board's size.
 """
 
 import json
@@ -18,8 +18,7 @@ import click
 from msgin5g_tools.board.errors import BoardError
 from msgin5g_tools.board.interpreter import find_interpreter
 from msgin5g_tools.board.virtual import heap_bytes
-from msgin5g_tools.build.mpy import BuildError
-from msgin5g_tools.build.mpy import build_firmware
+from msgin5g_tools.build.mpy import BuildError, build_firmware
 from msgin5g_tools.paths import FIRMWARE, SHIM
 
 _GOODBYE_S = 0.3
@@ -55,8 +54,23 @@ def interpreter_command():
     return os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else "micropython")
 
 
-def command_of(settings, state, interpreter="micropython", heap="128K", **flags):
-    """The command line that runs a role; flags: as_json, once, trace, role."""
+# By default, where the modules are .mpy files: what a UE needs to fetch and apply, and some room;
+# for the other roles two thirds of a Pico W's heap, as a 64-bit port counts.
+UE_HEAP = "128K"
+HEAP = "192K"
+
+
+def default_heap(settings, role=None):
+    """The heap that MicroPython gets for a role, in place of the one that the settings name."""
+    return UE_HEAP if _role_of(settings, role) == "ue" else HEAP
+
+
+def command_of(settings, state, interpreter="micropython", heap=None, **flags):
+    """The command line that runs a role; flags: as_json, once, trace, role.
+
+    heap: as `-X heapsize` takes it; None for the role's default.
+    """
+    heap = heap or default_heap(settings, flags.get("role"))
     options = (
         str(settings),
         str(state),
@@ -82,7 +96,7 @@ def command_of(settings, state, interpreter="micropython", heap="128K", **flags)
 
 
 def _role_of(settings, chosen):
-    """The role whose files are needed; what is wrong with the settings, the firmware says."""
+    """The role that decides the heap; the firmware reports what is wrong with the settings."""
     if not chosen:
         try:
             values = json.loads(Path(settings).read_bytes())
@@ -103,7 +117,7 @@ def _role_of(settings, chosen):
     "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
 )
 @click.option(
-    "--heap", help="Heap of MicroPython; by default 128K for a UE, a board's 192K for others."
+    "--heap", help=f"Heap of MicroPython; by default {UE_HEAP} for a UE and {HEAP} for others."
 )
 @click.option("--state", type=click.Path(file_okay=False), help="Where a configuration is stored.")
 @click.option("--once", is_flag=True, help="End with the first outcome.")
@@ -114,7 +128,7 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
 
     Without --state nothing is kept from one run to the next. Ctrl-C ends it.
     """
-    heap = heap or ("128K" if _role_of(settings, role) == "ue" else "192K")
+    heap = heap or default_heap(settings, role)
     try:
         heap_bytes(heap)
     except BoardError as error:

@@ -1,15 +1,11 @@
-"""What a board gets: the modules that its role needs, joined and compiled, and main.py.
-
-The modules of a role are those that are frozen for it: tools/check_manifests.py declares them.
-"""
+"""What a board gets: the compiled modules that its role imports, and main.py."""
 
 import hashlib
 from collections import namedtuple
 
-from msgin5g_tools.build.mpy import BuildError
-from msgin5g_tools.checks.manifests import ROLES
+from msgin5g_tools.build.modules import ROLES
+from msgin5g_tools.build.mpy import BuildError, role_files
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
-from msgin5g_tools.build.mpy import build_firmware
 
 # path: on the board, without the leading slash. sha256: in hex.
 File = namedtuple("File", "path data sha256")
@@ -22,11 +18,10 @@ def file_of(path, data):
 def build(role):
     """The Files of a role, freshly compiled, main.py last; DeviceError when it does not build."""
     try:
-        target = build_firmware()
+        files = role_files(role)
     except BuildError as error:
         raise DeviceError(WRONG_INPUT, f"build: {error}") from None
-    names = [mpy.relative_to(target).as_posix() for mpy in sorted(target.glob("**/*.mpy"))]
-    return [file_of(name, (target / name).read_bytes()) for name in [*names, "main.py"]]
+    return [file_of(path, file.read_bytes()) for path, file in files.items()]
 
 
 __all__ = ["ROLES", "File", "build", "file_of"]

@@ -1,60 +1,63 @@
-"""Run by MicroPython, not by CPython: the heap of a role that is configured and idle.
+"""Run by MicroPython: the heap of a role that has done its work once and is idle.
 
-    micropython heap_rig.py FIRMWARE DIRECTORY
+    micropython idle_heap.py FIRMWARE DIRECTORY
 
-`main` does all that it does on a board with DIRECTORY/settings.json; only the network is played
-here: a request of a UE gets the options and payload in DIRECTORY/answer, one that registers as an
-observer those in DIRECTORY/observed. A line with one number says how many bytes are in use above
-the bare interpreter.
+FIRMWARE is a folder of modules, or a ROMFS image, which is mounted and does not count. `main` runs
+with DIRECTORY/settings.json as on a board; only the network is a fake one. A GET is answered with
+the options and payload in DIRECTORY/answer, one that registers as an observer with those in
+DIRECTORY/observed. When there is a file DIRECTORY/request, that datagram comes from a linked UE.
+The last line is one JSON object: `heap`, the bytes in use above the bare interpreter; `served`,
+whether the UE has got a response to its request; `modules`, those of the package that are loaded.
 """
 
 import gc
+import json
 import sys
 import time
+import vfs
 from errno import EAGAIN
 
-_IDLE_MS = 30000  # who waits longer has nothing more to ask
-_OBSERVE = 0x60  # the first option: 6, of no bytes
+_IDLE_MS = 30000  # a role that waits longer has no more work
+_OBSERVE = 0x60  # the head of the first option: number 6, no bytes
+_PATIENCE_MS = 3000  # of waiting in all: the role has failed then, and waits to try again
 _TURNS = 4  # of the loop before the heap is measured
 _DEPTH = 8
+_UE = ("127.0.0.2", 65401)
+_GET = 1
+_CON, _NON, _ACK = 0x40, 0x50, 0x60
 
 
-def _collect(depth):
-    """Collect at several depths of the stack, as it comes on a board: each takes what an earlier
-    call has left there for a reference."""
+def collect(depth):
+    """Collect at several depths of the stack: an old word there can look like a reference."""
     if depth:
-        _collect(depth - 1)
+        collect(depth - 1)
     gc.collect()
 
 
-class Network:
-    """In place of the modules `socket` and `select`, and of what they make."""
+def content_of(name):
+    try:
+        with open(sys.argv[2] + "/" + name, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+class FakeNetwork:
+    """Stands for the modules `socket` and `select`, and for the objects that they make."""
 
     AF_INET = SOCK_DGRAM = POLLIN = 0
 
-    def __init__(self, answer, observed):
+    def __init__(self, answer, observed, request):
         self._answer = answer
         self._observed = observed
-        self._reply = None
+        self._waiting = []  # (datagram, remote) to be received
+        self._request = request
+        self._served = False
         self._n_idle = 0
+        self._waited_ms = 0
 
     def socket(self, *_):
         return self
-
-    def poll(self, wait_ms=None):
-        """A poller; and its own `poll`, which ends the program when it is to wait for long."""
-        if wait_ms is None:
-            return self
-        if self._reply is None and wait_ms > _IDLE_MS:
-            self._n_idle += 1
-            if self._n_idle < _TURNS:
-                return None
-            _collect(_DEPTH)
-            print(gc.mem_alloc() - bare)
-            raise KeyboardInterrupt
-        if self._reply is None:
-            time.sleep_ms(wait_ms)
-        return None
 
     def register(self, *_):
         pass
@@ -64,24 +67,59 @@ class Network:
     def getaddrinfo(self, host, port, *_):
         return [(0, (host, port))]
 
+    def poll(self, wait_ms=None):
+        """A poller; and the poller's `poll`, which ends the program when the role is idle."""
+        if wait_ms is None or self._waiting:
+            return self
+        if self._request:
+            self._waiting.append((self._request, _UE))
+            self._request = None
+        elif wait_ms < 0 or wait_ms > _IDLE_MS:
+            self._n_idle += 1
+            if self._n_idle == _TURNS:
+                self._end()
+        elif self._waited_ms > _PATIENCE_MS:
+            self._end()
+        else:
+            time.sleep_ms(wait_ms)
+            self._waited_ms += wait_ms
+        return None
+
+    def _end(self):
+        collect(_DEPTH)
+        heap = gc.mem_alloc() - bare
+        names = [name for name in sys.modules if name.startswith("msgin5g")]
+        print(json.dumps({"heap": heap, "served": self._served, "modules": names}))
+        raise KeyboardInterrupt
+
     def sendto(self, datagram, remote):
+        code, kind = datagram[1], datagram[0] & 0x70
         end = 4 + (datagram[0] & 15)
-        head = bytes([0x60 | datagram[0] & 15, 0x45]) + datagram[2:end]
-        registers = datagram[end] == _OBSERVE
-        self._reply = (head + (self._observed if registers else self._answer), remote)
+        if code == _GET:
+            head = bytes([_ACK | datagram[0] & 15, 0x45]) + datagram[2:end]
+            registers = datagram[end] == _OBSERVE
+            self._waiting.append((head + (self._observed if registers else self._answer), remote))
+        elif remote == _UE and code:
+            self._served = code == 0x45
+            if kind == _CON:
+                self._waiting.append((bytes([_ACK, 0]) + datagram[2:4], remote))
 
     def recvfrom(self, _):
-        if self._reply is None:
+        if not self._waiting:
             raise OSError(EAGAIN)
-        reply = self._reply
-        self._reply = None
-        return reply
+        return self._waiting.pop(0)
 
 
-sys.path.insert(0, sys.argv[1])
-with open(sys.argv[2] + "/answer", "rb") as file, open(sys.argv[2] + "/observed", "rb") as other:
-    sys.modules["socket"] = sys.modules["select"] = Network(file.read(), other.read())
-del file, other
+firmware = sys.argv[1]
+if firmware.endswith(".romfs"):
+    with open(firmware, "rb") as image:
+        vfs.mount(vfs.VfsRom(image.read()), "/rom")
+    firmware = "/rom"
+    del image
+sys.path.insert(0, firmware)
+fake = FakeNetwork(content_of("answer"), content_of("observed"), content_of("request"))
+sys.modules["socket"] = sys.modules["select"] = fake
+del fake, firmware
 gc.collect()
 bare = gc.mem_alloc()
 __import__("msgin5g.main").main.main(sys.argv[2] + "/settings.json", sys.argv[2])
