@@ -84,7 +84,7 @@ class Schema:
     def __init__(self, max_size=_MAX_SIZE):
         """`max_size` is the longest document in bytes; a longer one is refused."""
         self.max_size = max_size
-        self.rules = []  # as `declare` has them
+        self.rules = []  # the arguments of each `declare`, a tuple
         # A function that is called once, with this schema, before the first check: the keys of an
         # application are known only after the store has said whether the application may start.
         self.before_first_check = None
