@@ -32,6 +32,7 @@ _ELSEWHERE = ("ports/", "build/", "mpy-cross/")  # of MicroPython's tree, or mad
 _SETTING = re.compile(r"^([a-z_.:]+) ([acfntu])(?: (.*?))?(?:\"\"\"\))?$", re.MULTILINE)
 _ROW = re.compile(r"^\| `([a-z_.]+)` \| (.*?) \| (.*?) \|", re.MULTILINE)
 _COUNT = re.compile(r'\bcount\("([a-z_]+)"')
+_EVENT = re.compile(r'(?:"event": |\b(?:tell|emit|note)\((?:now, )?)"([a-z_]+)"')
 _MESSAGE = re.compile(r"^\| `([^|]*?)`.*?\|", re.MULTILINE)
 _SHORTEST = 6  # letters of a piece of a message that must be in the source
 
@@ -196,6 +197,15 @@ def test_every_counter_is_documented():
     named = set(re.findall(r"`([a-z_]+)`", page[page.index("## Counters") :]))
     assert counters - named == set()
     assert named - counters - {"stopped"} == set()
+
+
+def test_every_event_is_documented():
+    source = "".join(file.read_text() for file in (FIRMWARE / "msgin5g").rglob("*.py"))
+    events = set(_EVENT.findall(source))
+    assert len(events) > 15
+    page = text_of(ROOT / "docs/operation.md")
+    table = page[page.index("## Events") : page.index("## Counters")]
+    assert events - set(re.findall(r"`([a-z_]+)`", table)) == set()
 
 
 def test_messages_are_those_of_the_code():
