@@ -2,42 +2,51 @@
 
 RFC 7252 section 4 (types, retransmission, duplicates) and section 5.3 (tokens, source endpoint).
 
-    receive(link, datagram, remote, now) -> what arrived: NOTHING, REQUEST, RESPONSE, ...
+    receive(transport, datagram, remote, now) -> what arrived: NOTHING, REQUEST, RESPONSE, ...
     step(now)      -> an exchange that has just timed out, or None; call until None
-    transmit(now)  -> (link, datagram, remote) to send, or None
+    transmit(now)  -> (transport, datagram, remote) to send, or None
     wait_ms(now)   -> milliseconds until `transmit` or `step` may have something, or None
 
 A REQUEST or RESPONSE changes nothing until `accept`: a caller that drops a message by a rule of
-its own leaves no trace of it, and sends nothing. `remote` is opaque: what the link gave.
+its own leaves no trace of it, and sends nothing. `remote` is opaque: what the transport gave.
 """
 
 from micropython import const
 
 from msgin5g.coap.errors import MessageFormatError
 from msgin5g.coap.message import Message
-from msgin5g.coap.numbers import ACK, CON, EMPTY, MAX_MESSAGE_SIZE, NON, OBSERVE, RST
+from msgin5g.coap.numbers import (
+    ACK,
+    CON,
+    EMPTY,
+    MAX_MESSAGE_SIZE,
+    NO_RESPONSE,
+    NON,
+    OBSERVE,
+    RST,
+)
 from msgin5g.coap.ticks import add, diff
 from msgin5g.coap.exchange import ACKED, DONE, OBSERVING, QUEUED, RESET, SENT, Incoming
 from msgin5g.coap.retransmission import Transmitter
 
-NOTHING = const(0)  # dealt with, or dropped and counted
+NOTHING = const(0)  # handled here, or dropped and counted
 REQUEST = const(1)  # `message` is a request that was not seen before
 RESPONSE = const(2)  # `message` answers `exchange`
 REJECTED = const(3)  # the peer sent a Reset for `exchange`
-UNMATCHED = const(4)  # `message` is a response to nothing that is known: for the caller to count
+UNMATCHED = const(4)  # `message` is a response to no known request: the caller counts it
 
 _PURGE_MS = const(30000)
 
 
 class Endpoint(Transmitter):
-    """One CoAP endpoint; it may speak on several links.
+    """One CoAP endpoint on one or more transports.
 
-    random: a function that gives a random byte. counters: dict, one entry a reason to drop.
-    peer_key: None, or a function of a remote; remotes with equal keys are the same endpoint.
-    max_exchanges: our messages that wait; beyond it `request` gives None. max_incoming:
-    messages of peers that are remembered; beyond it the oldest answered one is forgotten, whose
-    repetition would then be worked again (GET is idempotent, section 4.5). max_replies_size: bytes
-    of answers kept for repetitions, beyond which the same happens to the oldest ones. max_size:
+    random: a function that gives a random byte. counters: dict, one entry for each reason to drop
+    a message. peer_key: None, or a function of a remote; remotes with equal keys are the same
+    endpoint. max_exchanges: our messages that wait; beyond it `request` gives None. max_incoming:
+    messages of peers that are remembered; beyond it the oldest answered one is forgotten, and its
+    duplicate is then processed again (GET is idempotent, section 4.5). max_replies_size: bytes
+    of replies kept for duplicates, beyond which the same happens to the oldest ones. max_size:
     of what is sent. max_options: of what is received.
     """
 
@@ -60,11 +69,9 @@ class Endpoint(Transmitter):
         self._replies_size = 0
         self.message = Message(max_options)
         self.exchange = None
-        self._link = None
+        self._transport = None
         self._remote = None
         self._purge_at = None
-
-    # What arrives
 
     def receive(self, transport, datagram, remote, now):
         """Take one datagram. No bytes whatever make it raise."""
@@ -81,7 +88,7 @@ class Endpoint(Transmitter):
             if len(datagram) > 3 and datagram[0] >> 4 == 4:
                 self._send(transport, bytes((0x70, 0, datagram[2], datagram[3])), remote)
             return NOTHING
-        self._link = transport
+        self._transport = transport
         self._remote = remote
         mtype = message.mtype
         code = message.code
@@ -90,7 +97,7 @@ class Endpoint(Transmitter):
         if mtype == RST or (mtype == ACK and code < 32):
             self.count("malformed")  # section 4.2, table 1: combinations that are not used
             return NOTHING
-        if mtype != ACK and self._repeated(now):
+        if mtype != ACK and self._is_duplicate(now):
             return NOTHING
         if code < 32:
             return REQUEST
@@ -119,7 +126,7 @@ class Endpoint(Transmitter):
                 if (
                     exchange.mid == mid
                     and exchange.state != QUEUED
-                    and exchange.transport == self._link
+                    and exchange.transport == self._transport
                     and self.same_peer(exchange.remote, self._remote)
                 ):
                     if mtype == RST:
@@ -136,29 +143,29 @@ class Endpoint(Transmitter):
         self.count("unmatched_empty")
         return NOTHING
 
-    def _repeated(self, now):
-        """Answer a message that was seen before as it was answered then (section 4.5)."""
+    def _is_duplicate(self, now):
+        """Whether the message was seen before: it gets the same reply again (section 4.5)."""
         mid = self.message.mid
         for incoming in self._incoming:
             if (
                 incoming.mid == mid
-                and incoming.transport == self._link
+                and incoming.transport == self._transport
                 and self.same_peer(incoming.remote, self._remote)
             ):
                 if not incoming.open and diff(now, incoming.expires_at) >= 0:
                     self._incoming.remove(incoming)
-                    return False  # so long ago that it is another message
+                    return False  # that was so long ago that this is another message
                 self.count("duplicate")
                 if incoming.reply is not None:
-                    self._send(self._link, incoming.reply, self._remote)
+                    self._send(self._transport, incoming.reply, self._remote)
                 return True
         return False
 
     def accept(self, now, observing=False):
-        """Take the message that `receive` has just announced.
+        """Accept the message that `receive` has just announced.
 
         A REQUEST gives an Incoming, to be answered with `respond`, or None when as many are
-        open as are remembered. A RESPONSE is acknowledged if it asks for it, and ends its
+        open as are remembered. A RESPONSE is acknowledged if it is confirmable, and ends its
         exchange unless it is `observing`.
         """
         message = self.message
@@ -167,6 +174,8 @@ class Endpoint(Transmitter):
         if message.mtype == CON or message.mtype == NON:
             incoming = self._remember(message, now)
         if exchange is None:
+            if incoming and message.find(NO_RESPONSE) >= 0:
+                incoming.unwanted = message.uint(NO_RESPONSE, 0)
             return incoming
         if message.mtype == CON:
             reply = self.send_ack()
@@ -175,7 +184,7 @@ class Endpoint(Transmitter):
         if incoming:
             incoming.open = False
         if observing:
-            # More answers will come: no timer is needed any more.
+            # More responses will come: no timer is needed any more.
             if exchange.state != OBSERVING:
                 self._stop(exchange, OBSERVING)
                 self._n_observing += 1
@@ -205,7 +214,7 @@ class Endpoint(Transmitter):
             else self.parameters.non_lifetime_ms
         )
         incoming = Incoming(
-            self._link,
+            self._transport,
             self._remote,
             message.mid,
             message.token(),
@@ -219,23 +228,23 @@ class Endpoint(Transmitter):
         """Let time pass: an exchange that has just timed out, or None."""
         if self._purge_at is None or diff(now, self._purge_at) >= 0:
             self._purge(now)
-        return Transmitter.step(self, now)
+        return self.timed_out(now)
 
     def _purge(self, now):
-        """Forget what need not be remembered any more, before its moments wrap around."""
+        """Forget the incoming messages that have expired, before their moments wrap around."""
         self._purge_at = add(now, _PURGE_MS)
         size = 0
         for i in range(len(self._incoming) - 1, -1, -1):
             incoming = self._incoming[i]
             if not incoming.open and diff(now, incoming.expires_at) >= 0:
                 self._incoming.pop(i)
-                incoming.reply = None  # its owner may have it for long yet: an observation
+                incoming.reply = None  # an observation may hold the Incoming for long
             elif incoming.reply is not None:
                 size += len(incoming.reply)
         self._replies_size = size
 
     def _keep(self, incoming, reply):
-        """Keep what a message was answered with for its repetitions; None: no longer."""
+        """Keep the reply to a message for its duplicates; None: no longer."""
         if incoming.reply is not None:
             self._replies_size -= len(incoming.reply)
         if reply is not None:
@@ -245,11 +254,11 @@ class Endpoint(Transmitter):
     def send_reset(self):
         """Send a Reset for the message just received."""
         mid = self.message.mid
-        self._send(self._link, bytes((0x70, 0, mid >> 8, mid & 0xFF)), self._remote)
+        self._send(self._transport, bytes((0x70, 0, mid >> 8, mid & 0xFF)), self._remote)
 
     def send_ack(self):
         """Send an empty acknowledgement of the message just received; give its bytes."""
         mid = self.message.mid
         datagram = bytes((0x60, 0, mid >> 8, mid & 0xFF))
-        self._send(self._link, datagram, self._remote)
+        self._send(self._transport, datagram, self._remote)
         return datagram

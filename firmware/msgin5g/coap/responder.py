@@ -4,21 +4,12 @@ RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
 """
 
 from msgin5g.coap.endpoint import Endpoint
-from msgin5g.coap.numbers import ACK, NO_RESPONSE, NON
+from msgin5g.coap.numbers import ACK, NON
 from msgin5g.coap.exchange import CANCELLED
 
 
 class ServerEndpoint(Endpoint):
     """An endpoint that answers requests too: those that `accept` gave an Incoming for."""
-
-    def accept(self, now, observing=False):
-        """See Endpoint."""
-        if self.exchange is not None:
-            return Endpoint.accept(self, now, observing)
-        incoming = self._remember(self.message, now)
-        if incoming and self.message.find(NO_RESPONSE) >= 0:
-            incoming.unwanted = self.message.uint(NO_RESPONSE, 0)
-        return incoming
 
     def acknowledge(self, incoming):
         """Acknowledge a request now; its response will be a separate one (section 5.2.2)."""
@@ -63,9 +54,9 @@ class ServerEndpoint(Endpoint):
     ):
         """Send a further response to a request (RFC 7641 section 4.2); an exchange or None.
 
-        former: the exchange of the response before, or None. While that is not acknowledged only
-        the new one is repeated, but the time for an acknowledgement runs on (section 4.5.2): a
-        peer that has gone is found out however often there is something new.
+        former: the exchange of the previous response, or None. While that is not acknowledged
+        only the new one is retransmitted, but the time for an acknowledgement runs on (section
+        4.5.2): a peer that has gone is noticed however often there is something new.
         """
         if former is not None:
             self.cancel(former)

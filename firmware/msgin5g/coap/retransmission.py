@@ -1,6 +1,6 @@
-"""Our own messages on their way: retransmission, time-outs, NSTART, and the outbox.
+"""Our messages under way: retransmission, time-outs, NSTART, and the outbox (RFC 7252 section 4).
 
-RFC 7252 sections 4.2 and 4.7. The receiving half of an endpoint is in `endpoint`.
+    QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE or OBSERVING
 """
 
 from micropython import const
@@ -24,7 +24,7 @@ _OUTBOX_SIZE = const(16)
 
 
 class Transmitter:
-    """The sending half of an endpoint; the arguments are those of Endpoint."""
+    """Sends messages and keeps the exchanges that wait; the arguments are those of Endpoint."""
 
     def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
         self._random = random
@@ -32,11 +32,11 @@ class Transmitter:
         self.parameters = parameters or Parameters()
         self.peer_key = peer_key
         self.max_exchanges = max_exchanges
-        self._exchanges = []  # whose timers run, or will
+        self._exchanges = []  # those with a timer
         self._queued = []  # those of them that were not sent yet
-        self._by_token = {}  # and those that are observing, besides
+        self._by_token = {}  # those of them that expect a response, and those that are observing
         self._n_observing = 0
-        self._alarm_at = None  # no timer ends before; None: none runs
+        self._alarm_at = None  # no timer ends before this moment; None: no timer runs
         self._outbox = []
         self._buf = bytearray(max_size)
         self._mid = random() << 8 | random()
@@ -99,8 +99,8 @@ class Transmitter:
         if exchange.token is not None:
             del self._by_token[exchange.token]
 
-    def step(self, now):
-        """Let time pass: an exchange that has just timed out, or None."""
+    def timed_out(self, now):
+        """An exchange that has just timed out (MAX_TRANSMIT_WAIT, section 4.8.2), or None."""
         if self._alarm_at is None or diff(now, self._alarm_at) < 0:
             return None
         for exchange in self._exchanges:
@@ -110,21 +110,21 @@ class Transmitter:
         return None
 
     def transmit(self, now):
-        """The next datagram to send as (link, datagram, remote), or None."""
+        """The next datagram to send as (transport, datagram, remote), or None."""
         if self._outbox:
             return self._outbox.pop(0)
         if self._queued:
-            out = self._first(now)
+            out = self._send_first(now)
             if out is not None:
                 return out
         if self._alarm_at is None or diff(now, self._alarm_at) < 0:
             return None
-        return self._again(now)
+        return self._retransmit(now)
 
-    def _first(self, now):
+    def _send_first(self, now):
         """Send what was not sent yet, as far as NSTART lets it."""
         for exchange in self._queued:
-            if exchange.confirmable and self._crowded(exchange):
+            if exchange.confirmable and self._held_back(exchange):
                 continue
             self._queued.remove(exchange)
             parameters = self.parameters
@@ -151,7 +151,7 @@ class Transmitter:
             return (exchange.transport, datagram, exchange.remote)
         return None
 
-    def _again(self, now):
+    def _retransmit(self, now):
         """Send what was not acknowledged in time."""
         for exchange in self._exchanges:
             if (
@@ -159,7 +159,7 @@ class Transmitter:
                 and exchange.n_sent <= self.parameters.max_retransmit
                 and diff(now, exchange.retransmit_at) >= 0
             ):
-                # Section 4.2: the same bytes again, and twice the patience.
+                # Section 4.2: the same bytes again, and twice the time-out.
                 exchange.n_sent += 1
                 exchange.timeout_ms *= 2
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
@@ -172,7 +172,7 @@ class Transmitter:
         if self._outbox:
             return 0
         for exchange in self._queued:
-            if not exchange.confirmable or not self._crowded(exchange):
+            if not exchange.confirmable or not self._held_back(exchange):
                 return 0
         return self._timers_ms(now)
 
@@ -190,15 +190,13 @@ class Transmitter:
         self._alarm_at = None if wait is None else add(now, wait)
         return wait
 
-    def _crowded(self, exchange):
+    def _held_back(self, exchange):
         """Whether NSTART (section 4.7) holds this exchange back."""
         n = 0
         for other in self._exchanges:
             if other.state == SENT and other.remote == exchange.remote:
                 n += 1
         return n >= self.parameters.nstart
-
-    # Small things
 
     def same_peer(self, a, b):
         """Whether two remotes are the same endpoint."""

@@ -83,7 +83,7 @@ class Gateway(Documents):
                 else:
                     self._settle(owner, SERVICE_UNAVAILABLE, "Reset")
             elif self.own is not None and owner is self.own.client:
-                self.own.conclude(kind, self.endpoint.exchange, now)
+                self.own.handle_exchange(kind, self.endpoint.exchange, now)
             else:
                 endpoint.count("reset")
                 self._gone(owner)
@@ -108,7 +108,7 @@ class Gateway(Documents):
             if isinstance(owner, Transfer):
                 self._settle(owner, GATEWAY_TIMEOUT, "No answer")
             elif self.own is not None and owner is self.own.client:
-                self.own.conclude(NOTHING, exchange, now)
+                self.own.handle_exchange(NOTHING, exchange, now)
             else:
                 self.endpoint.count("unheard")
                 self._gone(owner)

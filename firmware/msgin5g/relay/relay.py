@@ -86,13 +86,13 @@ class Relay(Hop):
             if isinstance(flow, Flow):
                 self._downlink(flow, now)
             elif self.own is not None:
-                self.own.conclude(kind, self.endpoint.exchange, now)
+                self.own.handle_exchange(kind, self.endpoint.exchange, now)
         elif kind == REJECTED:
             flow = self.endpoint.exchange.owner
             if isinstance(flow, Flow):
                 self._reset(flow)
             elif self.own is not None:
-                self.own.conclude(kind, self.endpoint.exchange, now)
+                self.own.handle_exchange(kind, self.endpoint.exchange, now)
         elif kind == UNMATCHED:
             message = self.endpoint.message
             i = message.find(self._recipient_option)
@@ -109,7 +109,7 @@ class Relay(Hop):
             if isinstance(flow, Flow):
                 self._timed_out(flow, exchange)
             elif self.own is not None:
-                self.own.conclude(NOTHING, exchange, now)
+                self.own.handle_exchange(NOTHING, exchange, now)
         waiting = self._unacknowledged
         while waiting and diff(now, waiting[0].acknowledge_at) >= 0:
             self.endpoint.acknowledge(waiting.pop(0).incoming)

@@ -1,104 +1,383 @@
-"""SCM-C, the configuration management client: one GET and what becomes of it (TS 24.546 6.2).
+"""SCM-C, the configuration management client: one fetch as a state machine (TS 24.546 6.2).
 
-This is what asks, and what is known from one answer to the next. What reads an answer is in
-`answer`: it is needed for a moment now and then, and takes more heap than all of this.
+A fetch is a GET of the collection or of the individual document. It may take more than one
+request: the blocks of a large document (RFC 7959), and an Echo that the server asks for (RFC
+9175). With `observe` it registers for notifications (RFC 7641), and each of these gives an
+Outcome, too. The states and the transitions between them are in _TRANSITIONS.
 """
 
-from msgin5g.coap.block2 import szx_of
-from msgin5g.coap.numbers import GET
+from micropython import const
+
+from msgin5g.coap.block2 import CHANGED, MORE, Block2Body, szx_of
+from msgin5g.coap.errors import BlockError
+from msgin5g.coap.exchange import OBSERVING
+from msgin5g.coap.numbers import (
+    BAD_REQUEST,
+    BLOCK2,
+    CBOR,
+    CONTENT,
+    CONTENT_FORMAT,
+    ECHO,
+    ETAG,
+    GATEWAY_TIMEOUT,
+    GET,
+    MAX_AGE,
+    OBSERVE,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
+    VALID,
+)
 from msgin5g.coap.observe import NotificationOrder
+from msgin5g.scm.problem_details import parse
+from msgin5g.scm.request import uri_equal
+from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
+
+# Kinds of Outcome.
+CONFIGURATION = const(0)  # data, etag: a configuration for this UE
+UNCHANGED = const(1)  # 2.03: the configuration with this ETag is still valid
+REJECTED = const(2)  # code, title, detail: an error of the server or of the next hop
+REFUSED = const(3)  # detail: why the response holds no configuration for this UE
+TIMEOUT = const(4)  # no response within MAX_TRANSMIT_WAIT
+PAUSED = const(5)  # the server is busy during a transfer: the next fetch goes on with it
+
+# States of a fetch.
+_IDLE = const(0)
+_REQUESTING = const(1)  # the first block is asked for
+_TRANSFERRING = const(2)  # a further block is asked for
+_PAUSED = const(3)  # nothing is asked for; the next fetch asks for the same block again
+# States of the observation of the individual document.
+_NONE = const(4)
+_REGISTERING = const(5)  # a request with Observe 0 was sent
+_ACTIVE = const(6)  # the server sends notifications
+
+# Events of a fetch.
+_FIRST = const(0)  # the first block is asked for
+_NEXT = const(1)  # a further block is asked for
+_BUSY = const(2)  # the server is busy
+_NOTIFIED = const(3)  # a notification has come, which takes the place of the fetch
+_END = const(4)  # there is an Outcome, or the fetch is cancelled
+# Events of the observation.
+_REGISTER = const(5)  # a request with Observe 0 is sent
+_CONFIRM = const(6)  # a 2.xx response with Observe has come
+_CEASE = const(7)  # any other response, a time-out, a Reset; or it is deregistered
+
+_NO = const(-1)
+
+# fmt: off
+_TRANSITIONS = (
+    # _FIRST       _NEXT          _BUSY    _NOTIFIED    _END   _REGISTER     _CONFIRM _CEASE
+    (_REQUESTING,  _NO,           _NO,     _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _IDLE
+    (_REQUESTING,  _TRANSFERRING, _NO,     _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _REQUESTING
+    (_REQUESTING,  _TRANSFERRING, _PAUSED, _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _TRANSFERRING
+    (_NO,          _TRANSFERRING, _NO,     _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _PAUSED
+    (_NO,          _NO,           _NO,     _NO,         _NO,   _REGISTERING, _NO,     _NONE), # _NONE
+    (_NO,          _NO,           _NO,     _NO,         _NO,   _REGISTERING, _ACTIVE, _NONE), # _REGISTERING
+    (_NO,          _NO,           _NO,     _NO,         _NO,   _REGISTERING, _ACTIVE, _NONE), # _ACTIVE
+)
+# fmt: on
+
+_MAX_RESTARTS = const(3)  # of a transfer whose document changes meanwhile
+_MAX_RESUMES = const(4)  # of one block without a usable response
+_DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
+
+
+class Outcome:
+    """How a fetch ended. max_age_s: how long a configuration is fresh, or, for a rejection, when
+    the server wants to be asked again; None where a rejection does not say."""
+
+    def __init__(self, kind, code=0, detail=None, title=None, max_age_s=None):
+        self.kind = kind
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.data = None
+        self.etag = None
+        self.max_age_s = max_age_s
 
 
 class ScmClient:
-    """The configuration client of one UE on an endpoint; one fetch at a time.
+    """The configuration management client of one UE on an endpoint; one fetch at a time.
 
-    resource: ScmRequest. ue_id: bytes, the Recipient that answers must carry;
-    `require_recipient` says whether one without is dropped, as it is behind a relay or gateway.
+    request: ScmRequest. ue_id: bytes, the Recipient that responses must carry;
+    settings.require_recipient says whether a response without one is dropped, as it is behind a
+    relay or gateway. document_id: that of the individual document, None until it is known. etag:
+    that of the last representation. individual: whether the last fetch was of the individual
+    document, not of the collection. unanswered_size: bytes sent to a server that did not answer.
     """
 
-    def __init__(self, endpoint, transport, remote, resource, ue_id, settings):
+    def __init__(self, endpoint, transport, remote, request, ue_id, settings):
         self.endpoint = endpoint
         self.transport = transport
         self.remote = remote
-        self.resource = resource
-        self.ue_id = ue_id
-        self.recipient_option = settings.recipient_option
-        self.content_format = settings.content_format
-        self.require_recipient = settings.require_recipient
-        self.szx = szx_of(settings.block_size)
-        self.max_size = settings.max_document_size
-        self.document_id = None  # of the individual document, once it is known
-        self.observing = False
-        self.observe_asked = False  # by the fetch under way, or the last one
-        self.etag = None  # of the representation that came last, and of which resource it is
-        self.etag_of = None
-        self.unanswered_size = 0  # bytes sent, repetitions included, that timed out
-        self.observation = None  # the exchange that asked to observe
-        self.order = NotificationOrder()
-        self.exchange = None  # the request that is under way
-        self.assembly = None  # of the blocks of a document that has begun to come
-        self.conditional = False  # as the request under way was made
-        self.asked_observe = None
-        self.request_size = 0
-        self.n_restarts = 0  # of the fetch under way
-        self.n_resumes = 0
+        self.document_id = None
+        self.etag = None
+        self.individual = False
+        self.unanswered_size = 0
+        self._request = request
+        self._ue_id = ue_id
+        self._recipient_option = settings.recipient_option
+        self._require_recipient = settings.require_recipient
+        self._content_format = settings.content_format
+        self._szx = szx_of(settings.block_size)
+        self._max_size = settings.max_document_size
+        self._fetch = _IDLE
+        self._observation = _NONE
+        self._exchange = None  # the request under way
+        self._registration = None  # the exchange of the request with Observe 0
+        self._order = NotificationOrder()
+        self._receiver = None  # Block2Body of the document under way
+        self._etag_of = None  # the document_id that `etag` belongs to; None: the collection
+        self._asked = (False, None)  # arguments of the last request, for an Echo
+        self._n_restarts = 0  # of this fetch
+        self._n_resumes = 0  # of this block
+
+    def _change(self, event):
+        """Change the state; nothing else does."""
+        state = _TRANSITIONS[self._fetch if event <= _END else self._observation][event]
+        assert state != _NO, "no transition"
+        if event <= _END:
+            self._fetch = state
+        else:
+            self._observation = state
 
     @property
     def busy(self):
-        """Whether a fetch is under way."""
-        return self.exchange is not None
+        """Whether a request is under way."""
+        return self._fetch == _REQUESTING or self._fetch == _TRANSFERRING
+
+    @property
+    def observing(self):
+        """Whether the server sends notifications."""
+        return self._observation == _ACTIVE
+
+    @property
+    def can_register(self):
+        """Whether the document is known now, and its observation was not asked for yet."""
+        return (
+            self.document_id is not None and not self.individual and self._observation != _ACTIVE
+        )
 
     def fetch(self, observe=False, conditional=True):
-        """Ask for the configuration; false when the endpoint has no room for it.
+        """Ask for the configuration; false when the endpoint has no room for a request.
 
-        conditional: with the ETag of the former answer, which is still held. observe: once the
-        document is known, register, or renew a registration, for its changes.
+        conditional: with the ETag of the last representation, which must still be held. observe:
+        register, or renew the registration, once the document is known.
         """
-        if self.assembly is not None:
-            return self.ask()  # a transfer that has paused
-        self.observe_asked = observe and self.document_id is not None
-        self.n_restarts = self.n_resumes = 0
-        return self.ask(conditional, 0 if self.observe_asked else None)
+        if self._fetch == _PAUSED:
+            return self._ask(_NEXT)
+        self.individual = observe and self.document_id is not None
+        self._n_restarts = self._n_resumes = 0
+        return self._ask(_FIRST, conditional, 0 if self.individual else None)
 
     def stop(self):
-        """End the observation, if any, with a GET that deregisters (RFC 7641 section 3.6)."""
-        self.drop_exchange()
-        if self.observation is not None:
-            self.observe_asked = True
-            self.ask(True, 1)
+        """Deregister from notifications, if registered (RFC 7641 section 3.6)."""
+        self._cancel()
+        if self._registration is not None:
+            self.individual = True
+            self._ask(_FIRST, True, 1)
 
-    def drop_exchange(self):
-        """Give up the request that is under way, and what has come of a document."""
-        exchange = self.exchange
-        self.exchange = self.assembly = None
-        if exchange is not None and exchange is not self.observation:
-            self.endpoint.cancel(exchange)
+    def forget(self):
+        """Forget the document: the next fetch is as the first one was."""
+        self._cancel()
+        self._cease()
+        self.document_id = self.etag = self._etag_of = None
 
-    def ask(self, conditional=False, observe=None, echo=None):
-        """Ask for what comes next: the document, or its next block; false: there is no room."""
-        document_id = self.document_id if self.observe_asked else None
-        etag = self.etag if conditional and self.etag_of == document_id else None
-        block2 = None
-        if self.assembly is not None:
-            block2 = self.assembly.next_block()
-        elif self.szx < 6:
-            block2 = self.szx  # RFC 7959 section 2.4: propose the size with the first request
-        options = self.resource.options(document_id, etag, observe, block2, echo)
+    def out_of_memory(self, exchange):
+        """The work on `exchange` ran out of memory: treat it as lost.
+
+        False when the peer will repeat it; true when the fetch has ended without an Outcome.
+        """
+        if exchange.state < OBSERVING:
+            return False
+        self._cancel()
+        if exchange.state != OBSERVING and exchange is self._registration:
+            self._cease()
+        return True
+
+    def no_response(self, exchange, reset):
+        """An exchange has timed out, or was rejected with a Reset: the Outcome.
+
+        None while the fetch goes on.
+        """
+        if exchange is not self._exchange:
+            return None
+        if not reset:
+            self.unanswered_size = self._request_size * exchange.n_sent
+            if self._fetch == _TRANSFERRING and self._resume() and self._ask(_NEXT):
+                return None
+        if exchange is self._registration:
+            self._cease()
+        return self._end(REJECTED, 0, None, "Reset by the peer") if reset else self._end(TIMEOUT)
+
+    def response(self, now):
+        """The Outcome of the endpoint's message, which belongs to an exchange of ours.
+
+        None while the fetch goes on, or when the message is dropped.
+        """
+        endpoint = self.endpoint
+        message = endpoint.message
+        exchange = endpoint.exchange
+        recipient_option = self._recipient_option
+        i = message.find(recipient_option)
+        if i < 0:
+            if self._require_recipient:
+                endpoint.count("missing_recipient")
+                return None
+        elif not uri_equal(message.value(i), self._ue_id):
+            endpoint.count("foreign_recipient")
+            return None
+        for i in range(message.n_options):
+            number = message.numbers[i]
+            if number & 1 and number != BLOCK2 and number != recipient_option:
+                endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
+                return None
+        sequence = message.uint(OBSERVE)
+        registered = exchange is self._registration
+        observing = registered and sequence is not None and message.code >> 5 == 2
+        if observing:
+            if self._observation != _ACTIVE:
+                self._order.reset()
+            if not self._order.newer(sequence, now):
+                endpoint.accept(now, True)
+                endpoint.count("old_notification")
+                return None
+        endpoint.accept(now, observing)
+        self.unanswered_size = 0
+        if registered:
+            if exchange is not self._exchange:
+                self._cancel()  # the blocks of a former state are worthless now
+                self._change(_NOTIFIED)
+                self._receiver = Block2Body(self._szx, self._max_size)
+                self.individual = True
+                self._n_restarts = self._n_resumes = 0
+            if observing:
+                self._change(_CONFIRM)
+            else:
+                self._change(_CEASE)
+                self._registration = None
+        self._exchange = None
+        code = message.code
+        if code == VALID:
+            return self._valid(message)
+        if code == CONTENT:
+            return self._content(message)
+        return self._error(code, message)
+
+    def _valid(self, message):
+        etag = message.option(ETAG)
+        if self.etag is None or (etag is not None and etag != self.etag):
+            return self._restart()  # a representation is valid that is not held any more
+        max_age_s = message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S)
+        outcome = self._end(UNCHANGED, VALID, None, None, max_age_s)
+        outcome.etag = self.etag
+        return outcome
+
+    def _content(self, message):
+        content_format = message.uint(CONTENT_FORMAT, CBOR)
+        if content_format != CBOR and content_format != self._content_format:
+            return self._end(REFUSED, CONTENT, "Content-Format " + str(content_format))
+        receiver = self._receiver
+        try:
+            progress = receiver.take(message)
+            if progress == CHANGED:
+                return self._restart()
+            if progress == MORE:
+                self._n_resumes = 0
+                if self._ask(_NEXT):
+                    return None
+                raise BlockError("no room for the next request")
+            data, document_id = find_configuration(receiver.body, self._ue_id)
+        except (BlockError, DocumentError) as error:
+            return self._end(REFUSED, CONTENT, str(error))
+        except MemoryError:
+            return self._end(REFUSED, CONTENT, "too large for the memory that is free")
+        self.etag = receiver.etag
+        self._etag_of = self.document_id if self.individual else None
+        if not self.individual and document_id and len(document_id) <= 255:
+            self.document_id = document_id
+        max_age_s = message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S)
+        outcome = self._end(CONFIGURATION, CONTENT, None, None, max_age_s)
+        outcome.data = data
+        outcome.etag = receiver.etag
+        return outcome
+
+    def _error(self, code, message):
+        max_age_s = message.uint(MAX_AGE)
+        if self._fetch == _TRANSFERRING:
+            if code == BAD_REQUEST:
+                return self._restart()  # the block is past the end: the document is shorter now
+            if (
+                code == TOO_MANY_REQUESTS or code == SERVICE_UNAVAILABLE or code == GATEWAY_TIMEOUT
+            ) and self._resume():
+                self._change(_BUSY)
+                return Outcome(PAUSED, code, None, None, max_age_s)
+        echo = message.option(ECHO)
+        if code == UNAUTHORIZED and echo and len(echo) <= 40 and self._n_restarts < _MAX_RESTARTS:
+            # RFC 9175 section 2.3: show that we are reachable at our address.
+            self._n_restarts += 1
+            event = _NEXT if self._fetch == _TRANSFERRING else _FIRST
+            if self._ask(event, self._asked[0], self._asked[1], echo):
+                return None
+        title, detail = parse(message.payload())
+        return self._end(REJECTED, code, detail, title, max_age_s)
+
+    def _restart(self):
+        """Ask for the first block again, unconditionally."""
+        self._n_restarts += 1
+        if self._n_restarts <= _MAX_RESTARTS and self._ask(_FIRST):
+            return None
+        return self._end(REFUSED, CONTENT, "the document kept changing during its transfer")
+
+    def _resume(self):
+        """Whether the same block may be asked for once more."""
+        self._n_resumes += 1
+        return self._n_resumes <= _MAX_RESUMES
+
+    def _ask(self, event, conditional=False, observe=None, echo=None):
+        """Send the request for the first block or for the next one; false: there is no room."""
+        if event == _FIRST:
+            self._receiver = Block2Body(self._szx, self._max_size)
+        document_id = self.document_id if self.individual else None
+        etag = self.etag if conditional and self._etag_of == document_id else None
+        block2 = self._receiver.next_block()
+        options = self._request.options(document_id, etag, observe, block2, echo)
         token = None
-        if observe is not None and self.observation is not None:
+        if observe is not None and self._registration is not None:
             # RFC 7641 section 3.6: the same token renews or ends a registration.
-            token = self.observation.token
-            self.endpoint.cancel(self.observation)
+            token = self._registration.token
+            self.endpoint.cancel(self._registration)
         exchange = self.endpoint.request(
             self.transport, self.remote, GET, options, self, True, None, token
         )
         if exchange is None:
             return False
-        self.conditional = conditional
-        self.asked_observe = observe
-        self.request_size = len(exchange.datagram)
-        self.exchange = exchange
+        self._asked = (conditional, observe)
+        self._request_size = len(exchange.datagram)
+        self._exchange = exchange
+        self._change(event)
         if observe is not None:
-            self.observation = exchange if observe == 0 else None
-            self.observing = False
+            self._registration = exchange if observe == 0 else None
+            self._change(_REGISTER if observe == 0 else _CEASE)
         return True
+
+    def _end(self, kind, code=0, detail=None, title=None, max_age_s=None):
+        """End the fetch with an Outcome."""
+        self._exchange = self._receiver = None
+        self._change(_END)
+        return Outcome(kind, code, detail, title, max_age_s)
+
+    def _cancel(self):
+        """End the fetch without an Outcome."""
+        exchange = self._exchange
+        if exchange is not None and exchange is not self._registration:
+            self.endpoint.cancel(exchange)
+        self._exchange = self._receiver = None
+        self._change(_END)
+
+    def _cease(self):
+        """End the observation on our side; the next notification is rejected with a Reset."""
+        if self._registration is not None:
+            self.endpoint.cancel(self._registration)
+            self._registration = None
+        self._change(_CEASE)

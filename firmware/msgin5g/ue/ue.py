@@ -1,32 +1,41 @@
 """The constrained UE with MSGin5G Client (TS 24.538 6.2.2.2).
 
-It asks for its configuration through its next hop, offers what it gets to the configuration
-store, and asks again: after a while when all is well (with the ETag of what it holds, or as an
-observer who is told), later and later when it is not.
+It asks for its configuration through its next hop, offers what it receives to the configuration
+manager, and asks again: before the configuration gets too old if all is well (with its ETag, or
+as an observer that receives notifications), and after a growing delay if not (see backoff).
 """
 
-import sys
+from binascii import hexlify
 
 from micropython import const
 
-from msgin5g.coap.endpoint import NOTHING, REQUEST, UNMATCHED, Endpoint
+from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED, Endpoint
+from msgin5g.coap.message import code_text
+from msgin5g.coap.numbers import (
+    GATEWAY_TIMEOUT,
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+)
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.coap.exchange import OBSERVING
+from msgin5g.config.redact import public
+from msgin5g.scm import client as scm
 from msgin5g.scm.request import ScmRequest
-from msgin5g.scm.client import ScmClient
-from msgin5g.unload import unload
+from msgin5g.ue.backoff import Backoff
 
 _MAX_EVENTS = const(16)
 _MAX_SIZE = const(900)  # of a request: the longest settings, ETag and Echo take less
-_NO_MEMORY_MS = const(60000)
+_OUT_OF_MEMORY_MS = const(60000)  # until the next fetch
+_FULL_MS = const(1000)  # until the next attempt on a shared endpoint that has no room
 
 
 class ConstrainedUe:
     """A UE that keeps itself configured.
 
-    settings: Settings. random: a function that gives a random byte. configuration: what a
-    document is offered to (see configuration/lifecycle.py). link, remote: the next hop.
-    endpoint: one that is shared with another role, which then passes its events to `conclude`.
+    settings: Settings. random: a function that gives a random byte. configuration: the
+    ConfigurationManager. transport, remote: the next hop. endpoint: one that is shared with
+    another role, which then passes its exchanges to `handle_exchange`. events: those not polled
+    yet, the oldest first.
     """
 
     def __init__(self, settings, random, configuration, remote, now, transport=0, endpoint=None):
@@ -42,7 +51,7 @@ class ConstrainedUe:
         for name, value in (("ue-vendor=", settings.ue_vendor), ("ue-type=", settings.ue_type)):
             if value:
                 queries.append((name + value).encode())
-        resource = ScmRequest(
+        request = ScmRequest(
             settings.service_id,
             [ue_id],
             settings.server_recipient.encode(),
@@ -50,23 +59,21 @@ class ConstrainedUe:
             settings.content_format,
             queries,
         )
-        self.client = ScmClient(endpoint, transport, remote, resource, ue_id, settings)
+        self.client = scm.ScmClient(endpoint, transport, remote, request, ue_id, settings)
         self.configuration = configuration
-        self.observe = settings.observe
-        self.refresh_s = (settings.refresh_min_s, settings.refresh_max_s)
-        self.retry = (
-            settings.retry_first_s, settings.retry_max_s, settings.retry_jitter_percent
-        )  # fmt: skip
-        self.probing_rate = settings.probing_rate
-        self.random = random
-        self.n_failures = 0  # since the last success
-        self._events = []
-        self._loaded = False  # what reads answers, by us: a transfer goes on
+        self.events = []
+        self._observe = settings.observe
+        self._refresh_min_s = settings.refresh_min_s
+        self._refresh_max_s = settings.refresh_max_s
+        self._probing_rate = settings.probing_rate
+        self._backoff = Backoff(
+            random, settings.retry_first_s, settings.retry_max_s, settings.retry_jitter_percent
+        )
         # A thousand boards that one switch powers on do not ask in the same second.
         chance = (random() << 8 | random()) >> 6
-        self.fetch_at = add(now, settings.start_delay_s * 125 * chance >> 7)
+        self._fetch_at = add(now, settings.start_delay_s * 125 * chance >> 7)  # None: stopped
 
-    # The four verbs, and what there is to tell
+    # The four verbs, and the events
 
     def receive(self, transport, datagram, remote, now):
         """One datagram has arrived."""
@@ -76,7 +83,7 @@ class ConstrainedUe:
         elif kind == UNMATCHED:
             self.endpoint.count("unmatched_response")
         elif kind:
-            self.conclude(kind, self.endpoint.exchange, now)
+            self.handle_exchange(kind, self.endpoint.exchange, now)
 
     def step(self, now):
         """The clock has moved."""
@@ -84,20 +91,21 @@ class ConstrainedUe:
             exchange = self.endpoint.step(now)
             if exchange is None:
                 break
-            self.conclude(NOTHING, exchange, now)
+            self.handle_exchange(NOTHING, exchange, now)
         self.tick(now)
 
     def tick(self, now):
         """Do what is due, apart from the endpoint's timers."""
         event = self.configuration.step(now)
         if event is not None:
-            self.tell({"event": event[0], "reasons": list(event[1])})
-        fetch_at = self.fetch_at
+            self._emit({"event": event[0], "reasons": list(event[1])})
+        fetch_at = self._fetch_at
         client = self.client
         if fetch_at is not None and not client.busy and diff(now, fetch_at) >= 0:
-            # With the ETag only of what runs, not of what was refused or rolled back.
-            if not client.fetch(self.observe, client.etag == self.configuration.etag):
-                self.fetch_at = add(now, 1000)  # a shared endpoint is full for the moment
+            # Conditional only if the ETag is that of the configuration that runs: not of one
+            # that was refused or rolled back.
+            if not client.fetch(self._observe, client.etag == self.configuration.etag):
+                self._fetch_at = add(now, _FULL_MS)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
@@ -106,63 +114,130 @@ class ConstrainedUe:
     def own_wait_ms(self, now):
         """As `wait_ms`, apart from the endpoint's timers."""
         wait = self.configuration.wait_ms(now)
-        if self._events:
+        if self.events:
             return 0
-        if self.client.busy or self.fetch_at is None:
+        if self.client.busy or self._fetch_at is None:
             return wait
-        return shorter(wait, max(diff(self.fetch_at, now), 0))
+        return shorter(wait, max(diff(self._fetch_at, now), 0))
 
     def poll(self):
-        """The oldest event not yet told, as a dict with the key "event", or None."""
-        return self._events.pop(0) if self._events else None
+        """The oldest event not polled yet, as a dict with the key "event", or None."""
+        return self.events.pop(0) if self.events else None
 
-    # What the application or a person may ask for
+    # Requests of the application or of a person
 
     def fetch(self, now):
         """Ask for the configuration now, whatever the schedule says."""
-        self.fetch_at = now
+        self._fetch_at = now
 
     def stop(self):
         """Deregister before the node goes to sleep or away; what is queued is to be sent.
 
         After that nothing is asked until `fetch`.
         """
-        self.fetch_at = None
+        self._fetch_at = None
         self.client.stop()
 
-    # What becomes of an exchange
+    # Outcomes
 
-    def conclude(self, kind, exchange, now):
-        """An exchange has a response or a Reset, or NOTHING and is over; others' are left alone.
-
-        What reads an answer and draws the conclusions is loaded for as long as it takes.
-        """
+    def handle_exchange(self, kind, exchange, now):
+        """The endpoint has a RESPONSE or a Reset (REJECTED) for an exchange, or it has timed out
+        (NOTHING). Exchanges of others are left alone."""
         client = self.client
         if exchange.owner is not client:
             return
-        ours = self._loaded or "msgin5g.ue.conclusion" not in sys.modules
         try:
-            from msgin5g.ue.conclusion import conclude
-
-            conclude(self, kind, exchange, now)
-            del conclude
+            if kind == RESPONSE:
+                outcome = client.response(now)
+            else:
+                outcome = client.no_response(exchange, kind == REJECTED)
+            if outcome is not None:
+                self._conclude(outcome, now)
         except MemoryError:
-            # Nothing is lost but time: what was not accepted is repeated, all else asked for anew.
+            # Only time is lost: a message that was not accepted is repeated by the peer, and
+            # everything else is asked for again.
             self.endpoint.count("no_memory")
-            if exchange.state >= OBSERVING:
-                client.exchange = client.assembly = None
-                if exchange.state != OBSERVING and exchange is client.observation:
-                    client.observation = None
-                if self.fetch_at is not None:
-                    self.fetch_at = add(now, _NO_MEMORY_MS)
-        self._loaded = ours and client.assembly is not None
-        if ours and client.assembly is None:
-            unload("roles.conclusion", "roles.retry", "seal.answer", "coap.blockwise",
-                   "seal.documents", "seal.problem", "cbor_reader")  # fmt: skip
+            if client.out_of_memory(exchange):
+                self._fetch_in(_OUT_OF_MEMORY_MS, now)
 
-    def tell(self, event):
-        """Keep an event, a dict, until `poll` gives it."""
-        if len(self._events) >= _MAX_EVENTS:
-            self._events.pop(0)
+    def _conclude(self, outcome, now):
+        """Offer a configuration, emit an event, and schedule the next fetch."""
+        kind = outcome.kind
+        code = outcome.code
+        if kind == scm.CONFIGURATION:
+            self._offer(outcome, now)
+            self._succeed(outcome, now)
+        elif kind == scm.UNCHANGED:
+            self._emit({"event": "unchanged", "etag": _hex(outcome.etag)})
+            self._succeed(outcome, now)
+        elif kind == scm.PAUSED:
+            self._fetch_in(self._backoff.delay_ms(outcome.max_age_s), now)
+        elif kind == scm.REFUSED:
+            self._emit({"event": "refused", "reasons": [outcome.detail]})
+            self._fail(None, now)
+        elif kind == scm.TIMEOUT or code == GATEWAY_TIMEOUT:
+            # 5.04: the next hop has waited as long as this UE would have waited itself.
+            self._emit({"event": "timeout"})
+            self._fail(None, now)
+        else:
+            if code == NOT_FOUND:
+                self.client.forget()  # another document may have taken its place
+            self._emit(
+                {
+                    "event": "rejected",
+                    "code": code_text(code),
+                    "title": outcome.title,
+                    "detail": outcome.detail,
+                }
+            )
+            # 4.29 (RFC 8516) and 5.03 say with Max-Age when the server wants to be asked again.
+            busy = code == TOO_MANY_REQUESTS or code == SERVICE_UNAVAILABLE
+            self._fail(outcome.max_age_s if busy else None, now)
+
+    def _offer(self, outcome, now):
+        configuration = self.configuration
+        name, reasons = configuration.offer(outcome.data, outcome.etag or b"", now)
+        event = {"event": name, "etag": _hex(outcome.etag)}
+        if reasons:
+            event["reasons"] = list(reasons)
+        elif name == "applied":
+            event["configuration"] = public(configuration.configuration)
+        self._emit(event)
+
+    def _succeed(self, outcome, now):
+        """The server has answered: ask again before the configuration gets too old."""
+        self._backoff.reset()
+        if self._observe and self.client.can_register:
+            self._fetch_in(0, now)
+            return
+        seconds = min(max(outcome.max_age_s, self._refresh_min_s), self._refresh_max_s)
+        # A tenth before Max-Age ends; that also satisfies RFC 7641 section 3.3.1.
+        self._fetch_in(seconds * 900, now)
+
+    def _fail(self, server_s, now):
+        """Ask again after the back-off, or after the seconds that the server asks for."""
+        if self._fetch_at is None:
+            return
+        delay_ms = self._backoff.delay_ms(server_s)
+        # PROBING_RATE, RFC 7252 section 4.7: the bytes a second to a peer that does not answer.
+        probing_ms = self.client.unanswered_size * 1000 // self._probing_rate
+        delay_ms = max(delay_ms, probing_ms - self.endpoint.parameters.max_transmit_wait_ms)
+        self._fetch_in(delay_ms, now)
+        self._emit({"event": "backing_off", "seconds": (delay_ms + 500) // 1000})
+
+    def _fetch_in(self, delay_ms, now):
+        """Schedule the next fetch, unless `stop` was called."""
+        if self._fetch_at is not None:
+            self._fetch_at = add(now, delay_ms)
+
+    def _emit(self, event):
+        """Keep an event, a dict, until it is polled."""
+        if len(self.events) >= _MAX_EVENTS:
+            self.events.pop(0)
             self.endpoint.count("events_lost")
-        self._events.append(event)
+        self.events.append(event)
+
+
+def _hex(data):
+    """Bytes as a hex string, None as None."""
+    return None if data is None else hexlify(data).decode()
