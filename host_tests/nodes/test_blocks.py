@@ -12,7 +12,7 @@ from network_sim import chance
 load(
     "msgin5g.ue.ue",
     "msgin5g.relay.relay",
-    "msgin5g.ue.conclusion",
+    "msgin5g.ue.ue",
     "msgin5g.scm.ue_config_doc",
     "servers",
 )
@@ -180,7 +180,7 @@ def test_one_that_keeps_changing_is_refused_after_three_restarts_and_asked_for_l
 
 def test_too_large_is_refused_after_one_block():
     sim, ue, _, server = large_sim(ue={"max_document_size": 4096, "block_size": 256})
-    assert sim.run(lambda: ue._events, 60000)
+    assert sim.run(lambda: ue.events, 60000)
     limit = "too large: " + str(len(server.documents[UE_ID])) + " bytes, the limit is 4096"
     assert drain(ue)[0] == {"event": "refused", "reasons": [limit]}
     assert server.n_bodies == 1
@@ -203,7 +203,7 @@ def test_a_transfer_whose_next_block_never_comes_is_given_up_in_the_end():
     assert sim.run(lambda: server.n_bodies == 20)
     sim.remove(RELAY)
     start = sim.elapsed_ms
-    assert sim.run(lambda: ue._events, 600000)
+    assert sim.run(lambda: ue.events, 600000)
     assert names(ue) == ["timeout", "backing_off"]
     assert 5 * 93000 - 100 <= sim.elapsed_ms - start <= 5 * 93000
     sim.add(RELAY, relay)

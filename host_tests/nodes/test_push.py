@@ -20,7 +20,7 @@ from builders import (
 )
 from network_sim import all_but, chance
 
-load("msgin5g.relay.relay", "msgin5g.ue.conclusion", "msgin5g.scm.ue_config_doc", "servers")
+load("msgin5g.relay.relay", "msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "servers")
 
 UE = ue_address(2)
 HOPS = ((SERVER, RELAY), (RELAY, UE))
@@ -36,7 +36,7 @@ def observing(link_model=None, ue=None, relay=None, **server):
     settings.update(ue or {})
     server = {"max_age_s": server.pop("max_age_s", 3600)}
     sim, ue, relay, server = new_sim(link_model, None, settings, relay, server)
-    assert sim.run(lambda: len(ue._events) == 2)
+    assert sim.run(lambda: len(ue.events) == 2)
     assert names(ue) == ["applied", "unchanged"] and ue.client.observing
     sim.log.clear()
     return sim, ue, relay, server
@@ -45,7 +45,7 @@ def observing(link_model=None, ue=None, relay=None, **server):
 def change(sim, ue, server, n, limit_ms=600000):
     """Give the UE another document; whether it has it in time."""
     server.change(UE_ID, document(UE_ID, version(n)))
-    told = sim.run(lambda: ue._events, limit_ms)
+    told = sim.run(lambda: ue.events, limit_ms)
     return told and ue.configuration.data == version(n).encode() and names(ue) == ["applied"]
 
 
@@ -88,7 +88,7 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
         [flow.exchange.token for flow in relay._flows],
     ]
     for n in range(1, 4):
-        assert sim.run(lambda: ue._events, 4000000)
+        assert sim.run(lambda: ue.events, 4000000)
         assert names(ue) == ["unchanged"] and ue.client.observing
         assert 0 <= sim.elapsed_ms - start - 3240000 * n < 1000
         assert len(sim.log) == 4
@@ -101,7 +101,7 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
     assert change(sim, ue, server, 1)
     # A notification is as good as an answer: the age begins with it.
     start = sim.elapsed_ms
-    assert sim.run(lambda: ue._events, 4000000)
+    assert sim.run(lambda: ue.events, 4000000)
     assert 0 <= sim.elapsed_ms - start - 3240000 < 1000
 
 
@@ -136,7 +136,7 @@ def test_stop_in_the_midst_of_a_fetch_ends_it():
 def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
     sim, ue, relay, server = observing()
     server.change(UE_ID, None)
-    assert sim.run(lambda: ue._events)
+    assert sim.run(lambda: ue.events)
     events = drain(ue)
     assert events[0]["event"] == "rejected" and events[0]["code"] == "4.04"
     assert events[1]["event"] == "backing_off"
@@ -144,7 +144,7 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
     assert not relay._flows and not server.observers
     at = [sim.elapsed_ms]
     for _ in range(8):
-        assert sim.run(lambda: ue._events, 8000000)
+        assert sim.run(lambda: ue.events, 8000000)
         assert names(ue) == ["rejected", "backing_off"]
         at.append(sim.elapsed_ms)
     # It is the collection that is asked: the next document may be another one.
@@ -202,7 +202,7 @@ def test_a_relay_that_has_forgotten_its_flows_is_found_out_by_the_renewal():
     # The relay rejects what it does not know, which is how the server learns.
     assert [m.mtype for m in hop(sim, RELAY, SERVER)] == [RST] and not server.observers
     assert names(ue) == []
-    assert sim.run(lambda: ue._events, 3600000)
+    assert sim.run(lambda: ue.events, 3600000)
     assert names(ue) == ["applied"] and ue.client.observing and len(relay._flows) == 1
     assert change(sim, ue, server, 2)
 

@@ -23,7 +23,7 @@ from network_sim import NetworkSim, chance
 load(
     "msgin5g.relay.relay",
     "msgin5g.ue.ue",
-    "msgin5g.ue.conclusion",
+    "msgin5g.ue.ue",
     "msgin5g.scm.ue_config_doc",
     "servers",
 )
@@ -37,7 +37,7 @@ def version(n):
 
 def observing(relay=None):
     sim, ue, relay, server = new_sim(None, None, {"observe": True}, relay, {"max_age_s": 3600})
-    assert sim.run(lambda: len(ue._events) == 2)
+    assert sim.run(lambda: len(ue.events) == 2)
     assert names(ue) == ["applied", "unchanged"] and ue.client.observing
     sim.log.clear()
     return sim, ue, relay, server
@@ -57,10 +57,10 @@ def test_link_down_ends_the_flow_and_the_server_hears_of_it_at_the_next_change()
     assert [m.mtype for m in sent(sim, RELAY, SERVER)] == [RST]
     # Once it is linked again, the renewal brings the change, and push again.
     relay.link_up(UE_ID.encode(), 0, UE)
-    assert sim.run(lambda: ue._events, 4000000)
+    assert sim.run(lambda: ue.events, 4000000)
     assert names(ue) == ["applied"] and ue.client.observing
     server.change(UE_ID, document(UE_ID, version(2)))
-    assert sim.run(lambda: ue._events)
+    assert sim.run(lambda: ue.events)
     assert ue.configuration.data == version(2).encode()
 
 
@@ -102,7 +102,7 @@ def test_only_the_newest_state_is_repeated_to_a_ue_that_does_not_answer():
     assert len(relay.endpoint._exchanges) <= 2
     sim.add(UE, ue)
     sim.log.clear()
-    assert sim.run(lambda: ue._events)
+    assert sim.run(lambda: ue.events)
     assert ue.configuration.data == version(4).encode()
     sim.run(None, 100000)
     assert len(sent(sim, RELAY, UE)) == 1 and names(ue) == ["applied"]

@@ -4,7 +4,6 @@ from checks import xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, ETAG, GET, MAX_AGE, OBSERVE, URI_PATH, VALID
 from msgin5g.ue.ue import ConstrainedUe
-from msgin5g.scm.answer import forget
 from builders import (
     DATA,
     RELAY,
@@ -33,7 +32,7 @@ def configured(link_model=None, max_age_s=3600, relay=None, documents=None, **ue
 
 def until_told(sim, ue, limit_ms=200000000):
     """The events that the UE tells at once, next."""
-    assert sim.run(lambda: ue._events, limit_ms)
+    assert sim.run(lambda: ue.events, limit_ms)
     return drain(ue)
 
 
@@ -110,7 +109,7 @@ def test_an_etag_is_offered_only_to_the_resource_it_belongs_to():
     (renewal,) = [m for up, m in of_ue(sim) if up]
     assert renewal.uint(OBSERVE) == 0 and renewal.option(ETAG) == tag and n_path(renewal) == 6
     # After 4.04 the collection is asked, of which nothing is held.
-    forget(ue.client)
+    ue.client.forget()
     sim.log.clear()
     ue.fetch(sim.now)
     until_told(sim, ue)

@@ -18,7 +18,7 @@ from builders import DATA, RELAY, UE_ID, document, drain, names, new_sim
 from ue_alone import alone, answer, asked, body
 from network_sim import chance
 
-load("msgin5g.relay.relay", "msgin5g.ue.conclusion", "msgin5g.scm.ue_config_doc", "servers")
+load("msgin5g.relay.relay", "msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "servers")
 
 
 def after_failures(ue, code, n, options=(), now=0):

@@ -7,13 +7,12 @@ from fuzz_node import QUIET_MS, SERVER_URI, STRANGER, Node
 from msgin5g.coap.numbers import ACK, CON, NON
 from msgin5g.relay.relay import Relay
 from msgin5g.ue.ue import ConstrainedUe
-from msgin5g.scm.answer import forget
 from builders import SERVER, FakeConfiguration, relay_settings, ue_address
 
 _HOP_ID = "urn:x-msgin5g:hop:1"
 
 # Thousands of answers are read.
-load("msgin5g.ue.conclusion", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
+load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
 
 
 class RelayTarget(Node):
@@ -151,12 +150,12 @@ class RelayTarget(Node):
             self._unlink(who)
         own = self.role.own
         if own is not None:
-            forget(own.client)
+            own.client.forget()
         self.pass_time(QUIET_MS)
         self.pass_time(QUIET_MS)
         while own is not None and own.client.busy:
             mid, token = self._own_asked
-            template = self._answers[4][1 if own.client.observe_asked else 0]
+            template = self._answers[4][1 if own.client.individual else 0]
             self.deliver(bytes(with_ids(template, mid, token)), SERVER)
             self.pass_time(1000)  # it may have to wait for its turn
         self._link()

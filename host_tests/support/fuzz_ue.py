@@ -7,11 +7,10 @@ from fuzz_node import QUIET_MS, SERVER_URI, STRANGER, Node
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, BLOCK2, CON, NON, OBSERVE
 from msgin5g.ue.ue import ConstrainedUe
-from msgin5g.scm.answer import forget
 from builders import RELAY, UE_ID, FakeConfiguration, ue_settings
 
 # Thousands of answers are read.
-load("msgin5g.ue.conclusion", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
+load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
 
 
 class UeTarget(Node):
@@ -62,7 +61,7 @@ class UeTarget(Node):
         self.deliver(self._hostile(), remote)
 
     def _forget(self):
-        forget(self.role.client)
+        self.role.client.forget()
 
     def _hostile(self):
         chance = self.chance

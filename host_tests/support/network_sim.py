@@ -101,12 +101,12 @@ class NetworkSim:
     def _wait_ms(self, node):
         """How long a node waits, were it asked for its events: here they are kept for a test."""
         teller = getattr(node, "own", None) or node
-        events = getattr(teller, "_events", None)
+        events = getattr(teller, "events", None)
         if not events:
             return node.wait_ms(self.now)
-        teller._events = []
+        teller.events = []
         wait = node.wait_ms(self.now)
-        teller._events = events
+        teller.events = events
         return wait
 
     def _advance(self, ms):

@@ -1,6 +1,6 @@
 """Our messages under way: retransmission, time-outs, NSTART, and the outbox (RFC 7252 section 4).
 
-    QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE or OBSERVING
+QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE or OBSERVING
 """
 
 from micropython import const

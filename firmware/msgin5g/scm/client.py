@@ -62,18 +62,19 @@ _REGISTER = const(5)  # a request with Observe 0 is sent
 _CONFIRM = const(6)  # a 2.xx response with Observe has come
 _CEASE = const(7)  # any other response, a time-out, a Reset; or it is deregistered
 
-_NO = const(-1)
+_NO = const(-1)  # no such transition: a bug
 
 # fmt: off
 _TRANSITIONS = (
-    # _FIRST       _NEXT          _BUSY    _NOTIFIED    _END   _REGISTER     _CONFIRM _CEASE
-    (_REQUESTING,  _NO,           _NO,     _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _IDLE
-    (_REQUESTING,  _TRANSFERRING, _NO,     _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _REQUESTING
-    (_REQUESTING,  _TRANSFERRING, _PAUSED, _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _TRANSFERRING
-    (_NO,          _TRANSFERRING, _NO,     _REQUESTING, _IDLE, _NO,          _NO,     _NO),   # _PAUSED
-    (_NO,          _NO,           _NO,     _NO,         _NO,   _REGISTERING, _NO,     _NONE), # _NONE
-    (_NO,          _NO,           _NO,     _NO,         _NO,   _REGISTERING, _ACTIVE, _NONE), # _REGISTERING
-    (_NO,          _NO,           _NO,     _NO,         _NO,   _REGISTERING, _ACTIVE, _NONE), # _ACTIVE
+    # _FIRST       _NEXT          _BUSY    _NOTIFIED    _END
+    (_REQUESTING,  _NO,           _NO,     _REQUESTING, _IDLE),  # _IDLE
+    (_REQUESTING,  _TRANSFERRING, _NO,     _REQUESTING, _IDLE),  # _REQUESTING
+    (_REQUESTING,  _TRANSFERRING, _PAUSED, _REQUESTING, _IDLE),  # _TRANSFERRING
+    (_NO,          _TRANSFERRING, _NO,     _REQUESTING, _IDLE),  # _PAUSED
+    # _REGISTER    _CONFIRM       _CEASE
+    (_REGISTERING, _NO,           _NONE),                        # _NONE
+    (_REGISTERING, _ACTIVE,       _NONE),                        # _REGISTERING
+    (_REGISTERING, _ACTIVE,       _NONE),                        # _ACTIVE
 )
 # fmt: on
 
@@ -134,12 +135,12 @@ class ScmClient:
 
     def _change(self, event):
         """Change the state; nothing else does."""
-        state = _TRANSITIONS[self._fetch if event <= _END else self._observation][event]
-        assert state != _NO, "no transition"
-        if event <= _END:
-            self._fetch = state
+        if event < _REGISTER:
+            self._fetch = _TRANSITIONS[self._fetch][event]
+            assert self._fetch != _NO, "no such transition"
         else:
-            self._observation = state
+            self._observation = _TRANSITIONS[self._observation][event - _REGISTER]
+            assert self._observation != _NO, "no such transition"
 
     @property
     def busy(self):

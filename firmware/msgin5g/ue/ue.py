@@ -18,7 +18,7 @@ from msgin5g.coap.numbers import (
     TOO_MANY_REQUESTS,
 )
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.redact import public
+from msgin5g.config.redact import redact
 from msgin5g.scm import client as scm
 from msgin5g.scm.request import ScmRequest
 from msgin5g.ue.backoff import Backoff
@@ -201,7 +201,7 @@ class ConstrainedUe:
         if reasons:
             event["reasons"] = list(reasons)
         elif name == "applied":
-            event["configuration"] = public(configuration.configuration)
+            event["configuration"] = redact(configuration.configuration)
         self._emit(event)
 
     def _succeed(self, outcome, now):
