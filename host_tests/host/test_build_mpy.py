@@ -136,7 +136,6 @@ def test_every_kind_of_import_is_seen(tmp_path):
     )
     assert imports_of(file, names) == [
         Import("pack.one", 1, False),
-        Import("pack", 2, False),
         Import("pack.two", 2, False),
         Import("pack.three", 5, True),
         Import("pack.one", 7, True),

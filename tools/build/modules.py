@@ -49,7 +49,8 @@ def sources(root=FIRMWARE, packages=(PACKAGE,)):
 def imports_of(file, names):
     """The Imports in a file of modules in `names`, wherever they stand in it.
 
-    `from package import module` imports both; `import a.b` imports a.b.
+    `from package import module` is an import of the module, `from module import name` of the
+    module that has the name.
     """
     found = []
     tree = ast.parse(file.read_text())
@@ -61,12 +62,15 @@ def imports_of(file, names):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            targets = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+            members = [f"{node.module}.{alias.name}" for alias in node.names]
+            targets = [name if name in names else node.module for name in members]
         elif _is_import_call(node):
             targets = [node.args[0].value]
         else:
             continue
-        found.extend(Import(name, node.lineno, node in lazy) for name in targets if name in names)
+        for name in dict.fromkeys(targets):
+            if name in names:
+                found.append(Import(name, node.lineno, node in lazy))
     return found
 
 

@@ -1,93 +1,137 @@
-"""Check the import direction of the firmware, and that importing a module does nothing.
+"""Check the import direction of the firmware, circles, and that importing a module does nothing.
 
-    cbor, coap <- oscore <- seal <- roles <- composition, main; settings beside seal; port apart.
+    cbor, coap <- oscore <- scm, config <- ue, intermediary <- relay, gateway <- services
+    <- builder <- main, repl
 
-Only main, composition and repl, and what is in port itself, import port.
+Each may import what is left of it. settings is for builder and main, port for builder, main and
+repl; port itself imports coap.ticks and nothing else of the package. Imports inside functions
+count, and so does `from package import module`.
 """
 
 import ast
 import sys
 
-from msgin5g_tools.build.modules import module_name
+from msgin5g_tools.build.modules import PACKAGE, imports_of, sources
 from msgin5g_tools.paths import FIRMWARE
 
-# What a module of a layer may import, by the first part of its name below msgin5g.
-_BASE = {"cbor", "cbor_reader", "unload"}
-ALLOWED = {
-    "unload": set(),
-    "cbor_reader": set(),
-    "cbor": _BASE,
-    "coap": _BASE | {"coap"},
-    "oscore": _BASE | {"coap", "oscore"},
-    "configuration": _BASE | {"coap", "configuration"},
-    "settings": _BASE | {"coap", "configuration", "settings"},
-    "seal": _BASE | {"coap", "oscore", "seal"},
-    "roles": _BASE | {"coap", "oscore", "seal", "roles", "configuration"},
-    "keeper": _BASE | {"composition"},
-    "port": _BASE | {"coap", "configuration", "port"},
-}
-ALLOWED_EVERYTHING = {"composition", "composition_gateway", "main", "repl", "app", "examples"}
+_BASE = ("cbor", "coap")
+_PARTS = (*_BASE, "oscore", "scm", "config")
+_NODES = (*_PARTS, "ue", "intermediary")
+_BELOW_BUILDER = (*_NODES, "relay", "gateway", "events", "node", "services")
+_BELOW_MAIN = (*_BELOW_BUILDER, "port", "builder")
 
-# Statements that do nothing when a module is imported.
-_QUIET = (
-    ast.Import,
-    ast.ImportFrom,
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Assign,
-)
+# What the modules of a room may import beside those of their own: a room, or one module.
+ALLOWED = {
+    "cbor": (),
+    "coap": (),
+    "oscore": _BASE,
+    "scm": (*_BASE, "oscore"),
+    "config": (*_BASE, "oscore"),
+    "ue": _PARTS,
+    "intermediary": _PARTS,
+    "relay": _NODES,
+    "gateway": _NODES,
+    "events": (),
+    "node": ("coap.ticks", "events"),
+    "services": (*_NODES, "relay", "gateway", "events", "node"),
+    "settings": (*_BASE, "config"),
+    "port": ("coap.ticks",),
+    "builder": (*_BELOW_BUILDER, "port", "settings"),
+    "repl": _BELOW_MAIN,
+    "main": (*_BELOW_MAIN, "settings", "repl"),
+}
 _QUIET_CALLS = {"const", "namedtuple"}
 
 
-def _layer_of(part):
-    """settings_hop belongs to settings, composition_gateway to composition."""
-    whole = part.split("_")[0]
-    return whole if whole in ("settings", "composition") else part
-
-
-def faults_of(file):
-    """What breaks the rules in one file, a line each."""
-    name = module_name(file, FIRMWARE)
-    parts = name.split(".")
-    layer = _layer_of(parts[1]) if len(parts) > 1 else ""
-    tree = ast.parse(file.read_text())
-    where = file.relative_to(FIRMWARE.parent).as_posix()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            targets = [node.module]
-        elif isinstance(node, ast.Import):
-            targets = [alias.name for alias in node.names]
-        else:
+def direction_faults(graph):
+    """(module, line, what is wrong) of each import against the direction."""
+    for module, found in graph.items():
+        room = _below(module).split(".")[0]
+        if not room:
             continue
-        for target in targets:
-            below = target.split(".")
-            if (
-                below[0] != "msgin5g"
-                or len(below) == 1
-                or layer in ALLOWED_EVERYTHING
-                or not layer
-            ):
-                continue
-            if _layer_of(below[1]) not in ALLOWED.get(layer, set()):
-                yield f"{where}:{node.lineno}: {layer} may not import {target}"
-    for node in tree.body:
-        quiet = isinstance(node, _QUIET) or (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        )
-        for part in ast.walk(node) if isinstance(node, ast.Assign) else ():
+        allowed = ALLOWED.get(room)
+        if allowed is None:
+            yield module, 1, f"{room} has no place in the import direction (ALLOWED)"
+            continue
+        for target, line, _ in found:
+            name = _below(target)
+            other = name.split(".")[0]
+            if other and other != room and other not in allowed and name not in allowed:
+                yield module, line, f"{room} may not import {target}"
+
+
+def circles(graph):
+    """Each circle of imports once, as a list of module names that ends with its first."""
+    found = []
+    done = set()
+
+    def follow(module, path):
+        if module in path:
+            circle = path[path.index(module) :]
+            first = circle.index(min(circle))
+            circle = circle[first:] + circle[:first]
+            if [*circle, circle[0]] not in found:
+                found.append([*circle, circle[0]])
+        elif module not in done:
+            for target, _, _ in graph.get(module, ()):
+                follow(target, [*path, module])
+            done.add(module)
+
+    for module in sorted(graph):
+        follow(module, [])
+    return found
+
+
+def import_time_faults(text):
+    """(line, what is wrong) of each statement that does something when a module is imported."""
+    return list(_statement_faults(ast.parse(text).body))
+
+
+def _statement_faults(statements):
+    for node in statements:
+        evaluated = []
+        if isinstance(node, ast.ClassDef):
+            evaluated = [*node.decorator_list, *node.bases, *node.keywords]
+            yield from _statement_faults(node.body)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            defaults = [*node.args.defaults, *node.args.kw_defaults]
+            evaluated = [*node.decorator_list, *(value for value in defaults if value)]
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            evaluated = [node.value] if node.value else []
+        elif not (
+            isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))
+            or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        ):
+            yield node.lineno, "importing this module does something"
+        for part in (part for value in evaluated for part in ast.walk(value)):
             if isinstance(part, ast.Call) and getattr(part.func, "id", "") not in _QUIET_CALLS:
-                quiet = False
-        if not quiet:
-            yield f"{where}:{node.lineno}: importing this module does something"
+                yield part.lineno, "importing this module calls something"
+
+
+def faults(root=FIRMWARE):
+    """Everything that is wrong below root, a line each."""
+    files = sources(root)
+    graph = {module: imports_of(file, files) for module, file in files.items()}
+    where = {module: file.relative_to(root.parent).as_posix() for module, file in files.items()}
+    for module, line, text in direction_faults(graph):
+        yield f"{where[module]}:{line}: {text}"
+    for circle in circles(graph):
+        yield f"{where[circle[0]]}: a circle of imports: {' -> '.join(circle)}"
+    for module, file in files.items():
+        for line, text in import_time_faults(file.read_text()):
+            yield f"{where[module]}:{line}: {text}"
+
+
+def _below(module):
+    """`coap.message` for `msgin5g.coap.message`, and nothing for the package itself."""
+    return module.removeprefix(PACKAGE).removeprefix(".")
 
 
 def main():
-    package = FIRMWARE / "msgin5g"
-    faults = [fault for file in sorted(package.glob("**/*.py")) for fault in faults_of(file)]
-    for fault in faults:
+    found = list(faults())
+    for fault in found:
         print(fault)
-    sys.exit(1 if faults else 0)
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":
