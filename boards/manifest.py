@@ -46,7 +46,6 @@ _EVERY_ROLE = (
     "repl/format.py",
     "repl/prompt.py",
     "scm/__init__.py",
-    "scm/answer.py",
     "scm/client.py",
     "scm/problem_details.py",
     "scm/request.py",
@@ -64,9 +63,7 @@ _EVERY_ROLE = (
     "settings/rules.py",
     "ue/__init__.py",
     "ue/backoff.py",
-    "ue/conclusion.py",
     "ue/ue.py",
-    "unload.py",
 )
 
 _UE = ()
