@@ -7,31 +7,27 @@ import sys
 
 from msgin5g_tools.bench.heap import idle_heap, loaded_modules
 from msgin5g_tools.bench.interpreter import Interpreter
-from msgin5g_tools.build.modules import ROLES
+from msgin5g_tools.build.modules import ROLES, path_of
 from msgin5g_tools.build.mpy import build_firmware
 from msgin5g_tools.build.romfs import build_romfs
-
-
-def module_heap(role):
-    """(bytes in all when idle, [(module, bytes when it is loaded from .mpy)]), largest first."""
-    firmware = build_firmware()
-    names = loaded_modules(role, firmware)
-    found = Interpreter(firmware).run("imports", "512K", *names)["modules"]
-    return idle_heap(role, firmware), sorted(map(tuple, found), key=lambda row: -row[1])
+from msgin5g_tools.paths import FIRMWARE
 
 
 def table(role):
     """The table, as lines of Markdown."""
-    idle, modules = module_heap(role)
-    loaded = sum(size for _, size in modules)
-    yield f"| {role}, from .mpy | bytes of heap |"
-    yield "|---|---:|"
-    for name, size in modules:
-        yield f"| {name} | {size:,} |"
-    yield f"| all modules | {loaded:,} |"
-    yield f"| objects | {idle - loaded:,} |"
-    yield f"| idle | {idle:,} |"
-    yield f"| idle, from ROMFS | {idle_heap(role, build_romfs(role)):,} |"
+    firmware = build_firmware()
+    names = loaded_modules(role, firmware)
+    found = Interpreter(firmware).run("imports", "512K", *names)
+    idle = idle_heap(role, firmware)
+    yield f"| {role}, from .mpy | bytes of heap | bytes of the file |"
+    yield "|---|---:|---:|"
+    for name, size in sorted(map(tuple, found["modules"]), key=lambda row: -row[1]):
+        file = (firmware / path_of(name, FIRMWARE)).with_suffix(".mpy")
+        yield f"| {name} | {size:,} | {file.stat().st_size:,} |"
+    yield f"| the table of names | {found['names']:,} | |"
+    yield f"| objects | {idle - found['heap']:,} | |"
+    yield f"| idle | {idle:,} | |"
+    yield f"| idle, from ROMFS | {idle_heap(role, build_romfs(role)):,} | |"
 
 
 def main():
