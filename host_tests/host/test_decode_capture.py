@@ -141,7 +141,7 @@ def test_a_capture_that_is_none_or_is_cut_off_is_one_line(tmp_path):
             f"byte {56 + FRAME_SIZE}: the file ends within a frame of {FRAME_SIZE} bytes",
         ),
         (whole[:30], "byte 24: the file ends within a header"),
-        (pcap(147, [b"x"]), "frame 1: link type 147 is not read"),
+        (pcap(147, [b"x"]), "frame 1: link type 147 is not supported"),
     ):
         file.write_bytes(data)
         status, text = run("--pcap", str(file))

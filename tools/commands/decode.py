@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from msgin5g_tools.decode.capture import Capture, CaptureError
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry, printable
 
@@ -127,6 +126,9 @@ def _read_event(reader, line):
 
 
 def _read_capture(reader, name, ports):
+    # Only a capture needs dpkt, which takes a tenth of a second to import.
+    from msgin5g_tools.decode.capture import Capture, CaptureError
+
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:

@@ -1,29 +1,70 @@
 """UDP datagrams out of a capture: classic pcap and pcapng, as tcpdump and Wireshark write them.
 
-Link types: Ethernet (VLAN tags too), raw IP, Linux cooked (v1 and v2), BSD loopback. IPv4 and
-IPv6. A fragment of a larger IP packet is skipped and counted.
+Link types: Ethernet (also with VLAN tags or MPLS), raw IP, Linux cooked (v1 and v2), BSD loopback.
+IPv4 and IPv6. Fragments are not reassembled: they are skipped and counted.
+
+dpkt knows the layout of every header and block. The loops over them are ours: dpkt's readers end
+silently where a file is cut off, and its pcapng reader knows one interface and no simple packet
+blocks.
 """
 
 import struct
 from collections import namedtuple
 from ipaddress import ip_address
 
+import dpkt
+from dpkt import pcap, pcapng
+from dpkt.ethernet import Ethernet
+from dpkt.ip import IP
+from dpkt.ip6 import IP6
+from dpkt.loopback import Loopback
+from dpkt.sll import SLL
+from dpkt.sll2 import SLL2
+from dpkt.udp import UDP
+
 # number: of the frame, from 1, as Wireshark counts. seconds: since the first frame. source,
 # target: (host, port).
 Datagram = namedtuple("Datagram", "number seconds source target payload")
 
-_MAGIC = {  # of classic pcap, read big-endian: (byte order, parts of a second)
-    0xA1B2C3D4: (">", 10**6),
-    0xD4C3B2A1: ("<", 10**6),
-    0xA1B23C4D: (">", 10**9),
-    0x4D3CB2A1: ("<", 10**9),
+_Interface = namedtuple("_Interface", "link_type units snaplen")  # units: of its clock in a second
+
+_NANO = (pcap.TCPDUMP_MAGIC_NANO, pcap.PMUDPCT_MAGIC_NANO)
+_SWAPPED = (pcap.PMUDPCT_MAGIC, pcap.PMUDPCT_MAGIC_NANO)
+_CLASSIC = (pcap.TCPDUMP_MAGIC, pcap.TCPDUMP_MAGIC_NANO, *_SWAPPED)
+_SIMPLE_PACKET = 3
+_BLOCKS = {  # byte order -> {block type: its class}
+    ">": {
+        pcapng.PCAPNG_BT_IDB: pcapng.InterfaceDescriptionBlock,
+        pcapng.PCAPNG_BT_EPB: pcapng.EnhancedPacketBlock,
+        pcapng.PCAPNG_BT_PB: pcapng.PacketBlock,
+    },
+    "<": {
+        pcapng.PCAPNG_BT_IDB: pcapng.InterfaceDescriptionBlockLE,
+        pcapng.PCAPNG_BT_EPB: pcapng.EnhancedPacketBlockLE,
+        pcapng.PCAPNG_BT_PB: pcapng.PacketBlockLE,
+    },
 }
-_SECTION, _INTERFACE, _SIMPLE_PACKET, _PACKET = 0x0A0D0D0A, 1, 3, 6
-_IPV4, _IPV6 = 0x0800, 0x86DD
-_VLANS = (0x8100, 0x88A8, 0x9100)
-_RAW = {12: None, 14: None, 101: None, 228: _IPV4, 229: _IPV6}
-_UDP = 17
-_IPV6_HEADERS = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility
+_FRAGMENT_HEADER = 44
+
+
+def _raw_ip(frame):
+    return IP6(frame) if frame[0] >> 4 == 6 else IP(frame)
+
+
+_FRAMES = {  # link type -> class of the frame
+    0: Loopback,
+    1: Ethernet,
+    12: _raw_ip,
+    14: _raw_ip,
+    101: _raw_ip,
+    108: Loopback,
+    113: SLL,
+    228: IP,
+    229: IP6,
+    276: SLL2,
+}
+# What a damaged frame or block raises in dpkt.
+_DAMAGE = (dpkt.Error, struct.error, IndexError, KeyError, ValueError, AttributeError)
 
 
 class CaptureError(Exception):
@@ -39,136 +80,128 @@ class Capture:
         self.n_fragments = 0
 
     def datagrams(self):
-        """Every UDP Datagram, in order; CaptureError when the file goes wrong, at that point."""
+        """Every UDP Datagram, in order; CaptureError at the point where the file is damaged."""
         start = None
         for link_type, seconds, frame in self._frames():
             self.n_frames += 1
             start = seconds if start is None and seconds is not None else start
+            if link_type not in _FRAMES:
+                raise CaptureError(
+                    f"frame {self.n_frames}: link type {link_type} is not supported"
+                )
             try:
-                found = self._udp(link_type, frame)
-            except (struct.error, IndexError, ValueError):
-                continue  # shorter than its headers: cut by the capture, or not what it says
+                found = self._udp(_FRAMES[link_type](frame))
+            except _DAMAGE:
+                continue  # a frame that the capture cut short, or with wrong lengths
             if found:
                 yield Datagram(self.n_frames, (seconds or start or 0) - (start or 0), *found)
 
     def _frames(self):
         """(link type, seconds or None, frame) one by one."""
         magic = int.from_bytes(self._data[:4], "big")
-        if magic == _SECTION:
+        if magic == pcapng.PCAPNG_BT_SHB:
             return self._next_generation()
-        if magic in _MAGIC and len(self._data) >= 24:
-            return self._classic(*_MAGIC[magic])
+        if magic in _CLASSIC and len(self._data) >= pcap.FileHdr.__hdr_len__:
+            return self._classic(magic)
         raise CaptureError("neither pcap nor pcapng")
 
-    def _classic(self, order, parts):
-        link_type = struct.unpack_from(order + "I", self._data, 20)[0] & 0x0FFFFFFF
-        i = 24
+    def _classic(self, magic):
+        file_header = pcap.LEFileHdr if magic in _SWAPPED else pcap.FileHdr
+        link_type = file_header(self._data).linktype & 0x0FFFFFFF
+        header = pcap.MAGIC_TO_PKT_HDR[magic]
+        units = 10**9 if magic in _NANO else 10**6
+        i = file_header.__hdr_len__
         while i < len(self._data):
-            second, part, size, _ = self._unpack(order + "IIII", i)
-            yield link_type, second + part / parts, self._take(i + 16, size)
-            i += 16 + size
+            head = header(self._take(i, header.__hdr_len__, "header"))
+            i += header.__hdr_len__
+            frame = self._take(i, head.caplen, "frame")
+            yield link_type, head.tv_sec + head.tv_usec / units, frame
+            i += head.caplen
 
     def _next_generation(self):
         interfaces, order, i = [], "<", 0
         while i < len(self._data):
-            kind = self._unpack(order + "I", i)[0]
-            if kind == _SECTION:
-                order = ">" if self._unpack(">I", i + 8)[0] == 0x1A2B3C4D else "<"
+            kind, size = struct.unpack(order + "II", self._take(i, 8, "header"))
+            if kind == pcapng.PCAPNG_BT_SHB:  # reads the same in both byte orders
+                mark = int.from_bytes(self._take(i + 8, 4, "header"), "big")
+                order = ">" if mark == pcapng.BYTE_ORDER_MAGIC else "<"
+                size = struct.unpack(order + "I", self._data[i + 4 : i + 8])[0]
                 interfaces = []
-            size = self._unpack(order + "I", i + 4)[0]
             if size < 12 or size % 4:
                 raise CaptureError(f"byte {i + 4}: a block of {size} bytes")
-            block = self._take(i + 8, size - 12)
-            if kind == _INTERFACE:
-                interfaces.append(self._interface(order, block, i))
-            elif kind in (_PACKET, _SIMPLE_PACKET):
-                yield self._packet(order, kind, block, interfaces, i)
+            data = self._take(i, size, "block")
+            try:
+                if kind == _SIMPLE_PACKET:
+                    yield _simple_packet(order, data, interfaces[0])
+                elif kind in _BLOCKS[order]:
+                    block = _BLOCKS[order][kind](data)
+                    if kind == pcapng.PCAPNG_BT_IDB:
+                        interfaces.append(_interface(block))
+                    else:
+                        yield _packet(block, interfaces[block.iface_id])
+            except _DAMAGE:
+                raise CaptureError(
+                    f"byte {i}: a damaged block, or one without interface"
+                ) from None
             i += size
 
-    def _interface(self, order, block, at):
-        """(link type, parts of a second, most bytes of a frame) of an interface description."""
-        if len(block) < 8:
-            raise CaptureError(f"byte {at}: an interface block of {len(block)} bytes")
-        link_type, _, most = struct.unpack_from(order + "HHI", block)
-        parts, i = 10**6, 8
-        while i + 4 <= len(block):
-            code, size = struct.unpack_from(order + "HH", block, i)
-            if code == 9 and size == 1 and i + 4 < len(block):  # if_tsresol
-                resolution = block[i + 4]
-                parts = 2 ** (resolution & 127) if resolution & 128 else 10**resolution
-            i += 4 + (size + 3) // 4 * 4
-        return link_type, parts, most
-
-    def _packet(self, order, kind, block, interfaces, at):
-        try:
-            if kind == _SIMPLE_PACKET:
-                link_type, _, most = interfaces[0]
-                size = struct.unpack_from(order + "I", block)[0]
-                return link_type, None, block[4 : 4 + min(size, most or size)]
-            number, high, low, size = struct.unpack_from(order + "IIII", block)
-            link_type, parts, _ = interfaces[number]
-        except (struct.error, IndexError):
-            raise CaptureError(f"byte {at}: a packet block without an interface") from None
-        return link_type, ((high << 32) | low) / parts, block[20 : 20 + size]
-
-    def _unpack(self, form, i):
-        if i + struct.calcsize(form) > len(self._data):
-            raise CaptureError(f"byte {i}: the file ends within a header")
-        return struct.unpack_from(form, self._data, i)
-
-    def _take(self, i, size):
+    def _take(self, i, size, what):
+        """`size` bytes from byte i; CaptureError when the file has fewer."""
         if i + size > len(self._data):
-            raise CaptureError(f"byte {i}: the file ends within a frame of {size} bytes")
+            size = "" if what == "header" else f" of {size} bytes"
+            raise CaptureError(f"byte {i}: the file ends within a {what}{size}")
         return self._data[i : i + size]
 
-    def _udp(self, link_type, frame):
+    def _udp(self, packet):
         """(source, target, payload) of a frame, or None when there is no whole UDP datagram."""
-        if link_type == 1:  # Ethernet
-            kind, i = _word(frame, 12), 14
-            while kind in _VLANS:
-                kind, i = _word(frame, i + 2), i + 4
-        elif link_type == 113:  # Linux cooked
-            kind, i = _word(frame, 14), 16
-        elif link_type == 276:  # Linux cooked, version 2
-            kind, i = _word(frame, 0), 20
-        elif link_type in (0, 108):  # loopback: 4 bytes of address family, in either order
-            kind, i = None, 4
-        elif link_type in _RAW:
-            kind, i = _RAW[link_type], 0
+        while isinstance(packet, dpkt.Packet) and not isinstance(packet, (IP, IP6)):
+            packet = packet.data
+        if isinstance(packet, IP):
+            is_fragment = packet.p == dpkt.ip.IP_PROTO_UDP and (packet.mf or packet.offset)
+        elif isinstance(packet, IP6):
+            is_fragment = _FRAGMENT_HEADER in packet.extension_hdrs
         else:
-            raise CaptureError(f"frame {self.n_frames}: link type {link_type} is not read")
-        packet = frame[i:]
-        if kind is None:
-            kind = {4: _IPV4, 6: _IPV6}.get(packet[0] >> 4)
-        if kind == _IPV4:
-            return self._ipv4(packet)
-        return self._ipv6(packet) if kind == _IPV6 else None
-
-    def _ipv4(self, packet):
-        if packet[9] != _UDP:
             return None
-        if _word(packet, 6) & 0x3FFF:  # more fragments, or an offset
+        if is_fragment:
             self.n_fragments += 1
             return None
-        return _segment(packet[12:16], packet[16:20], packet[(packet[0] & 15) * 4 :])
-
-    def _ipv6(self, packet):
-        kind, i = packet[6], 40
-        while kind in _IPV6_HEADERS:
-            kind, i = packet[i], i + 8 + packet[i + 1] * 8
-        if kind == 44:
-            self.n_fragments += 1
+        segment = packet.data
+        if not isinstance(segment, UDP) or not 8 <= segment.ulen <= len(segment):
             return None
-        return _segment(packet[8:24], packet[24:40], packet[i:]) if kind == _UDP else None
+        source = str(ip_address(packet.src)), segment.sport
+        target = str(ip_address(packet.dst)), segment.dport
+        return source, target, bytes(segment.data[: segment.ulen - 8])
 
 
-def _segment(source, target, segment):
-    source_port, target_port, size = struct.unpack_from(">HHH", segment)
-    if not 8 <= size <= len(segment):
+def _read_block(order, kind, data, interfaces):
+    """A packet as _frames yields it, or None; an interface block joins `interfaces`."""
+    if kind == _SIMPLE_PACKET:
+        return _simple_packet(order, data, interfaces[0])
+    if kind not in _BLOCKS[order]:
         return None
-    hosts = str(ip_address(source)), str(ip_address(target))
-    return (hosts[0], source_port), (hosts[1], target_port), bytes(segment[8:size])
+    block = _BLOCKS[order][kind](data)
+    if kind == pcapng.PCAPNG_BT_IDB:
+        interfaces.append(_interface(block))
+        return None
+    return _packet(block, interfaces[block.iface_id])
 
 
-def _word(data, i):
-    return struct.unpack_from(">H", data, i)[0]
+def _interface(block):
+    units = 10**6
+    for option in block.opts:
+        if option.code == pcapng.PCAPNG_OPT_IF_TSRESOL:
+            resolution = option.data[0]
+            units = 2 ** (resolution & 127) if resolution & 128 else 10**resolution
+    return _Interface(block.linktype, units, block.snaplen)
+
+
+def _packet(block, interface):
+    ticks = block.ts_high << 32 | block.ts_low
+    return interface.link_type, ticks / interface.units, block.pkt_data
+
+
+def _simple_packet(order, data, interface):
+    size = struct.unpack_from(order + "I", data, 8)[0]
+    if interface.snaplen:  # 0: no limit
+        size = min(size, interface.snaplen)
+    return interface.link_type, None, data[12 : min(12 + size, len(data) - 4)]
