@@ -12,6 +12,8 @@ from msgin5g_tools.paths import FIRMWARE
 PACKAGE = "msgin5g"
 ROLES = ("ue", "relay", "gateway")
 ALL = "all"
+# The gateway's configuration client as a node of its own has the modules of a gateway.
+_SAME_MODULES = {"seal-c": "gateway"}
 
 # Imported by users of the package, not by main: by programs, and by people at the REPL.
 FOR_USERS = (
@@ -22,7 +24,6 @@ FOR_USERS = (
 )
 # A lazy import of one of these, or of a module below it, counts for these roles only.
 _ROLES_OF = {
-    "msgin5g.builder_gateway": ("gateway",),
     "msgin5g.coap.responder": ("relay", "gateway"),
     "msgin5g.gateway": ("gateway",),
     "msgin5g.intermediary": ("relay", "gateway"),
@@ -92,6 +93,7 @@ def import_graph(root=FIRMWARE):
 
 def modules_of(role, graph):
     """The modules that a role, or "all", needs: a set of names."""
+    role = _SAME_MODULES.get(role, role)
     todo = ["msgin5g.main", *(name for name in FOR_USERS if name in graph)]
     needed = set()
     while todo:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from msgin5g_tools.device.events import outcome, parse_event
-from msgin5g_tools.decode.sequence_diagram import Entry, Ladder
+from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram
 
 _BOARD = "board"
 _REMOTE_SIZE = 21
@@ -34,7 +34,7 @@ class Screen:
         )
         self._pending = b""
         self._shown = 0  # bytes of the pending line that are on the screen already
-        self._ladders = {}
+        self._diagrams = {}
         self._first_at = None
 
     def feed(self, data, seconds):
@@ -106,15 +106,15 @@ class Screen:
             return Text(f"{seconds:8.3f}  datagram  {remote}  not hex", "yellow")
         if self._first_at is None:
             self._first_at = seconds
-            self._console.print(self._ladder("").heading("peer"))
+            self._console.print(self._diagram("").heading("peer"))
         names = (_BOARD, remote) if event.get("direction") == "out" else (remote, _BOARD)
         entry = Entry(seconds - self._first_at, *names, datagram, "")
-        return self._ladder(remote).line(entry)
+        return self._diagram(remote).line(entry)
 
-    def _ladder(self, remote):
-        if remote not in self._ladders:
-            self._ladders[remote] = Ladder([[_BOARD], [remote, "".ljust(_REMOTE_SIZE)]])
-        return self._ladders[remote]
+    def _diagram(self, remote):
+        if remote not in self._diagrams:
+            self._diagrams[remote] = SequenceDiagram([[_BOARD], [remote, "".ljust(_REMOTE_SIZE)]])
+        return self._diagrams[remote]
 
     def _pass(self, data):
         text = _UNSAFE.sub(b"?", data).decode("utf-8", "replace")
