@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 
 from board_hands import mpremote
 from flash_world import World, msgin5g, ue_file, ue_id
@@ -11,6 +12,7 @@ from msgin5g_tools.device import bundle
 from msgin5g_tools.device.boards import BOARDS
 from msgin5g_tools.device.errors import FAILED, WRONG_INPUT
 from msgin5g_tools.commands.image import make_image
+from msgin5g_tools.commands.run import interpreter_command
 
 
 def test_an_image_boots_and_ends_configured(tmp_path):
@@ -59,3 +61,42 @@ def test_what_does_not_fit_or_is_wrong_is_one_line(tmp_path):
         said = msgin5g(*start, *more, status=status)
         assert expected in said, said
     assert not (tmp_path / "out").exists()
+    for more, expected in (
+        (["--romfs"], "--romfs needs --role or --settings"),
+        (["--romfs", "--role", "ue", "-o", tmp_path / "out.bin"], "end in .romfs or .img"),
+        (["--romfs", "--role", "ue", "--size", "1M"], "do not go with --romfs"),
+        (["--role", "ue"], "--board is missing"),
+    ):
+        said = msgin5g("image", "-o", tmp_path / "out.romfs", *more, status=2)
+        assert expected in said, said
+    said = msgin5g(
+        "image", "--romfs", "--settings", tmp_path / "none", "-o", "x.romfs", status=WRONG_INPUT
+    )
+    assert "No such file" in said
+
+
+def test_a_romfs_image_starts_a_ue_from_rom(tmp_path):
+    out = tmp_path / "ue.romfs"
+    said = msgin5g("image", "--romfs", "--settings", ue_file(tmp_path, 0), "-o", out)
+    assert "the modules of a ue" in said and f"mpremote romfs deploy {out}" in said
+    assert hashlib.sha256(out.read_bytes()).hexdigest() in said
+    assert msgin5g("image", "--romfs", "--role", "ue", "-o", tmp_path / "again.romfs")
+    assert (tmp_path / "again.romfs").read_bytes() == out.read_bytes()
+    settings = ue_file(tmp_path, 0)
+    program = (
+        "import sys, vfs\n"
+        f"vfs.mount(vfs.VfsRom(open({str(out)!r}, 'rb').read()), '/rom')\n"
+        "sys.path.insert(0, '/rom')\n"
+        "from msgin5g.main import main\n"
+        f"print(main({str(settings)!r}, {str(tmp_path)!r}, True, True))\n"
+    )
+    with World(tmp_path, 1):
+        done = subprocess.run(
+            [interpreter_command(), "-X", "heapsize=256K", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert '"applied"' in done.stdout, done.stdout + done.stderr
+    assert done.stdout.strip().endswith("0")

@@ -1,6 +1,7 @@
-"""`msgin5g image`: a board's file system with everything on it, as one file for its flash.
+"""`msgin5g image`: everything for a board as one file: its file system, or a ROMFS of the modules.
 
-For mass production, and for the virtual board, which takes a LittleFS of blocks of 4096 bytes.
+A file system is for mass production, and for the virtual board, which takes a LittleFS of blocks
+of 4096 bytes.
 LittleFS keeps a small file inside its folder, up to the size of the reader's cache: 128 bytes on
 an ESP32 and on the virtual board, more on an RP2. The image is made for the smallest, and in the
 older version of the format, which every MicroPython of today reads and brings up to date. The
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from msgin5g_tools.build.mpy import BuildError
+from msgin5g_tools.build.romfs import build_romfs
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.boards import BLOCK_SIZE, BOARDS, write_command
 from msgin5g_tools.device.bundle import ROLES, file_of
@@ -39,31 +42,45 @@ def _size(context, parameter, text):
 
 
 @click.command()
-@click.option("--board", type=click.Choice(sorted(BOARDS)), required=True)
-@click.option("--settings", metavar="FILE", required=True)
+@click.option("--board", type=click.Choice(sorted(BOARDS)))
+@click.option("--settings", metavar="FILE")
 @click.option("--secrets", metavar="FILE")
 @click.option("--role", type=click.Choice(ROLES), help="In place of the settings' own.")
 @click.option("--size", metavar="SIZE", callback=_size, help="Of the file system, as 2M.")
+@click.option("--romfs", is_flag=True, help="Only the modules of the role, as a ROMFS image.")
 @click.option("-o", "--output", metavar="OUT", required=True)
-def image(board, settings, secrets, role, size, output):
+def image(board, settings, secrets, role, size, romfs, output):
     """Make a LittleFS image for a board: firmware, settings, secrets.
 
     Without --size it has the size that MicroPython's own build for that board gives its file
-    system; `msgin5g doctor` says what a board at hand has.
+    system; `msgin5g doctor` prints the size on a board at hand.
+
+    With --romfs make a ROMFS image of the modules of --role or of the settings' role: for boards
+    whose MicroPython has a ROMFS partition. main.py and settings.json stay on the file system.
 
     Exit status: 0 made   1 settings, secrets or build wrong   2 usage   6 does not fit
     """
-    board = BOARDS[board]
     try:
-        data, parsed = checked_settings(read_file(settings), role)
-        files = [*bundle.build(parsed.role), file_of("settings.json", data)]
-        if secrets:
-            files.append(file_of("secrets.json", checked_secrets(read_file(secrets), data)))
-        made = make_image(files, size or board.fs_size, board.prog_size)
-        _write(output, made, private=bool(secrets))
+        if romfs:
+            _make_romfs(settings, role, output, (board, secrets, size))
+        else:
+            _make_file_system(board, settings, secrets, role, size, output)
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
+
+
+def _make_file_system(board, settings, secrets, role, size, output):
+    for value, option in ((board, "--board"), (settings, "--settings")):
+        if value is None:
+            raise click.UsageError(f"{option} is missing")
+    board = BOARDS[board]
+    data, parsed = checked_settings(read_file(settings), role)
+    files = [*bundle.build(parsed.role), file_of("settings.json", data)]
+    if secrets:
+        files.append(file_of("secrets.json", checked_secrets(read_file(secrets), data)))
+    made = make_image(files, size or board.fs_size, board.prog_size)
+    _write(output, made, private=bool(secrets))
     n_bytes = sum(len(file.data) for file in files)
     click.echo(
         f"{output}: {len(files)} files, {n_bytes} bytes, {parsed.role} {parsed.ue_id}; "
@@ -71,6 +88,28 @@ def image(board, settings, secrets, role, size, output):
         f"sha256 {hashlib.sha256(made).hexdigest()}\n"
         f"onto a board:          {write_command(board, output)}\n"
         f"onto the virtual one:  msgin5g board --image {output}"
+    )
+
+
+def _make_romfs(settings, role, output, others):
+    if any(value is not None for value in others):
+        raise click.UsageError("--board, --secrets and --size do not go with --romfs")
+    if role is None:
+        if settings is None:
+            raise click.UsageError("--romfs needs --role or --settings")
+        role = checked_settings(read_file(settings))[1].role
+    if not output.endswith((".romfs", ".img")):
+        raise click.UsageError("--output: mpremote takes files that end in .romfs or .img")
+    try:
+        made = build_romfs(role).read_bytes()
+    except BuildError as error:
+        raise DeviceError(WRONG_INPUT, f"build: {error}") from None
+    _write(output, made, private=False)
+    click.echo(
+        f"{output}: ROMFS of {len(made)} bytes, the modules of a {role}\n"
+        f"sha256 {hashlib.sha256(made).hexdigest()}\n"
+        f"onto a board:          mpremote romfs deploy {output}\n"
+        "and on its file system: main.py and settings.json, and no folder msgin5g"
     )
 
 
