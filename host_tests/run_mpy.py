@@ -1,12 +1,14 @@
-"""Run the unit tests without pytest: on the Unix port, on a board, from source or from .mpy.
+"""Run the tests without pytest: on the Unix port, on a board, from source or from .mpy.
 
-    micropython -X heapsize=96K host_tests/run_mpy.py [FIRMWARE_DIR] [--only TEXT] [--in DIR]
+    micropython -X heapsize=96K host_tests/run_mpy.py [FIRMWARE] [--only TEXT] [--in DIR]
 
-DIR is unit (the default) or nodes: whole nodes, alone and several in one heap.
+FIRMWARE is the folder that has the package msgin5g (firmware/ by default), or a ROMFS image, a
+file *.romfs, which is mounted at /rom. DIR is unit (the default) or nodes. TEXT is the whole name
+of a file, or a part of the names of several.
 
-TEXT is a file's whole name, or a part of the names of several. Each file is imported, each
-`test_*` called in sorted order, the module forgotten. The last line is `N passed, N failed`; the
-exit status is 1 when something failed.
+Each file is imported, each `test_*` is called in sorted order, and then the file and what it
+imported are removed from memory. The last line is `N passed, N failed`; the exit status is 1 when
+a test failed.
 """
 
 import gc
@@ -20,7 +22,7 @@ def _directory(path):
 
 def _run_file(name, counts):
     if hasattr(gc, "threshold"):
-        gc.threshold(1024)  # as main does: what compiling leaves behind must not lie in between
+        gc.threshold(1024)  # as main does: else what compiling leaves behind fragments the heap
     module = __import__(name)
     if hasattr(gc, "threshold") and gc.threshold() == 1024:  # a file may want another one
         gc.threshold(-1)
@@ -35,12 +37,22 @@ def _run_file(name, counts):
             sys.print_exception(error)
 
 
-def _forget(before):
-    """Unload what a test file has loaded; a package keeps its modules as attributes, too."""
+def _remove_modules(before):
+    """Remove what a test file has imported, so that the next one starts with an empty heap."""
     for loaded in list(sys.modules):
         if loaded not in before:
             del sys.modules[loaded]
     gc.collect()
+
+
+def _mounted(image):
+    """Mount a ROMFS image; the folder where its files are."""
+    import vfs
+
+    with open(image, "rb") as file:
+        data = file.read()
+    vfs.mount(vfs.VfsRom(data), "/rom")
+    return "/rom"
 
 
 def main(arguments):
@@ -56,6 +68,8 @@ def main(arguments):
             plain.append(arguments[i])
         i += 1
     firmware = plain[0] if plain else here + "/../firmware"
+    if firmware.endswith(".romfs"):
+        firmware = _mounted(firmware)
     tests = here + "/" + options["--in"]
     support = here + "/support"
     frozen = [p for p in sys.path if p.startswith(".")]
@@ -72,7 +86,7 @@ def main(arguments):
             counts[1] += 1
             print("FAILED", name, "(import)")
             sys.print_exception(error)
-        _forget(before)
+        _remove_modules(before)
     print(str(counts[0]) + " passed, " + str(counts[1]) + " failed")
     return 1 if counts[1] else 0
 
