@@ -1,6 +1,6 @@
 # make help lists the targets. Everything is installed into .venv, pinned by constraints.txt.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint versions bench clean
+.PHONY: help setup demo test test-fast lint versions bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install everything into .venv
 
@@ -19,8 +19,11 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 demo: $(STAMP) ## a UE gets its configuration through a relay, on real MicroPython
 	@$(BIN)/msgin5g demo
 
-test: $(STAMP) ## every test: CPython, MicroPython from source, MicroPython from .mpy, peers
+test: $(STAMP) ## every test: CPython, MicroPython (source, .mpy, mip, ROMFS), peers
 	@sh tools/test.sh
+
+test-fast: $(STAMP) ## unit/ and nodes/ on CPython without the slow tests, unit/ on MicroPython
+	@sh tools/test.sh fast
 
 lint: $(STAMP) ## ruff, import direction, manifests, packages of mip, budgets
 	@$(BIN)/ruff check .

@@ -19,7 +19,7 @@ sys.path.append(str(HERE.parent / "tools" / "simulate"))  # for fast_network_sim
 import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30
 
 
-# Long, and of no peer's time: tools/test.sh runs them beside the others, on the second core.
+# Long tests that need no peer: tools/test.sh runs them in the second stream, after the lanes.
 _CAMPAIGNS = {
     "test_cbor_fuzz",
     "test_codec_fuzz",
@@ -29,12 +29,16 @@ _CAMPAIGNS = {
     "test_power_cut",
     "test_schema_fuzz",
 }
+# Files of unit/ and nodes/ that take more than ten seconds: `make test-fast` leaves them out.
+_SLOW = {"test_crowd"}
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.stem in _CAMPAIGNS:
             item.add_marker("campaign")
+        if item.path.stem in _SLOW:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +47,6 @@ def repository():
 
 
 def pytest_collection_finish():
-    """What is loaded by now stays: the many collections that firmware asks for pass it over."""
+    """Keep what is loaded now out of later collections: firmware calls gc.collect() often."""
     gc.collect()
     gc.freeze()

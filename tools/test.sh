@@ -1,24 +1,39 @@
 #!/bin/sh
-# Every test, on two cores. In front: pytest with the real peers. Beside it: the tests that run on
-# real MicroPython, and then the campaigns, which take long and wait for nobody. Arguments go to
-# pytest, and then it runs alone.
+# tools/test.sh           every test, on two cores
+# tools/test.sh fast      unit/ and nodes/ on CPython without the slow tests, unit/ on MicroPython
+# tools/test.sh ARGS...   pytest alone, with these arguments
+#
+# Two streams run at once. The first is pytest with the real peers. The second is what needs no
+# peer: the lanes on real MicroPython, then the campaigns. Its output comes at the end.
 set -eu
 cd "$(dirname "$0")/.."
-if [ $# -gt 0 ]; then
-    exec .venv/bin/python -m pytest "$@"
-fi
-mkdir -p build
+python=.venv/bin/python
+first="not campaign"
+folders=""
+case "${1-}" in
+"") ;;
+fast)
+    first="not slow"
+    folders="host_tests/unit host_tests/nodes"
+    ;;
+*) exec $python -m pytest "$@" ;;
+esac
+output=$(mktemp)
 {
     status=0
-    .venv/bin/python -m msgin5g_tools.checks.lanes || status=$?
-    .venv/bin/python -m pytest -m campaign || status=$?
+    if [ -n "$folders" ]; then
+        $python -m msgin5g_tools.checks.lanes --in unit || status=$?
+    else
+        $python -m msgin5g_tools.checks.lanes || status=$?
+        $python -m pytest -m campaign || status=$?
+    fi
     exit $status
-} >build/beside.txt 2>&1 &
-beside=$!
-trap 'kill $beside 2>/dev/null || true' EXIT INT TERM
+} >"$output" 2>&1 &
+second=$!
+trap 'kill $second 2>/dev/null || true; rm -f "$output"' EXIT INT TERM
 status=0
-.venv/bin/python -m pytest -m "not campaign" || status=$?
-wait $beside || status=$?
-trap - EXIT
-cat build/beside.txt
+# shellcheck disable=SC2086
+$python -m pytest -m "$first" $folders || status=$?
+wait $second || status=$?
+cat "$output"
 exit $status
