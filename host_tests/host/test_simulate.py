@@ -95,22 +95,28 @@ def test_the_picture_shows_relay_and_gateway_side_by_side(tmp_path):
     assert found["compared_with"]["bulk_requests"] and not found["bulk_requests"]
     root = ElementTree.parse(file).getroot()
     assert root.tag == _SVG + "svg"
-    curves = root.findall(_SVG + "path")
-    assert len(curves) == 2 and len({curve.get("stroke") for curve in curves}) == 2
-    # A step up for each UE that is configured, but for one or two that came very late.
-    assert all(57 <= curve.get("d").count("V") <= 59 for curve in curves)
-    texts = [text.text for text in root.findall(_SVG + "text")]
-    for text in ("relay", "gateway", "seconds since the start", "UEs configured", "60"):
+    groups = {group.get("id"): group for group in root.iter(_SVG + "g")}
+    for role, seen in (("relay", found), ("gateway", found["compared_with"])):
+        (curve,) = groups[f"curve-{role}"].findall(_SVG + "path")
+        heights = {point.split()[-1] for point in curve.get("d").replace("L", "M").split("M")[1:]}
+        # A step up for each configured UE, from 0; clipped where one or two came very late.
+        n_configured = seen["outcomes"]["configured"]
+        assert n_configured - 2 <= len(heights) - 1 <= n_configured, role
+    texts = [text.text for text in root.iter(_SVG + "text")]
+    for text in ("seconds since the start", "UEs configured", "60"):
         assert text in texts, texts
+    for role in ("relay", "gateway"):
+        assert any(text.startswith(f"{role}: ") and " requests at" in text for text in texts)
     assert "60 UEs switched on together, 10 % loss each way, seed 7" in texts
-    width, height = (float(root.get(name)) for name in ("width", "height"))
-    for text in root.findall(_SVG + "text"):
-        assert 0 < float(text.get("x")) < width and 0 < float(text.get("y")) < height
+    before = file.read_bytes()
+    figures("--ues", 60, "--role", "relay", "--loss", 10, "--picture", file)
+    assert file.read_bytes() == before, "the same options make the same chart"
 
 
 def test_a_person_gets_a_table_with_a_column_for_each_role(tmp_path):
-    file = tmp_path / "crowd.svg"
+    file = tmp_path / "crowd.png"
     text = run("--ues", 20, "--picture", file).output
+    assert file.read_bytes().startswith(b"\x89PNG")
     assert "\x1b" not in text and f"Picture: {file}" in text
     lines = [line.split() for line in text.splitlines()]
     assert ["gateway", "relay"] in lines
@@ -127,8 +133,11 @@ def test_a_person_gets_a_table_with_a_column_for_each_role(tmp_path):
         (("--loss", "90"), "--loss: '90' is not a number of 0 to 75"),
         (("--loss", "nan"), "--loss: 'nan' is not a number of 0 to 75"),
         (("--role", "ue"), "--role: 'ue' is not relay or gateway"),
-        (("--missing", "70", "--denied", "40"), "--missing and --denied: are more than 100"),
-        (("--picture", "crowd.png"), "--picture: 'crowd.png' does not end in .svg"),
+        (
+            ("--missing", "70", "--denied", "40"),
+            "--missing and --denied: the sum is more than 100",
+        ),
+        (("--picture", "crowd.gif"), "--picture: 'crowd.gif' does not end in .png or .svg"),
         (("--picture", "/nowhere/a.svg"), "--picture: '/nowhere/a.svg' cannot be written"),
         (("--settings", "/nowhere"), "--settings: '/nowhere': No such file or directory"),
         (("--settings", "{bulk}"), "settings: bulk.count: 0 is not 1 to 1000"),

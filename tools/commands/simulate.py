@@ -12,7 +12,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from msgin5g_tools.paths import import_firmware
 from msgin5g_tools.simulate import intermediary
-from msgin5g_tools.simulate.chart import picture_of
 from msgin5g_tools.simulate.population import identities
 from msgin5g_tools.simulate.report import Report, as_json_object
 from msgin5g_tools.simulate.simulation import Simulation
@@ -21,11 +20,12 @@ import_firmware()
 from msgin5g.settings.core import SettingsError  # noqa: E402
 
 _MAX_UES = 10000
-_MAX_LOSS = 75  # percent; beyond it hardly any exchange comes to its end
+_FORMATS = (".png", ".svg")
+_MAX_LOSS = 75  # percent; with more, hardly any exchange completes
 
 
 class _Number(click.ParamType):
-    """A number between two others; one line for what is none."""
+    """A number within limits; anything else is one line of error."""
 
     name = "number"
 
@@ -57,51 +57,64 @@ class _Role(click.ParamType):
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--ues", type=_Number(int, 1, _MAX_UES), default=1000, help="How many UEs.")
-@click.option("--role", type=_Role(), default="gateway", help="What they are behind.")
+@click.option("--ues", type=_Number(int, 1, _MAX_UES), default=1000, help="Number of UEs.")
+@click.option("--role", type=_Role(), default="gateway", help="The node between UEs and server.")
 @click.option(
     "--loss",
     type=_Number(float, 0, _MAX_LOSS),
     default=0,
-    help="Percent lost, each way, each hop.",
+    help="Percent of datagrams lost, in each direction of each link.",
 )
-@click.option("--seed", type=_Number(int, 0, 2**31), default=7, help="Another chance.")
+@click.option("--seed", type=_Number(int, 0, 2**31), default=7, help="Seed of the random numbers.")
 @click.option(
-    "--missing", type=_Number(float, 0, 100), default=1, help="Percent without a document: 4.04."
+    "--missing",
+    type=_Number(float, 0, 100),
+    default=1,
+    help="Percent of UEs without a document: 4.04.",
 )
 @click.option(
-    "--denied", type=_Number(float, 0, 100), default=0.3, help="Percent on the deny list: 4.03."
+    "--denied",
+    type=_Number(float, 0, 100),
+    default=0.3,
+    help="Percent of UEs on the deny list: 4.03.",
 )
+@click.option("--settings", metavar="FILE", help="A settings.json for the relay or gateway.")
 @click.option(
-    "--settings", metavar="FILE", help="Settings of the hop in place of ours (settings.json)."
+    "--picture", metavar="FILE", help="Chart of relay and gateway side by side: .png or .svg."
 )
-@click.option("--picture", metavar="FILE.svg", help="Draw relay and gateway side by side.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json):
-    """Very many UEs behind one relay or gateway, in virtual time.
+    """Simulate thousands of UEs behind one relay or gateway, in virtual time.
 
-    All are switched on together and ask as the firmware does, with its defaults. UEs, hop and
-    server are the shipped code; the network loses what --loss says, and takes 5 to 40 ms. A UE
-    with its final answer (2.05, 4.04, 4.03) asks no more. The same seed gives the same story.
+    All UEs start together and send requests as the firmware does, with its default settings. UEs,
+    relay, gateway and server are the shipped code; the network delays each datagram by 5 to
+    40 ms and drops as many as --loss says. A UE stops after its final response (2.05, 4.04,
+    4.03). The same options give the same figures.
 
     \b
-    Exit status 0: every UE has ended with what is right for it.
+    Examples:
+      msgin5g simulate --ues 1000
+      msgin5g simulate --ues 300 --role relay --loss 10 --picture crowd.png
+
+    \b
+    Exit status: 0 when every UE has ended with the right outcome; 1 when not.
     Keys of the JSON object, besides those of the options:
       ok                 true for exit status 0
-      outcomes           UEs by how they ended; not_its_own: wrong for that UE
-      configured_median_s, _p99_s, _last_s   from the start, of those that were configured
-      requests           GETs that the server worked = bulk_requests + single_requests
-                         + later_blocks; repeated_requests: sent again by the hop
-      ues_per_bulk, largest_bulk_bytes       the largest bulk request
-      turned_away, timeouts                  5.03 given to UEs; times that one heard nothing
-      datagrams, bytes   sent, each way, on each side; lost ones included
-      peaks              of the hop's tables
-      discarded          the hop's counters
+      outcomes           number of UEs by outcome; not_its_own: a wrong one for that UE
+      seconds            virtual time until the last UE has its outcome
+      configured_median_s, _p99_s, _last_s   since the start, of the configured UEs
+      requests           GETs at the server = bulk_requests + single_requests + later_blocks
+      repeated_requests  retransmissions of the relay or gateway to the server
+      ues_per_bulk, largest_bulk_bytes       of the largest bulk request
+      turned_away, timeouts                  5.03 responses to UEs; requests that timed out
+      datagrams, bytes   sent in each direction on each side, lost ones included
+      peaks              largest size of each table of the relay or gateway
+      discarded          counters of the relay or gateway
       compared_with      with --picture: the same for the other role
     """
     try:
         if denied + missing > 100:
-            raise click.ClickException("--missing and --denied: are more than 100 together")
+            raise click.ClickException("--missing and --denied: the sum is more than 100 percent")
         _check_picture(picture)
         given = _read(settings)
         roles = [role]
@@ -119,7 +132,7 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
         raise click.ClickException(str(error)) from None
     about = {"ues": ues, "loss": loss, "seed": seed, "missing": missing, "denied": denied}
     if picture is not None:
-        _write(picture, picture_of(about, done, curves))
+        _draw(picture, about, done, curves)
     if as_json:
         print(json.dumps(as_json_object(about, done), indent=2))
     else:
@@ -130,7 +143,7 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
 
 
 class _Bar:
-    """A progress bar on stderr, on a terminal only; seconds: how long the simulation took."""
+    """A progress bar on stderr, on a terminal only; seconds: the duration of the simulation."""
 
     def __init__(self, wanted):
         console = Console(stderr=True)
@@ -138,7 +151,7 @@ class _Bar:
         self._progress = Progress(
             TextColumn("{task.description:<7}"),
             BarColumn(bar_width=40),
-            TextColumn("{task.completed:.0f} of {task.total:.0f} UEs have their answer"),
+            TextColumn("{task.completed:.0f} of {task.total:.0f} UEs have their response"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -155,25 +168,28 @@ class _Bar:
         self.seconds = time.monotonic() - self._started_at
 
     def of(self, name, total):
-        """A function that is told how many are done, for a bar of its own."""
+        """A new bar; returns the function that sets it to a number of UEs."""
         task = self._progress.add_task(name, total=total)
         return lambda n: self._progress.update(task, completed=n)
 
 
 def _check_picture(path):
-    """ClickException before anything is simulated that could not be drawn."""
+    """ClickException, before the simulation, when the chart could not be written."""
     if path is None:
         return
     folder = Path(path).parent
-    if Path(path).suffix.lower() != ".svg":
-        raise click.ClickException(f"--picture: '{path}' does not end in .svg")
+    if Path(path).suffix.lower() not in _FORMATS:
+        raise click.ClickException(f"--picture: '{path}' does not end in .png or .svg")
     if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
         raise click.ClickException(f"--picture: '{path}' cannot be written")
 
 
-def _write(path, text):
+def _draw(path, about, done, curves):
+    # Only a chart needs matplotlib, which takes half a second to import.
+    from msgin5g_tools.simulate.chart import draw
+
     try:
-        Path(path).write_text(text)
+        draw(path, about, done, curves)
     except OSError as error:
         raise click.ClickException(f"--picture: '{path}': {error.strerror}") from None
 
