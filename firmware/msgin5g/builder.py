@@ -178,22 +178,22 @@ class Builder:
 
         settings = self.settings
         if settings.seal_c_mode == "separated":
-            from msgin5g.gateway.scm_remote import Separated
+            from msgin5g.gateway.scm_remote import RemoteScmClient
 
             peer = self._open_seal_c()
             role = Gateway(settings, random_byte, self.now)
-            role.seal_c = Separated(role.endpoint, 1, peer)
+            role.connect(RemoteScmClient(role.endpoint, 1, peer))
         else:
-            from msgin5g.gateway.scm_local import Collocated
+            from msgin5g.gateway.scm_local import LocalScmClient
 
             role = Gateway(settings, random_byte, self.now)
-            role.seal_c = Collocated(settings, role.endpoint, 0, server)
+            role.connect(LocalScmClient(settings, role.endpoint, 0, server))
         return role
 
     def _scm_client_node(self, server):
-        from msgin5g.gateway.scm_client_node import SealC
+        from msgin5g.gateway.scm_client_node import ScmClientNode
 
-        return SealC(self.settings, random_byte, server, self._open_seal_c())
+        return ScmClientNode(self.settings, random_byte, server, self._open_seal_c())
 
     # Transports and links
 

@@ -73,9 +73,9 @@ class Crowd:
     def __call__(self):
         relay = self.relay
         endpoint = relay.endpoint
-        assert len(relay._flows) - relay._n_observing <= self.max_flows
-        assert relay._n_observing <= MAX_OBSERVATIONS
-        assert len(relay._held) <= min(RATE, self.max_flows)
+        assert len(relay.flows) - relay.n_observing <= self.max_flows
+        assert relay.n_observing <= MAX_OBSERVATIONS
+        assert len(relay.held_back) <= min(RATE, self.max_flows)
         assert len(endpoint._incoming) <= self.max_flows + 16
         assert len(endpoint._exchanges) <= 2 * (self.max_flows + MAX_OBSERVATIONS) + 4
         assert relay.counters.get("exchanges_full") is relay.counters.get("outbox_full") is None

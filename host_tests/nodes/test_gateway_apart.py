@@ -73,7 +73,7 @@ def test_killed_in_the_middle_it_is_504_in_time_and_when_it_is_back_all_is_well(
         assert answered(sim, hands[:2])
         assert sim.elapsed_ms < 93000
         assert [hand.answers[0].code for hand in hands[:2]] == [0xA4, 0xA4]
-        assert gateway.n_waiting == 0 and gateway._transfers == []
+        assert gateway.n_waiting == 0 and gateway.transfers.under_way == []
         for hand in hands:
             hand.get()
         sim.run(None, 10000)
@@ -139,7 +139,7 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
         sim, _, _, _ = apart((1,), [doc(1)])
         client, (answer,) = ask(sim, body, **fields)
         assert answer.code == code and parse(answer.payload())[0], body
-        assert client._jobs == []
+        assert client.pending_requests == []
     sim, _, _, _ = apart((1,), [doc(1)])
     client, (ack, get) = ask(sim, good)
     assert (ack.mtype, ack.code, get.code) == (2, 0, 1)
@@ -151,5 +151,5 @@ def test_any_bytes_at_seal_c_leave_the_client_alive():
     for n in range(300):
         body = bytes([random() for _ in range(random() % 40)])
         client, _ = ask(sim, body)
-        client._jobs = []
+        client.pending_requests = []
         client.endpoint._incoming = []

@@ -177,7 +177,7 @@ def test_a_refused_bulk_is_repeated_singly_once_and_one_denied_ue_starves_nobody
         assert [hand.answers[0].code for hand in hands] == [0x45, 0x45, 0x83, 0x45]
         assert parse(hands[2].answers[0].payload()) == ("Forbidden", name(3) + " is not allowed")
         assert len(server.asked) == 5 and len(server.bulks) == 1
-        assert gateway.counters == {"refused": 1}
+        assert gateway.counters == {"bulk_rejected": 1}
 
 
 def test_max_age_is_less_the_time_that_the_answer_has_waited():

@@ -82,7 +82,7 @@ def test_observers_share_one_observation_and_each_is_told():
         assert number < hand.answers[1].uint(6) < hand.answers[2].uint(6)
     # The third one is not named any more.
     assert len(hands[2].answers) == 2 and hands[2].answers[1].code == 0x84
-    assert len(server.asked) == 1 and gateway._n_observers == 2
+    assert len(server.asked) == 1 and gateway.observers.n_observers == 2
 
 
 def test_a_document_that_goes_ends_its_observations():
@@ -96,7 +96,7 @@ def test_a_document_that_goes_ends_its_observations():
         if len(hand.answers) < 2:
             more(sim, hand)
         assert hand.answers[1].code == 0x84 and hand.answers[1].uint(6) is None
-    assert gateway._n_observers == 0 and gateway._shared == []
+    assert gateway.observers.n_observers == 0 and gateway.shared_documents.documents == []
 
 
 def test_the_last_observer_gone_ends_the_observation_at_the_server():
@@ -109,11 +109,11 @@ def test_the_last_observer_gone_ends_the_observation_at_the_server():
     hands[0].get(b"shared", observe=1, token=exchanges[0].token)
     assert more(sim, hands[0]).uint(6) is None
     gateway.link_down(name(2).encode())
-    assert gateway._n_observers == 1 and len(server.observers) == 1
+    assert gateway.observers.n_observers == 1 and len(server.observers) == 1
     hands[2].endpoint.cancel(exchanges[2])
     server.change("shared", shared([name(1), name(2), name(3)], text="new"))
     sim.run(None, 5000)
-    assert gateway._n_observers == 0 and gateway._shared == []
+    assert gateway.observers.n_observers == 0 and gateway.shared_documents.documents == []
     # Each hop learns it from the rejection of what it passes on: apart there are two.
     for text in ("newer", "newest"):
         server.change("shared", shared([name(1), name(2), name(3)], text=text))
@@ -127,11 +127,11 @@ def test_an_observer_that_is_gone_is_forgotten_however_often_there_is_something_
     assert answered(sim, hands)
     sim.remove(address(1))
     for n in range(9):
-        assert gateway._n_observers == 1
+        assert gateway.observers.n_observers == 1
         server.change("shared", shared([name(1)], text=str(n)))
         sim.run(None, 10000)
     sim.run(None, 4000)
-    assert gateway._n_observers == 0 and gateway.counters["unheard"] == 1
+    assert gateway.observers.n_observers == 0 and gateway.counters["not_acknowledged"] == 1
 
 
 def test_only_so_many_observe_and_the_others_get_a_plain_answer():
@@ -144,7 +144,7 @@ def test_only_so_many_observe_and_the_others_get_a_plain_answer():
     # Again with another token: the UE had forgotten that it observes.
     hands[0].get(b"shared", observe=0)
     assert more(sim, hands[0]).uint(6) is not None
-    assert gateway._n_observers == 1 and len(server.asked) == 1
+    assert gateway.observers.n_observers == 1 and len(server.asked) == 1
 
 
 def test_a_large_document_is_observed_block_by_block():
@@ -167,7 +167,7 @@ def test_a_large_document_is_observed_block_by_block():
             server.change("doc-1", doc(1, text=3000 * "y"))
             answer = more(sim, hand)
     assert [a[1] for a in server.asked] == [0, 1, 2, 3, 1, 2, 3]
-    assert gateway._n_observers == 1
+    assert gateway.observers.n_observers == 1
 
 
 def test_the_shipped_ues_observe_through_the_gateway_and_apply_what_changes():
@@ -184,7 +184,7 @@ def test_the_shipped_ues_observe_through_the_gateway_and_apply_what_changes():
     # It lasts: they renew it before it is too old, at the server once for all.
     server.asked = []
     sim.run(None, 600000)
-    assert gateway._n_observers == 3 and len(server.observers) == 1
+    assert gateway.observers.n_observers == 3 and len(server.observers) == 1
     assert len(server.asked) <= 12
     server.change("shared", shared([name(n) for n in numbers], text='{"a":3}'))
     assert sim.run(lambda: all(ue.configuration.data == b'{"a":3}' for ue in ues), 5000)
@@ -223,15 +223,17 @@ def test_a_notification_takes_the_place_of_a_question_that_has_not_begun():
         sim.run(None, 100)
     hands[3].get(b"shared")
     sim.run(None, 100)
-    assert len(gateway._transfers) == 2 and len(gateway._queued) == 1
+    assert len(gateway.transfers.under_way) == 2 and len(gateway.scheduler.queued) == 1
     # The first of two blocks comes, and then nothing any more.
     server.change("shared", shared([name(4), name(5)], text=1500 * "x"))
-    assert sim.run(lambda: gateway._of(b"shared").size == 1024, 100)
-    assert gateway._queued == []
+    assert sim.run(
+        lambda: gateway.shared_documents.find(b"shared").download.block2.size == 1024, 100
+    )
+    assert gateway.scheduler.queued == []
     sim.remove(("192.0.2.1", 5683))
     sim.run(None, 100000)
     assert [[a.code for a in hand.answers] for hand in hands] == [[0xA4], [0xA4], [0x45], [0xA4]]
-    assert gateway.n_waiting == 0 and gateway._ready == []
+    assert gateway.n_waiting == 0 and gateway.responder.ready == []
 
 
 def observe_both(**server):
@@ -254,7 +256,7 @@ def test_who_is_forbidden_a_document_takes_nobody_else_with_it():
     # The other one is asked for as itself, and goes on observing.
     assert two.answers[1].code == 0x45 and two.documents() == for_one(changed, 2)
     assert [a[0] for a in server.asked] == [(name(1),), (name(2),)]
-    assert gateway._n_observers == 1
+    assert gateway.observers.n_observers == 1
     server.change("shared", shared([name(2)], text="newer"))
     assert more(sim, two).code == 0x45 and len(one.answers) == 2
 
@@ -289,7 +291,11 @@ def test_what_ends_an_observation_is_told_to_all_without_the_name_of_one():
         for hand in hands[:2]:
             assert [a.code for a in hand.answers] == [0x45, told], code
             assert hand.answers[1].uint(12) == 257 and b"ue:" not in hand.answers[1].payload()
-        assert gateway._n_observers == 0 and gateway._shared == [] and gateway.n_waiting == 0
+        assert (
+            gateway.observers.n_observers == 0
+            and gateway.shared_documents.documents == []
+            and gateway.n_waiting == 0
+        )
         # And when it is asked for.
         for hand in hands[:2]:
             hand.get(b"shared")
@@ -320,8 +326,14 @@ def test_a_document_that_changes_while_its_last_observer_goes_is_asked_for_in_pe
     hand.get(b"doc-1", observe=0)
     assert answered(sim, [hand])
     server.change("doc-1", doc(1, text=3000 * "x"))
-    assert sim.run(lambda: gateway._of(b"doc-1").size == 2048, 1000)
+    assert sim.run(
+        lambda: gateway.shared_documents.find(b"doc-1").download.block2.size == 2048, 1000
+    )
     hand.get(b"doc-1", observe=1)
     server.documents = [doc(1, text=3000 * "y")]
     sim.run(None, 1000)
-    assert gateway._shared == [] and gateway._transfers == [] and gateway.n_waiting == 0
+    assert (
+        gateway.shared_documents.documents == []
+        and gateway.transfers.under_way == []
+        and gateway.n_waiting == 0
+    )

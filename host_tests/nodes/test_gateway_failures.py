@@ -127,7 +127,7 @@ def test_the_last_one_gone_ends_the_question_itself():
     sim.run(None, 5000)
     gateway.link_down(name(1).encode())
     gateway.link_down(name(2).encode())
-    assert gateway.n_waiting == 0 and gateway._transfers == []
+    assert gateway.n_waiting == 0 and gateway.transfers.under_way == []
     sim.run(None, 100000)
     assert not hands[0].answers and gateway.counters["unmatched_response"] >= 1
 

@@ -88,13 +88,13 @@ def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
             hand.get(block2=6)
 
         def done():
-            peaks.append(gateway._held_size)
+            peaks.append(gateway.pending_requests.held_size)
             return all(hand.answers for hand in hands)
 
         assert sim.run(done, 80000), block_size
         # A document that comes in the block that fills the room is the last one.
         assert max(peaks) <= hold_size + block_size + 200, (block_size, max(peaks))
-        assert gateway._held_size == 0 and len(server.bulks) == 1
+        assert gateway.pending_requests.held_size == 0 and len(server.bulks) == 1
         for hand in hands:
             assert hand.answers[0].option(65020) == name(hand.n).encode()
 

@@ -285,7 +285,7 @@ def test_a_ue_that_asks_and_asks_leaves_room_for_others():
     relay.receive(0, response(request, CONTENT, other), SERVER, 1)
     assert relay.links.of_ue(other.encode()).n_requests == 0
     relay.link_down(UE_ID.encode())
-    assert not relay._flows
+    assert not relay.flows
 
 
 def test_a_ue_that_observes_anew_at_each_of_its_starts_is_not_kept_out():
@@ -297,9 +297,9 @@ def test_a_ue_that_observes_anew_at_each_of_its_starts_is_not_kept_out():
         relay.receive(0, response(request, more=[(6, b"\x01")]), SERVER, mid)
         ((answer, _),) = taken(relay, mid)
         assert answer.code == CONTENT and transport.n_requests == 0, mid
-    assert relay.counters == {} and relay._n_observing == 10
+    assert relay.counters == {} and relay.n_observing == 10
     relay.link_down(UE_ID.encode())
-    assert transport.n_requests == 0 and not relay._flows
+    assert transport.n_requests == 0 and not relay.flows
 
 
 def test_the_server_is_asked_at_most_at_the_configured_rate():

@@ -87,7 +87,7 @@ def test_no_response_suppresses_the_classes_it_names_and_no_others():
                     assert [m.code for m, _ in taken(relay, 6)] == [0]  # repeated, like any reply
                 else:
                     assert answers == [], case
-                assert not relay._flows
+                assert not relay.flows
 
 
 def test_no_response_holds_for_what_the_relay_says_itself_and_for_its_timeout():
@@ -143,12 +143,12 @@ def test_what_does_not_fit_beside_a_long_token_is_a_5_02_or_nothing():
     ((answer, _),) = taken(relay, 5)
     assert (answer.code, answer.token()) == (0xA2, 900 * b"t")
     assert answer.option(65020) == UE_ID.encode() and answer.uint(12) == 257
-    assert relay.counters == {"too_large": 1} and not relay._flows
+    assert relay.counters == {"too_large": 1} and not relay.flows
     request = asked(relay, get(mid=8, token=1020 * b"t"))
     relay.receive(
         0, packet(ACK, CONTENT, request.mid, request.token(), options, payload), SERVER, 6
     )
-    assert [m.code for m, _ in taken(relay, 6)] in ([], [0xA2]) and not relay._flows
+    assert [m.code for m, _ in taken(relay, 6)] in ([], [0xA2]) and not relay.flows
 
 
 def test_its_own_page_knows_few_options_and_names_the_first_that_it_does_not():
@@ -267,4 +267,4 @@ def test_a_held_request_dies_with_its_link():
     relay.link_down(b"urn:x:2")
     relay.step(1010)
     assert [remote for _, remote in taken(relay, 1010)] == [UE]  # an acknowledgement
-    assert relay._held == []
+    assert relay.held_back == []

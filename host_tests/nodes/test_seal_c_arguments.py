@@ -4,9 +4,8 @@ from gateway_builders import SEAL_C, gateway_settings
 from checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
-from msgin5g.coap.numbers import CON
-from msgin5g.gateway.scm_remote import FETCH
-from msgin5g.gateway.scm_client_node import SealC
+from msgin5g.coap.numbers import CON, FETCH
+from msgin5g.gateway.scm_client_node import ScmClientNode
 from builders import SERVER
 
 UE = b"urn:x-msgin5g:ue:0007"
@@ -14,7 +13,7 @@ UE = b"urn:x-msgin5g:ue:0007"
 
 def asked(body):
     """(remote, code) of what a client sends when it is asked for this."""
-    client = SealC(gateway_settings(), xorshift(5), SERVER, SEAL_C[0])
+    client = ScmClientNode(gateway_settings(), xorshift(5), SERVER, SEAL_C[0])
     buf = bytearray(300)
     size = encode(buf, CON, FETCH, 1, b"t", [(11, b"seal-c")], body)
     client.receive(1, bytes(buf[:size]), SEAL_C[0], 0)

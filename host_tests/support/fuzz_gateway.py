@@ -7,11 +7,21 @@ from fuzz_relay import RelayTarget
 from gateway_builders import CLIENT, SEAL_C, gateway_settings
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import uint_bytes
-from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, CONTENT_FORMAT, ETAG, NON, OBSERVE
+from msgin5g.coap.numbers import (
+    ACK,
+    BLOCK2,
+    CON,
+    CONTENT,
+    CONTENT_FORMAT,
+    ETAG,
+    FETCH,
+    NON,
+    OBSERVE,
+)
 from msgin5g.gateway.gateway import Gateway
-from msgin5g.gateway.scm_local import Collocated
-from msgin5g.gateway.scm_remote import FETCH, Separated
-from msgin5g.gateway.scm_client_node import SealC
+from msgin5g.gateway.scm_local import LocalScmClient
+from msgin5g.gateway.scm_remote import RemoteScmClient
+from msgin5g.gateway.scm_client_node import ScmClientNode
 from builders import DATA, SERVER, document
 
 _BLOCK_SIZE = 256
@@ -65,10 +75,10 @@ class GatewayTarget(RelayTarget):
         endpoint = self.role.endpoint
         if apart:
             self.upstream, self.up_link = SEAL_C[1], 1
-            self.role.seal_c = Separated(endpoint, 1, SEAL_C[1])
+            self.role.connect(RemoteScmClient(endpoint, 1, SEAL_C[1]))
         else:
             self.upstream, self.up_link = SERVER, 0
-            self.role.seal_c = Collocated(settings, endpoint, 0, SERVER)
+            self.role.connect(LocalScmClient(settings, endpoint, 0, SERVER))
         if own:
             self.configure(settings)
         names = [ue_id.decode() for ue_id in self._ue_ids]
@@ -104,7 +114,7 @@ class SealCTarget(Node):
         self.restart()
 
     def restart(self):
-        self.role = SealC(gateway_settings(), self.chance.byte, SERVER, SEAL_C[0])
+        self.role = ScmClientNode(gateway_settings(), self.chance.byte, SERVER, SEAL_C[0])
 
     def sent(self, datagram, remote):
         mid = datagram[2] << 8 | datagram[3]

@@ -54,18 +54,18 @@ def gateway_settings(**more):
 def new_gateway(sim=None, ues=(), seed=5, now=0, **settings):
     """A gateway that is linked with these UEs (their numbers)."""
     from msgin5g.gateway.gateway import Gateway
-    from msgin5g.gateway.scm_local import Collocated
+    from msgin5g.gateway.scm_local import LocalScmClient
 
     settings = gateway_settings(**settings)
     gateway = Gateway(settings, xorshift(seed), now if sim is None else sim.now)
-    gateway.seal_c = Collocated(settings, gateway.endpoint, 0, SERVER)
+    gateway.connect(LocalScmClient(settings, gateway.endpoint, 0, SERVER))
     for n in ues:
         assert gateway.link_up(name(n).encode(), 0, address(n))
     if sim is not None:
         if apart[0]:
-            from msgin5g.gateway.scm_remote import Separated
+            from msgin5g.gateway.scm_remote import RemoteScmClient
 
-            gateway.seal_c = Separated(gateway.endpoint, 1, SEAL_C[1])
+            gateway.connect(RemoteScmClient(gateway.endpoint, 1, SEAL_C[1]))
             sim.add(SEAL_C[0], gateway, 1)
             new_seal_c(sim, settings)
         sim.add(GATEWAY, gateway)
@@ -74,9 +74,9 @@ def new_gateway(sim=None, ues=(), seed=5, now=0, **settings):
 
 def new_seal_c(sim, settings, seed=77):
     """A configuration client that is a node of its own."""
-    from msgin5g.gateway.scm_client_node import SealC
+    from msgin5g.gateway.scm_client_node import ScmClientNode
 
-    client = SealC(settings, xorshift(seed), SERVER, SEAL_C[0])
+    client = ScmClientNode(settings, xorshift(seed), SERVER, SEAL_C[0])
     sim.add(SEAL_C[1], client, 1)
     sim.add(CLIENT, client)
     return client

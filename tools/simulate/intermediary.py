@@ -4,7 +4,7 @@ from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.gateway.gateway import Gateway  # noqa: E402
-from msgin5g.gateway.scm_local import Collocated  # noqa: E402
+from msgin5g.gateway.scm_local import LocalScmClient  # noqa: E402
 from msgin5g.relay.relay import Relay  # noqa: E402
 from msgin5g.settings.core import SettingsError, settings_of  # noqa: E402
 
@@ -47,7 +47,7 @@ def role_of(settings, random_byte, now):
     if settings.role == "relay":
         return Relay(settings, random_byte, SERVER, now)
     gateway = Gateway(settings, random_byte, now)
-    gateway.seal_c = Collocated(settings, gateway.endpoint, 0, SERVER)
+    gateway.connect(LocalScmClient(settings, gateway.endpoint, 0, SERVER))
     return gateway
 
 
@@ -63,13 +63,13 @@ class Measured:
             "incoming": lambda: len(endpoint._incoming),
         }
         if isinstance(role, Relay):
-            self._tables["flows"] = lambda: len(role._flows)
-            self._tables["held_back"] = lambda: len(role._held)
+            self._tables["flows"] = lambda: len(role.flows)
+            self._tables["held_back"] = lambda: len(role.held_back)
         else:
             self._tables["waiting"] = lambda: role.n_waiting
-            self._tables["transfers"] = lambda: len(role._transfers)
-            self._tables["answers"] = lambda: len(role._answers)
-            self._tables["held_bytes"] = lambda: role._held_size
+            self._tables["transfers"] = lambda: len(role.transfers.under_way)
+            self._tables["answers"] = lambda: len(role.responder.unacknowledged)
+            self._tables["held_bytes"] = lambda: role.pending_requests.held_size
         self.peaks = dict.fromkeys(self._tables, 0)
         self.transmit = role.transmit
         self.wait_ms = role.wait_ms

@@ -1,9 +1,28 @@
-"""What becomes of an answer of the server at the gateway: split among those who asked."""
+"""What the gateway asks the server, and how the answer is split among the UEs that asked.
+
+A BulkTransfer (one UE or several) and a SharedDocument (see shared_documents) are transfers, and
+have one interface:
+
+    requests, ue_ids    the PendingRequests that it is for, and the MSGin5G UE IDs that it names
+    download            the request under way, and what has come of the answer
+    ask(now, echo)      ask for what comes next: the first block, or a later one
+    accept(message, now)            take a message; false when it is an old one
+    found(document)     a UeConfigDoc of the answer has come
+    complete(now)       all documents have come
+    restart()           begin again; false when that has happened too often
+    refused(code, message, now)     another answer than 2.05
+    remove(request)     a request has gone; false when nobody wants the answer any more
+    ended()             it is no longer under way
+
+`Transfers` has the rules that hold for all of them.
+"""
 
 from micropython import const
 
 from msgin5g.cbor.decoder import CborError
+from msgin5g.coap.block2 import CHANGED, COMPLETE, Block2Receiver, szx_of
 from msgin5g.coap.errors import BlockError
+from msgin5g.coap.exchange import SENT
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     BLOCK2,
@@ -19,29 +38,155 @@ from msgin5g.coap.numbers import (
     UNAUTHORIZED,
     VALID,
 )
-from msgin5g.coap.ticks import add
-from msgin5g.gateway.responder import Verdict
-from msgin5g.gateway.scheduler import Collector
+from msgin5g.coap.ticks import add, diff
+from msgin5g.gateway.responder import Response, response_with
+from msgin5g.scm.document_splitter import DocumentSplitter
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import UeConfigDoc
-from msgin5g.coap.block2 import CHANGED, COMPLETE
 
+_MAX_RESTARTS = const(3)
+_SILENCE = const(10)  # times ACK_TIMEOUT
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 _MAX_AGE_S = const(86400)
-_LARGE = const(2048)  # bytes: two blocks, more than of documents that come several in one
+_LARGE = const(2048)  # bytes: two blocks, more than several documents have together
 
 
-class Bulk(Collector):
-    """The part of a gateway that takes the server's answers apart."""
+class Download:
+    """A GET to the server with its blocks (RFC 7959 section 2.4).
 
-    def _upstream(self, transfer, now):
+    exchange: the request under way, None without. wants_next: the next block is to be asked for.
+    fresh_until: when the answer will be stale, None before its first block.
+    """
+
+    def __init__(self, szx, max_document_size):
+        self.exchange = None
+        self.asked_at = 0
+        self.n_restarts = 0
+        self._max_document_size = max_document_size
+        self.block2 = Block2Receiver(szx)
+        self.begin()
+
+    def begin(self):
+        """Expect the first block."""
+        if self.block2.size:
+            self.block2 = Block2Receiver(self.block2.szx)
+        self.splitter = DocumentSplitter(self._max_document_size)
+        self.fresh_until = None
+        self.wants_next = False
+
+    def started(self, exchange, now):
+        """A request for the next block has started; None: there was no room for it."""
+        self.exchange = exchange
+        self.asked_at = now
+        self.wants_next = exchange is None
+
+    def restart(self):
+        """Begin again, because the body has changed; false when it did so too often."""
+        self.n_restarts += 1
+        self.begin()
+        self.wants_next = self.n_restarts <= _MAX_RESTARTS
+        return self.wants_next
+
+    def silent_ms(self, now, patience_ms):
+        """Milliseconds until the server has been silent for `patience_ms`; None: nothing asked.
+
+        To ask again is then better than to wait: four transmissions were lost, or, after an
+        acknowledgement and twice the time, the server has forgotten the request.
+        """
+        if self.exchange is None:
+            return None
+        if self.exchange.state != SENT:
+            patience_ms *= 2
+        return max(diff(add(self.asked_at, patience_ms), now), 0)
+
+
+class Transfers:
+    """The transfers under way, and what they work with.
+
+    scm: a LocalScmClient or a RemoteScmClient. scheduler: it takes the requests that have to go
+    alone. Both are set before the first transfer.
+    """
+
+    def __init__(self, settings, endpoint, pending_requests, responder, cache):
+        self.endpoint = endpoint
+        self.pending_requests = pending_requests
+        self.responder = responder
+        self.cache = cache
+        self.scm = None
+        self.scheduler = None
+        self.under_way = []
+        self.szx = szx_of(settings.block_size)
+        self.max_document_size = settings.max_document_size
+        self._content_format = settings.content_format
+        self._recipient_option = settings.recipient_option
+        self._ue_id = settings.ue_id.encode()
+        self._silence_ms = _SILENCE * endpoint.parameters.ack_timeout_ms
+
+    def ask(self, transfer, now, echo=None):
+        """Ask for what comes next of a transfer; without memory for it, later."""
+        try:
+            transfer.ask(now, echo)
+        except MemoryError:
+            transfer.download.wants_next = True
+            self.scheduler.retry_after_out_of_memory(now)
+
+    def ask_next(self, now):
+        """Ask for the next blocks, and again where the server is silent."""
+        pending_requests = self.pending_requests
+        for transfer in self.under_way:
+            # Documents that have come are sent first; only then there is room for more.
+            if (
+                transfer.download.wants_next
+                and pending_requests.held_size <= pending_requests.hold_size
+            ):
+                self.ask(transfer, now)
+
+    def give_up_silent(self, now):
+        """Ask again where the server has been silent for too long."""
+        for transfer in self.under_way:
+            download = transfer.download
+            if download.silent_ms(now, self._silence_ms) == 0:
+                self.endpoint.cancel(download.exchange)
+                download.wants_next = True
+
+    def wait_ms(self, now):
+        """Milliseconds until a server has been silent for too long; None: nothing is asked."""
+        wait = None
+        for transfer in self.under_way:
+            ms = transfer.download.silent_ms(now, self._silence_ms)
+            if ms is not None and (wait is None or ms < wait):
+                wait = ms
+        return wait
+
+    def end(self, transfer):
+        """End a transfer."""
+        download = transfer.download
+        if download.exchange is not None:
+            self.endpoint.cancel(download.exchange)
+            download.exchange = None
+        if transfer in self.under_way:
+            self.under_way.remove(transfer)
+        transfer.ended()
+
+    def fail(self, transfer, code, title, max_age_s=None):
+        """End a transfer with an error for all its requests."""
+        requests = transfer.requests
+        transfer.requests = []
+        self.end(transfer)
+        self.responder.fail(requests, code, title, max_age_s)
+
+    # The server's answers
+
+    def answered(self, transfer, now):
         """The endpoint's message answers a transfer."""
         endpoint = self.endpoint
         message = endpoint.message
         i = message.find(self._recipient_option)
         if i >= 0:
-            named = message.value(i)
-            if not uri_equal(named, transfer.ids[0] if len(transfer.ids) == 1 else self._ue_id):
+            recipient = message.value(i)
+            ue_ids = transfer.ue_ids
+            expected = ue_ids[0] if len(ue_ids) == 1 else self._ue_id
+            if recipient != expected and not uri_equal(recipient, expected):
                 endpoint.count("foreign_recipient")
                 return
         for i in range(message.n_options):
@@ -49,157 +194,202 @@ class Bulk(Collector):
             if number & 1 and number != BLOCK2 and number != self._recipient_option:
                 endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
                 return
-        if not self._accept(transfer, message, now):
+        if not transfer.accept(message, now):
             return
         code = message.code
         if code == CONTENT:
-            self._content(transfer, message, now)
-        elif code == VALID and len(transfer.ids) == 1 and transfer.document_id is None:
-            self._renewed(transfer, message, now)
-        elif code == BAD_REQUEST and transfer.size:
-            self._restart(transfer)  # a block past the end: the body has become shorter
+            self._take_block(transfer, message, now)
+        elif code == BAD_REQUEST and transfer.download.block2.size:
+            self.restart(transfer)  # a block past the end: the body has become shorter
         elif code == UNAUTHORIZED and message.find(ECHO) >= 0 and transfer.restart():
             # RFC 9175 section 2.3: show that we are reachable at our address.
-            self._ask(transfer, now, message.option(ECHO))
+            self.ask(transfer, now, message.option(ECHO))
         else:
-            self._refused(transfer, code, message, now)
+            transfer.refused(code, message, now)
 
-    def _accept(self, transfer, message, now):
-        """Take a message for a transfer; false when there is nothing new in it."""
-        self.endpoint.accept(now)
-        transfer.exchange = None
-        return True
-
-    def _content(self, transfer, message, now):
+    def _take_block(self, transfer, message, now):
+        download = transfer.download
+        splitter = download.splitter
         try:
-            if message.uint(CONTENT_FORMAT, CBOR) not in (CBOR, self._settings.content_format):
+            if message.uint(CONTENT_FORMAT, CBOR) not in (CBOR, self._content_format):
                 raise BlockError("format")
-            progress = transfer.take(message)
+            progress = download.block2.take(message)
             if progress == CHANGED:
-                self._restart(transfer)
+                self.restart(transfer)
                 return
-            if transfer.fresh_until is None:
-                transfer.fresh_until = self._fresh_until(message, now)
-            splitter = transfer.splitter
+            splitter.feed(memoryview(message.view)[message.payload_start : message.size])
+            if download.fresh_until is None:
+                download.fresh_until = self.fresh_until(message, now)
             while splitter.next():
                 self._found(transfer, splitter)
             if progress == COMPLETE:
                 if not splitter.done:
                     raise BlockError("cut off")
-                self._complete(transfer, now)
+                transfer.complete(now)
                 return
         except MemoryError:
             # Once more, when it is one document that there is no memory for.
-            large = transfer.n_restarts and len(transfer.splitter.view) > _LARGE
-            self._restart(transfer)
-            self._hurry(now)
-            if large:
-                self._settle(transfer, SERVICE_UNAVAILABLE, "Too large")
+            is_large = download.n_restarts and len(splitter.view) > _LARGE
+            self.restart(transfer)
+            self.scheduler.retry_after_out_of_memory(now)
+            if is_large:
+                self.fail(transfer, SERVICE_UNAVAILABLE, "Too large")
             return
         except (BlockError, CborError) as error:
             self.endpoint.count("bad_answer")
             title = "Too large" if error.args[0] == "too large" else "Bad answer"
-            self._settle(transfer, SERVICE_UNAVAILABLE, title)
+            self.fail(transfer, SERVICE_UNAVAILABLE, title)
             return
-        transfer.again = True
-        if self._held_size > self._hold_size:
-            # Those whose document has come give up its memory first.
-            verdict = self._verdict(transfer)
-            for one in [m for m in transfer.members if m.found]:
-                transfer.members.remove(one)
-                self._conclude(one, verdict)
+        download.wants_next = True
+        if self.pending_requests.held_size > self.pending_requests.hold_size:
+            # Those whose documents have come are sent first, to free their memory.
+            response = Response(CONTENT, b"", None, download.fresh_until, transfer.common)
+            for request in [r for r in transfer.requests if r.documents]:
+                transfer.requests.remove(request)
+                self.responder.respond(request, response)
 
     def _found(self, transfer, splitter):
-        """Hand a document to those of the members whom it names; to nobody else."""
         try:
-            document = UeConfigDoc(splitter.view, splitter.start, splitter.end)
-            if document.names_everybody:
-                transfer.common.append(document.copy())
-                return
-            wanted = False
-            for uri in document.uris():
-                for one in transfer.members:
-                    if uri_equal(uri, one.ue_id):
-                        copy = document.copy(one.ue_id)
-                        self._held_size += len(copy)
-                        one.found = (one.found or []) + [copy]
-                        wanted = True
-            if not wanted:
-                self.endpoint.count("not_asked")
+            transfer.found(UeConfigDoc(splitter.view, splitter.start, splitter.end))
         except CborError:
-            self.endpoint.count("bad_doc")
+            self.endpoint.count("invalid_document")
 
-    def _verdict(self, transfer):
-        return Verdict(CONTENT, b"", None, transfer.fresh_until, transfer.common)
+    def fresh_until(self, message, now):
+        """When a response that comes now will be stale."""
+        max_age_s = min(message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S), _MAX_AGE_S)
+        return add(now, max_age_s * 1000)
 
-    def _fresh_until(self, message, now):
-        seconds = min(message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S), _MAX_AGE_S)
-        return add(now, seconds * 1000)
-
-    def _renewed(self, transfer, message, now):
-        """2.03: what is kept for the one UE is still what the server has for it."""
-        entry = self._kept_for(transfer)
-        if entry is None:
-            self._restart(transfer)  # it had to make room meanwhile
-            return
-        entry.fresh_until = self._fresh_until(message, now)
-        verdict = Verdict(CONTENT, b"", None, entry.fresh_until, entry)
-        for one in transfer.members:
-            self._conclude(one, verdict)
-        transfer.members = []
-        self._end(transfer)
-
-    def _complete(self, transfer, now):
-        """All documents have come: who has none by now has none."""
-        verdict = self._verdict(transfer)
-        if len(transfer.ids) == 1:
-            verdict.upstream = transfer.etag
-        without = []
-        for one in transfer.members:
-            if one.found or transfer.common:
-                self._conclude(one, verdict)
-            else:
-                without.append(one)
-        self._fail(without, NOT_FOUND, "Not found")
-        transfer.members = []
-        self._end(transfer)
-
-    def _restart(self, transfer):
-        for one in transfer.members:
-            self._empty(one)
+    def restart(self, transfer):
+        """Begin a transfer again."""
         if not transfer.restart():
-            self._settle(transfer, SERVICE_UNAVAILABLE, "Changing")
+            self.fail(transfer, SERVICE_UNAVAILABLE, "Changing")
 
-    def _settle(self, transfer, code, title, max_age_s=None):
-        members = transfer.members
-        transfer.members = []
-        self._end(transfer)
-        self._fail(members, code, title, max_age_s)
 
-    def _refused(self, transfer, code, message, now):
-        """An error for all who asked together."""
+class BulkTransfer:
+    """One GET for the requests of one UE or several, whose queries are the same or left out."""
+
+    def __init__(self, transfers, requests, queries):
+        self._transfers = transfers
+        self.requests = requests
+        self.ue_ids = [request.ue.ue_id for request in requests]
+        self.common = []  # the documents for everybody
+        self._queries = queries
+        self._document_id = requests[0].parameters.document_id
+        self.download = Download(transfers.szx, transfers.max_document_size)
+
+    def ask(self, now, echo=None):
+        download = self.download
+        entry = None if download.block2.size else self._cached()
+        exchange = self._transfers.scm.ask(
+            self,
+            self.ue_ids,
+            self._queries,
+            self._document_id,
+            download.block2.next_block(),
+            None if entry is None else entry.server_etag,
+            None,
+            None,
+            echo,
+        )
+        download.started(exchange, now)
+
+    def _cached(self):
+        """The Entry of what one UE alone has got before; None for several UEs, or without."""
+        if len(self.ue_ids) > 1 or self._document_id is not None:
+            return None
+        return self._transfers.cache.find((self.ue_ids[0], self._queries))
+
+    def accept(self, message, now):
+        self._transfers.endpoint.accept(now)
+        self.download.exchange = None
+        return True
+
+    def found(self, document):
+        if document.names_everybody:
+            self.common.append(document.copy())
+            return
+        pending_requests = self._transfers.pending_requests
+        is_wanted = False
+        for uri in document.uris():
+            for request in self.requests:
+                ue_id = request.ue.ue_id
+                if uri == ue_id or uri_equal(uri, ue_id):
+                    pending_requests.found(request, document.copy(ue_id))
+                    is_wanted = True
+        if not is_wanted:
+            self._transfers.endpoint.count("not_asked")
+
+    def complete(self, now):
+        responder = self._transfers.responder
+        download = self.download
+        common = self.common
+        response = Response(CONTENT, b"", None, download.fresh_until, common)
+        if len(self.ue_ids) == 1:
+            response.server_etag = download.block2.etag
+        without = []
+        for request in self.requests:
+            if request.documents or common:
+                responder.respond(request, response)
+            else:
+                without.append(request)
+        responder.fail(without, NOT_FOUND, "Not found")
+        self._end()
+
+    def restart(self):
+        self._release_documents()
+        self.common = []
+        return self.download.restart()
+
+    def refused(self, code, message, now):
+        transfers = self._transfers
         max_age_s = message.uint(MAX_AGE)
-        if code == GATEWAY_TIMEOUT:
-            self._settle(transfer, code, "No answer")
+        if code == VALID and len(self.ue_ids) == 1 and self._document_id is None:
+            self._renew(message, now)
+        elif code == GATEWAY_TIMEOUT:
+            transfers.fail(self, code, "No answer")
         elif code >> 5 != 4:
-            self._settle(transfer, SERVICE_UNAVAILABLE, "Error", max_age_s)
-        elif len(transfer.ids) == 1:
-            members = transfer.members
-            transfer.members = []
-            self._end(transfer)
-            verdict = Verdict(code, message.payload(), max_age_s)
-            for one in members:
-                self._conclude(one, verdict)
+            transfers.fail(self, SERVICE_UNAVAILABLE, "Error", max_age_s)
+        elif len(self.ue_ids) == 1:
+            response = Response(code, message.payload(), max_age_s)
+            for request in self.requests:
+                transfers.responder.respond(request, response)
+            self._end()
         elif code == NOT_FOUND:
-            # Not with the server's own text: it may name one of them to all others.
-            self._settle(transfer, code, "Not found")
+            # Without the server's own text: it may name one of the UEs to all the others.
+            transfers.fail(self, code, "Not found")
         elif code == TOO_MANY_REQUESTS:
-            self._settle(transfer, code, "Busy", max_age_s)
+            transfers.fail(self, code, "Busy", max_age_s)
         else:
-            # One whom the server forbids must not starve the rest: each once for itself.
-            self.endpoint.count("refused")
-            for one in transfer.members:
-                self._empty(one)
-            self._singles.extend(transfer.members)
-            transfer.members = []
-            self._end(transfer)
+            # One UE that the server forbids must not starve the rest: now each of them alone.
+            transfers.endpoint.count("bulk_rejected")
+            self._release_documents()
+            transfers.scheduler.singles.extend(self.requests)
+            self._end()
+
+    def _renew(self, message, now):
+        """2.03: what is kept for the one UE is still what the server has for it."""
+        entry = self._cached()
+        if entry is None:
+            self._transfers.restart(self)  # it was dropped from the cache meanwhile
+            return
+        entry.fresh_until = self._transfers.fresh_until(message, now)
+        response = response_with(entry)
+        for request in self.requests:
+            self._transfers.responder.respond(request, response)
+        self._end()
+
+    def remove(self, request):
+        if request in self.requests:
+            self.requests.remove(request)
+        return bool(self.requests)
+
+    def ended(self):
+        pass
+
+    def _end(self):
+        self.requests = []
+        self._transfers.end(self)
+
+    def _release_documents(self):
+        for request in self.requests:
+            self._transfers.pending_requests.release_documents(request)

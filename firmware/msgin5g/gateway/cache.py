@@ -1,28 +1,50 @@
-"""What the gateway keeps of its answers: for a UE that asks again, and for later blocks."""
+"""What the gateway keeps of its responses: for a UE that asks again, and for later blocks."""
+
+from hashlib import sha256
 
 from micropython import const
 
 from msgin5g.coap.ticks import add, diff
+from msgin5g.scm.ue_config_doc import UeConfigDoc
 
 _KEPT_MS = const(100000)  # a stale body still serves the blocks of a transfer that has begun
 _ENTRY_SIZE = const(256)  # bytes that an entry takes besides its body
 
 
+def etag_of(body):
+    """The ETag of a body: equal bodies have equal ETags, whoever made them, and when."""
+    return sha256(body).digest()[:8]
+
+
 class Entry:
-    """A body and its ETag, fresh until a moment; upstream: the ETag that the server gave it."""
+    """A body and its ETag, fresh until a moment; server_etag: the ETag that the server gave it."""
+
+    server_etag = None
 
     def __init__(self, key, body, etag, fresh_until):
         self.key = key
         self.body = body
         self.etag = etag
         self.fresh_until = fresh_until
-        self.upstream = None
+
+    def is_for(self, ue_id):
+        """Whether the body, one UeConfigDoc, is for this UE."""
+        document = UeConfigDoc(self.body, 0, len(self.body))
+        return document.names_everybody or document.names(ue_id)
+
+    def copy_for(self, ue_id):
+        """The body, one UeConfigDoc, as an Entry that names this UE alone; None: not for it."""
+        document = UeConfigDoc(self.body, 0, len(self.body))
+        if not (document.names_everybody or document.names(ue_id)):
+            return None
+        body = document.copy(ue_id)
+        return Entry(None, body, etag_of(body), self.fresh_until)
 
 
 class Cache:
-    """Bodies by key in about max_size bytes of heap; the one not used for longest goes first.
+    """Bodies by key in about max_size bytes of heap; the least recently used goes first.
 
-    One body may be larger than all the room: it is then alone, until the next one comes.
+    A body may be larger than max_size: then it is alone, until the next one comes.
     """
 
     def __init__(self, max_size):
@@ -30,13 +52,18 @@ class Cache:
         self._size = 0
         self._entries = []  # the one used last is last
 
-    def put(self, key, body, etag, fresh_until):
+    def __len__(self):
+        return len(self._entries)
+
+    def put(self, key, body, etag, fresh_until, server_etag=None):
         """Keep a body in place of the former one of its key; gives its Entry."""
         self.drop(key)
         self._size += len(body) + _ENTRY_SIZE
         while self._entries and self._size > self._max_size:
             self._remove(0)
         entry = Entry(key, body, etag, fresh_until)
+        if server_etag is not None:
+            entry.server_etag = server_etag
         self._entries.append(entry)
         return entry
 
@@ -61,7 +88,7 @@ class Cache:
         self._size -= len(self._entries.pop(i).body) + _ENTRY_SIZE
 
     def purge(self, now):
-        """Forget what has been stale for long, before its moment looks like the future."""
+        """Forget what has been stale for long, before the clock wraps and it looks fresh."""
         entries = self._entries
         for i in range(len(entries) - 1, -1, -1):
             if diff(now, add(entries[i].fresh_until, _KEPT_MS)) >= 0:

@@ -1,71 +1,93 @@
-"""The MSGin5G Gateway UE (TS 24.538 6.2.2.x): one request to the server for many constrained UEs.
+"""The MSGin5G Gateway UE (TS 24.538 6.2.2): one request to the server for many constrained UEs.
 
-It takes the requests of linked UEs as a relay does (see hop), acknowledges them at once, asks the
-server for several UEs with one bulk GET (see gateway_collect), splits what it gets (see
-gateway_bulk), and gives each UE an answer of its own (see gateway_answers). A UE has one request
-under way: a newer one takes the place of the former. What cannot be taken on is answered 5.03
-with Max-Age.
+    receive -> admission -> pending_requests -> cache -> responder
+    step    -> scheduler: which UEs go together -> bulk_transfer -> scm_local or scm_remote
+    receive -> bulk_transfer: a block, and the documents in it -> pending_requests -> responder
 
-    counters: those of Hop and of the endpoint, and
+It takes the requests of linked UEs by the rules of a relay, acknowledges them at once, asks the
+server for several UEs with one bulk GET, splits the answer, and sends each UE a response of its
+own. A UE has one request under way: a newer one replaces it. A request for which there is no room
+gets 5.03 with Max-Age.
+
+    counters: those of Admission and of the endpoint, and
     duplicate, busy, cached        requests: repeated, refused for want of room, served at once
-    refused, bad_answer, stale     bulk requests; answers of the server; its notifications
-    bad_doc, not_asked             documents that are none, or that nobody had asked for
-    server_timeout                 times that requests were answered 5.04
-    unheard, reset                 answers that no UE acknowledged, or that one rejected
-    observations_full              registrations that got a plain answer
+    bulk_rejected, bad_answer      bulk requests that the server rejected; answers that are no good
+    old_notification               notifications of the server that came too late
+    invalid_document, not_asked    documents that are none, or that no UE had asked for
+    server_timeout                 times that requests got 5.04
+    not_acknowledged, reset        responses that no UE acknowledged, or that one rejected
+    observations_full              registrations that got a plain response
     no_memory                      what had to wait until some heap was free
 """
 
 from micropython import const
 
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.numbers import (
-    ACCEPT,
-    BAD_OPTION,
-    BAD_REQUEST,
-    BLOCK1,
-    BLOCK2,
-    CBOR,
-    CON,
-    ETAG,
-    GATEWAY_TIMEOUT,
-    NOT_ACCEPTABLE,
-    NOT_FOUND,
-    OBSERVE,
-    SERVICE_UNAVAILABLE,
-    URI_PATH,
-    URI_QUERY,
-)
+from msgin5g.coap.numbers import CON, GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
+from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.gateway.responder import DOCUMENT_ID, SPECIAL
-from msgin5g.gateway.shared_documents import Documents
-from msgin5g.scm.request import UE_URI, ScmRequest
-from msgin5g.gateway.transfer import Transfer
+from msgin5g.gateway.bulk_transfer import Transfers
+from msgin5g.gateway.cache import Cache
+from msgin5g.gateway.observers import Observers
+from msgin5g.gateway.pending_requests import PendingRequests
+from msgin5g.gateway.responder import Responder
+from msgin5g.gateway.scheduler import Scheduler
+from msgin5g.gateway.shared_documents import SharedDocuments
+from msgin5g.intermediary.admission import Admission
+from msgin5g.intermediary.link_table import LinkTable
 
 _PURGE_MS = const(30000)
-_PATH_SIZE = const(5)
-_MAX_TURN_S = const(30)
+_FRESH_MS = const(1000)  # what is fresh for less is asked for again
+_MAX_INCOMING = const(4)  # the gateway itself remembers the requests that it acknowledged
 
 
-class Gateway(Documents):
-    """A gateway; settings and random as for ConstrainedUe. Its `seal_c` is set before it runs.
+class Gateway:
+    """A gateway; settings and random as for ConstrainedUe. `connect` it before it runs.
 
+    own: a ConstrainedUe on the same endpoint, for the gateway's own configuration, or None.
     Bounds: settings.max_waiting requests, max_transfers GETs to the server and max_answers
-    answers at a time, hold_size bytes of documents that are not sent yet, cache_size of bodies.
+    responses at a time, hold_size bytes of documents that are not sent yet, cache_size of bodies.
     gc_threshold: with hundreds of UEs little heap is left, and it must not be in small pieces.
     """
 
     gc_threshold = 2048
+    own = None
 
     def __init__(self, settings, random, now):
-        super().__init__(settings, random)
-        path = ScmRequest(settings.service_id, (), None).options()[:_PATH_SIZE]
-        self._path = [segment for _, segment in path]
+        self.counters = {}
+        n = 4 * settings.max_answers + 2 * settings.max_transfers + 2 * settings.max_observations
+        self.endpoint = endpoint = ServerEndpoint(
+            random,
+            self.counters,
+            settings.parameters,
+            settings.peer_key,
+            n + 4,
+            _MAX_INCOMING,
+        )
+        self.transmit = endpoint.transmit
+        self.links = LinkTable(settings.max_links, settings.peer_key)
+        self.cache = cache = Cache(settings.cache_size)
+        self._admission = Admission(settings, endpoint, self.links)
+        self.pending_requests = pending = PendingRequests(settings, endpoint, self._admission)
+        self.responder = responder = Responder(settings, endpoint, pending, cache)
+        self.observers = Observers(settings, endpoint, pending, responder)
+        self.transfers = Transfers(settings, endpoint, pending, responder, cache)
+        self.scheduler = Scheduler(settings, endpoint, responder, self.transfers)
+        self.transfers.scheduler = self.scheduler
+        self.shared_documents = SharedDocuments(
+            endpoint, self.transfers, self.scheduler, self.observers, responder, cache
+        )
         self._urgent = [ue_id.encode() for ue_id in settings.bulk_urgent]
-        self._max_waiting = settings.max_waiting
-        self._turn_s = 0  # the Max-Age that was given last to one without room
-        self._form = None  # of the last request: the next one is often equal
         self._purge_at = now
+
+    def connect(self, scm):
+        """Ask the server through this LocalScmClient or RemoteScmClient."""
+        self.transfers.scm = scm
+
+    @property
+    def n_waiting(self):
+        """How many requests and notifications wait to be sent."""
+        return self.pending_requests.n_waiting
 
     # The four verbs
 
@@ -76,24 +98,24 @@ class Gateway(Documents):
         if kind == REQUEST:
             self._request(transport, remote, now)
         elif kind == RESPONSE or kind == REJECTED:
-            owner = endpoint.exchange.owner
-            if isinstance(owner, Transfer):
-                if kind == RESPONSE:
-                    self._upstream(owner, now)
-                else:
-                    self._settle(owner, SERVICE_UNAVAILABLE, "Reset")
-            elif self.own is not None and owner is self.own.client:
-                self.own.handle_exchange(kind, self.endpoint.exchange, now)
+            exchange = endpoint.exchange
+            owner = exchange.owner
+            if self.own is not None and owner is self.own.client:
+                self.own.handle_exchange(kind, exchange, now)
+            elif kind == RESPONSE:
+                self.transfers.answered(owner, now)
+            elif exchange.token is not None:
+                self.transfers.fail(owner, SERVICE_UNAVAILABLE, "Reset")
             else:
                 endpoint.count("reset")
-                self._gone(owner)
+                self.shared_documents.drop_observer(owner)
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
-            upstream = self.seal_c
+            scm = self.transfers.scm
             if (
                 endpoint.message.mtype == CON
-                and transport == upstream.transport
-                and endpoint.same_peer(remote, upstream.remote)
+                and transport == scm.transport
+                and endpoint.same_peer(remote, scm.remote)
             ):
                 # RFC 7252 section 4.2: what nobody waits for any more need not be repeated.
                 endpoint.send_reset()
@@ -105,151 +127,145 @@ class Gateway(Documents):
             if exchange is None:
                 break
             owner = exchange.owner
-            if isinstance(owner, Transfer):
-                self._settle(owner, GATEWAY_TIMEOUT, "No answer")
-            elif self.own is not None and owner is self.own.client:
+            if self.own is not None and owner is self.own.client:
                 self.own.handle_exchange(NOTHING, exchange, now)
+            elif exchange.token is not None:
+                self.transfers.fail(owner, GATEWAY_TIMEOUT, "No answer")
             else:
-                self.endpoint.count("unheard")
-                self._gone(owner)
+                self.endpoint.count("not_acknowledged")
+                self.shared_documents.drop_observer(owner)
         try:
-            self._tend(now)
+            self.scheduler.run_due(now)
         except MemoryError:
-            self._hurry(now)
+            self.scheduler.retry_after_out_of_memory(now)
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
             self.cache.purge(now)
-            for peer in self.links._by_id.values():
-                if self._bygone(peer, now):
-                    peer.asked = None  # before its moment looks like the future
+            self.pending_requests.purge(self.links, now)
         if self.own is not None:
             self.own.tick(now)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
-        wait = shorter(self.endpoint.wait_ms(now), self._tend_ms(now))
+        wait = shorter(self.endpoint.wait_ms(now), self.scheduler.wait_ms(now))
         return wait if self.own is None else shorter(wait, self.own.own_wait_ms(now))
 
-    def unlinked(self, peer):
-        """See Hop."""
-        self._gone(peer)
-        self._forget_request(peer)
+    def poll(self):
+        """The oldest event of the gateway's own configuration, or None."""
+        return None if self.own is None else self.own.poll()
+
+    # Links
+
+    def link_up(self, ue_id, transport, remote):
+        """A one-to-one link with a UE (bytes) is established; false when the table is full."""
+        if self.links.has_moved(ue_id, transport, remote):
+            self.link_down(ue_id)
+        is_new = self.links.of_ue(ue_id) is None
+        if not self.links.up(ue_id, transport, remote):
+            return False
+        if is_new:
+            self.pending_requests.prepare(self.links.of_ue(ue_id))
+        return True
+
+    def link_down(self, ue_id):
+        """The link with a UE has ended: forget everything under way for it."""
+        ue = self.links.down(ue_id)
+        if ue is not None:
+            self.shared_documents.drop_observer(ue)
+            self._forget_request(ue)
+            self.endpoint.forget_peer(ue.transport, ue.remote)
 
     # Requests
 
     def _request(self, transport, remote, now):
+        ue = self._admission.admit(transport, remote, now)
+        if ue is None:
+            return
+        if ue.remote != remote:
+            ue.remote = remote  # another port, where ports are not checked
         endpoint = self.endpoint
-        peer = self.admitted(transport, remote, now)
-        if peer is None:
+        pending_requests = self.pending_requests
+        read = pending_requests.read(endpoint.message, ue, now)
+        if read is None:
             return
-        message = endpoint.message
-        if peer.remote != remote:
-            peer.remote = remote  # another port, where ports are not checked
-        key = int.from_bytes(b"\1" + bytes(message.view[2:4]) + message.token(), "big")
-        if peer.asked == key and not self._bygone(peer, now):
-            # RFC 7252 section 4.5: acknowledged once more, asked for once.
-            endpoint.count("duplicate")
-            self._acknowledge()
+        key, parameters = read
+        if self._respond_from_cache(ue, key, parameters, now):
             return
-        form = self._understand(message, peer, now)
-        if form is None:
-            return
-        if self._cached(peer, form, key, now):
-            return
-        waits = peer.form is not None
-        if waits and peer.form == form:
-            peer.asked = key  # the UE has begun anew
-            self._acknowledge()
-            return
-        if waits:
-            self._forget_request(peer)
-        if self.n_waiting >= self._max_waiting:
-            endpoint.count("busy")
-            # Not all at the same time again.
-            self._turn_s = self._turn_s % _MAX_TURN_S + 1
-            self.refuse(SERVICE_UNAVAILABLE, "Busy", peer, now, max_age_s=self._turn_s)
-            return
-        peer.form = form
-        peer.asked = key
-        peer.asked_at = now
-        try:
-            self._collect(peer, form[SPECIAL] or peer.ue_id in self._urgent, now)
-        except MemoryError:
-            peer.form = peer.asked = None  # not acknowledged: it will come again
-            endpoint.count("no_memory")
-            return
-        self.n_waiting += 1
-        self._acknowledge()
-
-    def _bygone(self, peer, now):
-        """Whether what a UE asked is so long ago that the same key is another request."""
-        return (
-            peer.form is None
-            and diff(now, peer.asked_at) >= self._settings.parameters.exchange_lifetime_ms
-        )
-
-    def _acknowledge(self):
-        # The endpoint need not remember the message: the Place does.
-        if self.endpoint.message.mtype == CON:
-            self.endpoint.send_ack()
-
-    def _forget_request(self, peer):
-        if peer.form is not None:
-            shared = self._of(peer.form[DOCUMENT_ID])
-            if shared is not None:
-                self._unobserve(peer, shared)
-            self._empty(peer)
-            peer.form = None
-            self.n_waiting -= 1
-            self._withdraw((peer,))
-        peer.asked = None
-
-    def _understand(self, message, peer, now):
-        """What a request asks for (see gateway_answers), or None when it was refused."""
-        path = []
-        queries = []
-        special = False
-        for i in range(message.n_options):
-            number = message.numbers[i]
-            if number == URI_PATH:
-                path.append(message.value(i))
-            elif number & 3 == 1 and number != ACCEPT and number != self._recipient_option:
-                # RFC 7252 section 5.4.1: critical. Those that are unsafe as well: see Hop.
-                if message.mtype == CON:
-                    self.refuse(BAD_OPTION, "Option", peer, now, option=number)
+        request = ue.request
+        if request is not None and request.parameters == parameters:
+            ue.request_key = key  # the UE has begun anew
+        else:
+            if request is not None:
+                self._forget_request(ue)
+            try:
+                request = pending_requests.add(ue, key, parameters, now)
+                if request is None:
+                    return
+                if parameters.document_id is None or parameters.queries:
+                    alone = parameters.is_special or parameters.document_id is not None
+                    alone = alone or ue.ue_id in self._urgent
+                    self.scheduler.collect(request, alone, now)
                 else:
-                    self.endpoint.count("critical_option")
-                return None
-            elif number == URI_QUERY:
-                query = message.value(i)
-                if not query.startswith(UE_URI):
-                    queries.append(query)
-                    if not query.startswith(b"ue-vendor=") and not query.startswith(b"ue-type="):
-                        special = True
-        if path[:_PATH_SIZE] != self._path or len(path) > _PATH_SIZE + 1:
-            self.refuse(NOT_FOUND, "Not found", peer, now)
-            return None
-        if message.find(BLOCK1) >= 0:
-            self.refuse(BAD_OPTION, "Option", peer, now, option=BLOCK1)
-            return None
-        accept = message.uint(ACCEPT, self._settings.content_format)
-        if accept != CBOR and accept != self._settings.content_format:
-            self.refuse(NOT_ACCEPTABLE, "Accept", peer, now)
-            return None
-        block = message.uint(BLOCK2)
-        if block is not None and block & 7 == 7:
-            self.refuse(BAD_REQUEST, "Block2", peer, now)
-            return None
-        form = (
-            path[_PATH_SIZE] if len(path) > _PATH_SIZE else None,
-            accept,
-            block,
-            message.option(ETAG),
-            tuple(queries),
-            message.mtype == CON,
-            message.uint(OBSERVE),
-            special,
+                    self.shared_documents.collect(request, now)
+            except MemoryError:
+                self._forget_request(ue)  # not acknowledged: it will come again
+                endpoint.count("no_memory")
+                return
+        if parameters.confirmable:
+            endpoint.send_ack()
+
+    def _forget_request(self, ue):
+        request = ue.request
+        if request is not None:
+            document = self.shared_documents.find(request.parameters.document_id)
+            if document is not None:
+                self.observers.remove(document, ue)
+            self.scheduler.withdraw(request)
+        self.pending_requests.forget(ue)
+
+    def _respond_from_cache(self, ue, key, parameters, now):
+        """Respond from what is kept while it is fresh; a later block as long as it is there.
+
+        RFC 7252 section 5.6. False when the server must be asked.
+        """
+        document_id = parameters.document_id
+        document = None
+        if document_id is None:
+            entry = self.cache.find((ue.ue_id, parameters.queries))
+        else:
+            document = self.shared_documents.find(document_id)
+            if document is not None and parameters.observe == 1:
+                self.observers.remove(document, ue)
+                self.shared_documents.release(document)
+            entry = None
+            if not parameters.queries:
+                entry = self.cache.find(document_id)
+                entry = entry and entry.copy_for(ue.ue_id)
+        if entry is None:
+            return False
+        is_later = parameters.block2 is not None and parameters.block2 >> 4
+        if not is_later and diff(entry.fresh_until, now) < _FRESH_MS:
+            return False
+        wants_observe = document_id is not None and parameters.observe == 0 and not is_later
+        if wants_observe and (document is None or not document.is_observing):
+            if not self.observers.is_full():
+                return False
+            wants_observe = False
+        endpoint = self.endpoint
+        incoming = endpoint.accept(now)
+        if incoming is None:
+            return True
+        endpoint.count("cached")
+        self._forget_request(ue)
+        sequence = None
+        if wants_observe and self.observers.add(document, ue, key, parameters):
+            sequence = self.responder.notification_number
+        code, options, payload = self.responder.part_of(
+            entry, parameters, ue, incoming.token, now, sequence
         )
-        if form != self._form:
-            self._form = form
-        return self._form
+        endpoint.respond(incoming, code, options, payload)
+        if sequence is None:
+            # When the request is repeated it is worked again: that costs less than to keep the
+            # response.
+            endpoint.forget(incoming)
+        return True

@@ -1,7 +1,8 @@
-"""The configuration management client as a node of its own, on the far side of SEAL-C.
+"""The configuration management client as a node of its own, on the other side of SEAL-C.
 
-It takes what the Gateway Client asks (see seal_c_apart), makes the GET to the server (SCM-C,
-TS 24.546 6.2.2.1), and hands the answer back as it came. Links: 0 to the server, 1 is SEAL-C.
+It takes the requests of the gateway (see scm_remote), makes each GET to the server (SCM-C,
+TS 24.546 6.2.2.1), and hands the answer back unchanged. Transport 0 goes to the server, transport
+1 is SEAL-C.
 
     counters: those of the endpoint, and not_linked, not_fetch, malformed_body, busy,
     server_timeout, unmatched_response
@@ -9,9 +10,9 @@ TS 24.546 6.2.2.1), and hands the answer back as it came. Links: 0 to the server
 
 from micropython import const
 
-from msgin5g.cbor.decoder import loads
-from msgin5g.cbor.decoder import CborError
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
+from msgin5g.coap.exchange import DONE, SENT
+from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BAD_GATEWAY,
     BAD_REQUEST,
@@ -19,6 +20,7 @@ from msgin5g.coap.numbers import (
     CONCISE_PROBLEM_DETAILS,
     CONTENT_FORMAT,
     ECHO,
+    FETCH,
     GATEWAY_TIMEOUT,
     METHOD_NOT_ALLOWED,
     OBSERVE,
@@ -26,19 +28,17 @@ from msgin5g.coap.numbers import (
     UNAUTHORIZED,
     URI_PATH,
 )
-from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.coap.exchange import DONE, SENT
-from msgin5g.gateway.scm_local import Collocated
-from msgin5g.gateway.scm_remote import FETCH
+from msgin5g.gateway.scm_local import LocalScmClient
+from msgin5g.gateway.scm_remote import PATH, decode_arguments
 from msgin5g.scm.problem_details import compose
 
 _SILENCE = const(10)  # times ACK_TIMEOUT
 
 
-class Job:
-    """One question of the gateway."""
+class PendingRequest:
+    """One request of the gateway."""
 
     def __init__(self, incoming, arguments, observe):
         self.incoming = incoming
@@ -46,15 +46,15 @@ class Job:
         self.observe = observe
         self.exchange = None  # the request to the server
         self.asked_at = 0
-        self.answer = None  # the last answer to the gateway, until it is acknowledged
-        self.watching = False
-        self.echoed = False
+        self.response = None  # the exchange of the last response to the gateway
+        self.is_observing = False
+        self.has_echoed = False
 
 
-class SealC:
-    """The node; server: its remote on link 0, gateway: the Gateway Client's on link 1.
+class ScmClientNode:
+    """The node; server: its remote on transport 0, gateway: the gateway's on transport 1.
 
-    At most max_transfers + max_observations questions, twice over, are under way.
+    At most 2 * (max_transfers + max_observations) requests are under way.
     """
 
     def __init__(self, settings, random, server, gateway):
@@ -64,9 +64,9 @@ class SealC:
             random, self.counters, settings.parameters, settings.peer_key, 2 * n, n
         )
         self.own = None
-        self._client = Collocated(settings, self.endpoint, 0, server)
+        self._client = LocalScmClient(settings, self.endpoint, 0, server)
         self._gateway = gateway
-        self._jobs = []
+        self.pending_requests = []
 
     # The four verbs
 
@@ -76,153 +76,146 @@ class SealC:
         kind = endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
             if transport == 1 and endpoint.same_peer(remote, self._gateway):
-                self._question(now)
+                self._request(now)
             else:
                 endpoint.count("not_linked")
         elif kind == RESPONSE:
-            self._answered(endpoint.exchange.owner, now)
+            self._response(endpoint.exchange.owner, now)
         elif kind == REJECTED:
-            job = endpoint.exchange.owner
-            if endpoint.exchange is job.exchange:
-                self._fail(job, BAD_GATEWAY, "Reset by the server")
+            request = endpoint.exchange.owner
+            if endpoint.exchange is request.exchange:
+                self._fail(request, BAD_GATEWAY, "Reset by the server")
             else:
-                self._end(job)  # the gateway wants no more of it
+                self._end(request)  # the gateway does not want it any more
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
             if endpoint.message.mtype == CON and transport == 0:
-                # RFC 7252 section 4.2: what a former self has asked for need not be repeated.
+                # RFC 7252 section 4.2: what was asked for before a restart need not be repeated.
                 endpoint.send_reset()
 
     def step(self, now):
         """The clock has moved."""
-        for job in self._jobs:
-            if self._silent_ms(job, now) == 0:
-                self.endpoint.cancel(job.exchange)
-                self._ask(job, job.exchange.token, None, now)
-                break  # the list may be another one now
+        for request in self.pending_requests:
+            if self._silent_ms(request, now) == 0:
+                self.endpoint.cancel(request.exchange)
+                self._ask(request, request.exchange.token, None, now)
+                break  # it may have changed the list
         while True:
             exchange = self.endpoint.step(now)
             if exchange is None:
                 return
-            job = exchange.owner
-            if exchange is job.exchange:
+            request = exchange.owner
+            if exchange is request.exchange:
                 self.endpoint.count("server_timeout")
-                self._fail(job, GATEWAY_TIMEOUT, "No answer from the server")
+                self._fail(request, GATEWAY_TIMEOUT, "No answer from the server")
             else:
-                self._end(job)
+                self._end(request)
 
     def transmit(self, now):
-        """(link, datagram, remote) to send, or None."""
+        """(transport, datagram, remote) to send, or None."""
         return self.endpoint.transmit(now)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
         wait = self.endpoint.wait_ms(now)
-        for job in self._jobs:
-            wait = shorter(wait, self._silent_ms(job, now))
+        for request in self.pending_requests:
+            wait = shorter(wait, self._silent_ms(request, now))
         return wait
 
-    def _silent_ms(self, job, now):
+    def _silent_ms(self, request, now):
         """Milliseconds until the server has been silent for so long that it is asked anew."""
-        if job.exchange is None or job.exchange.state != SENT:
+        if request.exchange is None or request.exchange.state != SENT:
             return None
         patience_ms = _SILENCE * self.endpoint.parameters.ack_timeout_ms
-        return max(diff(add(job.asked_at, patience_ms), now), 0)
+        return max(diff(add(request.asked_at, patience_ms), now), 0)
 
     def poll(self):
-        """This node has nothing to tell."""
+        """This node has no events."""
         return None
 
-    # Questions and answers
+    # Requests and responses
 
-    def _question(self, now):
+    def _request(self, now):
         endpoint = self.endpoint
         message = endpoint.message
         observe = message.uint(OBSERVE)
         arguments = None
-        if message.code == FETCH and message.option(URI_PATH) == b"seal-c":
-            arguments = _arguments(message.payload())
+        if message.code == FETCH and message.option(URI_PATH) == PATH:
+            arguments = decode_arguments(message.payload())
         else:
             endpoint.count("not_fetch")
         token = None
-        for job in self._jobs:
+        for request in self.pending_requests:
             # RFC 7641 section 3.6: the same token renews or ends an observation.
-            if job.watching and observe is not None and job.incoming.token == message.token():
-                token = job.exchange.token
-                self._end(job)
+            if (
+                request.is_observing
+                and observe is not None
+                and request.incoming.token == message.token()
+            ):
+                token = request.exchange.token
+                self._end(request)
                 break
         incoming = endpoint.accept(now)
         if incoming is None:
             endpoint.count("busy")
             return
-        job = Job(incoming, arguments, observe)
-        self._jobs.append(job)
+        request = PendingRequest(incoming, arguments, observe)
+        self.pending_requests.append(request)
         if arguments is None:
             code = BAD_REQUEST if message.code == FETCH else METHOD_NOT_ALLOWED
-            self._fail(job, code, "A FETCH of /seal-c is expected")
+            self._fail(request, code, "A FETCH of /seal-c is expected")
             return
         endpoint.acknowledge(incoming)
-        self._ask(job, token, None, now)
+        self._ask(request, token, None, now)
 
-    def _ask(self, job, token, echo, now):
-        job.asked_at = now
-        document_id, block2, etag, ids, queries = job.arguments
-        job.exchange = self._client.ask(
-            job, ids, queries, document_id, block2, etag, job.observe, token, echo
+    def _ask(self, request, token, echo, now):
+        request.asked_at = now
+        document_id, block2, etag, ids, queries = request.arguments
+        request.exchange = self._client.ask(
+            request, ids, queries, document_id, block2, etag, request.observe, token, echo
         )
-        if job.exchange is None:
-            self._fail(job, SERVICE_UNAVAILABLE, "No room for a request")
+        if request.exchange is None:
+            self._fail(request, SERVICE_UNAVAILABLE, "No room for a request")
 
-    def _answered(self, job, now):
+    def _response(self, request, now):
         endpoint = self.endpoint
         message = endpoint.message
         echo = message.option(ECHO)
-        if message.code == UNAUTHORIZED and echo and not job.echoed:
+        if message.code == UNAUTHORIZED and echo and not request.has_echoed:
             # RFC 9175 section 2.3: show that we are reachable at our address.
             endpoint.accept(now)
-            job.echoed = True
-            self._ask(job, None, echo, now)
+            request.has_echoed = True
+            self._ask(request, None, echo, now)
             return
         code = message.code
-        job.watching = job.observe == 0 and message.find(OBSERVE) >= 0 and code >> 5 == 2
+        request.is_observing = (
+            request.observe == 0 and message.find(OBSERVE) >= 0 and code >> 5 == 2
+        )
         tail = message.tail()
-        endpoint.accept(now, job.watching)
-        if job.incoming.open:
-            job.answer = endpoint.respond(job.incoming, code, (), b"", job, tail)
+        endpoint.accept(now, request.is_observing)
+        if request.incoming.open:
+            request.response = endpoint.respond(request.incoming, code, (), b"", request, tail)
         else:
-            self._cancel_answer(job)
-            job.answer = endpoint.notify(job.incoming, code, (), b"", job, tail)
-        if not job.watching:
-            self._jobs.remove(job)
+            self._cancel_response(request)
+            request.response = endpoint.notify(request.incoming, code, (), b"", request, tail)
+        if not request.is_observing:
+            self.pending_requests.remove(request)
 
-    def _fail(self, job, code, title):
+    def _fail(self, request, code, title):
         options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
-        if job.incoming.open:
-            self.endpoint.respond(job.incoming, code, options, compose(code, title), job)
-        self._end(job)
+        if request.incoming.open:
+            self.endpoint.respond(request.incoming, code, options, compose(code, title), request)
+        self._end(request)
 
-    def _cancel_answer(self, job):
-        if job.answer is not None and job.answer.state != DONE:
-            self.endpoint.cancel(job.answer)
+    def _cancel_response(self, request):
+        if request.response is not None and request.response.state != DONE:
+            self.endpoint.cancel(request.response)
 
-    def _end(self, job):
-        if job.exchange is not None:
-            self.endpoint.cancel(job.exchange)
-        if job in self._jobs:
-            self._cancel_answer(job)
-            self._jobs.remove(job)
-        if job.incoming.open:
-            self.endpoint.forget(job.incoming)
-
-
-def _arguments(body):
-    """The arguments of the verb, or None when the body is not what it must be."""
-    try:
-        arguments = loads(body)
-        document_id, block2, etag, ids, queries = arguments
-        texts = [t for t in (document_id, etag) if t is not None] + ids + queries
-        if not ids or not (block2 is None or (type(block2) is int and 0 <= block2 < 1 << 24)):
-            return None
-        return arguments if all(isinstance(t, bytes) and len(t) < 249 for t in texts) else None
-    except (CborError, ValueError, TypeError):
-        return None
+    def _end(self, request):
+        if request.exchange is not None:
+            self.endpoint.cancel(request.exchange)
+        if request in self.pending_requests:
+            self._cancel_response(request)
+            self.pending_requests.remove(request)
+        if request.incoming.open:
+            self.endpoint.forget(request.incoming)

@@ -1,37 +1,63 @@
 """SEAL-C when the configuration management client is another process, core or board.
 
-Its one verb (see seal_c) is a CoAP message over a link of its own: a FETCH (RFC 8132) of /seal-c
-with the arguments in its body, CBOR, all texts as byte strings:
+Its verb (see scm_local) is a CoAP message on a transport of its own: a FETCH (RFC 8132) of
+/seal-c with the arguments in its payload, in CBOR, all texts as byte strings:
 
     [document_id or null, block2 or null, ETag or null, [UE ID...], [query...]]
 
-Code, options and payload of the answer are the server's. Observe is used as with GET. No state
-is shared: either side may begin anew at any time.
+Code, options and payload of the response are the server's. Observe is used as with GET. The two
+sides share no state: each of them may restart at any time.
 """
 
-from micropython import const
-
+from msgin5g.cbor.decoder import CborError, loads
 from msgin5g.cbor.encoder import dumps
+from msgin5g.coap.numbers import FETCH
 
-FETCH = const(5)  # RFC 8132 section 4: as safe and idempotent as GET, with a body
+PATH = b"seal-c"
+
+_MAX_TEXT_SIZE = 248
+_MAX_BLOCK2 = 0xFFFFFF  # RFC 7959 section 2.1: at most three bytes
 
 
-class Separated:
-    """The way to a configuration client elsewhere; peer: its remote on `link`."""
+def encode_arguments(document_id, block2, etag, ue_ids, queries):
+    """The payload of the FETCH."""
+    return dumps([document_id, block2, etag, list(ue_ids), list(queries)])
+
+
+def decode_arguments(payload):
+    """[document_id, block2, etag, ue_ids, queries], or None when the payload is not such."""
+    try:
+        arguments = loads(payload)
+        document_id, block2, etag, ue_ids, queries = arguments
+        texts = [t for t in (document_id, etag) if t is not None] + ue_ids + queries
+    except (CborError, ValueError, TypeError):
+        return None
+    if not ue_ids:
+        return None
+    if block2 is not None and not (type(block2) is int and 0 <= block2 <= _MAX_BLOCK2):
+        return None
+    for text in texts:
+        if not isinstance(text, bytes) or len(text) > _MAX_TEXT_SIZE:
+            return None
+    return arguments
+
+
+class RemoteScmClient:
+    """The way to a configuration client elsewhere; peer: its remote on `transport`."""
 
     def __init__(self, endpoint, transport, peer):
         self._endpoint = endpoint
         self.transport = transport
         self.remote = peer
 
-    def ask(self, owner, ids, queries, document_id=None, block2=None, etag=None, observe=None,
+    def ask(self, owner, ue_ids, queries, document_id=None, block2=None, etag=None, observe=None,
             token=None, echo=None):  # fmt: skip
-        """As Collocated.ask; Echo is the other side's business."""
+        """As LocalScmClient.ask; the other side handles Echo itself."""
         # Uri-Path seal-c, after Observe if there is one.
-        head = b"\xb6seal-c\xff"
+        options = b"\xb6" + PATH
         if observe is not None:
-            head = (b"\x61\x01" if observe else b"\x60") + b"\x56seal-c\xff"
-        tail = head + dumps([document_id, block2, etag, list(ids), list(queries)])
+            options = (b"\x61\x01" if observe else b"\x60") + b"\x56" + PATH
+        payload = encode_arguments(document_id, block2, etag, ue_ids, queries)
         return self._endpoint.request(
-            self.transport, self.remote, FETCH, (), owner, True, tail, token
+            self.transport, self.remote, FETCH, (), owner, True, options + b"\xff" + payload, token
         )

@@ -1,4 +1,4 @@
-"""Individual documents at the gateway: one question, and one subscription, for all who ask.
+"""Individual documents at the gateway: one request, and one observation, for all who ask.
 
 What came for one UE serves every UE that the document names, as long as it is fresh; after that
 it is revalidated with its ETag. UEs that observe a document (RFC 7641) share one observation at
@@ -6,7 +6,6 @@ the server. Each gets the document as if it named nobody but itself.
 """
 
 from msgin5g.coap.numbers import (
-    CONTENT,
     GATEWAY_TIMEOUT,
     MAX_AGE,
     NOT_FOUND,
@@ -16,212 +15,257 @@ from msgin5g.coap.numbers import (
     VALID,
 )
 from msgin5g.coap.observe import NotificationOrder
-from msgin5g.coap.ticks import add
-from msgin5g.gateway.responder import DOCUMENT_ID, OBSERVING, QUERIES, Verdict
-from msgin5g.gateway.bulk_transfer import Bulk
-from msgin5g.gateway.cache import Entry
-from msgin5g.gateway.observers import Observers
+from msgin5g.gateway.bulk_transfer import Download
+from msgin5g.gateway.responder import Response, response_with
 from msgin5g.scm.problem_details import compose
-from msgin5g.scm.ue_config_doc import UeConfigDoc
-from msgin5g.gateway.transfer import Transfer
 
 
-class Shared(Transfer):
-    """An individual document that UEs wait for (members) or observe (observers).
+class SharedDocument:
+    """An individual document that UEs wait for (requests) or observe (observers).
 
-    observation: the exchange that asked the server to observe; watching: the server agreed.
+    It is a transfer, see bulk_transfer. observation: the exchange that asked the server to
+    observe; is_observing: the server agreed.
     """
 
-    def __init__(self, ue_id, document_id, szx, max_size):
-        super().__init__([], [ue_id], (), document_id, szx, max_size)
+    common = ()
+
+    def __init__(self, documents, ue_id, document_id):
+        self._documents = documents
+        self.document_id = document_id
+        self.requests = []
         self.observers = []
+        self.ue_ids = [ue_id]
         self.observation = None
-        self.token = None
-        self.watching = False
-        self.copy = None
+        self.is_observing = False
+        self._token = None  # of the observation
         self._order = NotificationOrder()
+        self._body = None  # the document, once it has come
+        transfers = documents.transfers
+        self.download = Download(transfers.szx, transfers.max_document_size)
 
-    def newer(self, sequence, now):
-        """Whether a notification is newer than the last one (RFC 7641 section 3.4)."""
-        if not self.watching:
-            self._order.reset()
-        return self._order.newer(sequence, now)
+    def ask(self, now, echo=None):
+        documents = self._documents
+        download = self.download
+        size = download.block2.size
+        etag = observe = token = None
+        if not size:
+            download.wants_next = True  # as long as there is no memory for it
+            # In the name of the same UE as before, or of another one when it is gone.
+            renewed = False
+            ue = None
+            for one in self.requests + self.observers:
+                ue = one.ue
+                renewed = renewed or ue.ue_id == self.ue_ids[0]
+            if ue is not None and not renewed:
+                self.ue_ids = [ue.ue_id]
+            if self._wants_observe():
+                observe = 0
+            if self.observation is not None:
+                if observe == 0 and renewed:
+                    # RFC 7641 section 3.6: the same token renews the registration. In another
+                    # name it is another one, and the next notification of this one is rejected.
+                    token = self._token
+                self.stop_observing()
+            entry = documents.cache.find(self.document_id)
+            etag = None if entry is None else entry.server_etag
+        exchange = documents.transfers.scm.ask(
+            self,
+            self.ue_ids,
+            (),
+            self.document_id,
+            download.block2.next_block(),
+            etag,
+            observe,
+            token,
+            echo,
+        )
+        download.started(exchange, now)
+        if exchange is not None and observe == 0:
+            self.observation = exchange
+            self._token = exchange.token
 
+    def _wants_observe(self):
+        if self.observers:
+            return True
+        for request in self.requests:
+            if request.parameters.observe == 0 and not self._documents.observers.is_full():
+                return True
+        return False
 
-class Documents(Observers):
-    """The part of a gateway that shares individual documents."""
+    def stop_observing(self):
+        """Forget the observation; the server's next notification gets a Reset."""
+        self._documents.endpoint.cancel(self.observation)
+        self.observation = None
+        self.is_observing = False
 
-    def _collect(self, one, alone, now):
-        document_id = one.form[DOCUMENT_ID]
-        if document_id is None or one.form[QUERIES]:
-            Bulk._collect(self, one, alone or document_id is not None, now)
-            return
-        shared = self._of(document_id)
-        if shared is None:
-            shared = Shared(one.ue_id, document_id, self._szx, self._max_document_size)
-            self._shared.append(shared)
-        shared.members.append(one)
-        if shared not in self._transfers and shared not in self._queued:
-            self._queued.append(shared)
-        self._look_by(add(now, self._max_wait_ms))
-
-    def _ask(self, transfer, now, echo=None):
-        if not isinstance(transfer, Shared) or transfer.size:
-            Bulk._ask(self, transfer, now, echo)
-            return
-        transfer.again = True  # as long as there is no memory for it
-        # In the name of the same UE as before, or of another one when it wants it no more.
-        one = None
-        renewed = False
-        for one in transfer.members + transfer.observers:
-            renewed = renewed or one.ue_id == transfer.ids[0]
-        if one and not renewed:
-            transfer.ids = [one.ue_id]
-        wanted = bool(transfer.observers)
-        for one in transfer.members:
-            wanted = wanted or (
-                one.form[OBSERVING] == 0 and self._n_observers < self._max_observers
-            )
-        token = None
-        if transfer.observation is not None:
-            # RFC 7641 section 3.6: the same token renews the registration. In another name it is
-            # another one: the next notification of the former is rejected.
-            token = transfer.token if wanted and renewed else None
-            self.endpoint.cancel(transfer.observation)
-            transfer.observation = None
-            transfer.watching = False
-        entry = self.cache.find(transfer.document_id)
-        etag = entry.upstream if entry is not None else None
-        if transfer.ask(self.seal_c, now, echo, etag, 0 if wanted else None, token) and wanted:
-            transfer.observation = transfer.exchange
-            transfer.token = transfer.exchange.token
-
-    def _accept(self, transfer, message, now):
-        exchange = self.endpoint.exchange
-        if not isinstance(transfer, Shared) or exchange is not transfer.observation:
-            return Bulk._accept(self, transfer, message, now)
-        sequence = message.uint(OBSERVE)
-        watching = sequence is not None and message.code >> 5 == 2
-        if watching and not transfer.newer(sequence, now):
-            self.endpoint.accept(now, True)
-            self.endpoint.count("stale")
-            return False
-        self.endpoint.accept(now, watching)
-        transfer.watching = watching
-        if not watching:
-            transfer.observation = None
-        if transfer.exchange is not exchange and transfer.exchange is not None:
-            self.endpoint.cancel(transfer.exchange)  # blocks of the former state
-        transfer.exchange = None
-        transfer.begin()
-        if transfer in self._queued:
-            self._queued.remove(transfer)  # what its members wait for has come by itself
-        if transfer not in self._transfers:
-            self._transfers.append(transfer)
+    def accept(self, message, now):
+        documents = self._documents
+        endpoint = documents.endpoint
+        exchange = endpoint.exchange
+        download = self.download
+        if exchange is not self.observation:
+            endpoint.accept(now)
+            download.exchange = None
+            return True
+        number = message.uint(OBSERVE)
+        is_observing = number is not None and message.code >> 5 == 2
+        if is_observing:
+            if not self.is_observing:
+                self._order.reset()
+            if not self._order.newer(number, now):
+                endpoint.accept(now, True)
+                endpoint.count("old_notification")
+                return False
+        endpoint.accept(now, is_observing)
+        self.is_observing = is_observing
+        if not is_observing:
+            self.observation = None
+        if download.exchange is not exchange and download.exchange is not None:
+            endpoint.cancel(download.exchange)  # blocks of the former state
+        download.exchange = None
+        download.begin()
+        documents.scheduler.dequeue(self)  # what its requests wait for has come by itself
+        if self not in documents.transfers.under_way:
+            documents.transfers.under_way.append(self)
         return True
 
-    def _found(self, transfer, splitter):
-        if isinstance(transfer, Shared):
-            transfer.copy = UeConfigDoc(splitter.view, splitter.start, splitter.end).copy()
-        else:
-            Bulk._found(self, transfer, splitter)
+    def found(self, document):
+        self._body = document.copy()
 
-    def _complete(self, transfer, now):
-        if not isinstance(transfer, Shared):
-            Bulk._complete(self, transfer, now)
+    def complete(self, now):
+        documents = self._documents
+        body = self._body
+        if body is None:
+            documents.transfers.fail(self, SERVICE_UNAVAILABLE, "Bad answer")  # an empty array
             return
-        if transfer.copy is None:
-            self._settle(transfer, SERVICE_UNAVAILABLE, "Bad answer")  # an empty array
-            return
-        entry = self.cache.put(transfer.document_id, transfer.copy, None, transfer.fresh_until)
-        entry.upstream = transfer.etag
-        transfer.copy = None
-        self._publish(transfer, entry, True)
+        self._body = None
+        download = self.download
+        etag = download.block2.etag
+        entry = documents.cache.put(self.document_id, body, None, download.fresh_until, etag)
+        self._publish(entry, True)
 
-    def _publish(self, shared, entry, changed):
-        """Give a document to all who wait for it, and to its observers when it has changed."""
-        verdict = Verdict(CONTENT, b"", None, entry.fresh_until, entry)
+    def _publish(self, entry, changed):
+        """Give the document to all who wait for it, and to its observers when it has changed."""
+        documents = self._documents
+        response = response_with(entry)
         if changed:
-            self._tell(shared, verdict)
-        for one in shared.members:
-            if self._for(entry, one.ue_id) is None:
-                self._singles.append(one)  # the server is to tell it so itself
+            documents.observers.notify(self, response)
+        for request in self.requests:
+            if not entry.is_for(request.ue.ue_id):
+                documents.scheduler.singles.append(request)  # the server is to refuse it
                 continue
-            if shared.watching and one.form[OBSERVING] == 0:
-                self._observe(one, one.asked, one.form, shared)
-            self._conclude(one, verdict)
-        shared.members = []
-        self._end(shared)
+            if self.is_observing and request.parameters.observe == 0:
+                request.observer = documents.observers.add(
+                    self, request.ue, request.ue.request_key, request.parameters
+                )
+            documents.responder.respond(request, response)
+        self.requests = []
+        documents.transfers.end(self)
 
-    def _end(self, transfer):
-        Bulk._end(self, transfer)
-        if isinstance(transfer, Shared):
-            transfer.begin()  # its observers keep it: the next question is a new one
-            transfer.n_restarts = 0
-            transfer.copy = None
-            self._let_go(transfer)
+    def restart(self):
+        self._body = None
+        return self.download.restart()
 
-    def _answer(self, one, now):
-        entry = one.verdict.documents
-        form = one.form
-        if not isinstance(entry, Entry) or form[DOCUMENT_ID] is None:
-            Bulk._answer(self, one, now)
-            return
-        shared = self._of(form[DOCUMENT_ID])
-        mine = None
-        for observer in shared.observers if shared is not None else ():
-            if observer is one or (observer.peer is one and observer.asked == one.asked):
-                mine = observer
-        code, options, payload = self._cut(
-            self._for(entry, one.ue_id), form, one, one.asked, now,
-            None if mine is None else self._number,
-        )  # fmt: skip
-        former = None if mine is None else mine.exchange
-        exchange = self._send_answer(one, code, options, payload, former)
-        if mine is not None:
-            mine.exchange = exchange
-        if mine is not one:
-            one.form = None
-
-    def _refused(self, transfer, code, message, now):
-        if not isinstance(transfer, Shared):
-            Bulk._refused(self, transfer, code, message, now)
-            return
-        entry = self.cache.find(transfer.document_id)
-        if code == VALID and entry is not None:
-            entry.fresh_until = self._fresh_until(message, now)
-            self._publish(transfer, entry, False)
-            return
-        self.cache.drop(transfer.document_id)
+    def refused(self, code, message, now):
+        documents = self._documents
         if code == VALID:
-            self._restart(transfer)  # what it is about had to make room meanwhile
+            entry = documents.cache.find(self.document_id)
+            if entry is not None:
+                entry.fresh_until = documents.transfers.fresh_until(message, now)
+                self._publish(entry, False)
+            else:
+                documents.transfers.restart(self)  # it was dropped from the cache meanwhile
             return
-        named = title = None
+        documents.cache.drop(self.document_id)
+        ue_id = title = None
         if code == NOT_FOUND:
             title = "Not found"
         elif code >> 5 == 4 and code != TOO_MANY_REQUESTS:
-            # That is between the server and the UE that was named: it asks for the next one.
-            named = transfer.ids[0]
+            # That is between the server and the UE that was named: another one is named next.
+            ue_id = self.ue_ids[0]
         else:
             if code != TOO_MANY_REQUESTS and code != GATEWAY_TIMEOUT:
                 code = SERVICE_UNAVAILABLE
             title = "Busy"
         payload = compose(code, title) if title else message.payload()
-        self._deny(transfer, Verdict(code, payload, message.uint(MAX_AGE)), named)
+        self._deny(Response(code, payload, message.uint(MAX_AGE)), ue_id)
 
-    def _deny(self, shared, verdict, ue_id=None):
-        """An error for all, or for one of those who share a document, with their observations."""
-        if verdict.code == NOT_FOUND or ue_id is not None or shared.observation is None:
-            self._tell(shared, verdict, ue_id)
+    def _deny(self, response, ue_id):
+        """An error for all, or for one of the UEs, with their observations."""
+        documents = self._documents
+        if response.code == NOT_FOUND or ue_id is not None or self.observation is None:
+            documents.observers.notify(self, response, ue_id)
         left = []
-        for one in shared.members:
-            if ue_id is None or one.ue_id == ue_id:
-                self._conclude(one, verdict)
+        for request in self.requests:
+            if ue_id is None or request.ue.ue_id == ue_id:
+                documents.responder.respond(request, response)
             else:
-                left.append(one)
-        shared.members = left
-        if left or (ue_id is not None and shared.observers):
-            shared.begin()
-            shared.again = True
+                left.append(request)
+        self.requests = left
+        if left or (ue_id is not None and self.observers):
+            self.download.begin()
+            self.download.wants_next = True
         else:
-            self._end(shared)
+            documents.transfers.end(self)
+
+    def remove(self, request):
+        if request in self.requests:
+            self.requests.remove(request)
+        return bool(self.requests or self.observers)
+
+    def ended(self):
+        # Its observers keep it: the next request is a new one.
+        self.download.begin()
+        self.download.n_restarts = 0
+        self._body = None
+        self._documents.scheduler.dequeue(self)
+        self._documents.release(self)
+
+
+class SharedDocuments:
+    """The SharedDocuments that UEs wait for or observe, and what they work with."""
+
+    def __init__(self, endpoint, transfers, scheduler, observers, responder, cache):
+        self.endpoint = endpoint
+        self.transfers = transfers
+        self.scheduler = scheduler
+        self.observers = observers
+        self.responder = responder
+        self.cache = cache
+        self.documents = []
+
+    def find(self, document_id):
+        """The SharedDocument with this ueConfigDocId, or None."""
+        for document in self.documents:
+            if document.document_id == document_id:
+                return document
+        return None
+
+    def collect(self, request, now):
+        """Have a request for an individual document answered."""
+        document_id = request.parameters.document_id
+        document = self.find(document_id)
+        if document is None:
+            document = SharedDocument(self, request.ue.ue_id, document_id)
+            self.documents.append(document)
+        document.requests.append(request)
+        self.scheduler.enqueue(document, now)
+
+    def release(self, document):
+        """Drop what nobody wants any more; the server gets a Reset for its next notification."""
+        if not document.observers and document.observation is not None:
+            document.stop_observing()
+        if (
+            not document.requests
+            and not document.observers
+            and document in self.documents
+            and document not in self.transfers.under_way
+            and document not in self.scheduler.queued
+        ):
+            self.documents.remove(document)
+
+    def drop_observer(self, ue):
+        """A UE has gone, or has forgotten what it observes."""
+        for document in list(self.documents):
+            self.observers.remove(document, ue)
+            self.release(document)

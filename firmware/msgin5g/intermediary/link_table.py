@@ -6,9 +6,10 @@ proves nothing about one.
 
 
 class LinkedUe:
-    """An established one-to-one link: the UE's identity (bytes) and where it is reached.
+    """A UE with an established one-to-one link: its identity (bytes) and where it is reached.
 
-    n_requests: how many a relay has under way for it, observations apart.
+    n_requests: how many requests a relay has under way for it, without observations. request,
+    request_key, asked_at: its newest request to a gateway, see gateway/pending_requests.
     """
 
     n_requests = 0
@@ -20,21 +21,23 @@ class LinkedUe:
 
 
 class LinkTable:
-    """At most max_links links, found by MSGin5G UE ID and by address.
+    """At most max_links linked UEs, found by MSGin5G UE ID and by address.
 
-    peer_key: see Endpoint. kind: Link, or a class made of it. A link that comes up for a known UE
-    replaces its former one.
+    peer_key: see Endpoint. A link that comes up for a known UE replaces its former one. Iterating
+    gives the linked UEs in no particular order; do not change the table meanwhile.
     """
 
-    def __init__(self, max_links=32, peer_key=None, kind=LinkedUe):
+    def __init__(self, max_links=32, peer_key=None):
         self.max_links = max_links
-        self._kind = kind
         self._peer_key = peer_key
         self._by_id = {}
         self._by_remote = {}
 
     def __len__(self):
         return len(self._by_id)
+
+    def __iter__(self):
+        return iter(self._by_id.values())
 
     def up(self, ue_id, transport, remote):
         """A link is established; false when the table is full or another UE has the address."""
@@ -45,32 +48,33 @@ class LinkTable:
         known = self._by_id.get(ue_id)
         if known is not None:
             if known.transport == transport and known.remote == remote:
-                return True  # told twice: what is under way for it goes on
+                return True  # reported twice: what is under way for it goes on
             del self._by_remote[self._key(known.remote)]
         elif len(self._by_id) >= self.max_links:
             return False
-        self._by_id[ue_id] = self._by_remote[key] = self._kind(ue_id, transport, remote)
+        self._by_id[ue_id] = self._by_remote[key] = LinkedUe(ue_id, transport, remote)
         return True
 
     def down(self, ue_id):
-        """A link has ended; gives it, or None when there was none."""
-        transport = self._by_id.pop(ue_id, None)
-        if transport is not None:
-            del self._by_remote[self._key(transport.remote)]
-        return transport
+        """A link has ended; gives its LinkedUe, or None when there was none."""
+        ue = self._by_id.pop(ue_id, None)
+        if ue is not None:
+            del self._by_remote[self._key(ue.remote)]
+        return ue
 
     def of_ue(self, ue_id):
-        """The link of a UE (bytes), or None."""
+        """The LinkedUe with this MSGin5G UE ID (bytes), or None."""
         return self._by_id.get(ue_id)
 
+    def has_moved(self, ue_id, transport, remote):
+        """Whether the UE is linked at another address."""
+        ue = self._by_id.get(ue_id)
+        return ue is not None and (ue.transport != transport or ue.remote != remote)
+
     def from_address(self, transport, remote):
-        """The link that a datagram came over, or None."""
+        """The LinkedUe that a datagram came from, or None."""
         known = self._by_remote.get(remote if self._peer_key is None else self._peer_key(remote))
         return known if known is not None and known.transport == transport else None
-
-    def all(self):
-        """The links, in no particular order."""
-        return list(self._by_id.values())
 
     def _key(self, remote):
         return remote if self._peer_key is None else self._peer_key(remote)

@@ -1,4 +1,4 @@
-"""How often a server is asked: never more than so many times in any second."""
+"""How often a server gets a request: at most so many times in any second."""
 
 from array import array
 
@@ -7,26 +7,28 @@ from msgin5g.coap.ticks import add, diff
 _WINDOW_MS = 1000
 
 
-class Pace:
-    """At most `rate` turns in any second, and an appointment for everybody who comes too soon."""
+class RateLimiter:
+    """At most `rate` requests in any second, and a time to retry for each one beyond."""
 
     def __init__(self, rate, now):
-        self._taken = array("i", bytes(4 * rate))  # moments; a ring, the oldest at _next when full
+        self._taken = array(
+            "i", bytes(4 * rate)
+        )  # moments in a ring; the oldest at _next when full
         self._n = 0
         self._next = 0
         self._newest_at = now
         self._interval_ms = _WINDOW_MS // rate
-        self._appointment_at = None  # the last one that was given, unless it has passed
+        self._retry_at = None  # the last moment to retry that was given, None when it has passed
 
     def step(self, now):
-        """Let go of moments that have passed, before they could look like the future."""
+        """Forget moments that have passed, before the clock wraps and they lie in the future."""
         if self._n and diff(now, self._newest_at) >= _WINDOW_MS:
             self._n = self._next = 0
-        if self._appointment_at is not None and diff(now, self._appointment_at) > 0:
-            self._appointment_at = None
+        if self._retry_at is not None and diff(now, self._retry_at) > 0:
+            self._retry_at = None
 
     def take(self, now):
-        """Take a turn; false when there is none now."""
+        """Whether a request may go now; counts it when it may."""
         taken = self._taken
         if self._n == len(taken):
             self.step(now)
@@ -40,16 +42,16 @@ class Pace:
         return True
 
     def wait_ms(self, now):
-        """Milliseconds until there is a turn."""
+        """Milliseconds until a request may go."""
         if self._n < len(self._taken):
             return 0
         return max(_WINDOW_MS - diff(now, self._taken[self._next]), 0)
 
-    def appointment_s(self, now):
-        """In how many seconds to come again: whole, at least 1, later for each who asks."""
-        if self._appointment_at is None or diff(self._appointment_at, now) < _WINDOW_MS:
-            self._appointment_at = add(now, _WINDOW_MS)
-        ahead_ms = diff(self._appointment_at, now)
+    def retry_after_s(self, now):
+        """After how many whole seconds to retry: at least 1, and later for each caller."""
+        if self._retry_at is None or diff(self._retry_at, now) < _WINDOW_MS:
+            self._retry_at = add(now, _WINDOW_MS)
+        ahead_ms = diff(self._retry_at, now)
         if ahead_ms < 86400000:
-            self._appointment_at = add(self._appointment_at, self._interval_ms)
+            self._retry_at = add(self._retry_at, self._interval_ms)
         return (ahead_ms + 999) // 1000

@@ -1,8 +1,9 @@
-"""The MSGin5G Relay UE-1 (TS 24.538 6.2.2.1): a CoAP hop between linked UEs and the server.
+"""The MSGin5G Relay UE-1 (TS 24.538 6.2.2.1): a CoAP intermediary of linked UEs and the server.
 
-Up: a GET from a linked UE, for itself, whose Recipient is the server's. Down: an answer whose
-Recipient is the linked UE that asked. Everything else is discarded and counted, in silence. Each
-side has message IDs, tokens and retransmission of its own; options and payload pass untouched.
+Up: a GET from a linked UE, for itself, whose Recipient is the server. Down: a response whose
+Recipient is the linked UE that asked. Everything else is discarded without a response and
+counted. Each side has its own message IDs, tokens and retransmission; options and payload pass
+unchanged.
 
     uplink counters                            downlink counters
     not_linked, not_get,                       missing_recipient, recipient_not_linked,
@@ -13,6 +14,7 @@ side has message IDs, tokens and retransmission of its own; options and payload 
 from micropython import const
 
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
+from msgin5g.coap.exchange import DONE
 from msgin5g.coap.numbers import (
     BAD_GATEWAY,
     BAD_REQUEST,
@@ -28,51 +30,68 @@ from msgin5g.coap.numbers import (
     OBSERVE,
     SERVICE_UNAVAILABLE,
 )
+from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.coap.exchange import DONE
-from msgin5g.intermediary.admission import Hop
-from msgin5g.intermediary.rate_limiter import Pace
+from msgin5g.intermediary.admission import Admission
+from msgin5g.intermediary.link_table import LinkTable
+from msgin5g.intermediary.rate_limiter import RateLimiter
 from msgin5g.scm.request import uri_equal
 
 _MAX_REQUESTS_OF_A_UE = const(4)  # NSTART is 1: a UE has one under way, unless it began anew
-_ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: the server is slow, so say "I have it"
+_ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: a slow server gets an empty ACK meanwhile
 
 
 class Flow:
-    """One request of a UE on its way, or one observation; it dies with its link."""
+    """One request of a UE under way, or one observation. It ends with the link of its UE."""
 
-    request = None  # (options, tail, token) of the request to the server, to be sent
+    request = None  # (options, tail, token) of the request to the server, while it is held back
     exchange = None  # the request to the server
-    notification = None  # the last confirmable answer to the UE, while it is unanswered
+    notification = None  # the last confirmable response to the UE, until it is acknowledged
     wants_observe = False
     observing = False
 
-    def __init__(self, peer, incoming, acknowledge_at):
-        self.peer = peer
+    def __init__(self, ue, incoming, acknowledge_at):
+        self.ue = ue
         self.incoming = incoming
         self.acknowledge_at = acknowledge_at
 
 
-class Relay(Hop):
+class Relay:
     """A relay; settings and random as for ConstrainedUe.
 
-    server: the remote of the configuration management server, on link `server_link`. At most
+    server: the remote of the configuration management server, on transport `server_transport`.
+    own: a ConstrainedUe on the same endpoint, for the relay's own configuration, or None. At most
     settings.max_flows requests and settings.max_observations observations are under way, and
-    the server is asked settings.max_rate times in any second: as many requests are held back
-    for their turn, and what is beyond is answered 5.03 with Max-Age.
+    the server gets settings.max_rate requests in any second: as many requests are held back, and
+    the response to those beyond is 5.03 with Max-Age.
     """
 
-    def __init__(self, settings, random, server, now, server_link=0):
+    own = None
+
+    def __init__(self, settings, random, server, now, server_transport=0):
+        self.counters = {}
         n = settings.max_flows + settings.max_observations
         # Room for every flow twice: towards the server and to the UE.
-        super().__init__(settings, random, 2 * n + 4, settings.max_flows + 16)
+        self.endpoint = ServerEndpoint(
+            random,
+            self.counters,
+            settings.parameters,
+            settings.peer_key,
+            2 * n + 4,
+            settings.max_flows + 16,
+        )
+        self.transmit = self.endpoint.transmit
+        self.links = LinkTable(settings.max_links, settings.peer_key)
+        self._admission = Admission(settings, self.endpoint, self.links)
+        self._settings = settings
+        self._recipient_option = settings.recipient_option
         self._server = server
-        self._server_link = server_link
-        self._flows = set()  # not a list: it is quick to find one in it
-        self._held = []  # flows whose requests wait for their turn, the oldest first
-        self._unacknowledged = []  # flows whose UEs may have to be told "I have it", likewise
-        self._n_observing = 0
-        self._pace = Pace(settings.max_rate, now)
+        self._server_transport = server_transport
+        self.flows = set()  # a set, in which a flow is found at once
+        self.held_back = []  # flows whose requests the rate limiter holds back, the oldest first
+        self._unacknowledged = []  # flows whose UEs may need an empty ACK, the oldest first
+        self.n_observing = 0
+        self._rate_limiter = RateLimiter(settings.max_rate, now)
 
     # The four verbs
 
@@ -90,14 +109,14 @@ class Relay(Hop):
         elif kind == REJECTED:
             flow = self.endpoint.exchange.owner
             if isinstance(flow, Flow):
-                self._reset(flow)
+                self._rejected(flow)
             elif self.own is not None:
                 self.own.handle_exchange(kind, self.endpoint.exchange, now)
         elif kind == UNMATCHED:
             message = self.endpoint.message
             i = message.find(self._recipient_option)
-            stranger = i >= 0 and self.links.of_ue(message.value(i)) is None
-            self.endpoint.count("recipient_not_linked" if stranger else "unmatched_response")
+            foreign = i >= 0 and self.links.of_ue(message.value(i)) is None
+            self.endpoint.count("recipient_not_linked" if foreign else "unmatched_response")
 
     def step(self, now):
         """The clock has moved."""
@@ -113,10 +132,10 @@ class Relay(Hop):
         waiting = self._unacknowledged
         while waiting and diff(now, waiting[0].acknowledge_at) >= 0:
             self.endpoint.acknowledge(waiting.pop(0).incoming)
-        self._pace.step(now)
-        while self._held and self._pace.take(now):
-            flow = self._held.pop(0)
-            self._ask(flow, *flow.request)
+        self._rate_limiter.step(now)
+        while self.held_back and self._rate_limiter.take(now):
+            flow = self.held_back.pop(0)
+            self._send_request(flow, *flow.request)
             flow.request = None
         if self.own is not None:
             self.own.tick(now)
@@ -129,70 +148,85 @@ class Relay(Hop):
         if self._unacknowledged:
             acknowledge_at = self._unacknowledged[0].acknowledge_at
             wait = shorter(wait, max(diff(acknowledge_at, now), 0))
-        if self._held:
-            wait = shorter(wait, self._pace.wait_ms(now))
+        if self.held_back:
+            wait = shorter(wait, self._rate_limiter.wait_ms(now))
         return wait
 
-    def unlinked(self, peer):
-        """See Hop."""
-        for flow in [f for f in self._flows if f.peer is peer]:
-            self._end(flow)
+    def poll(self):
+        """The oldest event of the relay's own configuration, or None."""
+        return None if self.own is None else self.own.poll()
+
+    # Links
+
+    def link_up(self, ue_id, transport, remote):
+        """A one-to-one link with a UE (bytes) is established; false when the table is full."""
+        if self.links.has_moved(ue_id, transport, remote):
+            self.link_down(ue_id)
+        return self.links.up(ue_id, transport, remote)
+
+    def link_down(self, ue_id):
+        """The link with a UE has ended: forget everything under way for it."""
+        ue = self.links.down(ue_id)
+        if ue is not None:
+            for flow in [f for f in self.flows if f.ue is ue]:
+                self._end(flow)
+            self.endpoint.forget_peer(ue.transport, ue.remote)
 
     # Uplink
 
     def _uplink(self, transport, remote, now):
-        peer = self.admitted(transport, remote, now)
-        if peer is None:
+        ue = self._admission.admit(transport, remote, now)
+        if ue is None:
             return
         tail = self.endpoint.message.tail()
-        if self.hop_limit_at >= 0:
-            tail = self._one_hop_less(tail, peer, now)
+        if self._admission.hop_limit_at >= 0:
+            tail = self._count_down_hop_limit(tail, ue, now)
         if tail:
-            self._forward(peer, tail, now)
+            self._forward(ue, tail, now)
 
-    def _one_hop_less(self, tail, peer, now):
+    def _count_down_hop_limit(self, tail, ue, now):
         """The tail of a request with its Hop-Limit counted down; None when it is refused."""
         message = self.endpoint.message
-        i = self.hop_limit_at
+        i = self._admission.hop_limit_at
         hops = message.uint(HOP_LIMIT, 0)
         if message.ends[i] - message.starts[i] != 1 or hops == 0:
-            self.refuse(BAD_REQUEST, "Malformed Hop-Limit", peer, now)
+            self._admission.refuse(BAD_REQUEST, "Malformed Hop-Limit", ue, now)
             return None
         if hops == 1:
-            # RFC 8768 section 3: the diagnostic names who gave up.
+            # RFC 8768 section 3: the diagnostic payload names the intermediary.
             text = "Hop limit reached at " + self._settings.ue_id
-            self.refuse(HOP_LIMIT_REACHED, text, peer, now)
+            self._admission.refuse(HOP_LIMIT_REACHED, text, ue, now)
             return None
         tail = bytearray(tail)
         tail[message.starts[i] - message.token_end] = hops - 1
         return tail
 
-    def _forward(self, peer, tail, now):
+    def _forward(self, ue, tail, now):
         endpoint = self.endpoint
         message = endpoint.message
         settings = self._settings
         token = observe = None
         if message.find(OBSERVE) >= 0:
             observe = message.uint(OBSERVE)
-            known = self._flow_of(peer, message)
+            known = self._flow_of(ue, message)
             if known is not None:
                 token = known.exchange.token
                 self._end(known)
         full = (
-            len(self._flows) - self._n_observing >= settings.max_flows
-            or peer.n_requests >= _MAX_REQUESTS_OF_A_UE  # nobody takes the place of others
+            len(self.flows) - self.n_observing >= settings.max_flows
+            or ue.n_requests >= _MAX_REQUESTS_OF_A_UE  # one UE must not take all the flows
         )
-        held = full or self._held or not self._pace.take(now)
-        if full or (held and len(self._held) >= settings.max_rate):
-            self._busy(peer, now)
+        held = full or self.held_back or not self._rate_limiter.take(now)
+        if full or (held and len(self.held_back) >= settings.max_rate):
+            self._busy(ue, now)
             return
         incoming = endpoint.accept(now)
         if incoming is None:
             endpoint.count("incoming_full")
             return
         options = ()
-        if observe == 0 and not self._may_observe(peer):
-            # Observe is elective: without it the UE gets a plain answer (RFC 7641 section 4.1).
+        if observe == 0 and not self._may_observe(ue):
+            # Observe is elective: without it the UE gets a plain response (RFC 7641 section 4.1).
             endpoint.count("observations_full")
             observe = None
             j = message.token_end
@@ -202,22 +236,22 @@ class Relay(Hop):
                 if message.numbers[i] != OBSERVE
             ]
             tail = None
-        flow = Flow(peer, incoming, add(now, _ACK_DELAY_MS))
+        flow = Flow(ue, incoming, add(now, _ACK_DELAY_MS))
         if observe == 0:
             flow.wants_observe = True
-        self._flows.add(flow)
-        peer.n_requests += 1
+        self.flows.add(flow)
+        ue.n_requests += 1
         if incoming.confirmable:
             self._unacknowledged.append(flow)
         if held:
             flow.request = (options, tail and bytes(tail), token)
-            self._held.append(flow)
+            self.held_back.append(flow)
         else:
-            self._ask(flow, options, tail, token)
+            self._send_request(flow, options, tail, token)
 
-    def _ask(self, flow, options, tail, token):
+    def _send_request(self, flow, options, tail, token):
         flow.exchange = self.endpoint.request(
-            self._server_link,
+            self._server_transport,
             self._server,
             GET,
             options,
@@ -229,30 +263,30 @@ class Relay(Hop):
         if flow.exchange is None:
             self._end(flow)
 
-    def _may_observe(self, peer):
-        """Whether there is room for one more observation, those asked for included."""
-        watching = [flow for flow in self._flows if flow.wants_observe]
-        if len(watching) < self._settings.max_observations:
+    def _may_observe(self, ue):
+        """Whether there is room for one more observation; those asked for count too."""
+        observing = [flow for flow in self.flows if flow.wants_observe]
+        if len(observing) < self._settings.max_observations:
             return True
-        for flow in watching:
-            if flow.peer is peer:  # it has begun anew, and lost its token
+        for flow in observing:
+            if flow.ue is ue:  # it has begun anew, and lost its token
                 self._end(flow)
                 return True
         return False
 
-    def _flow_of(self, peer, message):
+    def _flow_of(self, ue, message):
         """The observation of a UE that this request renews or ends: the one with its token."""
         token = message.token()
-        for flow in self._flows:
-            if flow.observing and flow.peer is peer and flow.incoming.token == token:
+        for flow in self.flows:
+            if flow.observing and flow.ue is ue and flow.incoming.token == token:
                 return flow
         return None
 
-    def _busy(self, peer, now):
-        """Answer 5.03 with the time of a turn, another one for everybody who asks."""
+    def _busy(self, ue, now):
+        """Respond 5.03 with a time to retry, a later one for each UE."""
         self.endpoint.count("busy")
-        seconds = self._pace.appointment_s(now)
-        self.refuse(SERVICE_UNAVAILABLE, "Relay is busy", peer, now, max_age_s=seconds)
+        max_age_s = self._rate_limiter.retry_after_s(now)
+        self._admission.refuse(SERVICE_UNAVAILABLE, "Relay is busy", ue, now, max_age_s)
 
     # Downlink
 
@@ -265,55 +299,57 @@ class Relay(Hop):
             endpoint.count("missing_recipient")
             return
         recipient = message.value(i)
-        if recipient != flow.peer.ue_id and not uri_equal(recipient, flow.peer.ue_id):
-            # Well known or not, it is not the one who asked.
+        if recipient != flow.ue.ue_id and not uri_equal(recipient, flow.ue.ue_id):
+            # It is another UE than the one that asked, linked or not.
             linked = self.links.of_ue(recipient) is not None
             endpoint.count("recipient_mismatch" if linked else "recipient_not_linked")
             return
         if self._settings.strict_codes and code not in (CONTENT, FORBIDDEN, NOT_FOUND):
             endpoint.count("code_not_relayed")
             return
-        watching = flow.wants_observe and message.find(OBSERVE) >= 0 and code >> 5 == 2
+        observing = flow.wants_observe and message.find(OBSERVE) >= 0 and code >> 5 == 2
         tail = message.tail()
         fault = None
-        if self.not_understood(message):
+        if self._admission.not_understood(message):
             # RFC 7252 section 5.7.1: an unsafe option that is not understood is 5.02 to the UE.
             endpoint.count("option_not_relayed")
             fault = "Option not relayed"
         elif len(flow.incoming.token) + len(tail) + 6 > MAX_MESSAGE_SIZE:
-            # The UE's token is longer than ours: it may ask for smaller blocks.
+            # The UE's token is longer than ours: the UE may ask for smaller blocks.
             endpoint.count("too_large")
             fault = "Too large with this token"
         if fault:
             endpoint.accept(now)
-            self.say(flow.incoming, BAD_GATEWAY, fault, flow.peer)
+            self._admission.respond_error(flow.incoming, BAD_GATEWAY, fault, flow.ue)
             self._end(flow)
             return
         confirmable = message.mtype != NON
-        endpoint.accept(now, watching)
+        endpoint.accept(now, observing)
         if flow.incoming.open:
             if flow in self._unacknowledged:
                 self._unacknowledged.remove(flow)
             flow.notification = endpoint.respond(flow.incoming, code, (), b"", flow, tail)
         else:
-            # Only the newest state matters: it takes the place of one not yet acknowledged.
+            # Only the newest state matters: it replaces one that is not acknowledged yet.
             flow.notification = endpoint.notify(
                 flow.incoming, code, (), b"", flow, tail, confirmable, flow.notification
             )
-        if watching and not flow.observing:
+        if observing and not flow.observing:
             flow.observing = True
-            flow.peer.n_requests -= 1
-            self._n_observing += 1
-        if not watching:
+            flow.ue.n_requests -= 1
+            self.n_observing += 1
+        if not observing:
             self._remove(flow)
 
     # Ends
 
-    def _reset(self, flow):
-        """A Reset from the UE for an answer, or from the server for the request."""
+    def _rejected(self, flow):
+        """A Reset from the UE for a response, or from the server for the request."""
         if self.endpoint.exchange is flow.exchange:
             if flow.incoming.open:
-                self.say(flow.incoming, BAD_GATEWAY, "Reset by the server", flow.peer)
+                self._admission.respond_error(
+                    flow.incoming, BAD_GATEWAY, "Reset by the server", flow.ue
+                )
         else:
             self.endpoint.count("answer_reset")
         self._end(flow)
@@ -321,15 +357,17 @@ class Relay(Hop):
     def _timed_out(self, flow, exchange):
         if exchange is flow.exchange:
             self.endpoint.count("server_timeout")
-            # With No-Response the server may well have nothing to say.
+            # With No-Response the server may well send nothing.
             if flow.incoming.open and not flow.incoming.unwanted:
-                self.say(flow.incoming, GATEWAY_TIMEOUT, "No answer from the server", flow.peer)
+                self._admission.respond_error(
+                    flow.incoming, GATEWAY_TIMEOUT, "No answer from the server", flow.ue
+                )
         else:
             self.endpoint.count("answer_timeout")
         self._end(flow)
 
     def _end(self, flow):
-        """Forget a flow with all that it waits for."""
+        """Forget a flow with everything that it waits for."""
         endpoint = self.endpoint
         if flow.exchange is not None:
             endpoint.cancel(flow.exchange)
@@ -340,13 +378,13 @@ class Relay(Hop):
         self._remove(flow)
 
     def _remove(self, flow):
-        if flow in self._held:
-            self._held.remove(flow)
+        if flow in self.held_back:
+            self.held_back.remove(flow)
         if flow in self._unacknowledged:
             self._unacknowledged.remove(flow)
-        if flow in self._flows:
-            self._flows.remove(flow)
-            flow.peer.n_requests -= not flow.observing
+        if flow in self.flows:
+            self.flows.remove(flow)
+            flow.ue.n_requests -= not flow.observing
         if flow.observing:
-            self._n_observing -= 1
+            self.n_observing -= 1
             flow.observing = False

@@ -128,10 +128,10 @@ def links(node):
         print("Towards the configuration server:")
         print_row("next hop", text_of(node.ue.client.remote))
     if hasattr(node.role, "links"):
-        linked = node.role.links.all()
+        linked = node.role.links
         print("Linked UEs: " + str(len(linked)) + " of " + str(node.role.links.max_links))
-        for link in linked:
-            print_row(text_of(link.remote), str(link.ue_id, "utf-8"))
+        for ue in linked:
+            print_row(text_of(ue.remote), str(ue.ue_id, "utf-8"))
     for i in range(len(node.transports)):
         n_failed = node.transports[i].n_failed
         if n_failed:

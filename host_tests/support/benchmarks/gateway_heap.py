@@ -15,7 +15,7 @@ from checks import xorshift  # noqa: E402
 from msgin5g.coap.message import Message, encode, uint_bytes  # noqa: E402
 from msgin5g.coap.exchange import Parameters  # noqa: E402
 from msgin5g.gateway.gateway import Gateway  # noqa: E402
-from msgin5g.gateway.scm_local import Collocated  # noqa: E402
+from msgin5g.gateway.scm_local import LocalScmClient  # noqa: E402
 from msgin5g.scm.request import ScmRequest  # noqa: E402
 from builders import DefaultSettings  # noqa: E402
 
@@ -48,7 +48,7 @@ if len(sys.argv) > 4:
     settings.update(json.loads(sys.argv[4]))
 settings.parameters = Parameters(nstart=16)
 gateway = Gateway(settings, xorshift(3), 0)
-gateway.seal_c = Collocated(settings, gateway.endpoint, 0, SERVER)
+gateway.connect(LocalScmClient(settings, gateway.endpoint, 0, SERVER))
 message = Message(64)
 
 
@@ -123,9 +123,9 @@ def main():
             used = in_use()
             if used > peak:
                 peak = used
-                at = (gateway.n_waiting, len(gateway._transfers), gateway._held_size,
-                      len(gateway._answers), len(gateway.cache._entries), gateway.cache._size,
-                      len(gateway._ready), len(gateway.endpoint._exchanges))  # fmt: skip
+                at = (gateway.n_waiting, len(gateway.transfers.under_way),
+                      gateway.pending_requests.held_size, len(gateway.responder.unacknowledged),
+                      len(gateway.cache), len(gateway.responder.ready))  # fmt: skip
     left = in_use()
     print(
         "link", (linked - before) // N, "waiting", (waiting - linked) // N, "answers",

@@ -11,7 +11,7 @@ from measure import arguments, heap_in_use, tell
 import frames
 from msgin5g.port.system import random_byte
 from msgin5g.gateway.gateway import Gateway
-from msgin5g.gateway.scm_local import Collocated
+from msgin5g.gateway.scm_local import LocalScmClient
 from msgin5g.settings.core import settings_of
 
 
@@ -23,7 +23,7 @@ def main():
     values["relay"] = {"max_links": n, "max_flows": n}
     settings = settings_of(values)
     gateway = Gateway(settings, random_byte, 0)
-    gateway.seal_c = Collocated(settings, gateway.endpoint, 0, frames.SERVER)
+    gateway.connect(LocalScmClient(settings, gateway.endpoint, 0, frames.SERVER))
     empty = heap_in_use()
     for i in range(n):
         gateway.link_up(frames.ue_id(i), 0, frames.ue_remote(i))

@@ -1,0 +1,229 @@
+"""The requests that UEs have under way at the gateway: at most one for each linked UE.
+
+Each LinkedUe has its newest request, in attributes that cost no heap when the request comes:
+
+    request         the PendingRequest, None when the UE has got its response
+    request_key     its message ID and token as one number, with a 1 before them that keeps their
+                    leading zeros; with a token of four bytes it takes no heap on a 64-bit port.
+                    It stays for as long as the request may be repeated (RFC 7252 section 4.5)
+    asked_at        when it came
+"""
+
+from collections import namedtuple
+
+from micropython import const
+
+from msgin5g.coap.message import uint_bytes
+from msgin5g.coap.numbers import (
+    ACCEPT,
+    BAD_OPTION,
+    BAD_REQUEST,
+    BLOCK1,
+    BLOCK2,
+    CBOR,
+    CON,
+    ETAG,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    OBSERVE,
+    SERVICE_UNAVAILABLE,
+    URI_PATH,
+    URI_QUERY,
+)
+from msgin5g.coap.ticks import diff
+from msgin5g.scm.request import UE_URI, ScmRequest
+
+_PATH_SIZE = const(5)
+_MAX_RETRY_AFTER_S = const(30)
+
+# What a request asks for; equal requests of several UEs share one tuple.
+#   document_id     of the individual document, None for the collection
+#   content_format  of the response, the value of its option
+#   block2          None when the UE leaves the size to the gateway
+#   etag            of what the UE has
+#   queries         all but ue-uri
+#   confirmable     whether the request is
+#   observe         its Observe option, None without
+#   is_special      it has a query that may not go to the server for several UEs
+RequestParameters = namedtuple(
+    "RequestParameters",
+    ("document_id", "content_format", "block2", "etag", "queries", "confirmable", "observe",
+     "is_special"),
+)  # fmt: skip
+
+
+class PendingRequest:
+    """A request of a LinkedUe (ue), until its response is sent.
+
+    documents: those that have come for it. response: a Response that waits to be sent. observer:
+    the Observer that the UE is with this request, or None.
+    """
+
+    documents = None
+    response = None
+    observer = None
+
+    def __init__(self, ue, parameters):
+        self.ue = ue
+        self.parameters = parameters
+
+
+class PendingRequests:
+    """The table of them, with its bounds.
+
+    At most settings.max_waiting requests wait. n_waiting: how many do, together with the
+    notifications that wait to be sent. held_size: bytes of documents that wait to be sent; above
+    hold_size no further block is asked for. counters: see gateway.
+    """
+
+    def __init__(self, settings, endpoint, admission):
+        self._endpoint = endpoint
+        self._admission = admission
+        self._recipient_option = settings.recipient_option
+        self._formats = {}  # the value of Content-Format for each Accept
+        for number in (CBOR, settings.content_format):
+            self._formats[number] = uint_bytes(number)
+        self._default_format = settings.content_format
+        path = ScmRequest(settings.service_id, (), None).options()[:_PATH_SIZE]
+        self._path = [segment for _, segment in path]
+        self._max_waiting = settings.max_waiting
+        self._lifetime_ms = settings.parameters.exchange_lifetime_ms
+        self._retry_after_s = 0  # given to the last one without room
+        self._parameters = None  # of the last request: the next ones are often equal
+        self.n_waiting = 0
+        self.held_size = 0
+        self.hold_size = settings.hold_size
+
+    def prepare(self, ue):
+        """Add the attributes for requests to a LinkedUe that is new."""
+        ue.request = None
+        ue.request_key = None
+        ue.asked_at = 0
+
+    def read(self, message, ue, now):
+        """(request_key, RequestParameters) of a request; None when it is dealt with."""
+        view = message.view
+        mtype = message.mtype
+        token = bytes(view[message.token_start : message.token_end])
+        key = int.from_bytes(b"\1" + bytes(view[2:4]) + token, "big")
+        if ue.request_key == key and not self.is_expired(ue, now):
+            # RFC 7252 section 4.5: acknowledged again, asked for once.
+            self._endpoint.count("duplicate")
+            if mtype == CON:
+                self._endpoint.send_ack()
+            return None
+        path = []
+        queries = []
+        is_special = has_block1 = False
+        accept = self._default_format
+        block2 = etag = observe = None
+        number = -1
+        for i in range(message.n_options):
+            previous = number
+            number = message.numbers[i]
+            value = bytes(view[message.starts[i] : message.ends[i]])
+            if number == URI_PATH:
+                path.append(value)
+            elif number == URI_QUERY:
+                if not value.startswith(UE_URI):
+                    queries.append(value)
+                    if not value.startswith(b"ue-vendor=") and not value.startswith(b"ue-type="):
+                        is_special = True
+            elif number == ETAG:
+                if number != previous:
+                    etag = value
+            elif number == ACCEPT or number == BLOCK2 or number == OBSERVE:
+                if number != previous and len(value) <= 4:  # as Message.uint
+                    value = int.from_bytes(value, "big")
+                    if number == ACCEPT:
+                        accept = value
+                    elif number == BLOCK2:
+                        block2 = value
+                    else:
+                        observe = value
+            elif number & 3 == 1 and number != self._recipient_option:
+                # RFC 7252 section 5.4.1: critical. Those that are unsafe too: see Admission.
+                if mtype == CON:
+                    self._admission.refuse(BAD_OPTION, "Option", ue, now, option=number)
+                else:
+                    self._endpoint.count("critical_option")
+                return None
+            elif number == BLOCK1:
+                has_block1 = True
+        refuse = self._admission.refuse
+        if path[:_PATH_SIZE] != self._path or len(path) > _PATH_SIZE + 1:
+            refuse(NOT_FOUND, "Not found", ue, now)
+        elif has_block1:
+            refuse(BAD_OPTION, "Option", ue, now, option=BLOCK1)
+        elif accept not in self._formats:
+            refuse(NOT_ACCEPTABLE, "Accept", ue, now)
+        elif block2 is not None and block2 & 7 == 7:
+            refuse(BAD_REQUEST, "Block2", ue, now)
+        else:
+            parameters = RequestParameters(
+                path[_PATH_SIZE] if len(path) > _PATH_SIZE else None,
+                self._formats[accept],
+                block2,
+                etag,
+                tuple(queries),
+                mtype == CON,
+                observe,
+                is_special,
+            )
+            if parameters != self._parameters:
+                self._parameters = parameters
+            return key, self._parameters
+        return None
+
+    def add(self, ue, request_key, parameters, now):
+        """Put a request into the table; None when it was refused for want of room."""
+        if self.n_waiting >= self._max_waiting:
+            self._endpoint.count("busy")
+            # A different time for each UE, so that they do not all come back together.
+            self._retry_after_s = self._retry_after_s % _MAX_RETRY_AFTER_S + 1
+            self._admission.refuse(SERVICE_UNAVAILABLE, "Busy", ue, now, self._retry_after_s)
+            return None
+        ue.request = request = PendingRequest(ue, parameters)
+        ue.request_key = request_key
+        ue.asked_at = now
+        self.n_waiting += 1
+        return request
+
+    def found(self, request, document):
+        """A document (bytes) has come for a request."""
+        self.held_size += len(document)
+        request.documents = (request.documents or []) + [document]
+
+    def release_documents(self, request):
+        """Free the documents of a request."""
+        if request.documents:
+            for document in request.documents:
+                self.held_size -= len(document)
+            request.documents = None
+
+    def responded(self, request):
+        """The response of a request, or a notification of an Observer, was sent."""
+        self.n_waiting -= 1
+        request.response = None
+        if request.documents:
+            self.release_documents(request)
+        if request.observer is not request:
+            request.ue.request = None
+
+    def forget(self, ue):
+        """Drop the request of a UE."""
+        if ue.request is not None:
+            self.release_documents(ue.request)
+            self.n_waiting -= 1
+            ue.request = None
+        ue.request_key = None
+
+    def is_expired(self, ue, now):
+        """Whether the UE's request is so old that the same request_key is another request."""
+        return ue.request is None and diff(now, ue.asked_at) >= self._lifetime_ms
+
+    def purge(self, links, now):
+        """Forget expired requests, before the clock wraps and they look new."""
+        for ue in links:
+            if self.is_expired(ue, now):
+                ue.request_key = None
