@@ -10,7 +10,7 @@ import click
 import pytest
 
 from msgin5g_tools.cli import msgin5g
-from msgin5g_tools.device.checks import checked_secrets, checked_settings
+from msgin5g_tools.device.settings_check import checked_secrets, checked_settings
 from msgin5g_tools.paths import FIRMWARE, ROOT
 from msgin5g_tools.scm_server import json_form
 

@@ -1,14 +1,14 @@
-"""msgin5g doctor: one line a finding on boards that are well, empty, wrong, cut short or gone."""
+"""msgin5g doctor: one line for each check on boards that are well, empty, wrong or gone."""
 
 import json
 import re
 
 from board_hands import mpremote
-from flash_world import BUNDLES, World, address, msgin5g, put, ue_file, ue_id
+from flash_setup import BUNDLES, Site, address, msgin5g, put, ue_file, ue_id
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device.errors import FAILED, PORT_MISSING, DeviceError
-from msgin5g_tools.device.findings import FAIL, OK, WARN, examine, findings
+from msgin5g_tools.device.checks import FAIL, OK, WARN, checks, examine
 from msgin5g_tools.device.inventory import Inventory, take_inventory
 from msgin5g_tools.device.session import open_session
 from msgin5g_tools.device.starting import try_to_start
@@ -41,9 +41,9 @@ _EXAMINED = {
 
 
 def test_a_board_that_is_well_and_goes_on_afterwards(tmp_path):
-    with World(tmp_path, 1), VirtualBoard(heap="128K") as board:
+    with Site(tmp_path, 1), VirtualBoard(heap="128K") as board:
         said = msgin5g("doctor", "--port", board.port, status=1)
-        assert _line(said, FAIL, "installed", "nothing: msgin5g flash puts it there")
+        assert _line(said, FAIL, "installed", "nothing: run msgin5g flash")
         assert _line(said, FAIL, "settings", "there is no settings.json")
         put(board, ue_file(tmp_path, 0))
         mark = board.output.mark()
@@ -67,11 +67,11 @@ def test_what_is_not_as_it_should_be(tmp_path):
     with VirtualBoard(heap="128K") as board:
         put(board, settings)
         mpremote(board, "exec", "import os; os.mkdir('msgin5g.new')")
-        mpremote(board, "exec", "f = open('msgin5g/wlan.mpy', 'w'); f.close()")
+        mpremote(board, "exec", "f = open('msgin5g/port/wlan.mpy', 'w'); f.close()")
         mpremote(board, "exec", "f = open('msgin5g/x.mpy', 'w'); f.close()")
         mpremote(board, "exec", "f = open('msgin5g.new/x.mpy', 'w'); f.close()")
         said = msgin5g("doctor", "--port", board.port, "--tool", "ampy")
-        assert _line(said, WARN, "installed", "an installation was cut short")
+        assert _line(said, WARN, "installed", "an installation was interrupted")
         assert _line(said, WARN, "installed", "files: 1 missing .* and 1 that ue does not need")
         assert _line(said, WARN, "settings", "unknown, ignored: colour")
         assert _line(said, WARN, "network", r"next hop .*: (no answer|.*E)")
@@ -96,9 +96,9 @@ def test_what_would_not_start_is_a_fault(tmp_path):
                 "with the settings: wifi.key: 5 bytes are not 8 to 64",
             ),
             (
-                "import os; os.remove('secrets.json'); os.remove('msgin5g/check.mpy')",
+                "import os; os.remove('secrets.json'); os.remove('msgin5g/services/ping.mpy')",
                 "installed",
-                "msgin5g/check.mpy: missing",
+                "msgin5g/services/ping.mpy: missing",
             ),
             (junk.format("main.py", "print(1)"), "installed", "main.py does not start msgin5g"),
             (junk.format("main.py", "import msgin5g ("), "installed", "main.py cannot be comp"),
@@ -121,8 +121,8 @@ def test_what_would_not_start_is_a_fault(tmp_path):
         ):
             session.run(program)
             inventory = take_inventory(session)
-            found = findings(inventory, {**_EXAMINED, **try_to_start(session)}, BUNDLES.of)
-            said = "".join(f"{' '.join(finding)}\n" for finding in found)
+            found = checks(inventory, {**_EXAMINED, **try_to_start(session)}, BUNDLES.of)
+            said = "".join(f"{' '.join(check)}\n" for check in found)
             assert _line(said, FAIL, subject, expected), said
             assert "SECRETX" not in said
         session.close()
@@ -134,28 +134,32 @@ def test_a_board_that_hangs_on_its_files_is_a_fault():
             raise DeviceError(FAILED, "the connection was lost")
 
     inventory = Inventory(json.dumps(_FACTS) + "\nfile 9 00 /msgin5g/main.mpy")
-    found = findings(inventory, {**_EXAMINED, **try_to_start(Hung())}, lambda role: [])
+    found = checks(inventory, {**_EXAMINED, **try_to_start(Hung())}, lambda role: [])
     words = "msgin5g cannot be loaded: the board hangs, reset it: msgin5g flash"
     assert (FAIL, "installed", words) in found
 
 
 def test_a_boot_py_without_an_end_is_a_fault(monkeypatch):
-    monkeypatch.setattr("msgin5g_tools.device.session._BOOT_S", 1)
+    monkeypatch.setattr("msgin5g_tools.device.session.BOOT_S", 1)
     with VirtualBoard(heap="128K") as board:
         mpremote(board, "exec", "f = open('boot.py', 'w'); f.write('while 1: pass'); f.close()")
         session = open_session(board.port)
         inventory = take_inventory(session)
-        found = findings(inventory, examine(session, inventory), BUNDLES.of)
+        found = checks(inventory, examine(session, inventory), BUNDLES.of)
         session.close()
-        assert (FAIL, "boot.py", "did not end within 10 s; main.py waits for that") in found
+        assert (
+            FAIL,
+            "boot.py",
+            "timed out after 10 s; main.py starts after its end",
+        ) in found
 
 
 def test_what_only_other_boards_have():
     def marks(facts, examined, **files):
         text = json.dumps({**_FACTS, **facts})
         text += "".join(f"\nfile 9 00 /{path}" for path in files.get("paths", ()))
-        found = findings(Inventory(text), {**_EXAMINED, **examined}, lambda role: [])
-        return [" ".join(finding) for finding in found]
+        found = checks(Inventory(text), {**_EXAMINED, **examined}, lambda role: [])
+        return [" ".join(check) for check in found]
 
     lines = marks({}, {"frozen": True, "wlan": [True, True, "10.0.0.7"]})
     assert "ok installed frozen into the image" in lines
@@ -179,7 +183,7 @@ def test_what_only_other_boards_have():
     assert "warn network Wi-Fi: off; the firmware switches it on" in lines
     assert any(line.startswith("warn clock 2030-01-01 00:00:00, ") for line in lines)
     lines = marks({}, {"frozen": True}, paths=["lib/msgin5g/main.mpy"])
-    assert "warn installed in /lib by mip as well; that one does not run" in lines
+    assert "warn installed in /lib by mip as well; that copy does not run" in lines
 
 
 def _line(said, mark, subject, words):

@@ -9,7 +9,7 @@ import time
 import pytest
 from board_hands import Hand, mpremote
 from click.testing import CliRunner
-from flash_world import World, msgin5g, put, ue_file
+from flash_setup import Site, msgin5g, put, ue_file
 
 import msgin5g_tools.commands.flash
 from msgin5g_tools.board import VirtualBoard
@@ -20,8 +20,8 @@ _CONFIGURED = re.compile(r"\d+ files copied, configured after \d+\.\d s\n")
 
 
 @pytest.fixture
-def world(tmp_path):
-    with World(tmp_path, 8) as started:
+def site(tmp_path):
+    with Site(tmp_path, 8) as started:
         yield started
 
 
@@ -32,7 +32,7 @@ def board():
 
 
 @pytest.mark.parametrize("tool", ["mpremote", "ampy"])
-def test_an_empty_board_ends_configured_and_then_nothing_is_copied(tool, world, board, tmp_path):
+def test_an_empty_board_ends_configured_and_then_nothing_is_copied(tool, site, board, tmp_path):
     settings = ue_file(tmp_path, 0)
     (tmp_path / "secrets").write_text('{"psk": "0102"}')
     arguments = ["flash", "--board", "RPI_PICO_W", "--port", board.port, "--tool", tool]
@@ -65,22 +65,22 @@ def test_a_role_gets_what_it_needs_and_a_change_of_role_removes_the_rest(board, 
     said = msgin5g("flash", "--port", board.port, "--settings", relay)
     assert re.search(r"files copied, relay running after \d+\.\d s", said), said
     files = {"ue": _paths("ue"), "relay": _paths("relay")}
-    assert "msgin5g/own.mpy" in files["relay"] - files["ue"]
+    assert "msgin5g/relay/relay.mpy" in files["relay"] - files["ue"]
     assert _on_board(board) == files["relay"]
 
     with Hand(board) as hand:
         hand.presses(b"\x03\x03")
-        hand.types("f = open('/msgin5g/settings.py', 'w'); n = f.write('1/0'); f.close()")
+        hand.types("f = open('/msgin5g/old.py', 'w'); n = f.write('1/0'); f.close()")
     said = msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0), "--dry-run")
-    assert "would remove /msgin5g/own.mpy" in said and "would copy settings.json" in said
-    assert _on_board(board) == {*files["relay"], "msgin5g/settings.py"}
+    assert "would remove /msgin5g/relay/relay.mpy" in said and "would copy settings.json" in said
+    assert _on_board(board) == {*files["relay"], "msgin5g/old.py"}
     put(board, ue_file(tmp_path, 0))
     assert _on_board(board) == files["ue"]
     said = msgin5g("flash", "--port", board.port, "--role", "relay", "--no-watch")
     assert _on_board(board) == files["relay"], said
 
 
-def test_eight_boards_in_parallel_end_configured(world, tmp_path):
+def test_eight_boards_in_parallel_end_configured(site, tmp_path):
     boards = [VirtualBoard(heap="128K") for _ in range(8)]
     try:
         arguments = []
@@ -98,11 +98,11 @@ def test_eight_boards_in_parallel_end_configured(world, tmp_path):
             board.stop()
 
 
-def test_why_it_is_not_configured_is_said(world, board, tmp_path):
+def test_why_it_is_not_configured_is_said(site, board, tmp_path):
     unknown = ue_file(tmp_path, 0, ue_id="urn:x-msgin5g:ue:unlinked")
     arguments = ["flash", "--port", board.port, "--wait", 3]
     said = msgin5g(*arguments, "--settings", unknown, status=NOT_CONFIGURED)
-    assert "started, but not configured within 3 s" in said
+    assert "started, but not configured: timed out after 3 s" in said
     for program, expected in (
         ("import os; os.remove('settings.json')", "no settings.json: pass --settings FILE"),
         (
@@ -148,7 +148,7 @@ def test_secrets_are_judged_with_the_settings_on_the_board(board, tmp_path):
     assert "secrets" not in mpremote(board, "ls")
 
 
-def test_what_is_in_the_way_is_named(board, tmp_path):
+def test_a_conflicting_file_is_reported(board, tmp_path):
     for program, path in (
         ("import os; os.mkdir('main.py')", "/main.py is a folder"),
         (
@@ -159,7 +159,7 @@ def test_what_is_in_the_way_is_named(board, tmp_path):
         mpremote(board, "exec", program)
         with pytest.raises(DeviceError) as refused:
             put(board, ue_file(tmp_path, 0))
-        assert f"{path} and in the way: remove it" in str(refused.value)
+        assert f"{path}, where a " in str(refused.value)
         assert "msgin5g.new" not in mpremote(board, "ls")
     mpremote(board, "exec", "import os; os.remove('msgin5g')")
     put(board, ue_file(tmp_path, 0))

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from board_hands import Hand, mpremote
-from flash_world import BUNDLES, Silent, World, msgin5g, ue_file
+from flash_setup import BUNDLES, Silent, Site, msgin5g, ue_file
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device import programs
@@ -49,7 +49,7 @@ def flash_and_die(job, line, dies_in=None):
 
                 def deadly(session, program):
                     if dies_in(program):
-                        session._start(program)
+                        session.start(program)
                         os.kill(os.getpid(), signal.SIGKILL)
                     return run(session, program)
 
@@ -87,7 +87,7 @@ def test_killed_after_every_single_file_the_board_boots_and_is_repaired(board, t
     mark = board.output.mark()
     board.reset()
     board.output.wait_for("started .*ue:0000", since=mark)
-    with World(tmp_path, 1):
+    with Site(tmp_path, 1):
         said = msgin5g("flash", "--port", board.port, "--settings", settings, "--watch")
         assert re.search(r"nothing to copy, configured after \d", said), said
     assert ".new" not in mpremote(board, "exec", "import os; print(os.listdir())")
@@ -141,7 +141,7 @@ def test_a_power_cut_during_the_last_step_leaves_one_version_whole(board):
                 def cut(program):
                     if "os.rmdir(new)" not in program or "f.write" in program:
                         return run(program)
-                    session._start(program)
+                    session.start(program)
                     time.sleep(cut_after_s)
                     board.power_cut()
                     raise InterruptedError

@@ -11,7 +11,7 @@ import tty
 
 import pytest
 from board_hands import mpremote
-from flash_world import msgin5g
+from flash_setup import msgin5g
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device import session
@@ -50,7 +50,7 @@ def test_a_port_that_will_not_do_gives_one_line(tool, tmp_path):
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_boot_py_without_an_end_is_interrupted(tool, monkeypatch):
-    monkeypatch.setattr(session, "_BOOT_S", 1)
+    monkeypatch.setattr(session, "BOOT_S", 1)
     with VirtualBoard(heap="96K") as board:
         mpremote(board, "exec", f"f = open('boot.py', 'w'); f.write({_TICKS!r}); f.close()")
         opened = session.open_session(board.port, tool)

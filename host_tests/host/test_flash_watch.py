@@ -30,7 +30,7 @@ _TRACEBACK = (
          (False, "rejected: 4.03, Forbidden, not allowed")),
         (["started role=ue", "refused reasons=['no address', 'too long']"],
          (False, "the document is refused: no address; too long")),
-        (["started role=ue", "timeout"], (False, "timeout: nobody answers")),
+        (["started role=ue", "timeout"], (False, "timeout: no answer")),
         (["settings: next_hop: is missing", "MicroPython v1.28.0"],
          (False, "settings: next_hop: is missing")),
         (["secrets: not JSON: JSON: value at byte 0", "MicroPython v1.28.0"],
@@ -53,9 +53,9 @@ def test_a_boot_is_judged_by_its_lines(lines, verdict):
 
 def test_what_did_not_happen_in_time_is_said():
     watch = Watch()
-    assert watch.late(20) == (False, "no sign of life within 20 s")
+    assert watch.late(20) == (False, "timed out after 20 s: the board printed nothing")
     watch.line("started role=ue", 1)
-    assert watch.late(20)[1] == "started, but not configured within 20 s: no answer yet"
+    assert watch.late(20)[1] == "started, but not configured: timed out after 20 s"
     watch.line("link_down reasons=['wifi: wrong key']", 2)
     assert watch.late(20)[1] == "wifi: wrong key"
     watch.line("link_up reasons=['wifi: plant']", 2)

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 from board_hands import mpremote
-from flash_world import World, msgin5g, ue_file, ue_id
+from flash_setup import Site, msgin5g, ue_file, ue_id
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device import bundle
@@ -24,7 +24,7 @@ def test_an_image_boots_and_ends_configured(tmp_path):
     assert f"picotool load -t bin {out} -o 0x1012c000" in said
     assert hashlib.sha256(out.read_bytes()).hexdigest() in said
     assert out.stat().st_size == 848 << 10 and out.stat().st_mode & 0o077 == 0
-    with World(tmp_path, 1), VirtualBoard(heap="128K", image=out) as board:
+    with Site(tmp_path, 1), VirtualBoard(heap="128K", image=out) as board:
         board.output.wait_for("started .*\n(.*\n)*applied ")
         # Nothing differs from what flash would copy, and small files are read whole.
         said = msgin5g("flash", "--port", board.port, "--settings", settings)
@@ -90,7 +90,7 @@ def test_a_romfs_image_starts_a_ue_from_rom(tmp_path):
         "from msgin5g.main import main\n"
         f"print(main({str(settings)!r}, {str(tmp_path)!r}, True, True))\n"
     )
-    with World(tmp_path, 1):
+    with Site(tmp_path, 1):
         done = subprocess.run(
             [interpreter_command(), "-X", "heapsize=256K", "-c", program],
             capture_output=True,

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from board_hands import mpremote
-from flash_world import World, ue_file, ue_id
+from flash_setup import Site, ue_file, ue_id
 
 from msgin5g_tools.checks import packages
 from msgin5g_tools.board import VirtualBoard
@@ -79,7 +79,7 @@ def test_a_role_is_installed_and_ends_configured(served, board, tmp_path):
         mpremote(board, "cp", f":{name}", tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == (FIRMWARE / name).read_bytes(), name
     mpremote(board, "cp", ue_file(tmp_path, 0), ":settings.json")
-    with World(tmp_path, 1):
+    with Site(tmp_path, 1):
         mark = board.output.mark()
         board.reset()
         board.output.wait_for(f"started .*role=ue ue_id={ue_id(0)}\n(.*\n)*applied ", since=mark)

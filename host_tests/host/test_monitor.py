@@ -12,7 +12,7 @@ import termios
 import time
 
 import pytest
-from flash_world import PORT, World, address, msgin5g, put, ue_file, ue_id
+from flash_setup import PORT, Site, address, msgin5g, put, ue_file, ue_id
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device.errors import PORT_BUSY, PORT_MISSING
@@ -67,7 +67,7 @@ class Person:
 @pytest.mark.parametrize("log", ["text", "json"])
 def test_events_ladder_repl_and_back(log, tmp_path):
     settings = ue_file(tmp_path, 0, log=log, trace=True)
-    with World(tmp_path, 1), VirtualBoard(heap="192K") as board:
+    with Site(tmp_path, 1), VirtualBoard(heap="192K") as board:
         put(board, settings)
         with Person("--port", board.port, "--reset") as person:
             person.sees("started      bind=")
@@ -122,7 +122,7 @@ def test_a_board_that_goes_is_waited_for(tmp_path):
 
 def test_without_a_terminal_it_prints_events_as_json(tmp_path):
     settings = ue_file(tmp_path, 0, trace=True)
-    with World(tmp_path, 1), VirtualBoard(heap="192K") as board:
+    with Site(tmp_path, 1), VirtualBoard(heap="192K") as board:
         put(board, settings)
         said = msgin5g("monitor", "--port", board.port, "--reset", "--for", 2.5, "--json")
         events = [json.loads(line) for line in said.splitlines()]

@@ -6,7 +6,7 @@ import json
 import pytest
 from board_hands import mpremote
 from click.testing import CliRunner
-from flash_world import World, address, msgin5g, ue_id, ue_settings
+from flash_setup import Site, address, msgin5g, ue_id, ue_settings
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device.errors import FAILED, PORT_MISSING, WRONG_INPUT, DeviceError
@@ -26,7 +26,7 @@ def test_boards_by_port_and_by_unique_id_end_configured_with_a_label_list(tmp_pa
     del base["ue_id"], base["bind"]
     (tmp_path / "base.json").write_text(json.dumps(base))
     with (
-        World(tmp_path, 2),
+        Site(tmp_path, 2),
         VirtualBoard(heap="128K", image=tmp_path / "a.img") as one,
         VirtualBoard(heap="128K", image=tmp_path / "b.img") as two,
     ):

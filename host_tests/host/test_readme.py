@@ -17,7 +17,7 @@ import pytest
 from addresses import network
 
 from msgin5g_tools.device import bundle
-from msgin5g_tools.device.checks import checked_settings
+from msgin5g_tools.device.settings_check import checked_settings
 from msgin5g_tools.paths import ROOT
 
 _COMMAND = re.compile(

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from board_hands import Hand, mpremote
-from flash_world import PORT, address, msgin5g, put, ue_settings
+from flash_setup import PORT, address, msgin5g, put, ue_settings
 
 from msgin5g_tools.board import VirtualBoard
 

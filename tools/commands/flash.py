@@ -6,7 +6,7 @@ import click
 
 from msgin5g_tools.device.boards import BOARDS
 from msgin5g_tools.device.bundle import ROLES
-from msgin5g_tools.device.checks import checked_secrets, checked_settings, read_file
+from msgin5g_tools.device.settings_check import checked_secrets, checked_settings, read_file
 from msgin5g_tools.device.errors import (
     INTERRUPTED,
     NOT_MICROPYTHON,
@@ -74,11 +74,11 @@ def run_jobs(jobs, options, skip_strangers=False):
     by_port = {job.port: job for job in jobs}
     try:
         for role in {job.role for job in jobs if job.role}:
-            bundles.of(role)  # what does not compile is said once, before anything is touched
+            bundles.of(role)  # report a build error once, before a board is touched
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         return error.status, ()
-    with reporter(list(by_port), bars=not options.dry_run) as report:  # a list is to be read
+    with reporter(list(by_port), bars=not options.dry_run) as report:  # a list, also in a terminal
 
         def work(port):
             line = report.lines[port]
@@ -93,7 +93,7 @@ def run_jobs(jobs, options, skip_strangers=False):
         try:
             results = on_each(list(by_port), work)
         except KeyboardInterrupt:
-            click.echo("Interrupted: the boards still boot; run the command again.", err=True)
+            click.echo("Interrupted: the boards still boot. Run the command again.", err=True)
             return INTERRUPTED, ()
     faults = [error.status for _, error in results.values() if error is not None]
     if skip_strangers:

@@ -19,7 +19,7 @@ from msgin5g_tools.build.romfs import build_romfs
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.boards import BLOCK_SIZE, BOARDS, write_command
 from msgin5g_tools.device.bundle import ROLES, file_of
-from msgin5g_tools.device.checks import checked_secrets, checked_settings, read_file
+from msgin5g_tools.device.settings_check import checked_secrets, checked_settings, read_file
 from msgin5g_tools.device.errors import FAILED, WRONG_INPUT, DeviceError
 
 _INLINE_MAX = 128

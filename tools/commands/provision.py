@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from msgin5g_tools.device.boards import BOARDS
-from msgin5g_tools.device.checks import read_file
+from msgin5g_tools.device.settings_check import read_file
 from msgin5g_tools.device.errors import (
     NOT_MICROPYTHON,
     PORT_MISSING,

@@ -3,11 +3,12 @@
 errors.py     the exit statuses
 boards.py     MicroPython's boards and where their file systems are
 bundle.py     the files of a role, compiled
-checks.py     settings and secrets, judged before a board is touched
+settings_check.py  settings and secrets, checked before a board is touched
+checks.py     what doctor checks
 session.py    the raw REPL, through mpremote or ampy
 programs.py   what runs on the board
 inventory.py  what is there, what is to be done
-install.py    doing it, so that the board boots at any moment
+install.py    the installation, so that the board boots at any moment
 events.py     what the firmware prints
 watch.py      the first boot
 flashing.py   all of it for one board

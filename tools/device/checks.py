@@ -1,72 +1,224 @@
-"""Settings and secrets are judged here, by the firmware's own rules, before a board is touched."""
+"""The checks of `msgin5g doctor`: each gives a mark, a subject and words."""
 
+import calendar
 import json
-import threading
-from pathlib import Path
+import time
+from collections import namedtuple
 
-from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
-from msgin5g_tools.paths import import_firmware
+from msgin5g_tools.device.boards import BOARDS
+from msgin5g_tools.device.settings_check import checked_settings
+from msgin5g_tools.device.errors import DeviceError
+from msgin5g_tools.device.inventory import plan
+from msgin5g_tools.device.starting import start_faults, try_to_start
 
-MAX_SETTINGS = 16384  # bytes; the firmware reads no more
-_PARSING = threading.Lock()
+OK, WARN, FAIL = "ok", "warn", "fail"
+Check = namedtuple("Check", "mark subject words")
 
+_SMALL_HEAP = 64 << 10
+_SMALL_FLASH = 64 << 10
+_CLOCK_S = 60
+_OLDEST = (1, 24)
+_PLAUSIBLE_YEAR = 2025
 
-def read_file(path):
+# What the inventory does not contain. `ping` is [host, port] of the next hop or None: a CoAP ping
+# is an empty confirmable message, and an endpoint answers with a Reset (RFC 7252 section 4.3).
+EXAMINE = """
+import gc, json, os, sys, time
+gc.collect()
+d = {{"heap": gc.mem_free() + gc.mem_alloc(), "heap_free": gc.mem_free(),
+     "time": list(time.gmtime()[:6]), "ping": None, "wlan": None, "reset": None,
+     "fs_at": None}}
+try:
+    import machine
+    d["reset"] = machine.reset_cause()
+except (ImportError, AttributeError):
+    pass
+try:
+    import network
+    w = network.WLAN(network.STA_IF)
+    d["wlan"] = [w.active(), w.isconnected(), w.ifconfig()[0]]
+except Exception:
+    pass
+try:
+    import esp32
+    d["fs_at"] = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0].info()[2]
+except (ImportError, IndexError, OSError):
+    pass
+target = {target!r}
+if target:
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DeviceError(WRONG_INPUT, f"{path}: {error.strerror}") from None
+        import select, socket
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if {bind!r}:
+            s.bind(socket.getaddrinfo({bind!r}, 0)[0][-1])
+        p = select.poll()
+        p.register(s, select.POLLIN)
+        a = socket.getaddrinfo(target[0], target[1], socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
+        d["ping"] = "no answer"
+        for i in range(2):
+            t = time.ticks_ms()
+            s.sendto(b"\\x40\\x00\\x4d\\x35", a)
+            if p.poll(700):
+                r = s.recv(16)
+                d["ping"] = time.ticks_diff(time.ticks_ms(), t) if r else "no answer"
+                break
+        s.close()
+    except OSError as e:
+        d["ping"] = str(e)
+print(json.dumps(d))
+"""
 
 
-def checked_settings(data, role=None):
-    """(data, Settings): data as it goes on the board, with `role` in place of its own."""
-    if len(data) > MAX_SETTINGS:
-        raise DeviceError(WRONG_INPUT, f"settings: {len(data)} bytes are above {MAX_SETTINGS}")
-    with _PARSING:  # the firmware's parser unloads modules of its own as it goes
-        return _checked_settings(data, role)
-
-
-def _checked_settings(data, role):
-    import_firmware()
-    from msgin5g.settings.core import SettingsError, parse
-
+def examine(session, inventory):
+    """The facts of EXAMINE and of starting.try_to_start as a dict, and `boot`: did boot.py end?"""
+    target, bind = None, None
     try:
-        settings = parse(data, role)
-        if role and json.loads(data).get("role", "ue") != role:
-            data = json.dumps({**json.loads(data), "role": role}).encode()
-    except SettingsError as error:
-        raise DeviceError(WRONG_INPUT, str(error)) from None
-    return data, settings
-
-
-def checked_secrets(data, settings=None):
-    """The same bytes, when they are a JSON object; its values are never told.
-
-    settings: the bytes of the settings that they go with, if those are known; together they are
-    judged by the firmware's rules.
-    """
-    try:
-        if not isinstance(json.loads(data), dict):
-            raise DeviceError(WRONG_INPUT, "secrets: must be a JSON object")
-    except (ValueError, RecursionError):
-        raise DeviceError(WRONG_INPUT, "secrets: not JSON") from None
-    if settings is not None:
-        with _PARSING:
-            import_firmware()
-            from msgin5g.settings.core import SettingsError, parse
-
-            try:
-                parse(settings, None, data)
-            except SettingsError as error:
-                raise DeviceError(WRONG_INPUT, str(error)) from None
-    return data
-
-
-def role_on_board(inventory):
-    """The role that the settings on a board name, or None."""
-    if inventory.settings is None:
-        return None
-    try:
-        return checked_settings(inventory.settings)[1].role
+        settings = checked_settings(inventory.settings or b"")[1]
+        target = settings.next_hop if settings.role == "ue" else settings.server_address
+        bind = settings.bind[0] if settings.bind[0].startswith("127.") else None
     except DeviceError:
-        return None
+        pass
+    program = EXAMINE.format(target=target and list(target), bind=bind)
+    examined = json.loads(session.run(program))
+    return {**examined, **try_to_start(session), "boot": session.boot_ended}
+
+
+def checks(inventory, examined, files_of):
+    """All Checks; files_of(role) gives the Files that this checkout would install."""
+    facts = inventory.facts
+    yield _version(facts)
+    yield _board(facts, examined.get("fs_at"))
+    yield _heap(examined)
+    yield _flash(facts)
+    role, parsed, found = _settings(inventory)
+    yield from _installed(inventory, examined, files_of(role), role)
+    if not examined["boot"]:
+        yield Check(FAIL, "boot.py", "timed out after 10 s; main.py starts after its end")
+    yield found
+    if parsed is not None and parsed.unknown:
+        yield Check(WARN, "settings", "unknown, ignored: " + ", ".join(parsed.unknown))
+    yield _secrets(inventory, parsed and examined["refused"])
+    yield _clock(examined["time"])
+    yield from _network(examined, parsed)
+
+
+def _version(facts):
+    version = tuple(int(part) for part in facts["version"].split(".")[:2])
+    words = f"{facts['version']}, .mpy version {facts['mpy']}"
+    if version < _OLDEST:
+        return Check(FAIL, "MicroPython", f"{words}: 1.24 or newer is needed")
+    return Check(OK, "MicroPython", words)
+
+
+def _board(facts, fs_at):
+    board = BOARDS.get(facts["build"].split("-")[0])
+    words = f"{facts['machine']} ({facts['build'] or facts['platform']}), id {facts['id']}"
+    if board and board.fs_size != facts["size"]:
+        words += f"; its file system takes msgin5g image --size {facts['size'] >> 10}K"
+    if board and fs_at is not None and fs_at != board.offset:
+        words += f"; it begins at 0x{fs_at:x}"
+    return Check(OK, "board", words)
+
+
+def _heap(examined):
+    words = f"{examined['heap_free'] >> 10} of {examined['heap'] >> 10} KiB free at the prompt"
+    return Check(OK if examined["heap_free"] >= _SMALL_HEAP else WARN, "heap", words)
+
+
+def _flash(facts):
+    words = f"{facts['free'] >> 10} of {facts['size'] >> 10} KiB free"
+    return Check(OK if facts["free"] >= _SMALL_FLASH else WARN, "flash", words)
+
+
+def _settings(inventory):
+    """(role, Settings or None, Check)."""
+    if inventory.settings is None:
+        return "ue", None, Check(FAIL, "settings", "there is no settings.json")
+    try:
+        parsed = checked_settings(inventory.settings)[1]
+    except DeviceError as error:
+        return "ue", None, Check(FAIL, "settings", str(error).removeprefix("settings: "))
+    return parsed.role, parsed, Check(OK, "settings", f"valid: {parsed.role} {parsed.ue_id}")
+
+
+def _installed(inventory, examined, wanted, role):
+    in_lib = any(path.startswith("lib/msgin5g/") for path in inventory.files)
+    if in_lib and (inventory.n_bytes or examined["frozen"]):
+        yield Check(WARN, "installed", "in /lib by mip as well; that copy does not run")
+    if inventory.staged:
+        yield Check(
+            WARN, "installed", "an installation was interrupted: msgin5g flash completes it"
+        )
+    if not inventory.n_bytes:
+        if examined["frozen"]:
+            yield Check(OK, "installed", "frozen into the image")
+        elif in_lib and examined["main"] == "":
+            yield Check(WARN, "installed", "in /lib, which msgin5g flash leaves alone")
+        elif in_lib:
+            yield Check(
+                FAIL, "installed", "in /lib, so that no main.py runs: mip install --target /"
+            )
+        else:
+            yield Check(FAIL, "installed", "nothing: run msgin5g flash")
+        return
+    faults = list(start_faults(examined, inventory, wanted))
+    for fault in faults:
+        yield Check(FAIL, "installed", fault)
+    if faults:
+        return
+    todo = plan(inventory, wanted)
+    differ = [file for file in todo.missing if inventory.installed.get(file.path) != file.sha256]
+    words = f"{len(wanted)} files, {inventory.n_bytes} bytes of msgin5g for {role}"
+    if not differ and not todo.unwanted:
+        yield Check(OK, "installed", f"{words}, as in this checkout")
+        return
+    parts = []
+    if differ:
+        parts.append(f"{len(differ)} missing or different from this checkout")
+    if todo.unwanted:
+        parts.append(f"{len(todo.unwanted)} that {role} does not need")
+    yield Check(WARN, "installed", f"files: {' and '.join(parts)}: msgin5g flash")
+
+
+def _secrets(inventory, refused):
+    """refused: the line with which the firmware refuses settings that are valid alone."""
+    if refused:
+        subject, _, words = refused.partition(": ")
+        if subject == "settings" and "secrets.json" in inventory.files:
+            words = f"with the settings: {words}"
+            subject = "secrets"
+        return Check(FAIL, subject, words)
+    if "secrets.json" in inventory.files:
+        return Check(OK, "secrets", "present; their values are never shown")
+    return Check(OK, "secrets", "none")
+
+
+def _clock(shown):
+    off = calendar.timegm((*shown, 0, 0, 0)) - time.time()
+    text = "{}-{:02}-{:02} {:02}:{:02}:{:02}".format(*shown)
+    if shown[0] < _PLAUSIBLE_YEAR:
+        return Check(WARN, "clock", f"not set: {text}")
+    if abs(off) > _CLOCK_S:
+        return Check(WARN, "clock", f"{text}, {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}")
+    return Check(OK, "clock", f"{text} UTC")
+
+
+def _network(examined, parsed):
+    wlan, ping = examined["wlan"], examined["ping"]
+    if wlan is not None:
+        active, connected, address = wlan
+        if connected:
+            yield Check(OK, "network", f"Wi-Fi: {address}")
+        else:
+            words = "not connected" if active else "off; the firmware switches it on"
+            yield Check(WARN, "network", f"Wi-Fi: {words}")
+    if parsed is None:
+        return
+    target = parsed.next_hop if parsed.role == "ue" else parsed.server_address
+    if target is None:
+        return  # an ESP-NOW peer
+    name = f"{'next hop' if parsed.role == 'ue' else 'server'} {target[0]}:{target[1]}"
+    if isinstance(ping, int):
+        yield Check(OK, "network", f"{name} answers a CoAP ping in {ping} ms")
+    else:
+        yield Check(WARN, "network", f"{name}: {ping}")

@@ -1,4 +1,4 @@
-"""What a board prints, understood: events as JSON or as text, faults, tracebacks, the prompt."""
+"""Parse what a board prints: events as JSON or as text, faults, tracebacks, the prompt."""
 
 import ast
 import json
@@ -47,7 +47,7 @@ def _value(text):
 
 
 def parse_fault(line):
-    """The line itself when it is the one in which main says what is wrong, else None."""
+    """The line itself when it is the one in which main reports a fault, else None."""
     return line if _FAULT.match(line) else None
 
 
@@ -65,5 +65,5 @@ def outcome(event):
             reasons = "; ".join(map(str, reasons))
         return False, f"the document is refused: {reasons}"
     if name == "timeout":
-        return False, "timeout: nobody answers"
+        return False, "timeout: no answer"
     return None

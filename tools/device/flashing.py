@@ -1,4 +1,4 @@
-"""One board from knock to verdict: what `msgin5g flash` and `msgin5g provision` do with each."""
+"""What `msgin5g flash` and `msgin5g provision` do with one board."""
 
 import threading
 from collections import namedtuple
@@ -6,7 +6,7 @@ from collections import namedtuple
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.boards import board_fault
 from msgin5g_tools.device.bundle import file_of
-from msgin5g_tools.device.checks import checked_secrets, role_on_board
+from msgin5g_tools.device.settings_check import checked_secrets, role_on_board
 from msgin5g_tools.device.errors import NOT_MICROPYTHON, DeviceError
 from msgin5g_tools.device.install import install
 from msgin5g_tools.device.inventory import feed_watchdog, take_inventory

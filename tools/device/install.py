@@ -1,4 +1,4 @@
-"""Put files on a board so that it boots at any moment, whatever is cut short.
+"""Put files on a board so that it boots at any moment, whatever is interrupted.
 
     1  ask for the hashes of what is there (one round trip)
     2  write what differs below msgin5g.new/: the firmware that runs is not touched, and
@@ -16,20 +16,20 @@ never run. That is why settings and main.py come last: nothing else is needed to
 
 from msgin5g_tools.device import programs
 from msgin5g_tools.device.errors import FAILED, DeviceError
-from msgin5g_tools.device.inventory import in_the_way, plan, room_fault, take_inventory
+from msgin5g_tools.device.inventory import conflict, plan, room_fault, take_inventory
 
 
 def install(session, inventory, wanted, line, dry_run=False):
     """Make the board have exactly the `wanted` Files; the number that was copied.
 
-    line: where progress is told (progress.Line). With dry_run it only tells what would be done.
+    line: reports the progress (progress.Line). With dry_run it only reports what would be done.
     """
-    fault = in_the_way(inventory, wanted)
+    fault = conflict(inventory, wanted)
     if fault:
         raise DeviceError(FAILED, fault)
     todo = plan(inventory, wanted)
     if dry_run:
-        _tell(todo, line)
+        _report(todo, line)
         return len(todo.copy)
     fault = room_fault(inventory, todo.copy)
     if fault:
@@ -43,7 +43,7 @@ def install(session, inventory, wanted, line, dry_run=False):
     return len(todo.copy)
 
 
-def _tell(todo, line):
+def _report(todo, line):
     for file in todo.copy:
         line.say(f"would copy {file.path} ({len(file.data)} bytes)")
     for path in todo.unwanted:

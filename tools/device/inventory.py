@@ -1,4 +1,4 @@
-"""What is on a board, and what has to be done so that it has what it shall have."""
+"""What is on a board, and the plan that brings it to what it shall have."""
 
 import json
 from collections import namedtuple
@@ -30,7 +30,7 @@ class Inventory:
             )
             settings = self.facts.pop("settings")
         except (ValueError, KeyError, TypeError):
-            raise DeviceError(FAILED, "what the board says of itself is not understood") from None
+            raise DeviceError(FAILED, "the board's inventory could not be read") from None
         self.settings = None if settings is None else bytes.fromhex(settings)
 
     @property
@@ -68,7 +68,7 @@ def take_inventory(session):
 
 
 def feed_watchdog(session, inventory):
-    """Keep the watchdog quiet that the settings on the board have had started."""
+    """Feed the watchdog that the settings on the board have started."""
     try:
         timeout_s = json.loads(inventory.settings or b"{}").get("watchdog_s")
     except (ValueError, AttributeError):
@@ -96,17 +96,17 @@ def plan(inventory, wanted):
     return Plan(copy, leftovers, unwanted, missing)
 
 
-def in_the_way(inventory, wanted):
-    """Why a wanted file cannot be written, or None: a folder is there, or a file above it."""
+def conflict(inventory, wanted):
+    """Why a wanted file cannot be written, or None: it is a folder, or a file is above it."""
     for file in wanted:
         for path in (file.path, _STAGING + file.path):
             if path in inventory.folders:
-                return f"/{path} is a folder and in the way: remove it from the board"
+                return f"/{path} is a folder, where a file must go: remove it from the board"
             parts = path.split("/")
             for i in range(1, len(parts)):
                 above = "/".join(parts[:i])
                 if above in inventory.files:
-                    return f"/{above} is a file and in the way: remove it from the board"
+                    return f"/{above} is a file, where a folder must go: remove it from the board"
     return None
 
 

@@ -8,7 +8,7 @@ Python classes, used here as they are, need that once only. What each of the two
                a board, so that only its Pyboard is used
 
 The raw REPL is entered without them: they would wait ten seconds where there is no MicroPython,
-print what they saw, or wait for ever for a boot.py that prints. `_knock` knows in two seconds.
+print what they saw, or wait for ever for a boot.py that prints. `_probe` takes two seconds.
 """
 
 import errno
@@ -32,8 +32,8 @@ _BAUD_RATE = 115200
 _READ_TIMEOUT_S = 0.5
 _WRITE_TIMEOUT_S = 5
 _SILENT_S = 10
-_KNOCKS = (0.7, 1.5)  # seconds to wait for an answer, each time
-_BOOT_S = 10  # boot.py has as long after a soft reset
+_PROBES = (0.7, 1.5)  # seconds to wait for an answer, each time
+BOOT_S = 10  # boot.py has as long after a soft reset
 _SETTLED_S = 0.1  # nothing more comes of an interrupt
 _RAW_REPL = b"raw REPL; CTRL-B to exit\r\n"
 _PROMPT = _RAW_REPL + b">"
@@ -85,13 +85,13 @@ class Session:
         """To the raw REPL, on a fresh heap, whatever the board was doing."""
         self.serial.timeout = _READ_TIMEOUT_S
         self.serial.write_timeout = _WRITE_TIMEOUT_S
-        if not any(self._knock(wait_s) for wait_s in _KNOCKS):
+        if not any(self._probe(wait_s) for wait_s in _PROBES):
             raise DeviceError(NOT_MICROPYTHON, "no answer from a MicroPython at this port")
         try:
             # boot.py may print for ever, or not end: it is interrupted instead.
-            self.boot_ended = self._soft_reset(_BOOT_S)
+            self.boot_ended = self._soft_reset(BOOT_S)
             if not self.boot_ended and not self._interrupt():
-                raise DeviceError(NOT_MICROPYTHON, "boot.py does not let go: no raw REPL")
+                raise DeviceError(NOT_MICROPYTHON, "boot.py cannot be interrupted: no raw REPL")
         except (*_LOST, serial.SerialTimeoutException) as error:
             raise lost(error) from None
 
@@ -102,12 +102,12 @@ class Session:
         return self._await(b"soft reboot\r\n", until) and self._await(_RAW_REPL, until)
 
     def _interrupt(self):
-        if not self._knock(_KNOCKS[-1]):
+        if not self._probe(_PROBES[-1]):
             return False
         time.sleep(_SETTLED_S)
         self.serial.reset_input_buffer()
         self.serial.write(b"\x01")
-        return self._await(_RAW_REPL, time.monotonic() + _KNOCKS[-1])
+        return self._await(_RAW_REPL, time.monotonic() + _PROBES[-1])
 
     def _await(self, ending, until):
         """Whether `ending` came in time, whatever else did."""
@@ -116,7 +116,7 @@ class Session:
             seen = seen[-len(ending) :] + self.serial.read(1)
         return seen.endswith(ending)
 
-    def _knock(self, wait_s):
+    def _probe(self, wait_s):
         """Interrupt what runs and ask for the raw REPL; whether it is there."""
         seen = b""
         try:
@@ -143,9 +143,9 @@ class Session:
         return printed.decode("utf-8", "replace")
 
     def reset(self):
-        """Press the reset button; what the board prints from now on is its new life."""
+        """Reset the board as its button does."""
         try:
-            self._start("import machine\nmachine.reset()")
+            self.start("import machine\nmachine.reset()")
         except (*_LOST, *self._errors) as error:
             raise lost(error) from None
 
@@ -166,7 +166,7 @@ class Session:
 
 
 def lost(error):
-    """The one line for a board that went away in the middle."""
+    """The error for a board that was disconnected."""
     del error
     return DeviceError(FAILED, "the connection was lost: run the command again")
 
@@ -191,7 +191,7 @@ class _Mpremote(Session):
                 port, _BAUD_RATE, timeout=_READ_TIMEOUT_S
             )
         except transport_serial.TransportError:
-            open_serial(port).close()  # it says only that it failed: find out why
+            open_serial(port).close()  # mpremote gives no reason: find it
             raise DeviceError(PORT_MISSING, "the port cannot be opened") from None
         except ValueError as error:
             raise _not_opened(port, error) from None
@@ -200,7 +200,8 @@ class _Mpremote(Session):
     def _exec(self, program, timeout_s):
         return self._transport.exec_raw(program, timeout=timeout_s)
 
-    def _start(self, program):
+    def start(self, program):
+        """Start a program and do not wait for its end."""
         self._transport.exec_raw_no_follow(program)
 
 
@@ -225,9 +226,10 @@ class _Ampy(Session):
     def _exec(self, program, timeout_s):
         return self._pyboard.exec_raw(program, timeout=timeout_s)
 
-    def _start(self, program):
+    def start(self, program):
+        """Start a program and do not wait for its end."""
         self._pyboard.exec_raw_no_follow(program)
 
 
 def _silent(*_):
-    """Both tools print what they did not understand; we say it in one line."""
+    """Replaces `print` of both tools, which print unexpected input; we report it in one line."""

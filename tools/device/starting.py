@@ -1,4 +1,4 @@
-"""Would the firmware on a board start? The board itself tries all of it but the start."""
+"""Whether the firmware on a board would start: the board loads everything and starts nothing."""
 
 import json
 
@@ -6,7 +6,7 @@ from msgin5g_tools.device.errors import DeviceError
 
 # A line that `load` prints when it refuses; then one of JSON. `broken`: why the package cannot be
 # loaded. `main`: what is wrong with main.py, "" for nothing, None where there is none. Secrets are
-# judged on the board, which tells the rule and no value.
+# checked on the board, which prints the rule and no value.
 _PROGRAM = """
 import json, os, sys
 d = {"frozen": False, "broken": None, "main": None, "refused": False}

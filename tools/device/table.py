@@ -15,7 +15,7 @@ import json
 import re
 from collections import namedtuple
 
-from msgin5g_tools.device.checks import checked_secrets, checked_settings
+from msgin5g_tools.device.settings_check import checked_secrets, checked_settings
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
 
 # number: of the row, as a person counts, without the heading. settings: bytes. parsed: Settings.

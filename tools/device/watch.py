@@ -1,4 +1,4 @@
-"""The first boot, watched: whether the board ends configured, after how long, or why not."""
+"""Watch the first boot: whether the board gets configured, after how long, or why not."""
 
 import time
 
@@ -62,12 +62,12 @@ class Watch:
             self.verdict = (good, f"{text} after {seconds:.1f} s" if good else text)
 
     def late(self, wait_s):
-        """The verdict when nothing has decided it in time."""
+        """The verdict after a time-out."""
         if self._fault:
             return False, self._fault
         if self.started is None:
-            return False, f"no sign of life within {wait_s:.0f} s"
-        return False, f"started, but not configured within {wait_s:.0f} s: no answer yet"
+            return False, f"timed out after {wait_s:.0f} s: the board printed nothing"
+        return False, f"started, but not configured: timed out after {wait_s:.0f} s"
 
 
 def _reasons(event):
@@ -88,7 +88,7 @@ def watch_boot(session, wait_s, until_started=False):
             pending += port.read(max(1, port.in_waiting))
         except (OSError, serial.SerialException):
             port = session.serial = _reopen(session.serial.port)
-            # What was said before the port came back is lost: start it once more, to see it all.
+            # The output before the port came back is lost: restart the program to see all of it.
             port.write(b"\x03\x03\x02\x04")
             continue
         *lines, pending = pending[-_LINE_LIMIT:].split(b"\n")

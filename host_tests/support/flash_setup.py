@@ -69,8 +69,8 @@ def put(board, settings, role="ue"):
     return flash_board(job, Options("mpremote", None, False, False, 5), BUNDLES, Silent())
 
 
-class World:
-    """`with World(tmp_path, n_ues) as world`: every UE has a document and a link to the relay."""
+class Site:
+    """`with Site(tmp_path, n_ues)`: every UE has a document and a link to the relay."""
 
     def __init__(self, folder, n_ues):
         self._folder = folder
