@@ -9,8 +9,8 @@ _EVERY_ROLE = (
     "__init__.py",
     "builder.py",
     "cbor/__init__.py",
-    "cbor/decoder.py",
     "cbor/encoder.py",
+    "cbor/reader.py",
     "coap/__init__.py",
     "coap/block2.py",
     "coap/endpoint.py",
@@ -80,6 +80,7 @@ _RELAY = (
 )
 
 _GATEWAY = (
+    "cbor/decoder.py",
     "coap/responder.py",
     "gateway/__init__.py",
     "gateway/bulk_transfer.py",

@@ -66,7 +66,7 @@ def test_each_module_is_one_file_under_its_own_name(target):
 
 
 def test_a_traceback_names_the_file_and_the_line_of_the_repository(target):
-    program = "from msgin5g.cbor.decoder import Reader\nReader(None)\nfrom msgin5g.coap.message"
+    program = "from msgin5g.cbor.reader import Reader\nReader(None)\nfrom msgin5g.coap.message"
     printed = micropython(program + " import Message\nMessage().decode(None)", target)
     lines = [line for line in printed.split("\n") if '"firmware/' in line]
     assert lines, printed

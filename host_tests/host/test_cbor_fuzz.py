@@ -1,4 +1,4 @@
-"""cbor and cbor_reader against cbor2, and against the examples of RFC 8949 Appendix A.
+"""cbor against cbor2, and against the examples of RFC 8949 Appendix A.
 
 Where the two differ, the module's docstrings decide: tags are dropped, keys are numbers or
 strings and come once, depth is at most 8, a simple value without a meaning is refused.
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
-from msgin5g.cbor.decoder import MAX_DEPTH, CborError, Reader
+from msgin5g.cbor.reader import MAX_DEPTH, CborError, Reader
 from peers import ROOT
 
 VECTORS = ROOT.parent / "shared" / "vectors" / "cbor-appendix-a.json"

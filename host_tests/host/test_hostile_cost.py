@@ -13,7 +13,7 @@ from gateway_builders import address, new_gateway
 from gateway_builders import name as name_of
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
-from msgin5g.cbor.decoder import CborError, Reader
+from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.coap.message import encode, insert
 from msgin5g.config.json import JsonError
 from msgin5g.config.json import parse as parse_json

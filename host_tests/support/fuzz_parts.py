@@ -4,7 +4,7 @@ from fuzz_bytes import mutate
 from fuzz_messages import answers, blocks, bodies, problems, requests
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
-from msgin5g.cbor.decoder import CborError, Reader
+from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.coap.block2 import MORE, Block2Body
 from msgin5g.coap.errors import BlockError, MessageFormatError
 from msgin5g.coap.message import Message, encode

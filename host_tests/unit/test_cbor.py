@@ -3,7 +3,7 @@
 from checks import raises, unhex
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
-from msgin5g.cbor.decoder import ARRAY, MAP, TEXT, CborError, Reader
+from msgin5g.cbor.reader import ARRAY, MAP, TEXT, CborError, Reader
 
 # (hex, value) from RFC 8949 Appendix A; the host test reads the whole table.
 EXAMPLES = (

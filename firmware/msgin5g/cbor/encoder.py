@@ -1,6 +1,6 @@
 """CBOR (RFC 8949) written: the part that configuration needs."""
 
-from msgin5g.cbor.decoder import ARRAY, BYTES, MAP, NINT, TEXT, UINT, CborError
+from msgin5g.cbor.reader import ARRAY, BYTES, MAP, NINT, TEXT, UINT, CborError
 
 
 def dumps(value):

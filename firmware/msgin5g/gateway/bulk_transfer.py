@@ -19,7 +19,7 @@ have one interface:
 
 from micropython import const
 
-from msgin5g.cbor.decoder import CborError
+from msgin5g.cbor.reader import CborError
 from msgin5g.coap.block2 import CHANGED, COMPLETE, Block2Receiver, szx_of
 from msgin5g.coap.errors import BlockError
 from msgin5g.coap.exchange import SENT

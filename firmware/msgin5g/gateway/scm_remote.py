@@ -9,8 +9,9 @@ Code, options and payload of the response are the server's. Observe is used as w
 sides share no state: each of them may restart at any time.
 """
 
-from msgin5g.cbor.decoder import CborError, loads
+from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
+from msgin5g.cbor.reader import CborError
 from msgin5g.coap.numbers import FETCH
 
 PATH = b"seal-c"

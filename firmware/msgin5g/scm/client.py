@@ -8,26 +8,10 @@ Outcome, too. The states and the transitions between them are in _TRANSITIONS.
 
 from micropython import const
 
+from msgin5g.coap import numbers
 from msgin5g.coap.block2 import CHANGED, MORE, Block2Body, szx_of
 from msgin5g.coap.errors import BlockError
 from msgin5g.coap.exchange import OBSERVING
-from msgin5g.coap.numbers import (
-    BAD_REQUEST,
-    BLOCK2,
-    CBOR,
-    CONTENT,
-    CONTENT_FORMAT,
-    ECHO,
-    ETAG,
-    GATEWAY_TIMEOUT,
-    GET,
-    MAX_AGE,
-    OBSERVE,
-    SERVICE_UNAVAILABLE,
-    TOO_MANY_REQUESTS,
-    UNAUTHORIZED,
-    VALID,
-)
 from msgin5g.coap.observe import NotificationOrder
 from msgin5g.scm.problem_details import parse
 from msgin5g.scm.request import uri_equal
@@ -78,6 +62,11 @@ _TRANSITIONS = (
 )
 # fmt: on
 
+_BUSY_CODES = (
+    numbers.TOO_MANY_REQUESTS,
+    numbers.SERVICE_UNAVAILABLE,
+    numbers.GATEWAY_TIMEOUT,
+)
 _MAX_RESTARTS = const(3)  # of a transfer whose document changes meanwhile
 _MAX_RESUMES = const(4)  # of one block without a usable response
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
@@ -87,7 +76,7 @@ class Outcome:
     """How a fetch ended. max_age_s: how long a configuration is fresh, or, for a rejection, when
     the server wants to be asked again; None where a rejection does not say."""
 
-    def __init__(self, kind, code=0, detail=None, title=None, max_age_s=None):
+    def __init__(self, kind, detail=None, max_age_s=None, code=0, title=None):
         self.kind = kind
         self.code = code
         self.title = title
@@ -130,6 +119,7 @@ class ScmClient:
         self._receiver = None  # Block2Body of the document under way
         self._etag_of = None  # the document_id that `etag` belongs to; None: the collection
         self._asked = (False, None)  # arguments of the last request, for an Echo
+        self._request_size = 0
         self._n_restarts = 0  # of this fetch
         self._n_resumes = 0  # of this block
 
@@ -209,7 +199,11 @@ class ScmClient:
                 return None
         if exchange is self._registration:
             self._cease()
-        return self._end(REJECTED, 0, None, "Reset by the peer") if reset else self._end(TIMEOUT)
+        return (
+            self._end(REJECTED, None, None, 0, "Reset by the peer")
+            if reset
+            else self._end(TIMEOUT)
+        )
 
     def response(self, now):
         """The Outcome of the endpoint's message, which belongs to an exchange of ours.
@@ -230,10 +224,10 @@ class ScmClient:
             return None
         for i in range(message.n_options):
             number = message.numbers[i]
-            if number & 1 and number != BLOCK2 and number != recipient_option:
+            if number & 1 and number != numbers.BLOCK2 and number != recipient_option:
                 endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
                 return None
-        sequence = message.uint(OBSERVE)
+        sequence = message.uint(numbers.OBSERVE)
         registered = exchange is self._registration
         observing = registered and sequence is not None and message.code >> 5 == 2
         if observing:
@@ -259,25 +253,25 @@ class ScmClient:
                 self._registration = None
         self._exchange = None
         code = message.code
-        if code == VALID:
+        if code == numbers.VALID:
             return self._valid(message)
-        if code == CONTENT:
+        if code == numbers.CONTENT:
             return self._content(message)
         return self._error(code, message)
 
     def _valid(self, message):
-        etag = message.option(ETAG)
+        etag = message.option(numbers.ETAG)
         if self.etag is None or (etag is not None and etag != self.etag):
             return self._restart()  # a representation is valid that is not held any more
-        max_age_s = message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S)
-        outcome = self._end(UNCHANGED, VALID, None, None, max_age_s)
+        max_age_s = message.uint(numbers.MAX_AGE, _DEFAULT_MAX_AGE_S)
+        outcome = self._end(UNCHANGED, None, max_age_s)
         outcome.etag = self.etag
         return outcome
 
     def _content(self, message):
-        content_format = message.uint(CONTENT_FORMAT, CBOR)
-        if content_format != CBOR and content_format != self._content_format:
-            return self._end(REFUSED, CONTENT, "Content-Format " + str(content_format))
+        content_format = message.uint(numbers.CONTENT_FORMAT, numbers.CBOR)
+        if content_format != numbers.CBOR and content_format != self._content_format:
+            return self._end(REFUSED, "Content-Format " + str(content_format))
         receiver = self._receiver
         try:
             progress = receiver.take(message)
@@ -290,45 +284,48 @@ class ScmClient:
                 raise BlockError("no room for the next request")
             data, document_id = find_configuration(receiver.body, self._ue_id)
         except (BlockError, DocumentError) as error:
-            return self._end(REFUSED, CONTENT, str(error))
+            return self._end(REFUSED, str(error))
         except MemoryError:
-            return self._end(REFUSED, CONTENT, "too large for the memory that is free")
+            return self._end(REFUSED, "too large for the memory that is free")
         self.etag = receiver.etag
         self._etag_of = self.document_id if self.individual else None
         if not self.individual and document_id and len(document_id) <= 255:
             self.document_id = document_id
-        max_age_s = message.uint(MAX_AGE, _DEFAULT_MAX_AGE_S)
-        outcome = self._end(CONFIGURATION, CONTENT, None, None, max_age_s)
+        max_age_s = message.uint(numbers.MAX_AGE, _DEFAULT_MAX_AGE_S)
+        outcome = self._end(CONFIGURATION, None, max_age_s)
         outcome.data = data
         outcome.etag = receiver.etag
         return outcome
 
     def _error(self, code, message):
-        max_age_s = message.uint(MAX_AGE)
+        max_age_s = message.uint(numbers.MAX_AGE)
         if self._fetch == _TRANSFERRING:
-            if code == BAD_REQUEST:
+            if code == numbers.BAD_REQUEST:
                 return self._restart()  # the block is past the end: the document is shorter now
-            if (
-                code == TOO_MANY_REQUESTS or code == SERVICE_UNAVAILABLE or code == GATEWAY_TIMEOUT
-            ) and self._resume():
+            if code in _BUSY_CODES and self._resume():
                 self._change(_BUSY)
-                return Outcome(PAUSED, code, None, None, max_age_s)
-        echo = message.option(ECHO)
-        if code == UNAUTHORIZED and echo and len(echo) <= 40 and self._n_restarts < _MAX_RESTARTS:
+                return Outcome(PAUSED, None, max_age_s)
+        echo = message.option(numbers.ECHO)
+        if (
+            code == numbers.UNAUTHORIZED
+            and echo
+            and len(echo) <= 40
+            and self._n_restarts < _MAX_RESTARTS
+        ):
             # RFC 9175 section 2.3: show that we are reachable at our address.
             self._n_restarts += 1
             event = _NEXT if self._fetch == _TRANSFERRING else _FIRST
             if self._ask(event, self._asked[0], self._asked[1], echo):
                 return None
         title, detail = parse(message.payload())
-        return self._end(REJECTED, code, detail, title, max_age_s)
+        return self._end(REJECTED, detail, max_age_s, code, title)
 
     def _restart(self):
         """Ask for the first block again, unconditionally."""
         self._n_restarts += 1
         if self._n_restarts <= _MAX_RESTARTS and self._ask(_FIRST):
             return None
-        return self._end(REFUSED, CONTENT, "the document kept changing during its transfer")
+        return self._end(REFUSED, "the document kept changing during its transfer")
 
     def _resume(self):
         """Whether the same block may be asked for once more."""
@@ -349,7 +346,7 @@ class ScmClient:
             token = self._registration.token
             self.endpoint.cancel(self._registration)
         exchange = self.endpoint.request(
-            self.transport, self.remote, GET, options, self, True, None, token
+            self.transport, self.remote, numbers.GET, options, self, True, None, token
         )
         if exchange is None:
             return False
@@ -362,11 +359,11 @@ class ScmClient:
             self._change(_REGISTER if observe == 0 else _CEASE)
         return True
 
-    def _end(self, kind, code=0, detail=None, title=None, max_age_s=None):
+    def _end(self, kind, detail=None, max_age_s=None, code=0, title=None):
         """End the fetch with an Outcome."""
         self._exchange = self._receiver = None
         self._change(_END)
-        return Outcome(kind, code, detail, title, max_age_s)
+        return Outcome(kind, detail, max_age_s, code, title)
 
     def _cancel(self):
         """End the fetch without an Outcome."""

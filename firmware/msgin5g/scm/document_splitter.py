@@ -3,7 +3,7 @@
 Of the whole array there is never more in memory than one document and the block that it ends in.
 """
 
-from msgin5g.cbor.decoder import ARRAY, CborError, Reader
+from msgin5g.cbor.reader import ARRAY, CborError, Reader
 from msgin5g.cbor.encoder import write_head
 
 

@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from msgin5g.cbor.decoder import ARRAY, MAP, NINT, TEXT, CborError, Reader
+from msgin5g.cbor.reader import ARRAY, MAP, NINT, TEXT, CborError, Reader
 
 _TITLE = const(-1)
 _DETAIL = const(-2)

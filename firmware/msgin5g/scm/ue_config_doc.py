@@ -5,7 +5,7 @@
 A body is an array of UeConfigDoc (collection) or one UeConfigDoc (individual document).
 """
 
-from msgin5g.cbor.decoder import ARRAY, TEXT, CborError, Reader
+from msgin5g.cbor.reader import ARRAY, TEXT, CborError, Reader
 from msgin5g.scm.request import uri_equal
 
 # The CDDL of TS 24.546 C.3.1.5.2 writes the first letter of the ID large, the table small.

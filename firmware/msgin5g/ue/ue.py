@@ -9,14 +9,9 @@ from binascii import hexlify
 
 from micropython import const
 
+from msgin5g.coap import numbers
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED, Endpoint
 from msgin5g.coap.message import code_text
-from msgin5g.coap.numbers import (
-    GATEWAY_TIMEOUT,
-    NOT_FOUND,
-    SERVICE_UNAVAILABLE,
-    TOO_MANY_REQUESTS,
-)
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.config.redact import redact
 from msgin5g.scm import client as scm
@@ -175,12 +170,12 @@ class ConstrainedUe:
         elif kind == scm.REFUSED:
             self._emit({"event": "refused", "reasons": [outcome.detail]})
             self._fail(None, now)
-        elif kind == scm.TIMEOUT or code == GATEWAY_TIMEOUT:
+        elif kind == scm.TIMEOUT or code == numbers.GATEWAY_TIMEOUT:
             # 5.04: the next hop has waited as long as this UE would have waited itself.
             self._emit({"event": "timeout"})
             self._fail(None, now)
         else:
-            if code == NOT_FOUND:
+            if code == numbers.NOT_FOUND:
                 self.client.forget()  # another document may have taken its place
             self._emit(
                 {
@@ -191,7 +186,7 @@ class ConstrainedUe:
                 }
             )
             # 4.29 (RFC 8516) and 5.03 say with Max-Age when the server wants to be asked again.
-            busy = code == TOO_MANY_REQUESTS or code == SERVICE_UNAVAILABLE
+            busy = code == numbers.TOO_MANY_REQUESTS or code == numbers.SERVICE_UNAVAILABLE
             self._fail(outcome.max_age_s if busy else None, now)
 
     def _offer(self, outcome, now):

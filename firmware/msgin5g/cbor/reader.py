@@ -1,0 +1,170 @@
+"""CBOR (RFC 8949) read in place: a cursor that makes no objects of what it passes over.
+
+Work is linear in the length, depth is bounded, tags are read and dropped. CborError for what is
+not well-formed or nested too deep.
+"""
+
+from micropython import const
+
+MAX_DEPTH = const(8)
+
+UINT = const(0)
+NINT = const(1)
+BYTES = const(2)
+TEXT = const(3)
+ARRAY = const(4)
+MAP = const(5)
+_TAG = const(6)
+SIMPLE = const(7)
+_BREAK = const(0xFF)
+
+
+class CborError(Exception):
+    """Bytes that are not CBOR, or not CBOR that is taken here."""
+
+
+class Reader:
+    """A cursor over `view[i:end]`; each call reads one head or one item and moves on."""
+
+    def __init__(self, view, i=0, end=None):
+        self.view = view
+        self.i = i
+        self.end = len(view) if end is None else end
+        self.first = 0
+        self.argument = 0
+
+    def head(self):
+        """Read a head; give the major type. `argument` is its number, -1 for indefinite."""
+        i = self.i
+        view = self.view
+        if i >= self.end:
+            raise CborError("cut off")
+        self.first = first = view[i]
+        i += 1
+        low = first & 31
+        if low < 24:
+            self.argument = low
+        elif low < 28:
+            stop = i + (1 << (low - 24))
+            if stop > self.end:
+                raise CborError("cut off")
+            number = 0
+            while i < stop:
+                number = (number << 8) | view[i]
+                i += 1
+            self.argument = number
+        elif low == 31 and first >> 5 not in (UINT, NINT, _TAG):
+            self.argument = -1
+        else:
+            raise CborError("length")
+        self.i = i
+        return first >> 5
+
+    def peek(self):
+        """The major type of the item that comes, tags left out, without reading it."""
+        self._untag()
+        if self.i >= self.end:
+            raise CborError("cut off")
+        return self.view[self.i] >> 5
+
+    def _untag(self):
+        while self.i < self.end and self.view[self.i] >> 5 == _TAG:
+            self.head()
+
+    def begin(self, major):
+        """Enter an array or a map; give the number of its items or pairs, -1 for indefinite."""
+        self._untag()
+        if self.head() != major:
+            raise CborError("no array" if major == ARRAY else "no map")
+        return self.argument
+
+    def more(self, n):
+        """Whether the n-th from last item is still to come; for -1, eats the closing break."""
+        if n >= 0:
+            return n > 0
+        if self.i < self.end and self.view[self.i] == _BREAK:
+            self.i += 1
+            return False
+        return True
+
+    def string(self, major):
+        """The bytes of a byte or text string, joined when they came in chunks."""
+        self._untag()
+        if self.head() != major:
+            raise CborError("no string")
+        if self.argument >= 0:
+            return self._take(self.argument)
+        chunks = []
+        while self.more(-1):
+            if self.head() != major or self.argument < 0:
+                raise CborError("no chunk")
+            chunks.append(self._take(self.argument))
+        return b"".join(chunks)
+
+    def _take(self, size):
+        start = self.i
+        if size > self.end - start:
+            raise CborError("cut off")
+        self.i = start + size
+        return bytes(self.view[start : self.i])
+
+    def text(self, i):
+        """The bytes of the text string that begins at `i`."""
+        self.i = i
+        return self.string(TEXT)
+
+    def texts(self, i):
+        """The bytes of each text string in the array that begins at `i`, one after the other."""
+        self.i = i
+        n = self.begin(ARRAY)
+        while self.more(n):
+            yield self.string(TEXT)
+            n -= n > 0
+
+    def find(self, keys):
+        """Pass over a map with text keys; the list of where the values of `keys` begin.
+
+        None stands for a key that it has not. CborError when one of them is there twice.
+        """
+        found = [None] * len(keys)
+        n = self.begin(MAP)
+        while self.more(n):
+            key = self.string(TEXT)
+            if key in keys:
+                k = keys.index(key)
+                if found[k] is not None:
+                    raise CborError("a key that comes twice")
+                found[k] = self.i
+            self.skip()
+            n -= n > 0
+        return found
+
+    def skip(self, depth=MAX_DEPTH):
+        """Pass over one item, checking that it is well-formed."""
+        major = self.head()
+        n = self.argument
+        if major == TEXT or major == BYTES:
+            if n >= 0:
+                if n > self.end - self.i:
+                    raise CborError("cut off")
+                self.i += n
+                return
+            while self.more(-1):
+                if self.head() != major or self.argument < 0:
+                    raise CborError("no chunk")
+                if self.argument > self.end - self.i:
+                    raise CborError("cut off")
+                self.i += self.argument
+        elif major == ARRAY or major == MAP or major == _TAG:
+            if depth == 0:
+                raise CborError("too deep")
+            if major == _TAG:
+                n = 1
+            while self.more(n):
+                self.skip(depth - 1)
+                if major == MAP:
+                    self.skip(depth - 1)
+                n -= n > 0
+        elif (major == SIMPLE and not 20 <= self.first & 31 <= 27) or self.first == 0xF8:
+            # 31 is a break out of place.
+            raise CborError("simple")
