@@ -112,7 +112,7 @@ def test_the_relay_spaces_the_blocks_of_a_fast_link_and_none_is_asked_for_twice(
     carry = sim.link_model
 
     def link_model(n, datagram):
-        if datagram[1] == 1 and datagram[4:8] in [e.token for e in relay.endpoint._exchanges]:
+        if datagram[1] == 1 and datagram[4:8] in [e.token for e in relay.endpoint.exchanges]:
             at.append(sim.elapsed_ms)
         return carry(n, datagram)
 

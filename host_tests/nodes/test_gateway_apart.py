@@ -152,4 +152,4 @@ def test_any_bytes_at_seal_c_leave_the_client_alive():
         body = bytes([random() for _ in range(random() % 40)])
         client, _ = ask(sim, body)
         client.pending_requests = []
-        client.endpoint._incoming = []
+        client.endpoint.incoming = []

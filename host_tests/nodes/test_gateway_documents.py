@@ -313,7 +313,7 @@ def test_an_observation_is_renewed_for_ever_however_often_the_document_changes()
         sim.run(None, 15000)
         changed = shared([name(1), name(2)], text=str(n))
         server.documents = [changed]
-        hand.endpoint.cancel(hand.endpoint._by_token[token])
+        hand.endpoint.cancel(hand.endpoint.by_token[token])
         hand.get(b"shared", observe=0, token=token)
         sim.run(None, 1000)
         assert hand.answers[-1].code == 0x45 and hand.documents() == for_one(changed, 1)

@@ -99,7 +99,7 @@ def test_only_the_newest_state_is_repeated_to_a_ue_that_does_not_answer():
     for n in range(5):
         server.change(UE_ID, document(UE_ID, version(n)))
         sim.run(None, 100)
-    assert len(relay.endpoint._exchanges) <= 2
+    assert len(relay.endpoint.exchanges) <= 2
     sim.add(UE, ue)
     sim.log.clear()
     assert sim.run(lambda: ue.events)

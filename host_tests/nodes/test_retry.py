@@ -106,7 +106,7 @@ def test_one_request_at_a_time():
 
         def look():
             drain(ue)
-            waiting = [e for e in ue.endpoint._exchanges if e.state in (QUEUED, SENT)]
+            waiting = [e for e in ue.endpoint.exchanges if e.state in (QUEUED, SENT)]
             assert len(waiting) <= 1
             if sim.elapsed_ms > 40000 * (n[0] + 1):
                 n[0] += 1

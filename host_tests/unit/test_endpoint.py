@@ -142,7 +142,7 @@ def test_first_timeouts_spread_over_the_whole_range():
     for _ in range(12):
         endpoint.request(0, PEER, GET, PATH, None)
     sent(endpoint, T0)
-    times = [e.timeout_ms for e in endpoint._exchanges]
+    times = [e.timeout_ms for e in endpoint.exchanges]
     assert min(times) >= 2000 and max(times) <= 3000
     assert max(times) - min(times) > 300
 

@@ -59,8 +59,8 @@ class Measured:
         endpoint = role.endpoint
         self._tables = {
             "links": lambda: len(role.links),
-            "exchanges": lambda: len(endpoint._exchanges),
-            "incoming": lambda: len(endpoint._incoming),
+            "exchanges": lambda: len(endpoint.exchanges),
+            "incoming": lambda: len(endpoint.incoming),
         }
         if isinstance(role, Relay):
             self._tables["flows"] = lambda: len(role.flows)

@@ -48,6 +48,9 @@ class Endpoint(Transmitter):
     duplicate is then processed again (GET is idempotent, section 4.5). max_replies_size: bytes
     of replies kept for duplicates, beyond which the same happens to the oldest ones. max_size:
     of what is sent. max_options: of what is received.
+
+    Public to read: exchanges and outbox, see Transmitter; incoming, the peers' messages that are
+    remembered; message, the last one received; exchange, the one that it belongs to.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Endpoint(Transmitter):
         super().__init__(random, counters, parameters, peer_key, max_exchanges, max_size)
         self._max_incoming = max_incoming
         self._max_replies_size = max_replies_size
-        self._incoming = []
+        self.incoming = []
         self._replies_size = 0
         self.message = Message(max_options)
         self.exchange = None
@@ -101,7 +104,7 @@ class Endpoint(Transmitter):
             return NOTHING
         if code < 32:
             return REQUEST
-        exchange = self._by_token.get(message.token())
+        exchange = self.by_token.get(message.token())
         if exchange is None or exchange.state == QUEUED:
             if mtype != ACK and message.find(OBSERVE) >= 0:
                 # RFC 7641 section 3.6: only a Reset ends a forgotten observation.
@@ -122,7 +125,7 @@ class Endpoint(Transmitter):
             return NOTHING
         mid = self.message.mid
         if mtype != NON:
-            for exchange in self._exchanges:
+            for exchange in self.exchanges:
                 if (
                     exchange.mid == mid
                     and exchange.state != QUEUED
@@ -146,14 +149,14 @@ class Endpoint(Transmitter):
     def _is_duplicate(self, now):
         """Whether the message was seen before: it gets the same reply again (section 4.5)."""
         mid = self.message.mid
-        for incoming in self._incoming:
+        for incoming in self.incoming:
             if (
                 incoming.mid == mid
                 and incoming.transport == self._transport
                 and self.same_peer(incoming.remote, self._remote)
             ):
                 if not incoming.open and diff(now, incoming.expires_at) >= 0:
-                    self._incoming.remove(incoming)
+                    self.incoming.remove(incoming)
                     return False  # that was so long ago that this is another message
                 self.count("duplicate")
                 if incoming.reply is not None:
@@ -193,7 +196,7 @@ class Endpoint(Transmitter):
         return incoming
 
     def _remember(self, message, now):
-        known = self._incoming
+        known = self.incoming
         i = 0
         while self._replies_size > self._max_replies_size and i < len(known):
             if known[i].open or known[i].reply is None:
@@ -234,10 +237,10 @@ class Endpoint(Transmitter):
         """Forget the incoming messages that have expired, before their moments wrap around."""
         self._purge_at = add(now, _PURGE_MS)
         size = 0
-        for i in range(len(self._incoming) - 1, -1, -1):
-            incoming = self._incoming[i]
+        for i in range(len(self.incoming) - 1, -1, -1):
+            incoming = self.incoming[i]
             if not incoming.open and diff(now, incoming.expires_at) >= 0:
-                self._incoming.pop(i)
+                self.incoming.pop(i)
                 incoming.reply = None  # an observation may hold the Incoming for long
             elif incoming.reply is not None:
                 size += len(incoming.reply)

@@ -81,19 +81,19 @@ class ServerEndpoint(Endpoint):
 
     def forget(self, incoming):
         """Forget a request that will not be answered."""
-        if incoming in self._incoming:
-            self._incoming.remove(incoming)
+        if incoming in self.incoming:
+            self.incoming.remove(incoming)
 
     def forget_peer(self, transport, remote):
         """Forget everything about a peer that has gone."""
-        for exchange in self._exchanges + list(self._by_token.values()):
+        for exchange in self.exchanges + list(self.by_token.values()):
             if exchange.transport == transport and self.same_peer(exchange.remote, remote):
                 self.cancel(exchange)
-        self._incoming = [
+        self.incoming = [
             i
-            for i in self._incoming
+            for i in self.incoming
             if i.transport != transport or not self.same_peer(i.remote, remote)
         ]
-        self._outbox = [
-            o for o in self._outbox if o[0] != transport or not self.same_peer(o[2], remote)
+        self.outbox = [
+            o for o in self.outbox if o[0] != transport or not self.same_peer(o[2], remote)
         ]

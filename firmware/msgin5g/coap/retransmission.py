@@ -24,7 +24,11 @@ _OUTBOX_SIZE = const(16)
 
 
 class Transmitter:
-    """Sends messages and keeps the exchanges that wait; the arguments are those of Endpoint."""
+    """Sends messages and keeps the exchanges that wait; the arguments are those of Endpoint.
+
+    Public to read: exchanges, the list of those with a timer; by_token, {token: exchange} of those
+    that expect a response; outbox, what is sent next and needs no timer.
+    """
 
     def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
         self._random = random
@@ -32,12 +36,12 @@ class Transmitter:
         self.parameters = parameters or Parameters()
         self.peer_key = peer_key
         self.max_exchanges = max_exchanges
-        self._exchanges = []  # those with a timer
+        self.exchanges = []
         self._queued = []  # those of them that were not sent yet
-        self._by_token = {}  # those of them that expect a response, and those that are observing
+        self.by_token = {}  # an exchange that observes stays here without a timer
         self._n_observing = 0
         self._alarm_at = None  # no timer ends before this moment; None: no timer runs
-        self._outbox = []
+        self.outbox = []
         self._buf = bytearray(max_size)
         self._mid = random() << 8 | random()
 
@@ -50,7 +54,7 @@ class Transmitter:
         an observation to be renewed or ended, which must not be in use any more.
         """
         random = self._random
-        while token is None or token in self._by_token:
+        while token is None or token in self.by_token:
             # RFC 7252 section 5.3.1: at least 32 bits of randomness.
             token = bytes((random(), random(), random(), random()))
         exchange = self.start(
@@ -58,14 +62,14 @@ class Transmitter:
         )
         if exchange:
             exchange.token = token
-            self._by_token[token] = exchange
+            self.by_token[token] = exchange
         return exchange
 
     def start(
         self, transport, remote, code, token, options, payload, tail, owner, confirmable=True
     ):
         """Start the exchange of a message that has no response of its own; see `request`."""
-        if len(self._exchanges) + self._n_observing >= self.max_exchanges:
+        if len(self.exchanges) + self._n_observing >= self.max_exchanges:
             self.count("exchanges_full")
             return None
         self._mid = mid = (self._mid + 1) & 0xFFFF
@@ -75,7 +79,7 @@ class Transmitter:
             return None
         exchange = Exchange(transport, remote, mid, confirmable, owner)
         exchange.datagram = datagram
-        self._exchanges.append(exchange)
+        self.exchanges.append(exchange)
         self._queued.append(exchange)
         return exchange
 
@@ -88,7 +92,7 @@ class Transmitter:
         if exchange.state == OBSERVING:
             self._n_observing -= 1
         else:
-            self._exchanges.remove(exchange)
+            self.exchanges.remove(exchange)
             if exchange.state == QUEUED:
                 self._queued.remove(exchange)
         exchange.state = state
@@ -97,13 +101,13 @@ class Transmitter:
     def _finish(self, exchange, state):
         self._stop(exchange, state)
         if exchange.token is not None:
-            del self._by_token[exchange.token]
+            del self.by_token[exchange.token]
 
     def timed_out(self, now):
         """An exchange that has just timed out (MAX_TRANSMIT_WAIT, section 4.8.2), or None."""
         if self._alarm_at is None or diff(now, self._alarm_at) < 0:
             return None
-        for exchange in self._exchanges:
+        for exchange in self.exchanges:
             if SENT <= exchange.state <= ACKED and diff(now, exchange.expires_at) >= 0:
                 self._finish(exchange, TIMED_OUT)
                 return exchange
@@ -111,8 +115,8 @@ class Transmitter:
 
     def transmit(self, now):
         """The next datagram to send as (transport, datagram, remote), or None."""
-        if self._outbox:
-            return self._outbox.pop(0)
+        if self.outbox:
+            return self.outbox.pop(0)
         if self._queued:
             out = self._send_first(now)
             if out is not None:
@@ -153,7 +157,7 @@ class Transmitter:
 
     def _retransmit(self, now):
         """Send what was not acknowledged in time."""
-        for exchange in self._exchanges:
+        for exchange in self.exchanges:
             if (
                 exchange.state == SENT
                 and exchange.n_sent <= self.parameters.max_retransmit
@@ -169,7 +173,7 @@ class Transmitter:
 
     def wait_ms(self, now):
         """Milliseconds until `step` or `transmit` may have something; None: no timer runs."""
-        if self._outbox:
+        if self.outbox:
             return 0
         for exchange in self._queued:
             if not exchange.confirmable or not self._held_back(exchange):
@@ -179,7 +183,7 @@ class Transmitter:
     def _timers_ms(self, now):
         """Milliseconds until the first timer ends, which sets the alarm; None: none runs."""
         wait = None
-        for exchange in self._exchanges:
+        for exchange in self.exchanges:
             state = exchange.state
             if state == SENT or state == ACKED:
                 ms = diff(exchange.expires_at, now)
@@ -193,7 +197,7 @@ class Transmitter:
     def _held_back(self, exchange):
         """Whether NSTART (section 4.7) holds this exchange back."""
         n = 0
-        for other in self._exchanges:
+        for other in self.exchanges:
             if other.state == SENT and other.remote == exchange.remote:
                 n += 1
         return n >= self.parameters.nstart
@@ -221,7 +225,7 @@ class Transmitter:
         return self._buf[:size]
 
     def _send(self, transport, datagram, remote):
-        if len(self._outbox) >= _OUTBOX_SIZE:
+        if len(self.outbox) >= _OUTBOX_SIZE:
             self.count("outbox_full")
             return
-        self._outbox.append((transport, datagram, remote))
+        self.outbox.append((transport, datagram, remote))

@@ -85,8 +85,8 @@ def main():
     linked = in_use()
     for n in range(N):
         gateway.receive(0, request(n), address(n), 0)
-        while gateway.endpoint._outbox:
-            gateway.endpoint._outbox.pop()
+        while gateway.endpoint.outbox:
+            gateway.endpoint.outbox.pop()
     waiting = in_use()
     answered = set()
     n_bulks = 0
