@@ -30,7 +30,7 @@ class _KilledAfterFile(Silent):
 
 @pytest.fixture
 def board():
-    with VirtualBoard(heap="128K") as started:
+    with VirtualBoard(heap="192K") as started:
         yield started
 
 
