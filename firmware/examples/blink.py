@@ -2,7 +2,7 @@
 
     mpremote cp firmware/examples/blink.py :app.py
 
-The board's main.py runs app.py beside the UE. The configuration has one key of ours:
+The board's main.py runs app.py beside the UE. The configuration has one key of this application:
 
     {"MSGin5G-Server-address": "...", "MSGin5G-UE-Service-id": "...", "blink-ms": 250}
 """
@@ -11,21 +11,21 @@ import asyncio
 
 from machine import Pin
 
-_LED = "LED"  # as a Pico W names it; a number on other boards, 2 on many an ESP32
+_LED = "LED"  # the name on a Pico W; a number on other boards, 2 on many an ESP32
 _KEY = "blink-ms"
 _DEFAULT_MS = 500
 
 
 def declare(schema):
-    """The keys of this application: a value out of range is refused, and what runs goes on."""
+    """Declare the key: a document with a value out of range is refused, and nothing changes."""
     schema.declare(_KEY, int, default=_DEFAULT_MS, low=50, high=10_000)
 
 
 async def main(node):
-    """Blink for ever; `node` tells the configuration."""
+    """Blink for ever; `node.configuration` is the configuration that runs."""
     registration = asyncio.create_task(_register(node))
     led = Pin(_LED, Pin.OUT)
-    while not registration.done():  # it goes on for ever, too
+    while not registration.done():  # the task runs for ever; it ends only by an exception
         led.toggle()
         configuration = node.configuration
         await asyncio.sleep((configuration[_KEY] if configuration else _DEFAULT_MS) / 1000)
@@ -40,6 +40,6 @@ async def _register(node):
         print("blink: every", configuration[_KEY], "ms; registering with", server)
         if await node.reached():
             print("blink: registered with", server)
-            node.confirm()  # without effect but for the setting "confirm": "application"
+            node.confirm()  # has an effect only with the setting "confirm": "application"
         else:
             print("blink: no answer from", server)

@@ -253,7 +253,7 @@ class Builder:
         # Damage, a roll-back or safe mode at this start.
         for _, name, reasons in built.configuration.history:
             if reasons:
-                built.tell(name, reasons)
+                built.emit(name, reasons)
 
 
 def start_radios(radio, random=random_byte):

@@ -55,7 +55,7 @@ class Node:
         event = self.role.poll()
         return self.events.pop(0) if event is None and self.events else event
 
-    def tell(self, name, reasons):
+    def emit(self, name, reasons):
         """Add an event of a service; `restarting` ends the loop, and the board restarts."""
         self.events.append({"event": name, "reasons": list(reasons)})
         self.ended = name == "restarting"

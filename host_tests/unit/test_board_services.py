@@ -104,7 +104,7 @@ class Node:
         self.ended = False
         self.said = []
 
-    def tell(self, name, reasons):
+    def emit(self, name, reasons):
         self.said.append(name)
         self.ended = name == "restarting"
 

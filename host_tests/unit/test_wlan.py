@@ -23,7 +23,7 @@ class Clock:
     def now(self):
         return (_MASK - 5000 + self.ms) & _MASK
 
-    def tell(self, name, reasons):
+    def emit(self, name, reasons):
         self.told.append((self.ms, name, reasons[0]))
 
     def run(self, part, for_ms):
@@ -43,7 +43,7 @@ class Clock:
 
 def _station(clock, address=None, on_up=None):
     station = Station(network, xorshift(7), "site", "the key", address)
-    station.emit = clock.tell
+    station.emit = clock.emit
     station.on_up = on_up
     return station
 
@@ -134,7 +134,7 @@ def test_an_access_point_knows_its_ues():
         log = []
         stations = {ue: "urn:ue:7", other: "urn:ue:8"}
         point = AccessPoint(network, "relay", "12345678", 6, stations)
-        point.emit = clock.tell
+        point.emit = clock.emit
         point.on_up = lambda ue_id, log=log: log.append(("up", ue_id))
         point.on_down = lambda ue_id, log=log: log.append(("down", ue_id))
         wlan = network.WLAN(1)

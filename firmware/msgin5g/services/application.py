@@ -81,13 +81,13 @@ class Application:
         """The configuration on trial works: keep it."""
         event = self._manager and self._manager.confirm(self._clock())
         if event:
-            self._node.tell(event[0], event[1])
+            self._node.emit(event[0], event[1])
 
     def roll_back(self):
         """The configuration on trial does not work: go back to the last good one."""
         event = self.on_trial and self._manager.roll_back(self._clock())
         if event:
-            self._node.tell(event[0], event[1])
+            self._node.emit(event[0], event[1])
 
     def ping(self):
         """Send a CoAP ping to the MSGin5G server of the configuration: a Ping."""
@@ -166,7 +166,7 @@ class Application:
         manager = self._manager
         if self._restart_at is not None:
             if diff(now, self._restart_at) >= 0 and not node.ended:
-                node.tell("restarting", ())
+                node.emit("restarting", ())
             return
         if self.error is None and self._module:
             try:
@@ -177,7 +177,7 @@ class Application:
             self._change.set()
         if self.error is not None:
             reasons = (type(self.error).__name__ + ": " + str(self.error),)
-            node.tell("crashed", reasons)
+            node.emit("crashed", reasons)
             counts = False
             if manager:
                 counts = manager.state == TRIAL or manager.boots

@@ -32,11 +32,11 @@ class Button:
         elif diff(now, self._due_at) >= 0 and not node.ended:
             try:
                 node.configuration.remove_all(now)
-                node.tell("factory_reset", ("button",))
-                node.tell("restarting", ("factory reset",))
+                node.emit("factory_reset", ("button",))
+                node.emit("restarting", ("factory reset",))
             except StorageError as error:
                 self._due_at = add(now, _HELD_MS)
-                node.tell("refused", (str(error),))
+                node.emit("refused", (str(error),))
 
     def wait_ms(self, now):
         """Milliseconds until the pin is to be read again."""

@@ -51,7 +51,7 @@ class Radios:
         """Become services of a Node: its events, its linked UEs, its next request."""
         node.radios = self
         for service in self.services:
-            service.emit = node.tell
+            service.emit = node.emit
             node.services.append(service)
         ue = node.ue
         role = node.role if hasattr(node.role, "link_up") else None
