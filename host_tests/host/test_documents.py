@@ -262,7 +262,7 @@ def test_ten_thousand_documents_are_found_by_index(run, write, tmp_path):
     assert run("import", write({"documents": entries}))[1].startswith("10000 created")
     with Store(tmp_path / "scm.db") as store:
         plans = []
-        execute, store._db = store._db.execute, _Explaining(store._db, plans)
+        execute, store.connection = store.connection.execute, _Explaining(store.connection, plans)
         several = tuple(f"urn:x-msgin5g:ue:{n}" for n in range(20))
         started_at = time.perf_counter()
         for selector, n_found in (
@@ -281,7 +281,7 @@ def test_ten_thousand_documents_are_found_by_index(run, write, tmp_path):
         walks = [step for step in plans if step.startswith("SCAN") or "1 (service=?)" in step]
         assert not walks, "all documents are walked through"
         assert execute("SELECT count(*) FROM documents").fetchone() == (10_000,)
-        store._db = store._db.database
+        store.connection = store.connection.database
     with Scm(tmp_path) as scm, scm.client() as client:
         assert ids(client.get("ue-uri=urn:x-msgin5g:ue:9999")) == ["ue-9999"]
 

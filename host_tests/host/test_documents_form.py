@@ -38,7 +38,7 @@ IMEIS = st.lists(
 DATA = (
     st.sampled_from(["", "{}", "[1]", "<a/>", '{"a": 1}', '{"a":1,"a":2}', '{"a":1e5}', "null"])
     | st.text(max_size=9)
-    | VALUES.filter(json_write._is_plain).map(json_form.compact)
+    | VALUES.filter(json_write.is_plain).map(json_form.compact)
 )
 CONFIGS = st.lists(
     st.builds(

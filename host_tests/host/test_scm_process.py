@@ -125,7 +125,7 @@ def test_a_reader_who_goes_away_does_not_stop_the_service(start):
 def test_bad_input_is_one_line_and_a_failure(repository, tmp_path):
     (tmp_path / "text.db").write_text("not a database, " * 100)
     with Store(tmp_path / "newer.db") as store:
-        store._db.execute("PRAGMA user_version = 99")
+        store.connection.execute("PRAGMA user_version = 99")
     foreign = sqlite3.connect(tmp_path / "foreign.db")
     foreign.execute("CREATE TABLE people (name)")
     foreign.close()

@@ -1,7 +1,7 @@
-"""One SQLite file that is ours: opened, recognised, created, and changed all or nothing.
+"""The SQLite file of the server: opened or created, checked to be ours, changed in transactions.
 
-Write-ahead logging with synchronous=FULL: what was acknowledged is there after a kill -9 or a
-loss of power, and another process may write while the server reads.
+Write-ahead logging with synchronous=FULL: an acknowledged change survives kill -9 and a loss of
+power, and another process may write while the server reads.
 """
 
 import sqlite3
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from msgin5g_tools.scm_server.problem import ScmError
 
-APPLICATION_ID = 0x53434D53  # "SCMS": tells our file from somebody else's database
+APPLICATION_ID = 0x53434D53  # "SCMS": marks a database as ours
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
@@ -37,14 +37,14 @@ CREATE TABLE gateways (host TEXT PRIMARY KEY) WITHOUT ROWID;
 
 
 class Database:
-    """A connection; ScmError, one line, when the file cannot be what it has to be."""
+    """`connection` is the one of sqlite3; ScmError, one line, when the file cannot be used."""
 
     def __init__(self, path, create=True, timeout_s=5.0):
         self.path = str(path)
         mode = "rwc" if create else "rw"
         quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         try:
-            self._db = sqlite3.connect(
+            self.connection = sqlite3.connect(
                 f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None
             )
         except sqlite3.Error as error:
@@ -52,14 +52,14 @@ class Database:
         try:
             self._prepare()
         except sqlite3.Error as error:
-            self._db.close()
+            self.connection.close()
             raise ScmError(f"{self.path}: {error}") from None
         except ScmError:
-            self._db.close()
+            self.connection.close()
             raise
 
     def close(self):
-        self._db.close()
+        self.connection.close()
 
     def __enter__(self):
         return self
@@ -68,11 +68,11 @@ class Database:
         self.close()
 
     def _prepare(self):
-        self._db.execute("BEGIN")  # one moment of it: another process may be making it now
+        self.connection.execute("BEGIN")  # a consistent view: another process may be creating it
         application = self._one("PRAGMA application_id")
         version = self._one("PRAGMA user_version")
         n_tables = self._one("SELECT count(*) FROM sqlite_master")
-        self._db.execute("COMMIT")
+        self.connection.execute("COMMIT")
         if application != APPLICATION_ID:
             if application or version or n_tables:
                 raise ScmError(f"{self.path}: is a database of another program")
@@ -80,40 +80,40 @@ class Database:
             raise ScmError(
                 f"{self.path}: has schema {version}, this program knows {SCHEMA_VERSION}"
             )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = FULL")
         if application != APPLICATION_ID:
             self._create()
 
     def _create(self):
         with self.transaction():
-            # Two processes may start at once: whoever comes second finds the work done.
+            # Another process may have created the tables since.
             if self._one("PRAGMA application_id") == APPLICATION_ID:
                 return
             for statement in filter(str.strip, _SCHEMA.split(";\n")):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def transaction(self):
-        """All or nothing; a transaction inside another one is part of it."""
-        if self._db.in_transaction:
+        """All changes or none; an inner transaction is part of the outer one."""
+        if self.connection.in_transaction:
             yield
             return
-        self._db.execute("BEGIN IMMEDIATE")
+        self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._db.execute("COMMIT")
+            self.connection.execute("COMMIT")
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
             raise
 
     def state(self):
-        """A value that differs after any change, by this process or by another one."""
-        return self._one("PRAGMA data_version"), self._db.total_changes
+        """A value that differs after every change, by this process or by another one."""
+        return self._one("PRAGMA data_version"), self.connection.total_changes
 
     def _one(self, statement, *values):
-        row = self._db.execute(statement, values).fetchone()
+        row = self.connection.execute(statement, values).fetchone()
         return row[0] if row else None

@@ -13,37 +13,86 @@
 
 `ues` is short for valUeIds.uris, `imeiRanges` for valUeIds.imeiRanges, `configData` for one
 ueConfigs entry of configType ON_NETWORK, `vendors` for ueVendors. The long forms `valUeIds`
-and `ueConfigs` are understood too and are used where the short one cannot say it. configData
-is kept as JSON text: an object is written compactly, a string is kept as it is. `service` is
-the valServiceId of the path where the document itself names none; keys that UeConfigDoc does
-not define are in `extensions`. What JSON cannot say is {"$cbor": "hex"}.
+and `ueConfigs` are allowed, too, for documents that have no short form. configData is kept as
+JSON text: an object is written compactly, a string is kept unchanged. `service` is the
+valServiceId of the path when the document itself has none; `extensions` has the keys that
+UeConfigDoc does not define. A value that JSON does not have is {"$cbor": "hex"}.
 """
 
 import json
 from collections import namedtuple
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from typing_extensions import NotRequired, TypedDict
 
 from msgin5g_tools.scm_server import identity, ue_config
+from msgin5g_tools.scm_server.shape import (
+    CLOSED,
+    MISSING,
+    OPEN,
+    UNKNOWN_KEY,
+    Shape,
+    fault,
+    rule,
+)
 
 SHORT_TYPE = "ON_NETWORK"
 SERVER_ADDRESS, SERVICE_ID = "MSGin5G-Server-address", "MSGin5G-UE-Service-id"
 WRAPPER = "$cbor"
-_TOP = ("deny", "gateways", "documents")
 SAME = ("ueConfigDocId", "configName", "valServiceId", "valServiceDomain")
-_KEYS = (
-    *SAME,
-    *("service", "ues", "imeiRanges", "vendors", "configData", "extensions"),
-    *("valUeIds", "ueConfigs"),
-)
 _ANY_TEXT = "utf-8", "surrogatepass"  # JSON can hold half of a character
-_MUST_BE_OBJECTS = ("valUeIds", "extensions")
 
 # documents: list of (service, doc_id, document as a dict).
 Contents = namedtuple("Contents", "deny gateways documents")
 
 
+def _object_or_text(value):
+    if not isinstance(value, (dict, str)):
+        raise fault("is neither an object nor a text")
+    return value
+
+
+class _File(TypedDict):
+    __pydantic_config__ = CLOSED
+    deny: NotRequired[list[Annotated[str, rule(identity.uri_fault)]]]
+    gateways: NotRequired[list[Annotated[str, rule(identity.host_fault)]]]
+    documents: NotRequired[list[Any]]
+
+
+class _Config(TypedDict):
+    __pydantic_config__ = OPEN
+    configData: NotRequired[Annotated[Any, BeforeValidator(_object_or_text)]]
+
+
+class _Entry(TypedDict):
+    """The keys of a document in the file; ue_config has the rules of their values."""
+
+    __pydantic_config__ = CLOSED
+    ueConfigDocId: Any
+    configName: NotRequired[Any]
+    valServiceId: NotRequired[Any]
+    valServiceDomain: NotRequired[Any]
+    service: NotRequired[Any]
+    ues: NotRequired[Any]
+    imeiRanges: NotRequired[Any]
+    vendors: NotRequired[Any]
+    configData: NotRequired[Annotated[Any, BeforeValidator(_object_or_text)]]
+    extensions: NotRequired[dict[str, Any]]
+    valUeIds: NotRequired[dict[str, Any]]
+    ueConfigs: NotRequired[list[_Config]]
+
+
+_FILE = Shape(_File, "an object", "this file")
+_ENTRY = Shape(_Entry, "an object", "a document")
+_EXCLUDE = (("ues", "valUeIds"), ("imeiRanges", "valUeIds"), ("configData", "ueConfigs"))
+
+
 def read(text, default_service):
-    """(Contents, mistakes, warnings): lines that name the document and the key."""
-    mistakes, warnings = [], []
+    """(Contents, mistakes, warnings): lines that name the document and the key.
+
+    Contents has everything only when there are no mistakes.
+    """
     contents = Contents([], [], [])
     try:
         top = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
@@ -55,61 +104,59 @@ def read(text, default_service):
         return contents, ["is nested too deeply"], []
     if not isinstance(top, dict):
         return contents, ['is not an object with "documents"'], []
-    mistakes.extend(f"{key}: is not a key of this file" for key in top if key not in _TOP)
-    for key, rule in (("deny", identity.uri_fault), ("gateways", identity.host_fault)):
-        for where, item in _list(top, key, mistakes):
-            fault = rule(item) if isinstance(item, str) else "is not a text"
-            if fault:
-                mistakes.append(f"{where}: {fault}")
-            else:
-                getattr(contents, key).append(item)
+    mistakes = [f"{where}: {why}" for where, why in _FILE.faults(top)]
+    warnings = []
+    documents = top.get("documents", [])
+    if not mistakes:
+        contents = Contents(top.get("deny", []), top.get("gateways", []), [])
     seen = set()
-    for where, entry in _list(top, "documents", mistakes):
+    for i, entry in enumerate(documents if isinstance(documents, list) else ()):
+        where = f"documents[{i}]"
+        if not isinstance(entry, dict):
+            mistakes.append(f"{where}: is not an object")
+            continue
+        if isinstance(entry.get("ueConfigDocId"), str):
+            where += f" ({entry['ueConfigDocId']})"
         try:
-            _read_document(where, entry, default_service, contents, seen, mistakes, warnings)
+            faults, service, document = _read_entry(entry, default_service, seen)
         except RecursionError:
             mistakes.append(f"{where}: is nested too deeply")
+            continue
+        if faults:
+            mistakes += [f"{where}: {_short_name(key, entry)}: {why}" for key, why in faults]
+            continue
+        contents.documents.append((service, entry["ueConfigDocId"], document))
+        warnings += [f"{where}: {key}: {why}" for key, why in _doubts(document)]
     return contents, mistakes, warnings
 
 
-def _read_document(where, entry, default_service, contents, seen, mistakes, warnings):
-    if not isinstance(entry, dict):
-        mistakes.append(f"{where}: is not an object")
-        return
-    doc_id = entry.get("ueConfigDocId")
-    if isinstance(doc_id, str):
-        where = f"{where} ({doc_id})"
-    faults = [(key, "is not a key of a document") for key in entry if key not in _KEYS]
-    if "ueConfigDocId" not in entry:
-        faults.append(("ueConfigDocId", "is missing"))
-    for short, long in (
-        ("ues", "valUeIds"),
-        ("imeiRanges", "valUeIds"),
-        ("configData", "ueConfigs"),
-    ):
+def _read_entry(entry, default_service, seen):
+    """(faults, service, document); seen: the (service, id) so far."""
+    faults = _ENTRY.faults(entry)
+    # With these faults the rest of the entry can be checked, too.
+    is_readable = all(why.startswith((MISSING, UNKNOWN_KEY)) for _, why in faults)
+    for short, long in _EXCLUDE:
         if short in entry and long in entry:
             faults.append((short, f"and {long} exclude each other"))
-    wrong = [key for key in _MUST_BE_OBJECTS if not isinstance(entry.get(key, {}), dict)]
-    faults.extend((key, "is not an object") for key in wrong)
     service = entry.get("service", entry.get("valServiceId", default_service))
     if not isinstance(service, str) or not 0 < len(service.encode(*_ANY_TEXT)) <= 255:
         faults.append(("service", "is not a text of 1 to 255 bytes"))
     elif entry.get("valServiceId", service) != service:
         faults.append(("service", "is not the valServiceId"))
-    if not wrong:
-        document = _document(entry, faults)
-        faults.extend(ue_config.check(document))
-        if not faults and (service, doc_id) in seen:
+    if not is_readable:
+        return faults, None, None
+    document = _document(entry, faults)
+    faults += ue_config.check(document)
+    if not faults:
+        key = service, entry["ueConfigDocId"]
+        if key in seen:
             faults.append(("ueConfigDocId", "is there twice"))
-    if faults:
-        mistakes.extend(f"{where}: {_short_name(key, entry)}: {why}" for key, why in faults)
-        return
-    seen.add((service, doc_id))
-    contents.documents.append((service, doc_id, document))
-    warnings.extend(f"{where}: {key}: {why}" for key, why in _doubts(document))
+        seen.add(key)
+    return faults, service, document
 
 
 def _document(entry, faults):
+    """The UeConfigDoc of an entry of the right shape."""
     document = {key: entry[key] for key in SAME if key in entry}
     ids = dict(entry.get("valUeIds", {}))
     for short, key in (("ues", "uris"), ("imeiRanges", "imeiRanges")):
@@ -122,10 +169,8 @@ def _document(entry, faults):
     configs = entry.get("ueConfigs")
     if "configData" in entry:
         configs = [{"configType": SHORT_TYPE, "configData": entry["configData"]}]
-    if isinstance(configs, list):
-        configs = [_config(config, faults) for config in configs]
     if configs is not None:
-        document["ueConfigs"] = configs
+        document["ueConfigs"] = [_config(config, faults) for config in configs]
     for key, value in entry.get("extensions", {}).items():
         if key in ue_config.ORDER or key == ue_config.OTHER_SPELLING:
             faults.append((f"extensions.{key}", "is not an extension"))
@@ -134,20 +179,14 @@ def _document(entry, faults):
 
 
 def _config(config, faults):
-    if not isinstance(config, dict):
-        return config
-    config = dict(config)
     data = config.get("configData")
     if isinstance(data, dict):
-        config["configData"] = compact(data)
-    elif "configData" in config and not isinstance(data, str):
-        faults.append(("ueConfigs[0].configData", "is neither an object nor a text"))
-        config["configData"] = ""
+        config = {**config, "configData": compact(data)}
     return _from_json(config, "ueConfigs", faults)
 
 
 def _from_json(value, where, faults):
-    """A JSON value as cbor2 takes it: {"$cbor": hex} is replaced by what it stands for."""
+    """A JSON value as cbor2 has it: {"$cbor": hex} is replaced by the value that it encodes."""
     if isinstance(value, list):
         return [_from_json(item, where, faults) for item in value]
     if not isinstance(value, dict):
@@ -162,7 +201,7 @@ def _from_json(value, where, faults):
 
 
 def _doubts(document):
-    """What looks like a slip, though a server may hand it out: DESIGN decision 10."""
+    """Values that a server may send, but a UE rejects: they are probably mistakes."""
     for imei in document.get("valUeIds", {}).get("imeiRanges", ()):
         for key in imei:
             if key not in ("tac", "snrs", "snrRange"):
@@ -171,14 +210,14 @@ def _doubts(document):
         if config["configType"] == SHORT_TYPE:
             data = parse_object(config["configData"])
             if data is None:
-                yield "configData", "is not a JSON object: UEs will refuse it"
+                yield "configData", "is not a JSON object: UEs will reject it"
                 continue
             for key in (SERVER_ADDRESS, SERVICE_ID):
                 if not isinstance(data.get(key), str):
-                    yield f"configData.{key}", "is not there as a text: UEs will refuse it"
+                    yield f"configData.{key}", "is not there as a text: UEs will reject it"
             size = data.get("Segment-size", 1)
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                yield "configData.Segment-size", "is not a positive number: UEs will refuse it"
+                yield "configData.Segment-size", "is not a positive number: UEs will reject it"
 
 
 def parse_object(text):
@@ -201,14 +240,6 @@ def _short_name(where, entry):
     if "ueConfigs" not in entry:
         where = where.replace("ueConfigs[0].", "")
     return where.replace("ueVendors", "vendors")
-
-
-def _list(top, key, mistakes):
-    items = top.get(key, [])
-    if not isinstance(items, list):
-        mistakes.append(f"{key}: is not an array")
-        return []
-    return [(f"{key}[{i}]", item) for i, item in enumerate(items)]
 
 
 def unique(pairs):

@@ -62,17 +62,17 @@ def _data(text):
 
 
 def _to_json(value):
-    return value if _is_plain(value) else {WRAPPER: cbor2.dumps(value).hex()}
+    return value if is_plain(value) else {WRAPPER: cbor2.dumps(value).hex()}
 
 
-def _is_plain(value):
+def is_plain(value):
     """True when JSON gives exactly this value back."""
     if isinstance(value, dict):
         return list(value) != [WRAPPER] and all(
-            isinstance(key, str) and _is_plain(item) for key, item in value.items()
+            isinstance(key, str) and is_plain(item) for key, item in value.items()
         )
     if isinstance(value, list):
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, (str, int))

@@ -42,18 +42,20 @@ class Store(Database):
             ids = document.get("valUeIds")
             vendors = document.get("ueVendors", ())
             ranges = (ids or {}).get("imeiRanges", ())
-            row = self._db.execute(
+            row = self.connection.execute(
                 "INSERT INTO documents (service, doc_id, for_all, uris_only, body)"
                 " VALUES (?, ?, ?, ?, ?)",
                 (service, doc_id, ids is None and not vendors, not ranges and not vendors, body),
             ).lastrowid
             uris = {identity.normal_uri(uri) for uri in (ids or {}).get("uris", ())}
-            self._db.executemany("INSERT INTO uris VALUES (?, ?)", [(uri, row) for uri in uris])
-            self._db.executemany(
+            self.connection.executemany(
+                "INSERT INTO uris VALUES (?, ?)", [(uri, row) for uri in uris]
+            )
+            self.connection.executemany(
                 "INSERT INTO imeis VALUES (?, ?, ?, ?)",
                 [(*span, row) for imei in ranges for span in _spans(imei)],
             )
-            self._db.executemany(
+            self.connection.executemany(
                 "INSERT INTO vendors VALUES (?, ?)", [(vendor, row) for vendor in set(vendors)]
             )
         return "created" if old is None else "changed"
@@ -67,15 +69,15 @@ class Store(Database):
             if row is None:
                 return False
             for table in ("uris", "imeis", "vendors"):
-                self._db.execute(f"DELETE FROM {table} WHERE document = ?", (row,))
-            self._db.execute("DELETE FROM documents WHERE id = ?", (row,))
+                self.connection.execute(f"DELETE FROM {table} WHERE document = ?", (row,))
+            self.connection.execute("DELETE FROM documents WHERE id = ?", (row,))
         return True
 
     def clear(self):
         """Forget everything: documents, deny list and gateways."""
         with self.transaction():
             for table in ("uris", "imeis", "vendors", "documents", "denied", "gateways"):
-                self._db.execute(f"DELETE FROM {table}")
+                self.connection.execute(f"DELETE FROM {table}")
 
     def select(self, service, selector=None):
         """The documents (CBOR each) that match any parameter of the query.Selector, by id."""
@@ -86,7 +88,7 @@ class Store(Database):
             # The + keeps SQLite from walking all documents of the service instead.
             condition = f"id IN ({for_all} UNION {wanted}) AND +service = ?"
             values.insert(0, service)
-        rows = self._db.execute(
+        rows = self.connection.execute(
             f"SELECT body FROM documents WHERE {condition} ORDER BY doc_id", (*values, service)
         )
         return [body for (body,) in rows]
@@ -109,30 +111,36 @@ class Store(Database):
         """Every Document, by service and id."""
         return [
             Document(*row)
-            for row in self._db.execute(
+            for row in self.connection.execute(
                 "SELECT service, doc_id, body FROM documents ORDER BY service, doc_id"
             )
         ]
 
     def services(self):
-        return [row[0] for row in self._db.execute("SELECT DISTINCT service FROM documents")]
+        return [
+            row[0] for row in self.connection.execute("SELECT DISTINCT service FROM documents")
+        ]
 
     # who may ask
 
     def deny(self, uri):
         """True when the UE was allowed before."""
-        cursor = self._db.execute(
+        cursor = self.connection.execute(
             "INSERT OR IGNORE INTO denied VALUES (?, ?)", (identity.normal_uri(uri), uri)
         )
         return cursor.rowcount > 0
 
     def allow(self, uri):
         """True when the UE was denied before."""
-        cursor = self._db.execute("DELETE FROM denied WHERE uri = ?", (identity.normal_uri(uri),))
+        cursor = self.connection.execute(
+            "DELETE FROM denied WHERE uri = ?", (identity.normal_uri(uri),)
+        )
         return cursor.rowcount > 0
 
     def denied(self):
-        return [row[0] for row in self._db.execute("SELECT spelling FROM denied ORDER BY uri")]
+        return [
+            row[0] for row in self.connection.execute("SELECT spelling FROM denied ORDER BY uri")
+        ]
 
     def first_denied(self, uris):
         """The first of these UEs that is on the deny list, or None."""
@@ -144,15 +152,20 @@ class Store(Database):
     def entitle(self, host):
         """True when the gateway was not on the list before."""
         host = identity.normal_host(host)
-        return self._db.execute("INSERT OR IGNORE INTO gateways VALUES (?)", (host,)).rowcount > 0
+        return (
+            self.connection.execute("INSERT OR IGNORE INTO gateways VALUES (?)", (host,)).rowcount
+            > 0
+        )
 
     def withdraw(self, host):
         """True when the gateway was on the list before."""
         host = identity.normal_host(host)
-        return self._db.execute("DELETE FROM gateways WHERE host = ?", (host,)).rowcount > 0
+        return self.connection.execute("DELETE FROM gateways WHERE host = ?", (host,)).rowcount > 0
 
     def gateways(self):
-        return [row[0] for row in self._db.execute("SELECT host FROM gateways ORDER BY host")]
+        return [
+            row[0] for row in self.connection.execute("SELECT host FROM gateways ORDER BY host")
+        ]
 
 
 def array(bodies):

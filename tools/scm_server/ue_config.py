@@ -5,17 +5,21 @@
      ? ueConfigs: [+ {configType, configData: tstr}],  * tstr => any}
 
 A document is a dict as cbor2 makes it. Unknown keys are kept, at every level (C.3.1.7). One
-of them is ours: `ueVendors`, the list of vendors that `ue-vendor` is matched with, because
-the specification's document has nothing that a vendor could be matched with.
+of them is ours: `ueVendors`, the list of vendors that `ue-vendor` is compared with, because the
+specification's document has no vendor.
 """
 
 import io
+from typing import Annotated
 
 import cbor2
 from aiocoap.numbers.codes import BAD_REQUEST, UNPROCESSABLE_ENTITY
+from pydantic import AfterValidator, Field
+from typing_extensions import NotRequired, TypedDict
 
 from msgin5g_tools.scm_server import identity
 from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.shape import OPEN, Shape, fault, rule
 
 ORDER = (
     "ueConfigDocId",
@@ -29,14 +33,14 @@ ORDER = (
 OTHER_SPELLING = "UeConfigDocId"  # the CDDL of C.3.1.5.2 against table C.3.1.3.2.1-1
 MAX_DEPTH = 16
 MAX_ID_SIZE = 255  # bytes: the identifier is a Uri-Path segment
-_PLAIN = (bytes, int, float, type(None), type(cbor2.undefined), cbor2.CBORSimpleValue)
+_KEPT = (bytes, int, float, type(None), type(cbor2.undefined), cbor2.CBORSimpleValue)
 
 
 class _NoTags(dict):
-    """Decoders for cbor2, one for every tag: refuse it.
+    """Decoders for cbor2: every tag is an error.
 
-    C.3.1.5.2 needs no tags, and shared references (tags 28 and 29) would let a few bytes
-    stand for a tree without end.
+    C.3.1.5.2 needs no tags, and with shared references (tags 28 and 29) a few bytes could stand
+    for an endless tree.
     """
 
     def __contains__(self, tag):
@@ -50,7 +54,7 @@ class _NoTags(dict):
 
     @staticmethod
     def refuse(decoder, *value):
-        raise ValueError("tags have no place in a UeConfigDoc")
+        raise ValueError("a UeConfigDoc has no tags")
 
 
 def decode(body):
@@ -77,7 +81,7 @@ def decode_item(data):
 
 
 def encode(document, doc_id):
-    """CBOR of the document as it is served: our key order, the identifier always there."""
+    """CBOR of the document as the server sends it: our key order, always with its identifier."""
     ordered = {"ueConfigDocId": doc_id}
     for key in ORDER[1:]:
         if key in document:
@@ -103,6 +107,69 @@ def require(document, service, doc_id=None):
         raise Problem(UNPROCESSABLE_ENTITY, f"{where}: {reason}{more}")
 
 
+# The shape
+
+
+def _id_fault(text):
+    if not text:
+        return "is empty"
+    return f"is longer than {MAX_ID_SIZE} bytes" if len(text.encode()) > MAX_ID_SIZE else None
+
+
+def _low_to_high(span):
+    if int(span["low"]) > int(span["high"]):
+        raise fault("has a low that is above its high")
+    return span
+
+
+_Text = Annotated[str, Field(min_length=1)]
+_Id = Annotated[str, rule(_id_fault)]
+_Uri = Annotated[str, rule(identity.uri_fault)]
+_Tac = Annotated[str, rule(identity.tac_fault)]
+_Snr = Annotated[str, rule(identity.snr_fault)]
+_SOME = Field(min_length=1)
+
+
+class _SnrRange(TypedDict):
+    __pydantic_config__ = OPEN
+    low: _Snr
+    high: _Snr
+
+
+class _ImeiRange(TypedDict):
+    __pydantic_config__ = OPEN
+    tac: _Tac
+    snrs: NotRequired[Annotated[list[_Snr], _SOME]]
+    snrRange: NotRequired[Annotated[_SnrRange, AfterValidator(_low_to_high)]]
+
+
+class _UeIds(TypedDict):
+    __pydantic_config__ = OPEN
+    uris: NotRequired[Annotated[list[_Uri], _SOME]]
+    imeiRanges: NotRequired[Annotated[list[_ImeiRange], _SOME]]
+
+
+class _UeConfig(TypedDict):
+    __pydantic_config__ = OPEN
+    configType: _Text
+    configData: str
+
+
+class _UeConfigDoc(TypedDict):
+    __pydantic_config__ = OPEN
+    configName: NotRequired[str]
+    valServiceDomain: _Text
+    valServiceId: NotRequired[_Text]
+    ueConfigDocId: NotRequired[_Id]
+    UeConfigDocId: NotRequired[_Id]  # OTHER_SPELLING
+    valUeIds: NotRequired[_UeIds]
+    ueVendors: NotRequired[Annotated[list[_Text], _SOME]]
+    ueConfigs: NotRequired[Annotated[list[_UeConfig], _SOME]]
+
+
+_SHAPE = Shape(_UeConfigDoc, "a map")
+
+
 def check(document):
     """Everything wrong with a document: list of (where, reason), empty when it is good."""
     if not isinstance(document, dict):
@@ -111,27 +178,21 @@ def check(document):
     _check_values(document, "document", MAX_DEPTH, faults)
     if faults:
         return faults
-    for key in ("configName", "valServiceDomain", "valServiceId"):
-        _text(document, key, key, faults, required=key == "valServiceDomain")
-    for key in ("ueConfigDocId", OTHER_SPELLING):
-        if _text(document, key, key, faults) and len(document[key].encode()) > MAX_ID_SIZE:
-            faults.append((key, f"is longer than {MAX_ID_SIZE} bytes"))
+    faults = _SHAPE.faults(document)
+    if faults:
+        return faults
+    types = [config["configType"] for config in document.get("ueConfigs", ())]
+    for i, kind in enumerate(types):
+        if kind in types[:i]:
+            faults.append((f"ueConfigs[{i}].configType", f"'{kind}' is there twice"))
     spellings = [document[key] for key in ("ueConfigDocId", OTHER_SPELLING) if key in document]
     if len(spellings) == 2 and spellings[0] != spellings[1]:
-        faults.append(("ueConfigDocId", "has another value than UeConfigDocId"))
-    if "valUeIds" in document:
-        _check_ids(document["valUeIds"], faults)
-    if "ueVendors" in document:
-        for where, vendor in _items(document, "ueVendors", "ueVendors", faults):
-            if not isinstance(vendor, str) or not vendor:
-                faults.append((where, "is not a text"))
-    if "ueConfigs" in document:
-        _check_configs(document, faults)
+        faults.append(("ueConfigDocId", f"has another value than {OTHER_SPELLING}"))
     return faults
 
 
 def _check_values(value, where, depth, faults):
-    """Only what can be sent again as it came: text keys, Unicode, bounded depth."""
+    """Faults of values that could not be sent again unchanged: depth, keys, Unicode, kinds."""
     if depth == 0:
         faults.append((where, f"is nested deeper than {MAX_DEPTH}"))
     elif isinstance(value, dict):
@@ -147,90 +208,7 @@ def _check_values(value, where, depth, faults):
     elif isinstance(value, str):
         if any("\ud800" <= c <= "\udfff" for c in value):
             faults.append((where, "is not Unicode text"))
-    elif not isinstance(value, _PLAIN):
-        faults.append((where, f"is of a kind that is not kept ({type(value).__name__})"))
+    elif not isinstance(value, _KEPT):
+        faults.append((where, f"is of a kind that is not supported ({type(value).__name__})"))
     elif isinstance(value, int) and not -(2**64) <= value < 2**64:
         faults.append((where, "is an integer of more than 64 bits"))
-
-
-def _text(parent, key, where, faults, required=False):
-    """True when the text is there and good."""
-    if key not in parent:
-        if required:
-            faults.append((where, "is missing"))
-        return False
-    if not isinstance(parent[key], str):
-        faults.append((where, "is not a text"))
-    elif not parent[key] and key != "configName":
-        faults.append((where, "is empty"))
-    else:
-        return True
-    return False
-
-
-def _items(parent, key, where, faults):
-    """(where, item) of an array that needs at least one item."""
-    items = parent[key]
-    if not isinstance(items, list) or not items:
-        faults.append((where, "is not an array with at least one item"))
-        return []
-    return [(f"{where}[{i}]", item) for i, item in enumerate(items)]
-
-
-def _maps(parent, key, where, faults):
-    for inner, item in _items(parent, key, where, faults):
-        if isinstance(item, dict):
-            yield inner, item
-        else:
-            faults.append((inner, "is not a map"))
-
-
-def _check_ids(ids, faults):
-    if not isinstance(ids, dict):
-        faults.append(("valUeIds", "is not a map"))
-        return
-    if "uris" in ids:
-        for where, uri in _items(ids, "uris", "valUeIds.uris", faults):
-            _fault(uri, where, identity.uri_fault, faults)
-    if "imeiRanges" in ids:
-        for where, imei in _maps(ids, "imeiRanges", "valUeIds.imeiRanges", faults):
-            _check_imei(imei, where, faults)
-
-
-def _check_imei(imei, where, faults):
-    if _text(imei, "tac", f"{where}.tac", faults, required=True):
-        _fault(imei["tac"], f"{where}.tac", identity.tac_fault, faults)
-    if "snrs" in imei:
-        for inner, snr in _items(imei, "snrs", f"{where}.snrs", faults):
-            _fault(snr, inner, identity.snr_fault, faults)
-    if "snrRange" not in imei:
-        return
-    span, where = imei["snrRange"], f"{where}.snrRange"
-    if not isinstance(span, dict):
-        faults.append((where, "is not a map"))
-        return
-    n_before = len(faults)
-    for key in ("low", "high"):
-        if _text(span, key, f"{where}.{key}", faults, required=True):
-            _fault(span[key], f"{where}.{key}", identity.snr_fault, faults)
-    if len(faults) == n_before and int(span["low"]) > int(span["high"]):
-        faults.append((where, "has a low that is above its high"))
-
-
-def _fault(value, where, rule, faults):
-    reason = rule(value) if isinstance(value, str) else "is not a text"
-    if reason:
-        faults.append((where, reason))
-
-
-def _check_configs(document, faults):
-    types = []
-    for where, config in _maps(document, "ueConfigs", "ueConfigs", faults):
-        if _text(config, "configType", f"{where}.configType", faults, required=True):
-            if config["configType"] in types:
-                faults.append((f"{where}.configType", f"'{config['configType']}' is there twice"))
-            types.append(config["configType"])
-        if "configData" not in config:
-            faults.append((f"{where}.configData", "is missing"))
-        elif not isinstance(config["configData"], str):
-            faults.append((f"{where}.configData", "is not a text"))
