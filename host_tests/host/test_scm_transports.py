@@ -24,7 +24,7 @@ from scm_setup import (
     recipient,
 )
 
-from msgin5g_tools.scm_server import transports
+from msgin5g_tools.scm_server import aiocoap_internals
 from msgin5g_tools.scm_server.problem import ScmError
 
 QUERY = f"ue-uri={UE7}"
@@ -177,7 +177,7 @@ def test_the_server_answers_from_the_address_that_was_asked(tmp_path):
 
 
 def test_a_kernel_without_ipv6_is_served_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(transports, "udp_server", lambda: transports.UdpServer4)
+    monkeypatch.setattr(aiocoap_internals, "udp_server", lambda: aiocoap_internals.UdpServer4)
     with Scm(tmp_path) as scm, scm.client() as client:
         assert recipient(client.get(QUERY)) == UE7
         client.send(encode(CON, "0.00", 7))

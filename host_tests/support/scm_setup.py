@@ -135,7 +135,7 @@ class Scm:
         return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(TIMEOUT_S)
 
     def n_observers(self):
-        return self.call(lambda store: len(self.server._site.observers))
+        return self.call(lambda store: self.server.n_observers)
 
     def client(self, host="127.0.0.1"):
         return Client(self.address, host)

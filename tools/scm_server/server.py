@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import aiocoap
 from aiocoap import error
 
-from msgin5g_tools.scm_server import transports
+from msgin5g_tools.scm_server import aiocoap_internals
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.settings import address_text
 from msgin5g_tools.scm_server.site import Site
 from msgin5g_tools.scm_server.store import Store
 
-_LOCK_S = 0.25  # how long everything waits for another process's import: then 5.03
+_LOCK_S = 0.25  # how long a request waits for another process's import; then 5.03
 
 
 class ScmServer:
@@ -23,7 +23,7 @@ class ScmServer:
 
     `on_event` is called with one dict for each event: "started", "served", "notified" and
     "stopped". `address`, `tcp_address` and `ws_address` are the bound (host, port), `store` is
-    the open Store; after changing it by hand call `documents_changed()`.
+    the open Store; after changing it from outside call `documents_changed()`.
     """
 
     def __init__(self, settings, on_event=None):
@@ -46,22 +46,18 @@ class ScmServer:
         self.store = Store(settings.db, timeout_s=_LOCK_S)
         self._site = Site(self.store, settings, self._on_event)
         self._context = aiocoap.Context(serversite=self._site, loggername="coap-server")
-        datagrams = self._context._append_tokenmanaged_messagemanaged_transport
-        streams = self._context._append_tokenmanaged_transport
         try:
             with _ports_of_our_own():
-                udp = transports.udp_server()
-                self.address = await self._open(settings.bind, udp, datagrams)
+                self.address = await self._open(settings.bind, aiocoap_internals.udp_server())
                 if settings.tcp:
-                    tcp = transports.TcpServer
-                    self.tcp_address = await self._open(settings.tcp, tcp, streams)
+                    self.tcp_address = await self._open(settings.tcp, aiocoap_internals.TcpServer)
                 if settings.ws:
-                    ws = transports.WebSocketServer
-                    self.ws_address = await self._open(settings.ws, ws, streams)
+                    ws = aiocoap_internals.WebSocketServer
+                    self.ws_address = await self._open(settings.ws, ws)
         except BaseException:
             await self.stop()
             raise
-        self._poll = asyncio.create_task(self._look_for_changes())
+        self._poll = asyncio.create_task(self._poll_database())
         self._on_event(self._started())
 
     async def stop(self):
@@ -77,25 +73,21 @@ class ScmServer:
             self.store.close()
             self.store = None
 
+    @property
+    def n_observers(self):
+        return len(self._site.observers)
+
     def documents_changed(self):
-        """Tell the observers to look again."""
+        """Let the Site compare every observed document, and notify its observers."""
         self._site.observers.changed()
 
-    async def _open(self, bind, transport, append):
-        """The bound (host, port) of a new transport of the context."""
-        opened = []
-
-        async def listen(manager):
-            loop = asyncio.get_running_loop()
-            opened.append(await transport.listen(bind, manager, self._context.log, loop))
-            return opened[0]
-
+    async def _open(self, bind, transport):
+        """The bound (host, port) of a new transport."""
         try:
-            await append(listen)
+            return await aiocoap_internals.open_transport(self._context, transport, bind)
         except (OSError, OverflowError, ValueError, error.Error) as reason:
             text = getattr(reason, "strerror", None) or str(reason)
             raise ScmError(f"cannot bind {address_text(*bind)}: {text}") from None
-        return opened[0].bound
 
     def _started(self):
         event = {"event": "started", "bind": address_text(*self.address)}
@@ -107,22 +99,22 @@ class ScmServer:
         event["recipient"] = self.settings.recipient
         return event
 
-    async def _look_for_changes(self):
-        """Another process may import documents: PRAGMA data_version says so."""
+    async def _poll_database(self):
+        """PRAGMA data_version changes when another process imports documents."""
         seen, _ = self.store.state()
         while True:
             await asyncio.sleep(self.settings.poll_s)
             try:
                 version, _ = self.store.state()
             except sqlite3.OperationalError:
-                continue  # locked for a moment: the next look will see it
+                continue  # locked: the next poll will see the change
             if version != seen:
                 seen = version
                 self.documents_changed()
 
 
 async def run(settings, on_event, on_fault):
-    """Serve until SIGTERM or SIGINT. `on_fault` gets one line about what should not happen."""
+    """Serve until SIGTERM or SIGINT. `on_fault` gets one line for each error of ours."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -136,7 +128,7 @@ async def run(settings, on_event, on_fault):
 
 @contextmanager
 def _ports_of_our_own():
-    """Without it aiocoap sets SO_REUSEPORT, and a second server would share the port unseen."""
+    """Without it aiocoap sets SO_REUSEPORT, and a second server could share the port unnoticed."""
     name = "AIOCOAP_REUSE_PORT"
     before = os.environ.get(name)
     os.environ[name] = "0"

@@ -17,11 +17,11 @@ from aiocoap.numbers.types import NON
 from aiocoap.util import hostportsplit
 
 from msgin5g_tools.scm_server import blocks, echo, options, problem, query, resources
+from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.identity import normal_host, normal_uri
 from msgin5g_tools.scm_server.observers import Observers
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.settings import address_text
-from msgin5g_tools.scm_server.transports import LongTokenMessage
 
 _DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: what a missing option means
 _BUSY_S = 2

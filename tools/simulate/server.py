@@ -6,7 +6,8 @@ as an argument.
 """
 
 from msgin5g_tools.paths import import_firmware
-from msgin5g_tools.scm_server import query, transports
+from msgin5g_tools.scm_server import query
+from msgin5g_tools.scm_server.coap_message import decode
 from msgin5g_tools.scm_server.settings import Settings, address_text
 from msgin5g_tools.scm_server.site import Site
 from msgin5g_tools.scm_server.store import Store
@@ -56,7 +57,7 @@ class VirtualServer:
     def receive(self, transport, datagram, remote, now):
         if self.endpoint.receive(transport, datagram, remote, now) != REQUEST:
             return
-        request = transports.decode(bytes(datagram), _Remote(remote))
+        request = decode(bytes(datagram), _Remote(remote))
         self._count(request, len(datagram))
         incoming = self.endpoint.accept(now)
         answer = _result(self._site.render(request))

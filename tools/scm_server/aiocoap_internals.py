@@ -1,11 +1,25 @@
-"""aiocoap's transports, with what they leave out.
+"""The server's sockets: subclasses of aiocoap's transports, and the only use of its private names.
 
-UDP: a datagram that is not CoAP is rejected as RFC 7252 section 4 says (a CON with a Reset) and
-never raises; tokens of 9 to 65,804 bytes (RFC 8974) are accepted and echoed; the length rules
-for options are applied to the bytes as sent. TCP and WebSockets (RFC 8323): any port, 0 too, an
-Empty message is ignored, and closing does not wait for the peers.
+aiocoap has no public way to choose the transports of a server, nor to close them without waiting
+for the peers. A new release of aiocoap may rename what this file uses:
+
+    Context._append_tokenmanaged_messagemanaged_transport, _append_tokenmanaged_transport
+        add a transport to a context that is already there, at any address
+    MessageInterfaceUDP6._ctx, MessageInterfaceSimpleServer._mman and ._pool,
+    TCPServer._tokenmanager and ._pool
+        the manager that gets the messages, and the open sockets
+    datagram_msg_received, _received_datagram, _dispatch_incoming, _run_recv_loop
+        where received bytes arrive: overridden
+    TcpConnection._transport, WSPool._new_connection, ._servers, ._client_credentials
+    WSRemote._abort_with_waiting, ._poolkey
+        open and close connections
+
+What the subclasses add. UDP: a datagram that is not CoAP is rejected as RFC 7252 section 4 says
+(a CON with a Reset) and never raises; see coap_message. TCP and WebSockets (RFC 8323): any port, 0
+too, an Empty message is ignored, and closing does not wait for the peers.
 """
 
+import asyncio
 import functools
 import http
 import socket
@@ -13,106 +27,34 @@ import socket
 import websockets.asyncio.server
 from aiocoap.credentials import CredentialsMap
 from aiocoap.error import RemoteServerShutdown
-from aiocoap.message import Direction, Message
+from aiocoap.message import Message
 from aiocoap.numbers.codes import ABORT, EMPTY
-from aiocoap.numbers.optionnumbers import OptionNumber
-from aiocoap.numbers.types import CON, RST, Type
+from aiocoap.numbers.types import CON, RST
 from aiocoap.transports.simplesocketserver import MessageInterfaceSimpleServer
 from aiocoap.transports.tcp import TcpConnection, TCPServer
 from aiocoap.transports.udp6 import MessageInterfaceUDP6, UDP6EndpointAddress
 from aiocoap.transports.ws import WSPool
 
-from msgin5g_tools.scm_server import options
+from msgin5g_tools.scm_server.coap_message import MessageFormatError, decode
 
 _VERSION = 1
-_PAYLOAD_MARKER = 0xFF
 _WS_PATH = "/.well-known/coap"
 
 
-class MessageFormatError(Exception):
-    """The datagram claims to be CoAP and is not."""
+async def open_transport(context, transport, bind):
+    """Add a transport, one of the classes below, to a Context; returns its bound (host, port)."""
+    opened = []
 
+    async def listen(manager):
+        loop = asyncio.get_running_loop()
+        opened.append(await transport.listen(bind, manager, context.log, loop))
+        return opened[0]
 
-class LongTokenMessage(Message):
-    """A message whose token may be longer than 12 bytes (RFC 8974 section 2.1)."""
-
-    def encode(self):
-        size = len(self.token)
-        if size < 13:
-            return super().encode()
-        if size < 269:
-            nibble, extension = 13, bytes([size - 13])
-        else:
-            nibble, extension = 14, (size - 269).to_bytes(2, "big")
-        token, self.token = self.token, b""
-        try:
-            plain = super().encode()
-        finally:
-            self.token = token
-        return bytes([plain[0] | nibble]) + plain[1:4] + extension + token + plain[4:]
-
-
-def decode(datagram, remote):
-    """The Message in a datagram, or MessageFormatError.
-
-    Its attribute `unprocessed` lists critical options whose value is no value of that option.
-    """
-    size, i = _extended(datagram, 4, datagram[0] & 0x0F)
-    message = LongTokenMessage(code=datagram[1], _token=datagram[i : i + size])
-    if i + size > len(datagram):
-        raise MessageFormatError("token")
-    message.mid = int.from_bytes(datagram[2:4], "big")
-    message.mtype = Type((datagram[0] >> 4) & 3)
-    message.remote = remote
-    message.direction = Direction.INCOMING
-    if message.code == EMPTY and len(datagram) > 4:
-        raise MessageFormatError("an Empty message is 4 bytes")
-    if not (message.code == EMPTY or message.code.is_request() or message.code.is_response()):
-        raise MessageFormatError("reserved code class")
-    _decode_options(datagram, i + size, message)
-    return message
-
-
-def _decode_options(datagram, i, message):
-    message.unprocessed = []
-    number = 0
-    while i < len(datagram):
-        head = datagram[i]
-        i += 1
-        if head == _PAYLOAD_MARKER:
-            message.payload = datagram[i:]
-            if not message.payload:
-                raise MessageFormatError("payload marker without payload")
-            return
-        delta, i = _extended(datagram, i, head >> 4)
-        size, i = _extended(datagram, i, head & 0x0F)
-        number += delta
-        if i + size > len(datagram) or number > 65535:
-            raise MessageFormatError("option")
-        _add(message, number, datagram[i : i + size])
-        i += size
-
-
-def _add(message, number, value):
-    # RFC 7252 section 5.4.3: a value out of its range makes the option unrecognised.
-    try:
-        if options.fits(number, len(value)):
-            message.opt.add_option(OptionNumber(number).create_option(decode=value))
-            return
-    except UnicodeDecodeError:
-        pass
-    if number % 2:
-        message.unprocessed.append(number)
-
-
-def _extended(datagram, i, nibble):
-    if nibble < 13:
-        return nibble, i
-    n_bytes = nibble - 12
-    if nibble == 15 or i + n_bytes > len(datagram):
-        raise MessageFormatError("length")
-    base = 13 if nibble == 13 else 269
-    return base + int.from_bytes(datagram[i : i + n_bytes], "big"), i + n_bytes
+    if transport in (UdpServer, UdpServer4):
+        await context._append_tokenmanaged_messagemanaged_transport(listen)
+    else:
+        await context._append_tokenmanaged_transport(listen)
+    return opened[0].bound
 
 
 def _receive(datagram, remote, manager, send, truncated=False):
@@ -132,7 +74,7 @@ def _receive(datagram, remote, manager, send, truncated=False):
 
 
 class UdpServer(MessageInterfaceUDP6):
-    """The usual one: IPv6 and IPv4, answers from the address that was asked."""
+    """The usual one: IPv6 and IPv4; it answers from the address to which the request came."""
 
     @classmethod
     async def listen(cls, bind, manager, log, loop):
@@ -154,7 +96,7 @@ class UdpServer(MessageInterfaceUDP6):
 
 
 class UdpServer4(MessageInterfaceSimpleServer):
-    """For a kernel without IPv6; one address only, not 0.0.0.0."""
+    """For a kernel without IPv6: one address only, not 0.0.0.0."""
 
     @classmethod
     async def listen(cls, bind, manager, log, loop):
@@ -169,7 +111,7 @@ class UdpServer4(MessageInterfaceSimpleServer):
 
 
 def udp_server():
-    """The class that works here."""
+    """The UDP class that works on this system."""
     try:
         socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
     except OSError:
@@ -181,7 +123,7 @@ class _Connection(TcpConnection):
     def data_received(self, data):
         try:
             super().data_received(data)
-        except ValueError:  # an option that should be UTF-8, which aiocoap does not foresee
+        except ValueError:  # aiocoap does not catch an option that is not UTF-8
             self.abort("Failed to parse message")
 
 
