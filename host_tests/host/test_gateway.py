@@ -1,19 +1,23 @@
-"""The gateway at size, apart from its configuration client, and with programs of other makers."""
+"""The gateway with many UEs, with a separated configuration client, and with programs of other makers."""
 
 import gc
 import importlib
 import math
-import sys
-from pathlib import Path
 
-import gateway_builders
 import pytest
-from fast_network_sim import FastNetworkSim
-from gateway_builders import GATEWAY, SEAL_C, address, doc, name, new_bulk_server, new_gateway
 from builders import new_ue
+from fast_network_sim import FastNetworkSim
+from gateway_builders import (
+    GATEWAY,
+    SEAL_C,
+    address,
+    doc,
+    name,
+    new_bulk_server,
+    new_gateway,
+    separated,
+)
 from network_sim import chance
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 _FILES = ("bulk", "failures", "sizes", "documents")
 # They count the milliseconds of a datagram's way, which is two hops longer here.
@@ -28,22 +32,18 @@ _TESTS = [
 
 @pytest.mark.parametrize("test", _TESTS, ids=lambda test: test.__name__)
 def test_every_rule_of_the_gateway_holds_apart_from_its_configuration_client(test):
-    gateway_builders.apart[0] = True
-    try:
-        test()
-    finally:
-        gateway_builders.apart[0] = False
+    separated(test)
 
 
-def thousand(loss, apart=False, n_ues=1000):
-    """(world, gateway, server, ues, {number: code it is to end with}) of many UEs."""
+def thousand(loss, is_separated=False, n_ues=1000):
+    """(sim, gateway, server, ues, {number: code it is to end with}) of many UEs."""
     numbers = range(1, n_ues + 1)
     without = {n for n in numbers if n % 97 == 0}
     denied = {n for n in numbers if n % 331 == 0}
     sim = FastNetworkSim(chance(7, loss=loss, duplication=5), wired=SEAL_C)
-    gateway_builders.apart[0] = apart
-    try:
-        gateway = new_gateway(
+
+    def make():
+        return new_gateway(
             sim,
             numbers,
             max_links=n_ues,
@@ -55,8 +55,8 @@ def thousand(loss, apart=False, n_ues=1000):
             cache_size=1 << 20,
             max_flows=64,
         )
-    finally:
-        gateway_builders.apart[0] = False
+
+    gateway = separated(make) if is_separated else make()
     server = new_bulk_server(
         sim,
         [doc(n) for n in numbers if n not in without],
@@ -73,10 +73,12 @@ def thousand(loss, apart=False, n_ues=1000):
     return sim, gateway, server, ues, without, denied
 
 
-@pytest.mark.parametrize(("loss", "apart"), [(0, False), (20, False), (20, True)])
-def test_a_thousand_ues_each_end_with_their_own(loss, apart, monkeypatch):
-    monkeypatch.setattr(gc, "collect", int)  # of what a thousand boards would collect apart
-    sim, gateway, server, ues, without, denied = thousand(loss, apart)
+@pytest.mark.parametrize(("loss", "is_separated"), [(0, False), (20, False), (20, True)])
+def test_a_thousand_ues_each_end_with_their_own(loss, is_separated, monkeypatch):
+    monkeypatch.setattr(
+        gc, "collect", int
+    )  # of what each of a thousand boards would collect alone
+    sim, gateway, server, ues, without, denied = thousand(loss, is_separated)
     ends = {}
 
     def ended():

@@ -19,35 +19,35 @@ def test_what_ends_a_bulk_reaches_everybody_in_it():
         ((0x45, [(23, b"\x0f")], 1024 * b"\x80"), 0xA3, None),
         ((0x45, [(23, b"\x0e")], 1000 * b"\x80"), 0xA3, None),
     ):
-        sim, gateway, server, hands = new((1, 2), [doc(1), doc(2)], {"faults": {0: fault}})
-        for hand in hands:
-            hand.get()
-        assert answered(sim, hands)
-        for hand in hands:
-            answer = hand.answers[0]
+        sim, gateway, server, clients = new((1, 2), [doc(1), doc(2)], {"faults": {0: fault}})
+        for client in clients:
+            client.get()
+        assert answered(sim, clients)
+        for client in clients:
+            answer = client.answers[0]
             assert (answer.code, answer.uint(14)) == (code, age), (fault, answer.code)
-            assert answer.option(65020) == name(hand.n).encode()
+            assert answer.option(65020) == name(client.n).encode()
             assert answer.uint(12) == 257 and b"ue:" not in answer.payload()
         assert gateway.n_waiting == 0 and len(server.asked) == 1
 
 
 def test_a_server_that_is_gone_is_504_in_the_time_that_a_ue_waits():
-    sim, gateway, _, hands = new((1, 2, 3), [])
+    sim, gateway, _, clients = new((1, 2, 3), [])
     sim.remove(("192.0.2.1", 5683))
-    for hand in hands:
-        hand.get()
-    assert answered(sim, hands)
+    for client in clients:
+        client.get()
+    assert answered(sim, clients)
     assert 80000 <= sim.elapsed_ms < 93000
-    assert [hand.answers[0].code for hand in hands] == [0xA4, 0xA4, 0xA4]
+    assert [client.answers[0].code for client in clients] == [0xA4, 0xA4, 0xA4]
     assert gateway.n_waiting == 0
     sim.run(None, 200000)
     assert gateway.wait_ms(sim.now) is None
 
 
 def test_a_duplicate_while_waiting_repeats_the_acknowledgement_and_adds_nothing():
-    sim, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
-    for hand in hands:
-        hand.get()
+    sim, gateway, server, clients = new((1, 2), [doc(1), doc(2)])
+    for client in clients:
+        client.get()
     sim.run(None, 100)
     request = next(d for _, s, _, d in sim.log if s == address(1))
     for n in range(30):
@@ -59,60 +59,60 @@ def test_a_duplicate_while_waiting_repeats_the_acknowledgement_and_adds_nothing(
     sim.run(None, 200)
     acks = [d for _, _, to, d in sim.log if to == address(1)]
     assert len(acks) == 31 and all(a == acks[0] and len(a) == 4 for a in acks)
-    assert answered(sim, hands)
+    assert answered(sim, clients)
     assert server.asked == [((name(1), name(2)), 0, None, None)]
     assert gateway.counters["duplicate"] == 30
     # Late, after the answer: acknowledged, not asked for again.
     sim.send(address(1), ("192.168.4.1", 65401), request, 10)
     sim.run(None, 5000)
-    assert len(server.asked) == 1 and len(hands[0].answers) == 1
+    assert len(server.asked) == 1 and len(clients[0].answers) == 1
 
 
 def test_a_newer_request_takes_the_place_of_the_former():
-    sim, gateway, server, hands = new((1, 2), [doc(1), doc(2)])
-    first = hands[0].get()
-    hands[1].get()
+    sim, gateway, server, clients = new((1, 2), [doc(1), doc(2)])
+    first = clients[0].get()
+    clients[1].get()
     sim.run(None, 100)
-    hands[0].endpoint.cancel(first)
-    second = hands[0].get()
-    assert answered(sim, hands)
-    assert hands[0].answers[0].token() == second.token
+    clients[0].endpoint.cancel(first)
+    second = clients[0].get()
+    assert answered(sim, clients)
+    assert clients[0].answers[0].token() == second.token
     assert server.bulks == [(name(1), name(2))] and gateway.n_waiting == 0
     sim.run(None, 100000)
-    assert len(hands[0].answers) == 1
+    assert len(clients[0].answers) == 1
 
 
 def test_a_full_gateway_says_busy_with_a_time_for_everybody():
     numbers = tuple(range(1, 7))
-    sim, gateway, _, hands = new(numbers, [doc(n) for n in numbers], max_waiting=2)
-    for hand in hands:
-        hand.get()
-    assert answered(sim, hands)
-    codes = [hand.answers[0].code for hand in hands]
+    sim, gateway, _, clients = new(numbers, [doc(n) for n in numbers], max_waiting=2)
+    for client in clients:
+        client.get()
+    assert answered(sim, clients)
+    codes = [client.answers[0].code for client in clients]
     assert codes.count(0x45) == 2 and codes.count(0xA3) == 4
-    for hand in hands:
-        answer = hand.answers[0]
-        assert answer.option(65020) == name(hand.n).encode()
+    for client in clients:
+        answer = client.answers[0]
+        assert answer.option(65020) == name(client.n).encode()
         assert answer.code == 0x45 or answer.uint(14) >= 1
     assert gateway.counters["busy"] == 4
 
 
 def test_link_down_forgets_the_request():
-    sim, gateway, server, hands = new((1, 2, 3), [doc(n) for n in (1, 2, 3)])
-    for hand in hands:
-        hand.get()
+    sim, gateway, server, clients = new((1, 2, 3), [doc(n) for n in (1, 2, 3)])
+    for client in clients:
+        client.get()
     sim.run(None, 100)
     gateway.link_down(name(2).encode())
     assert gateway.n_waiting == 2
-    assert answered(sim, [hands[0], hands[2]])
+    assert answered(sim, [clients[0], clients[2]])
     assert server.bulks == [(name(1), name(3))]
     sim.run(None, 100000)
-    assert not hands[1].answers and gateway.n_waiting == 0
+    assert not clients[1].answers and gateway.n_waiting == 0
     # And while its answer is on its way, or repeated.
-    hands[0].deaf = True
-    for hand in (hands[0], hands[2]):
-        hand.get()
-    sim.run(lambda: len(hands[2].answers) == 2)
+    clients[0].deaf = True
+    for client in (clients[0], clients[2]):
+        client.get()
+    sim.run(lambda: len(clients[2].answers) == 2)
     gateway.link_down(name(1).encode())
     gateway.link_down(name(3).encode())
     n_sent = sim.n_sent
@@ -121,21 +121,21 @@ def test_link_down_forgets_the_request():
 
 
 def test_the_last_one_gone_ends_the_question_itself():
-    sim, gateway, _, hands = new((1, 2), [doc(1), doc(2)], {"slow_ms": 30000})
-    for hand in hands:
-        hand.get()
+    sim, gateway, _, clients = new((1, 2), [doc(1), doc(2)], {"slow_ms": 30000})
+    for client in clients:
+        client.get()
     sim.run(None, 5000)
     gateway.link_down(name(1).encode())
     gateway.link_down(name(2).encode())
     assert gateway.n_waiting == 0 and gateway.transfers.under_way == []
     sim.run(None, 100000)
-    assert not hands[0].answers and gateway.counters["unmatched_response"] >= 1
+    assert not clients[0].answers and gateway.counters["unmatched_response"] >= 1
 
 
 def test_the_same_message_id_and_token_are_another_request_when_the_former_is_long_ago():
-    sim, gateway, server, (hand,) = new((1,), [doc(1)])
-    hand.get()
-    assert answered(sim, [hand])
+    sim, gateway, server, (client,) = new((1,), [doc(1)])
+    client.get()
+    assert answered(sim, [client])
     request = next(d for _, s, _, d in sim.log if s == address(1))
     # EXCHANGE_LIFETIME of RFC 7252 section 4.8.2 is 247 s; later the clock has wrapped around.
     for wait_ms, n_times, n_asked in ((240000, 1, 1), (8000, 1, 2), (86400000, 8, 3)):

@@ -3,7 +3,7 @@
 from gateway_builders import (
     GATEWAY,
     SERVER,
-    Hand,
+    ManualClient,
     address,
     answered,
     doc,
@@ -22,12 +22,12 @@ from network_sim import NetworkSim
 def test_more_ues_than_a_message_names_are_asked_for_in_several():
     numbers = tuple(range(1, 101))
     documents = [doc(n) for n in numbers]
-    sim, _, server, hands = new(numbers, documents, bulk_count=1000, cache_size=0)
-    for hand in hands:
-        hand.get()
-    assert answered(sim, hands)
-    for hand in hands:
-        assert hand.documents() == [doc(hand.n)]
+    sim, _, server, clients = new(numbers, documents, bulk_count=1000, cache_size=0)
+    for client in clients:
+        client.get()
+    assert answered(sim, clients)
+    for client in clients:
+        assert client.documents() == [doc(client.n)]
     assert server.largest <= 1152 and sim.largest <= 1152
     sizes = [len(ids) for ids in server.bulks]
     assert sizes == [33, 33, 33]  # and the one that is left has a request of its own
@@ -80,74 +80,74 @@ def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
     numbers = tuple(range(1, 31))
     for block_size, hold_size in ((1024, 0), (64, 500), (16, 2000)):
         peaks = []
-        sim, gateway, server, hands = new(
+        sim, gateway, server, clients = new(
             numbers, [doc(n) for n in numbers], bulk_count=30, hold_size=hold_size,
             block_size=block_size, max_answers=2,
         )  # fmt: skip
-        for hand in hands:
-            hand.get(block2=6)
+        for client in clients:
+            client.get(block2=6)
 
         def done():
             peaks.append(gateway.pending_requests.held_size)
-            return all(hand.answers for hand in hands)
+            return all(client.answers for client in clients)
 
         assert sim.run(done, 80000), block_size
         # A document that comes in the block that fills the room is the last one.
         assert max(peaks) <= hold_size + block_size + 200, (block_size, max(peaks))
         assert gateway.pending_requests.held_size == 0 and len(server.bulks) == 1
-        for hand in hands:
-            assert hand.answers[0].option(65020) == name(hand.n).encode()
+        for client in clients:
+            assert client.answers[0].option(65020) == name(client.n).encode()
 
 
 def test_a_large_answer_goes_block_by_block():
     big = doc(1, text=3000 * "x")
     for szx, mine in ((None, 1024), (6, 1024), (4, 256)):
-        sim, _, server, (hand, other) = new((1, 2), [big, doc(2)])
-        hand.get(block2=szx)
+        sim, _, server, (client, other) = new((1, 2), [big, doc(2)])
+        client.get(block2=szx)
         other.get()
-        assert answered(sim, (hand, other))
+        assert answered(sim, (client, other))
         body = b""
         while True:
-            answer = hand.answers[-1]
+            answer = client.answers[-1]
             assert answer.code == 0x45 and answer.option(65020) == name(1).encode()
             block = answer.uint(23)
-            assert 16 << (block & 7) == mine and answer.option(4) == hand.answers[0].option(4)
+            assert 16 << (block & 7) == mine and answer.option(4) == client.answers[0].option(4)
             body += answer.payload()
             if not block & 8:
                 break
-            n = len(hand.answers)
-            hand.get(block2=(block >> 4) + 1 << 4 | block & 7)
-            assert sim.run(lambda: len(hand.answers) > n)
-        assert loads(body) == [big] and hand.answers[0].uint(28) == len(body)
+            n = len(client.answers)
+            client.get(block2=(block >> 4) + 1 << 4 | block & 7)
+            assert sim.run(lambda: len(client.answers) > n)
+        assert loads(body) == [big] and client.answers[0].uint(28) == len(body)
         assert len(server.bulks) == 1 and all(len(a[0]) == 2 for a in server.asked)
-        n = len(hand.answers)
-        hand.get(block2=500 << 4 | 6)
-        assert sim.run(lambda: len(hand.answers) > n)
-        answer = hand.answers[-1]
+        n = len(client.answers)
+        client.get(block2=500 << 4 | 6)
+        assert sim.run(lambda: len(client.answers) > n)
+        answer = client.answers[-1]
         assert (answer.code, answer.uint(12)) == (0x80, 257) and parse(answer.payload())[0]
         assert answer.option(65020) == name(1).encode()
 
 
 def test_the_body_changes_under_the_transfer_and_all_get_the_new_one():
     numbers = (1, 2, 3, 4, 5)
-    sim, _, server, hands = new(numbers, [doc(n, text=400 * "x") for n in numbers])
-    for hand in hands:
-        hand.get()
+    sim, _, server, clients = new(numbers, [doc(n, text=400 * "x") for n in numbers])
+    for client in clients:
+        client.get()
     assert sim.run(lambda: len(server.asked) == 2)
     server.documents = [doc(n, text=500 * "y") for n in numbers]
-    assert answered(sim, hands)
-    for hand in hands:
-        assert hand.documents() == [doc(hand.n, text=500 * "y")]
+    assert answered(sim, clients)
+    for client in clients:
+        assert client.documents() == [doc(client.n, text=500 * "y")]
     assert len(server.bulks) == 2
 
 
 def test_an_individual_document_is_fetched_for_the_ue_that_it_names():
     both = shared([name(1), name(2)])
-    sim, _, server, (hand, other) = new((1, 2, 3), [both, doc(3)], hands=(1, 3))
-    hand.get(b"shared")
-    assert answered(sim, [hand])
+    sim, _, server, (client, other) = new((1, 2, 3), [both, doc(3)], clients=(1, 3))
+    client.get(b"shared")
+    assert answered(sim, [client])
     assert sim.elapsed_ms < 100
-    assert hand.documents() == dict(both, valUeIds={"uris": [name(1)]})
+    assert client.documents() == dict(both, valUeIds={"uris": [name(1)]})
     other.get(b"shared")
     assert answered(sim, [other])
     assert other.answers[0].code == 0x84
@@ -155,14 +155,14 @@ def test_an_individual_document_is_fetched_for_the_ue_that_it_names():
 
 
 def test_what_may_not_come_is_discarded_as_at_a_relay():
-    sim, gateway, server, (hand,) = new((1,), [doc(1), doc(2)])
-    hand.get(ue_ids=[name(2).encode()])
-    hand.get(ue_ids=[name(1).encode(), name(2).encode()])
-    stranger = Hand(sim, 7)
+    sim, gateway, server, (client,) = new((1,), [doc(1), doc(2)])
+    client.get(ue_ids=[name(2).encode()])
+    client.get(ue_ids=[name(1).encode(), name(2).encode()])
+    stranger = ManualClient(sim, 7)
     stranger.get()
     sim.run(None, 1000)
     assert gateway.counters["wrong_ue_uri"] == 2 and gateway.counters["not_linked"] >= 1
-    assert not server.asked and not hand.answers and not stranger.answers
+    assert not server.asked and not client.answers and not stranger.answers
 
 
 def test_requests_that_make_no_sense_are_refused_with_a_reason():
@@ -172,59 +172,59 @@ def test_requests_that_make_no_sense_are_refused_with_a_reason():
         ([(23, b"\x07")], 0x80),
         ([(35, b"coap://x")], 0xA5),
     ):
-        sim, gateway, server, (hand,) = new((1,), [doc(1)])
-        hand.get(more=more)
-        assert answered(sim, [hand], 1000), more
-        assert hand.answers[0].code == code and parse(hand.answers[0].payload())[0]
+        sim, gateway, server, (client,) = new((1,), [doc(1)])
+        client.get(more=more)
+        assert answered(sim, [client], 1000), more
+        assert client.answers[0].code == code and parse(client.answers[0].payload())[0]
         assert not server.asked and gateway.n_waiting == 0
 
 
 def test_a_critical_option_that_is_not_known_is_named_to_the_ue_that_sent_it():
     for number in (1, 5, 9, 21, 2049):
-        sim, gateway, server, (hand,) = new((1,), [doc(1)])
-        hand.get()
-        assert answered(sim, [hand])
+        sim, gateway, server, (client,) = new((1,), [doc(1)])
+        client.get()
+        assert answered(sim, [client])
         # Not even from what is kept.
-        hand.get(more=[(number, b"x")])
+        client.get(more=[(number, b"x")])
         sim.run(None, 1000)
-        assert hand.answers[1].code == 0x82 and hand.answers[1].uint(12) == 257
-        assert loads(hand.answers[1].payload())[-8] == number
-        hand.get(more=[(number, b"x")], confirmable=False)
+        assert client.answers[1].code == 0x82 and client.answers[1].uint(12) == 257
+        assert loads(client.answers[1].payload())[-8] == number
+        client.get(more=[(number, b"x")], confirmable=False)
         sim.run(None, 5000)
-        assert len(hand.answers) == 2 and gateway.counters == {"critical_option": 1}
+        assert len(client.answers) == 2 and gateway.counters == {"critical_option": 1}
         assert len(server.asked) == 1
     # These are known, or need not be.
     for number, value in ((3, b"h"), (7, b"\x16"), (17, b"\x3c"), (60, b""), (2048, b"")):
-        sim, _, _, (hand,) = new((1,), [doc(1)])
-        hand.get(more=[(number, value)])
-        assert answered(sim, [hand])
-        assert hand.answers[0].code == 0x45, number
+        sim, _, _, (client,) = new((1,), [doc(1)])
+        client.get(more=[(number, value)])
+        assert answered(sim, [client])
+        assert client.answers[0].code == 0x45, number
 
 
 def test_what_a_server_gives_to_another_is_dropped():
-    sim, gateway, _, (hand,) = new((1,), [doc(1)], {"faults": {
+    sim, gateway, _, (client,) = new((1,), [doc(1)], {"faults": {
         0: (0x45, [(65020, name(9).encode())], b"\x80")}})  # fmt: skip
-    hand.get()
+    client.get()
     sim.run(None, 15000)
-    assert gateway.counters["foreign_recipient"] >= 1 and not hand.answers
+    assert gateway.counters["foreign_recipient"] >= 1 and not client.answers
     # After a while it asks anew.
-    assert answered(sim, [hand], 60000) and hand.documents() == [doc(1)]
+    assert answered(sim, [client], 60000) and client.documents() == [doc(1)]
 
 
 def test_a_document_that_is_too_large_is_one_clear_answer_at_the_block_that_is_too_much():
     for document_id in (None, b"doc-1"):
-        sim, gateway, server, (hand,) = new((1,), [doc(1, text=20000 * "x")])
-        hand.get(document_id)
-        assert answered(sim, [hand])
-        assert hand.answers[0].code == 0xA3
-        assert parse(hand.answers[0].payload())[0] == "Too large"
+        sim, gateway, server, (client,) = new((1,), [doc(1, text=20000 * "x")])
+        client.get(document_id)
+        assert answered(sim, [client])
+        assert client.answers[0].code == 0xA3
+        assert parse(client.answers[0].payload())[0] == "Too large"
         # 8192 bytes are taken: eight blocks, and the one that is too much.
         assert len(server.asked) == 9 and gateway.counters == {"bad_answer": 1}
 
 
 def test_a_document_for_which_there_is_no_memory_is_asked_for_once_more():
-    sim, _, server, (hand,) = new((1,), [doc(1, text=7000 * "x")])
-    hand.get(b"doc-1")
+    sim, _, server, (client,) = new((1,), [doc(1, text=7000 * "x")])
+    client.get(b"doc-1")
     from msgin5g.scm.document_splitter import DocumentSplitter
 
     feed = DocumentSplitter.feed
@@ -236,7 +236,7 @@ def test_a_document_for_which_there_is_no_memory_is_asked_for_once_more():
 
     DocumentSplitter.feed = short
     try:
-        assert answered(sim, [hand])
+        assert answered(sim, [client])
     finally:
         DocumentSplitter.feed = feed
-    assert parse(hand.answers[0].payload())[0] == "Too large" and len(server.asked) == 12
+    assert parse(client.answers[0].payload())[0] == "Too large" and len(server.asked) == 12

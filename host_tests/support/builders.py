@@ -1,4 +1,4 @@
-"""Worlds ready for use: a UE, a relay and a server at their addresses."""
+"""Nodes in a NetworkSim: a UE, a relay and a server at their addresses."""
 
 from checks import xorshift
 
@@ -13,7 +13,7 @@ DATA = (
 
 
 class FakeConfiguration:
-    """A configuration store without a file: what was offered last is applied."""
+    """A configuration manager without storage: what was offered last is applied."""
 
     def __init__(self):
         self.configuration = None
@@ -109,7 +109,7 @@ def document(ue_id, data, document_id="doc-1", **more):
 
 
 def ue_settings(**more):
-    """The defaults, but for what makes a test short: it asks at once, it does not observe."""
+    """The defaults, except that the UE requests at once and does not observe: tests are short."""
     settings = DefaultSettings({"start_delay_s": 0, "observe": False})
     settings.update(more)
     return settings
@@ -156,7 +156,7 @@ def new_server(sim, documents=None, seed=9, **options):
 
 
 def new_sim(link_model=None, documents=None, ue=None, relay=None, server=None, seed=3, **sim):
-    """A world with one UE behind a relay: (world, ue, relay, server).
+    """A network with one UE behind a relay: (sim, ue, relay, server).
 
     ue, relay, server: dicts of further settings or options.
     """
@@ -171,7 +171,7 @@ def new_sim(link_model=None, documents=None, ue=None, relay=None, server=None, s
 
 
 def drain(node):
-    """All the events that a node has to tell."""
+    """All the events that a node has not reported yet."""
     events = []
     while True:
         event = node.poll()

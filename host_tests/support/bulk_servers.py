@@ -1,4 +1,4 @@
-"""The configuration management server of `scm` for bulk requests and shared documents."""
+"""The configuration management server of `servers` for bulk requests and shared documents."""
 
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.endpoint import REJECTED, REQUEST
@@ -39,7 +39,7 @@ class BulkServer(Server):
         message = self.endpoint.message
         self.largest = max(self.largest, message.size)
         queries = option_values(message, URI_QUERY)
-        # Sorted: who comes first in a world on MicroPython is chance.
+        # Sorted: on MicroPython the order of nodes in a network is random.
         ids = tuple(sorted(q[7:].decode() for q in queries if q.startswith(b"ue-uri=")))
         path = option_values(message, URI_PATH)
         document_id = path[5].decode() if len(path) == 6 else None

@@ -8,11 +8,20 @@ from builders import RELAY, SERVER, DefaultSettings, document, new_ue
 GATEWAY = RELAY
 GATEWAY_ID = "urn:x-msgin5g:gateway:1"
 
-# Both ends of SEAL-C when the configuration client is a node of its own, and its way to the
-# server. `apart` has every new gateway made so: each test of the gateway holds in both forms.
+# The addresses of SEAL-C, gateway and configuration client, when the client is a node of its own,
+# and the client's address towards the server.
 SEAL_C = (("127.0.0.1", 65400), ("127.0.0.1", 65402))
 CLIENT = ("192.0.2.7", 65401)
-apart = [False]
+_separated = [False]
+
+
+def separated(function, *arguments, **named):
+    """Call a function; the gateways that it makes have a separated configuration client."""
+    _separated[0] = True
+    try:
+        return function(*arguments, **named)
+    finally:
+        _separated[0] = False
 
 
 def name(n):
@@ -62,7 +71,7 @@ def new_gateway(sim=None, ues=(), seed=5, now=0, **settings):
     for n in ues:
         assert gateway.link_up(name(n).encode(), 0, address(n))
     if sim is not None:
-        if apart[0]:
+        if _separated[0]:
             from msgin5g.gateway.scm_remote import RemoteScmClient
 
             gateway.connect(RemoteScmClient(gateway.endpoint, 1, SEAL_C[1]))
@@ -94,8 +103,11 @@ def new_ues(sim, numbers, **settings):
     return [new_ue(sim, address(n), n + 100, GATEWAY, ue_id=name(n), **settings) for n in numbers]
 
 
-class Hand:
-    """A UE worked by hand: it sends requests, acknowledges what comes, and keeps it."""
+class ManualClient:
+    """A UE that a test drives: it sends requests, acknowledges what it receives, and keeps it.
+
+    answers: the Messages received. deaf: whether it ignores what arrives.
+    """
 
     def __init__(self, sim, n, at=None):
         from msgin5g.coap.endpoint import Endpoint
@@ -130,9 +142,9 @@ class Hand:
         kind = self.endpoint.receive(transport, datagram, remote, now)
         if kind == 2:
             message = self.endpoint.message
-            watching = message.find(6) >= 0
+            observing = message.find(6) >= 0
             self.answers.append(Message(32).decode(bytes(datagram)))
-            self.endpoint.accept(now, watching)
+            self.endpoint.accept(now, observing)
 
     def step(self, now):
         while self.endpoint.step(now):
@@ -148,18 +160,18 @@ class Hand:
         return loads(self.answers[i].payload())
 
 
-def new(numbers, documents, server=None, hands=None, link_model=None, **settings):
-    """(world, gateway, server, hands): every UE of `numbers` is linked and worked by hand."""
+def new(numbers, documents, server=None, clients=None, link_model=None, **settings):
+    """(sim, gateway, server, clients): the UEs of `numbers` are linked; a test drives clients."""
     from network_sim import NetworkSim
 
     sim = NetworkSim(link_model)
     gateway = new_gateway(sim, numbers, **settings)
     a_server = new_bulk_server(sim, documents, **(server or {}))
-    return sim, gateway, a_server, [Hand(sim, n) for n in (hands or numbers)]
+    return sim, gateway, a_server, [ManualClient(sim, n) for n in (clients or numbers)]
 
 
-def answered(sim, hands, limit_ms=200000):
-    return sim.run(lambda: all(hand.answers for hand in hands), limit_ms)
+def answered(sim, clients, limit_ms=200000):
+    return sim.run(lambda: all(client.answers for client in clients), limit_ms)
 
 
 def packet(mtype, code, mid, token, options, payload=b""):

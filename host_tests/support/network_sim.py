@@ -2,13 +2,13 @@
 
 A node has the four verbs of a role. It is added under its address, an opaque remote; every
 datagram that it transmits is carried to the node of that address. What happens to a datagram on
-its way is decided by `fate`, a function of (number of the datagram, datagram) that gives the
-list of its delays in ms: [] is lost, [5] arrives, [5, 80] arrives twice.
+its way is decided by `link_model`, a function of (number of the datagram, datagram) that gives
+the list of its delays in ms: [] is lost, [5] arrives, [5, 80] arrives twice.
 
-    world = World()
-    world.add(SERVER, server)
-    world.add(UE, ue)
-    world.run(lambda: server.n_served == 1)
+    sim = NetworkSim()
+    sim.add(SERVER, server)
+    sim.add(UE, ue)
+    sim.run(lambda: server.n_served == 1)
 """
 
 from checks import xorshift
@@ -17,7 +17,7 @@ _MASK = 0x3FFFFFFF
 
 
 def chance(seed, loss=0, duplication=0, max_delay_ms=50):
-    """A fate by chance, in percent; the same seed gives the same fates everywhere."""
+    """A link model with chance, in percent; the same seed gives the same losses everywhere."""
     random = xorshift(seed)
 
     def number():
@@ -35,7 +35,7 @@ def chance(seed, loss=0, duplication=0, max_delay_ms=50):
 
 
 def all_but(lost=(), twice=(), late=(), late_ms=5000):
-    """A fate for chosen datagrams, counted from 0; all others arrive after 10 ms."""
+    """A link model for chosen datagrams, counted from 0; all others arrive after 10 ms."""
 
     def link_model(n, datagram):
         if n in lost:
@@ -50,7 +50,7 @@ def all_but(lost=(), twice=(), late=(), late_ms=5000):
 
 
 class NetworkSim:
-    """Nodes, the clock and what is in the air. The clock starts just before its wrap.
+    """Nodes, the clock and the datagrams under way. The clock starts just before its wrap.
 
     record: keep (ms since the start, source, destination, datagram) of all that is sent in `log`.
     """
@@ -99,14 +99,14 @@ class NetworkSim:
             self._advance(max(wait, 1))
 
     def _wait_ms(self, node):
-        """How long a node waits, were it asked for its events: here they are kept for a test."""
-        teller = getattr(node, "own", None) or node
-        events = getattr(teller, "events", None)
+        """How long a node waits once its events are polled: here they stay for the test."""
+        ue = getattr(node, "own", None) or node
+        events = getattr(ue, "events", None)
         if not events:
             return node.wait_ms(self.now)
-        teller.events = []
+        ue.events = []
         wait = node.wait_ms(self.now)
-        teller.events = events
+        ue.events = events
         return wait
 
     def _advance(self, ms):

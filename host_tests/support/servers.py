@@ -1,7 +1,7 @@
 """A configuration management server small enough for virtual time, on both interpreters.
 
-The real one is tools/scm_server. This one is a node of `world.World`; it answers as TS 24.546
-asks, block by block, with ETag, and tells its observers.
+The real one is tools/scm_server. This one is a node of a NetworkSim. It responds as TS 24.546
+specifies, block by block, with ETag, and notifies its observers.
 """
 
 from msgin5g.cbor.encoder import dumps

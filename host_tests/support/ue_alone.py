@@ -1,4 +1,4 @@
-"""A UE without a network: its requests, and the answers to them, by hand."""
+"""A UE without a network: a test takes its requests and makes the responses."""
 
 from checks import xorshift
 from msgin5g.cbor.encoder import dumps

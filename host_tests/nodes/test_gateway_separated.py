@@ -1,6 +1,5 @@
 """SEAL-C between two nodes: the same on the PC5 side, and what happens when one is gone."""
 
-import gateway_builders
 from checks import xorshift
 from gateway_builders import (
     CLIENT,
@@ -8,10 +7,12 @@ from gateway_builders import (
     address,
     answered,
     doc,
+    gateway_settings,
     name,
     new,
     new_seal_c,
     packet,
+    separated,
     shared,
 )
 from msgin5g.cbor.encoder import dumps
@@ -19,15 +20,11 @@ from msgin5g.coap.message import Message
 from msgin5g.scm.problem_details import parse
 
 
-def apart(*arguments, **settings):
-    gateway_builders.apart[0] = True
-    try:
-        return new(*arguments, **settings)
-    finally:
-        gateway_builders.apart[0] = False
+def new_separated(*arguments, **settings):
+    return separated(new, *arguments, **settings)
 
 
-def client_of(sim):
+def scm_client_of(sim):
     return sim.nodes[CLIENT]
 
 
@@ -36,19 +33,19 @@ def test_both_forms_give_the_same_bytes_on_the_pc5_side():
     documents = [doc(n) for n in numbers[:3]] + [shared([name(1), name(2)]), shared(None, "all")]
     documents[1]["text"] = 1500 * "x"
     logs = []
-    for make in (new, apart):
-        # In a world where nobody waits: one form takes two hops more than the other.
-        sim, _, server, hands = make(
+    for make in (new, new_separated):
+        # Datagrams arrive at once, because one form takes two hops more than the other.
+        sim, _, server, clients = make(
             numbers, documents, {"denied": (name(3),)}, link_model=lambda n, datagram: [0]
         )
         for ask in (
-            lambda hand: hand.get(),
-            lambda hand: hand.get(block2=1 << 4 | 6),
-            lambda hand: hand.get(b"shared", observe=0),
-            lambda hand: hand.get(b"doc-9"),
+            lambda client: client.get(),
+            lambda client: client.get(block2=1 << 4 | 6),
+            lambda client: client.get(b"shared", observe=0),
+            lambda client: client.get(b"doc-9"),
         ):
-            for hand in hands:
-                ask(hand)
+            for client in clients:
+                ask(client)
                 sim.run(None, 30)
             sim.run(None, 5000)
         server.change("shared", shared([name(1), name(2)], text="new"))
@@ -62,55 +59,55 @@ def test_both_forms_give_the_same_bytes_on_the_pc5_side():
 
 def test_killed_in_the_middle_it_is_504_in_time_and_when_it_is_back_all_is_well():
     for acknowledged in (False, True):
-        sim, gateway, server, hands = apart((1, 2, 3), [doc(n) for n in (1, 2, 3)],
+        sim, gateway, server, clients = new_separated((1, 2, 3), [doc(n) for n in (1, 2, 3)],
                                               {"slow_ms": 5000})  # fmt: skip
-        hands[0].get()
-        hands[1].get()
+        clients[0].get()
+        clients[1].get()
         if acknowledged:
             assert sim.run(lambda: len(server.asked) == 1, 10000)
         sim.remove(SEAL_C[1])
         sim.remove(CLIENT)
-        assert answered(sim, hands[:2])
+        assert answered(sim, clients[:2])
         assert sim.elapsed_ms < 93000
-        assert [hand.answers[0].code for hand in hands[:2]] == [0xA4, 0xA4]
+        assert [client.answers[0].code for client in clients[:2]] == [0xA4, 0xA4]
         assert gateway.n_waiting == 0 and gateway.transfers.under_way == []
-        for hand in hands:
-            hand.get()
+        for client in clients:
+            client.get()
         sim.run(None, 10000)
-        new_seal_c(sim, gateway_builders.gateway_settings(), 4711)
-        assert answered(sim, [hands[2]], 60000)
-        assert sim.run(lambda: all(hand.answers[-1].code == 0x45 for hand in hands), 60000)
-        for hand in hands:
-            assert hand.documents() == [doc(hand.n)]
+        new_seal_c(sim, gateway_settings(), 4711)
+        assert answered(sim, [clients[2]], 60000)
+        assert sim.run(lambda: all(client.answers[-1].code == 0x45 for client in clients), 60000)
+        for client in clients:
+            assert client.documents() == [doc(client.n)]
 
 
 def test_a_new_configuration_client_goes_on_where_the_old_one_was_killed():
     numbers = tuple(range(1, 11))
     documents = [doc(n, text=700 * "x") for n in numbers]
-    sim, _, server, hands = apart(numbers, documents, {"slow_ms": 100})
-    for hand in hands:
-        hand.get()
+    sim, _, server, clients = new_separated(numbers, documents, {"slow_ms": 100})
+    for client in clients:
+        client.get()
     assert sim.run(lambda: len(server.asked) == 4)
     sim.remove(SEAL_C[1])
     sim.remove(CLIENT)
     sim.run(None, 3000)
-    new_seal_c(sim, gateway_builders.gateway_settings(), 4711)
-    assert answered(sim, hands, 60000)
-    for hand in hands:
-        assert hand.documents() == [doc(hand.n, text=700 * "x")]
+    new_seal_c(sim, gateway_settings(), 4711)
+    assert answered(sim, clients, 60000)
+    for client in clients:
+        assert client.documents() == [doc(client.n, text=700 * "x")]
     assert len(server.bulks) == 1
 
 
 def ask(sim, body, code=5, path=b"seal-c", source=SEAL_C[0], transport=1):
     """What the configuration client says to a datagram."""
-    client = client_of(sim)
+    scm_client = scm_client_of(sim)
     datagram = packet(0, code, 99, b"tokn", [(11, path)], body)
-    client.receive(transport, datagram, source, sim.now)
+    scm_client.receive(transport, datagram, source, sim.now)
     out = []
     while True:
-        item = client.transmit(sim.now)
+        item = scm_client.transmit(sim.now)
         if item is None:
-            return client, out
+            return scm_client, out
         out.append(Message(32).decode(bytes(item[1])))
 
 
@@ -120,9 +117,9 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
         ({"source": ("127.0.0.1", 5)}, "not_linked"),
         ({"transport": 0}, "not_linked"),
     ):
-        sim, _, _, _ = apart((1,), [doc(1)])
-        client, out = ask(sim, good, **fields)
-        assert out == [] and client.counters == {counter: 1}
+        sim, _, _, _ = new_separated((1,), [doc(1)])
+        scm_client, out = ask(sim, good, **fields)
+        assert out == [] and scm_client.counters == {counter: 1}
     for body, fields, code in (
         (good, {"code": 1}, 0x85),
         (good, {"path": b"else"}, 0x80),
@@ -136,20 +133,20 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
         (dumps({1: 2}), {}, 0x80),
         (dumps([None, None, None, b"urn:x", []]), {}, 0x80),
     ):
-        sim, _, _, _ = apart((1,), [doc(1)])
-        client, (answer,) = ask(sim, body, **fields)
+        sim, _, _, _ = new_separated((1,), [doc(1)])
+        scm_client, (answer,) = ask(sim, body, **fields)
         assert answer.code == code and parse(answer.payload())[0], body
-        assert client.pending_requests == []
-    sim, _, _, _ = apart((1,), [doc(1)])
-    client, (ack, get) = ask(sim, good)
+        assert scm_client.pending_requests == []
+    sim, _, _, _ = new_separated((1,), [doc(1)])
+    scm_client, (ack, get) = ask(sim, good)
     assert (ack.mtype, ack.code, get.code) == (2, 0, 1)
 
 
 def test_any_bytes_at_seal_c_leave_the_client_alive():
     random = xorshift(12)
-    sim, _, _, _ = apart((1,), [doc(1)])
+    sim, _, _, _ = new_separated((1,), [doc(1)])
     for n in range(300):
         body = bytes([random() for _ in range(random() % 40)])
-        client, _ = ask(sim, body)
-        client.pending_requests = []
-        client.endpoint.incoming = []
+        scm_client, _ = ask(sim, body)
+        scm_client.pending_requests = []
+        scm_client.endpoint.incoming = []
