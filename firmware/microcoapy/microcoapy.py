@@ -1,20 +1,31 @@
-"""Coap: microCoAPy's client and server in one object, on an endpoint that keeps RFC 7252."""
+"""Coap: microCoAPy's client and server in one object, on an endpoint that keeps RFC 7252.
 
+There is no thread: retransmissions are sent while the program is in `poll` or `loop`, or makes
+its next call.
+"""
+
+from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE
 from msgin5g.coap.errors import BufferTooSmall
+from msgin5g.coap.exchange import Parameters
 from msgin5g.coap.message import encode
-from msgin5g.coap.numbers import MAX_MESSAGE_SIZE, OBSERVE
-from msgin5g.port.system import ticks_ms
+from msgin5g.coap.numbers import LINK_FORMAT, MAX_MESSAGE_SIZE, OBSERVE, URI_PATH
+from msgin5g.coap.responder import ServerEndpoint
+from msgin5g.coap.ticks import add, diff, shorter
+from msgin5g.port.system import random_byte, ticks_ms
 
-from microcoapy.coap_macros import COAP_TYPE
+from microcoapy.coap_macros import COAP_METHOD, COAP_RESPONSE_CODE, COAP_TYPE
 from microcoapy.coap_option import as_bytes
-from microcoapy.coap_packet import CoapPacket, parts_of
-from microcoapy.links import CustomLink, OwnLink
-from microcoapy.traffic import MAX_REQUESTS, Traffic
+from microcoapy.coap_packet import CoapPacket, packet_of, parts_of
+from microcoapy.transports import CustomTransport, OwnTransport
 
 _PORT = 5683
+_MAX_REQUESTS = 4  # under way at once; the oldest is cancelled for a fifth
+_MAX_INCOMING = 8  # remembered requests of others; the oldest unanswered one is forgotten
+_ACK_DELAY_MS = 1000  # a response that takes longer is a separate one
+_LONGEST_MS = 60000
 
 
-class Coap(Traffic):
+class Coap:
     """debug: print what happens. discardRetransmissions: always done; kept for its name.
 
     responseCallback(packet, (host, port)) is called with every answer to a request of ours, and
@@ -22,14 +33,31 @@ class Coap(Traffic):
     """
 
     def __init__(self, port=_PORT):
-        super().__init__()
         self.discardRetransmissions = True
         self.port = port
+        self.debug = True
+        self.callbacks = {}
+        self.responseCallback = None
+        self.resposeCallback = None
+        self.counters = {}
+        self._transport = None
+        self._requests = []  # (exchange, whether it has an Observe option)
+        self._open = []  # (Incoming, when it is to be acknowledged)
+        # All requests may be under way at once, to one server too: a program that has called
+        # `get` twice expects both to be out.
+        self._endpoint = ServerEndpoint(
+            random_byte,
+            self.counters,
+            Parameters(nstart=_MAX_REQUESTS),
+            None,
+            2 * _MAX_REQUESTS,  # separate answers, too
+            _MAX_INCOMING,
+        )
 
     @property
     def sock(self):
         """The socket, None before `start`."""
-        return None if self._link is None else self._link.socket
+        return None if self._transport is None else self._transport.socket
 
     # Sockets
 
@@ -38,22 +66,22 @@ class Coap(Traffic):
         if port is not None:
             self.port = port
         self.stop()
-        self._link = OwnLink(self.port)
+        self._transport = OwnTransport(self.port)
 
     def stop(self):
         """Close the socket; what was under way is given up."""
-        if self._link is not None:
+        if self._transport is not None:
             for request in self._requests:
                 self._endpoint.cancel(request[0])
             self._requests = []
             self._open = []
-            self._link.close()
-            self._link = None
+            self._transport.close()
+            self._transport = None
 
     def setCustomSocket(self, custom_socket):
         """Use a socket of the program's own in place of `start`."""
         self.stop()
-        self._link = CustomLink(custom_socket)
+        self._transport = CustomTransport(custom_socket)
 
     # Requests: all give the message ID, or 0 when nothing was sent
 
@@ -111,14 +139,14 @@ class Coap(Traffic):
 
     def sendPacket(self, ip, port, packet):
         """Send a packet: a request gets a message ID, an answer has its request's."""
-        if self._link is None:
+        if self._transport is None:
             self.log("not started")
             return 0
         if packet.method >> 5 or packet.type == COAP_TYPE.COAP_ACK:
             return self._answer(ip, port, packet)
         try:
-            remote = self._link.remote(ip, port)
-        except Exception as error:  # LinkError: the name is not known
+            remote = self._transport.remote(ip, port)
+        except Exception as error:  # TransportError: the name is not known
             self.log(str(error))
             return 0
         return self._request(remote, packet)
@@ -164,7 +192,7 @@ class Coap(Traffic):
     def _make_room(self, token):
         self._step(ticks_ms())
         for exchange, _ in self._requests:
-            if exchange.token == token or len(self._requests) >= MAX_REQUESTS:
+            if exchange.token == token or len(self._requests) >= _MAX_REQUESTS:
                 self._endpoint.cancel(exchange)
                 self._forget(exchange)
                 return
@@ -189,7 +217,7 @@ class Coap(Traffic):
     def _answer(self, ip, port, packet):
         for i in range(len(self._open)):
             incoming = self._open[i][0]
-            if incoming.mid == packet.messageid and self._link.pair_of(incoming.remote) == (
+            if incoming.mid == packet.messageid and self._transport.pair_of(incoming.remote) == (
                 ip,
                 port,
             ):
@@ -199,3 +227,128 @@ class Coap(Traffic):
                 return packet.messageid if self._transmit(ticks_ms()) else 0
         self.log("nobody waits for messageid " + str(packet.messageid))
         return 0
+
+    # The loop
+
+    def loop(self, blocking=True):
+        """Take one datagram, waiting for it if blocking; true when the program was told of one."""
+        while self._transport is not None:
+            self._step(ticks_ms())
+            arrived = self._transport.receive()
+            if arrived is not None:
+                told = self._take(arrived[0], arrived[1])
+                if self._transport is not None:  # a callback may have called `stop`
+                    self._transmit(ticks_ms())
+                if told or not blocking:
+                    return told
+            elif not blocking:
+                return False
+            else:
+                self._wait(_LONGEST_MS)
+        return False
+
+    def poll(self, timeoutMs=-1, pollPeriodMs=500):
+        """Take datagrams until the program was told of one, at most timeoutMs; true if it was.
+
+        pollPeriodMs: the longest pause between two looks at the socket.
+        """
+        until = add(ticks_ms(), max(timeoutMs, 0))
+        while self._transport is not None:
+            if self.loop(False):
+                return True
+            left = diff(until, ticks_ms())
+            if left <= 0 or self._transport is None:
+                break
+            self._wait(max(min(left, pollPeriodMs), 1))
+        return False
+
+    def _wait(self, ms):
+        now = ticks_ms()
+        ms = shorter(ms, self._endpoint.wait_ms(now))
+        for _, acknowledge_at in self._open:
+            ms = min(ms, max(diff(acknowledge_at, now), 0))
+        self._transport.wait(ms)
+
+    def _step(self, now):
+        while True:
+            exchange = self._endpoint.step(now)
+            if exchange is None:
+                break
+            self._forget(exchange)
+            self.log("no answer to messageid " + str(exchange.mid))
+        for row in self._open:
+            if diff(now, row[1]) >= 0 and not row[0].acknowledged:
+                self._endpoint.acknowledge(row[0])
+        if self._transport is not None:
+            self._transmit(now)
+
+    def _transmit(self, now):
+        """Send what is due; false when the network did not take all of it."""
+        failed = self._transport.n_failed
+        while True:
+            out = self._endpoint.transmit(now)
+            if out is None:
+                return self._transport.n_failed == failed
+            self._transport.send(out[1], out[2])
+
+    def _take(self, datagram, remote):
+        endpoint = self._endpoint
+        now = ticks_ms()
+        kind = endpoint.receive(0, datagram, remote, now)
+        if kind == REQUEST:
+            return self._serve(remote, now)
+        if kind == RESPONSE:
+            exchange = endpoint.exchange
+            packet = packet_of(endpoint.message)
+            asked = any(observing for e, observing in self._requests if e is exchange)
+            observing = asked and endpoint.message.find(OBSERVE) >= 0
+            endpoint.accept(now, observing)
+            if not observing:
+                self._forget(exchange)
+            callback = self.responseCallback or self.resposeCallback
+            self.log("answer: " + packet.toString())
+            if callback is not None:
+                self._transmit(now)  # the acknowledgement first: the callback may take long
+                callback(packet, self._transport.pair_of(remote))
+            return True
+        if kind == REJECTED:
+            self._forget(endpoint.exchange)
+            self.log("rejected: messageid " + str(endpoint.exchange.mid))
+        return False
+
+    def _serve(self, remote, now):
+        endpoint = self._endpoint
+        packet = packet_of(endpoint.message)
+        incoming = endpoint.accept(now)
+        if incoming is None and self._open:
+            endpoint.forget(self._open.pop(0)[0])
+            incoming = endpoint.accept(now)
+        if incoming is None:
+            return False
+        self._open = [row for row in self._open if row[0].open]
+        self._open.append((incoming, add(now, _ACK_DELAY_MS)))
+        host, port = self._transport.pair_of(remote)
+        path = [bytes(o.buffer) for o in packet.options if o.number == URI_PATH]
+        try:
+            path = b"/".join(path).decode()
+        except UnicodeError:
+            path = "?"  # nothing has this name
+        callback = self.callbacks.get(path)
+        self.log("request for " + path + ": " + packet.toString())
+        if callback is not None:
+            callback(packet, host, port)
+        elif path == ".well-known/core" and packet.method == COAP_METHOD.COAP_GET:
+            links = ",".join(["</" + known + ">" for known in sorted(self.callbacks)])
+            code = COAP_RESPONSE_CODE.COAP_CONTENT
+            self.sendResponse(host, port, packet.messageid, links, code, LINK_FORMAT, None)
+        else:
+            code = COAP_RESPONSE_CODE.COAP_NOT_FOUND
+            self.sendResponse(host, port, packet.messageid, None, code, -1, None)
+        return True
+
+    def log(self, s):
+        if self.debug:
+            print("[microcoapy]: " + s)
+
+    def _forget(self, exchange):
+        self._requests = [r for r in self._requests if r[0] is not exchange]

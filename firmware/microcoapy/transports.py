@@ -1,4 +1,4 @@
-"""The two kinds of socket that a program uses: our own, or one it brings along.
+"""The two kinds of transport: a socket of our own, or one that the program brings.
 
 A remote is what the socket takes as an address; `pair_of` gives it as (host, port).
 """
@@ -12,11 +12,11 @@ from msgin5g.port.resolver import TransportError, bind, resolve, text_of
 from msgin5g.port.udp import UdpTransport
 
 _BUFFER_SIZE = const(1281)
-_SLICE_MS = const(50)  # a custom socket cannot be waited for: it is looked at this often
+_SLICE_MS = const(50)  # a custom socket cannot be waited for: it is polled this often
 
 
-class OwnLink(UdpTransport):
-    """A bound UDP socket; OSError when it cannot be had."""
+class OwnTransport(UdpTransport):
+    """A bound UDP socket; OSError when it cannot be opened."""
 
     def __init__(self, port):
         try:
@@ -27,7 +27,7 @@ class OwnLink(UdpTransport):
         self._poller.register(self.socket, select.POLLIN)
 
     def remote(self, host, port):
-        """The remote of an address; LinkError when the name is not known."""
+        """The remote of an address; TransportError when the name is not known."""
         return resolve(host, port)
 
     def wait(self, ms):
@@ -39,11 +39,11 @@ class OwnLink(UdpTransport):
         return host, int(port)
 
 
-class CustomLink:
+class CustomTransport:
     """A program's own socket: sendto, recvfrom and setblocking are all that it must have.
 
     `isUnixCompatible()` false: sendto takes host and port apart. recvfrom gives (bytes, address),
-    or bytes alone, which then come from whoever was spoken to last; None for nothing.
+    or bytes alone, which then come from the peer that was sent to last; None for nothing.
     """
 
     def __init__(self, custom):
