@@ -79,7 +79,7 @@ class Reader:
         return self.argument
 
     def more(self, n):
-        """Whether the n-th from last item is still to come; for -1, eats the closing break."""
+        """Whether one of the last n items is still to come; for -1, reads the closing break."""
         if n >= 0:
             return n > 0
         if self.i < self.end and self.view[self.i] == _BREAK:

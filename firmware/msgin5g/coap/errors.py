@@ -1,4 +1,4 @@
-"""What can go wrong in CoAP: one error for the peer's fault, one for ours."""
+"""The errors of CoAP: those of the peer, and ours."""
 
 
 class MessageFormatError(Exception):

@@ -1,4 +1,4 @@
-"""What the message layer remembers: its parameters, our messages that wait, the peer's requests.
+"""The state of the message layer: its parameters, our exchanges, and the messages of peers.
 
 RFC 7252 sections 4.2 to 4.8.
 """
@@ -6,14 +6,14 @@ RFC 7252 sections 4.2 to 4.8.
 from micropython import const
 
 # States of an Exchange. A state that means "sent" is set when the datagram has been handed out.
-QUEUED = const(0)  # not sent yet: NSTART holds it back, or the loop has not asked
+QUEUED = const(0)  # not sent yet: NSTART holds it back, or `transmit` was not called
 SENT = const(1)  # confirmable, sent, neither acknowledged nor answered
-ACKED = const(2)  # acknowledged, or non-confirmable and sent: the response is still to come
-OBSERVING = const(3)  # answered, and more answers will come (RFC 7641)
-DONE = const(4)  # answered; for a message without answer, acknowledged
+ACKED = const(2)  # acknowledged, or non-confirmable and sent: the response is missing
+OBSERVING = const(3)  # answered; more responses will come (RFC 7641)
+DONE = const(4)  # answered; acknowledged, if the message has no response
 RESET = const(5)  # the peer rejected it
-TIMED_OUT = const(6)  # nothing within MAX_TRANSMIT_WAIT
-CANCELLED = const(7)  # given up by its owner
+TIMED_OUT = const(6)  # no response within MAX_TRANSMIT_WAIT
+CANCELLED = const(7)  # by its owner
 
 _MAX_LATENCY_MS = const(100000)
 
@@ -22,7 +22,7 @@ class Parameters:
     """Transmission parameters, RFC 7252 section 4.8; the defaults are the RFC's.
 
     max_transmit_wait_ms: from the first transmission to giving up (93 s by default);
-    exchange_lifetime_ms, non_lifetime_ms: how long a message ID is taken (247 s, 145 s).
+    exchange_lifetime_ms, non_lifetime_ms: how long a message ID may not be reused (247 s, 145 s).
     """
 
     def __init__(self, ack_timeout_ms=2000, ack_random_percent=150, max_retransmit=4, nstart=1):
@@ -48,11 +48,11 @@ class Parameters:
 class Exchange:
     """A message of ours that waits for its acknowledgement, its response, or both.
 
-    owner: whoever started it, to find him again when it ends. token: None for a message that
-    has no response of its own (a separate response, a notification, a ping).
+    owner: the object that started it. token: None for a message that has no response of its own
+    (a separate response, a notification, a ping).
     """
 
-    # Of the class until they change: what an object has of its own is built up step by step.
+    # Attributes of the class until they change: that saves memory.
     token = None
     state = QUEUED
     datagram = None
@@ -70,15 +70,15 @@ class Exchange:
 class Incoming:
     """A confirmable or non-confirmable message of a peer that was accepted.
 
-    reply: the datagram that its repetition is answered with, None while nothing was said.
-    acknowledged: the response can no longer ride on the acknowledgement. unwanted: the classes
-    of response that its sender does not want, the bits of No-Response (RFC 7967).
+    reply: the datagram that its duplicates are answered with, None before the first reply.
+    acknowledged: the response can no longer be piggybacked. unwanted: the classes of response
+    that its sender does not want, the bits of No-Response (RFC 7967).
     """
 
     acknowledged = False
     unwanted = 0
     reply = None
-    open = True  # the response is still owed: not forgotten to make room
+    open = True  # no response was sent yet: it is not forgotten to make room
 
     def __init__(self, transport, remote, mid, token, confirmable, expires_at):
         self.transport = transport

@@ -6,8 +6,8 @@
     |   Options ...
     |1 1 1 1 1 1 1 1|    Payload ...
 
-A `Message` is a view: decoding notes where each option stands and copies nothing. It stays true
-until the next `decode` on it. TKL 13 and 14 are the extended tokens of RFC 8974.
+A `Message` is a view: decoding notes where each option is and copies nothing. It is valid until
+the next `decode` on it. TKL 13 and 14 are the extended tokens of RFC 8974.
 """
 
 from array import array
@@ -44,7 +44,7 @@ class Message:
         self.payload_start = 0
 
     def decode(self, datagram):
-        """Take `datagram` apart; MessageFormatError for anything that is not a CoAP message."""
+        """Parse `datagram`; MessageFormatError for anything that is not a CoAP message."""
         size = len(datagram)
         if size < 4:
             raise MessageFormatError("too short")
@@ -138,7 +138,7 @@ class Message:
         return bytes(self.view[self.payload_start : self.size])
 
     def tail(self):
-        """Everything after the token, options and payload, as a view for a hop to copy."""
+        """Options and payload, all after the token, as a view for an intermediary to copy."""
         return memoryview(self.view)[self.token_end : self.size]
 
     def find(self, number, i=0):
@@ -207,7 +207,7 @@ def encode(buf, mtype, code, mid, token, options, payload=b"", tail=None):
     """Write a message into `buf` and return its size.
 
     options: list of (number, value), values bytes, ascending. tail: options, marker and payload
-    as they stand in another message, in place of `options` and `payload`. BufferTooSmall when
+    copied from another message, in place of `options` and `payload`. BufferTooSmall when
     it does not fit.
     """
     limit = len(buf)

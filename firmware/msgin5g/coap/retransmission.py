@@ -126,7 +126,7 @@ class Transmitter:
         return self._retransmit(now)
 
     def _send_first(self, now):
-        """Send what was not sent yet, as far as NSTART lets it."""
+        """Send a message for the first time, if NSTART permits it."""
         for exchange in self._queued:
             if exchange.confirmable and self._held_back(exchange):
                 continue
@@ -156,7 +156,7 @@ class Transmitter:
         return None
 
     def _retransmit(self, now):
-        """Send what was not acknowledged in time."""
+        """Retransmit a message that was not acknowledged in time."""
         for exchange in self.exchanges:
             if (
                 exchange.state == SENT
@@ -181,7 +181,7 @@ class Transmitter:
         return self._timers_ms(now)
 
     def _timers_ms(self, now):
-        """Milliseconds until the first timer ends, which sets the alarm; None: none runs."""
+        """Milliseconds until the first timer ends, None without a timer; sets `_alarm_at`."""
         wait = None
         for exchange in self.exchanges:
             state = exchange.state

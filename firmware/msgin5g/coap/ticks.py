@@ -1,7 +1,7 @@
 """Milliseconds that wrap at 2**30, as MicroPython's ticks do on a 32-bit board.
 
-Moments (`..._at`, `now`) are 0 to 2**30 - 1; two of them compare rightly while they are less
-than 2**29 ms (6.2 days) apart. No value here leaves the 31-bit small integers of a board.
+Moments (`..._at`, `now`) are 0 to 2**30 - 1; two of them compare correctly while they are
+less than 2**29 ms (6.2 days) apart. All values are small integers on a board of 32 bits.
 """
 
 from micropython import const
@@ -23,7 +23,7 @@ def diff(later, earlier):
 
 
 def shorter(a, b):
-    """The shorter of two waits in ms, of which None is endless."""
+    """The shorter of two waits in ms, None is endless."""
     if a is None:
         return b
     if b is None:

@@ -12,7 +12,7 @@ UE_URI = b"ue-uri="
 
 
 class ScmRequest:
-    """Where the configuration of one UE, or of several (bulk), lives at the server.
+    """A GET for the configuration of one UE, or of several (bulk), without what changes.
 
     ue_ids: list of MSGin5G UE IDs as bytes. recipient: the server's URI as bytes, None to leave
     the option out. queries: further Uri-Query values as bytes.
