@@ -5,22 +5,30 @@ import sys
 
 import click
 
+from msgin5g_tools.paths import FIRMWARE
+
 # name -> (module of commands/, function, one line of help)
 COMMANDS = {
     "bench": ("bench", "bench", "Measure speed, heap, size and bytes on the wire."),
     "board": ("board", "board", "Start a virtual board: real MicroPython behind a pty."),
-    "decode": ("decode", "decode", "Explain CoAP datagrams as a person reads them."),
-    "demo": ("demo", "demo", "Play the whole story on loopback with real MicroPython."),
-    "doctor": ("doctor", "doctor", "Say what is on a board and whether it is well."),
+    "decode": ("decode", "decode", "Explain CoAP datagrams."),
+    "demo": (
+        "demo",
+        "demo",
+        "Run UE, relay or gateway, and server on loopback, on real MicroPython.",
+    ),
+    "doctor": ("doctor", "doctor", "Check a board: what is on it, and whether it works."),
     "documents": ("documents", "documents", "Import, export or list the server's documents."),
-    "flash": ("flash", "flash", "Build, copy, verify and reset a board."),
-    "image": ("image", "image", "Make a file system image for a board, everything on it."),
+    "flash": ("flash", "flash", "Build the firmware, copy it to a board, verify and reset."),
+    "image": ("image", "image", "Make an image for a board: its file system, or a ROMFS."),
     "monitor": ("monitor", "monitor", "Watch a board: events, messages, its REPL."),
     "provision": ("provision", "provision", "Give each board of a table its own settings."),
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
-    "simulate": ("simulate", "simulate", "Play very many UEs behind one relay or gateway."),
+    "simulate": ("simulate", "simulate", "Simulate very many UEs behind one relay or gateway."),
 }
+# These need neither the firmware nor the tests, so that an installed wheel has them too.
+_WITHOUT_CHECKOUT = {"board", "documents", "scm-server"}
 
 
 class LazyGroup(click.Group):
@@ -32,6 +40,11 @@ class LazyGroup(click.Group):
     def get_command(self, context, name):
         if name not in COMMANDS:
             return None
+        if name not in _WITHOUT_CHECKOUT and not FIRMWARE.is_dir():
+            raise click.ClickException(
+                f"msgin5g {name} needs the source tree, and {FIRMWARE} does not exist: "
+                "clone the repository and run `make setup` in it"
+            )
         module, function, _ = COMMANDS[name]
         return getattr(importlib.import_module(f"msgin5g_tools.commands.{module}"), function)
 

@@ -1,0 +1,61 @@
+"""The wheel: it holds msgin5g_tools, and what needs the checkout says so in one line."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from msgin5g_tools.paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A folder with what `pip wheel .` packs, made from a copy of the files that it needs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    shutil.copytree(ROOT / "tools", source / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, "."]
+    done = subprocess.run(
+        command, cwd=source, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (made,) = folder.glob("*.whl")
+    with zipfile.ZipFile(made) as packed:
+        packed.extractall(folder / "installed")
+    return folder / "installed"
+
+
+def run(wheel, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", *arguments],
+        cwd=wheel,
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_wheel_holds_every_file_of_the_tools(wheel):
+    packed = {path.relative_to(wheel / "msgin5g_tools") for path in wheel.rglob("*.py")}
+    assert packed == {path.relative_to(ROOT / "tools") for path in (ROOT / "tools").rglob("*.py")}
+    (points,) = wheel.glob("*.dist-info/entry_points.txt")
+    assert "msgin5g = msgin5g_tools.cli:main" in points.read_text()
+
+
+def test_the_command_works_without_the_checkout_and_names_what_it_needs(wheel):
+    done = run(wheel, "--help")
+    assert done.returncode == 0 and "scm-server" in done.stdout, done.stderr
+    done = run(wheel, "scm-server", "--help")
+    assert done.returncode == 0 and "--bind" in done.stdout, done.stderr
+    done = run(wheel, "flash", "--port", "none")
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("Error: msgin5g flash needs the source tree, and ")
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
