@@ -15,7 +15,7 @@ from peers import ROOT, micropython
 
 from msgin5g_tools.paths import FIRMWARE, SHIM
 
-RIG = ROOT / "host_tests" / "support" / "fuzz_rig.py"
+RIG = ROOT / "host_tests" / "support" / "fuzzer.py"
 CASES = int(os.environ.get("FUZZ_CASES") or (10**6 if os.environ.get("CI") == "true" else 10**5))
 _TIMEOUT_S = 600 + CASES // 1000  # it hangs, if it takes a millisecond for each
 # Bytes: after 100 cases the tables of tokens and counters have not yet grown to their limits, and

@@ -1,4 +1,4 @@
-"""The gateway with many UEs, with a separated configuration client, and with programs of other makers."""
+"""The gateway with many UEs, and with a separated configuration client."""
 
 import gc
 import importlib

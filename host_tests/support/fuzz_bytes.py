@@ -1,4 +1,4 @@
-"""Hostile bytes for the fuzzer, the same ones on every interpreter: chance, noise and mutation."""
+"""Hostile bytes for the fuzzer, the same everywhere: random numbers, noise and mutations."""
 
 MASK = 0xFFFFFFFF
 _EDGES = (0, 1, 0x0C, 0x0D, 0x0E, 0x0F, 0x11, 0x40, 0x60, 0x7F, 0x80, 0xD0, 0xD1, 0xE0, 0xED,
@@ -11,7 +11,7 @@ class Chance:
 
     def __init__(self, seed):
         self._x = (seed * 2654435761 & MASK) or 1
-        for _ in range(8):  # small seeds begin alike
+        for _ in range(8):  # small seeds start with similar numbers
             self.below(2)
         self._pool = bytearray(_POOL_SIZE)
         for i in range(_POOL_SIZE):
@@ -30,7 +30,7 @@ class Chance:
         return self.below(256)
 
     def noise(self, size):
-        """`size` bytes, at most 2,000, that mean nothing."""
+        """`size` random bytes, at most 2,000."""
         start = self.below(_POOL_SIZE - 2000)
         return bytes(self._pool[start : start + size])
 
@@ -67,14 +67,14 @@ def _mutate_once(buf, chance, others):
         buf[:] = buf[:i]  # cut off
     elif what == 7:
         buf.extend(chance.noise(chance.size()))
-    elif what == 8:  # a piece goes
+    elif what == 8:  # remove a piece
         buf[:] = buf[:i] + buf[i + 1 + chance.below(9) :]
-    elif what == 9:  # a piece comes
+    elif what == 9:  # insert a piece
         buf[:] = buf[:i] + chance.noise(1 + chance.below(9)) + buf[i:]
-    elif what == 10:  # a piece comes again, some times
+    elif what == 10:  # repeat a piece
         piece = bytes(buf[i : i + 1 + chance.below(24)])
         buf[:] = buf[:i] + piece * (1 + chance.below(6)) + buf[i:]
-    else:  # the end of another one
+    else:  # append the end of another one
         other = chance.pick(others)
         buf[:] = buf[:i] + other[chance.below(len(other)) :]
     if len(buf) > 2000:

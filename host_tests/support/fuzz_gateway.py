@@ -1,4 +1,4 @@
-"""The fuzzer's targets for bulk requests: a gateway, and a configuration client apart from it."""
+"""The fuzzer's targets for bulk requests: a gateway, and a separated configuration client."""
 
 from fuzz_bytes import mutate
 from fuzz_messages import bodies, packet, problems, with_ids
@@ -53,7 +53,7 @@ def bulk_answers(ue_ids):
 
 
 class GatewayTarget(RelayTarget):
-    """A gateway with four linked UEs; its configuration client is in it, or is apart."""
+    """A gateway with four linked UEs; its configuration client is collocated or separated."""
 
     def start(self, *_):
         self._begin(20, 2, True, False)
@@ -88,7 +88,7 @@ class GatewayTarget(RelayTarget):
 
 
 class SealCTarget(Node):
-    """The configuration client; the gateway on the one side and the server on the other."""
+    """The configuration client between a hostile gateway and a hostile server."""
 
     def __init__(self, chance, restarts=True):
         super().__init__(chance, [SERVER, SEAL_C[0]], restarts)
@@ -162,6 +162,6 @@ class SealCTarget(Node):
         self.deliver(bytes(buf), SEAL_C[0] if chance.below(16) else STRANGER, 1)
 
     def rest(self):
-        """The gateway rejects what it is still told of, and the rest times out."""
+        """The gateway rejects late notifications, and the rest times out."""
         for _ in range(4):
             self.pass_time(QUIET_MS)

@@ -1,4 +1,4 @@
-"""The protocol's own messages, for the fuzzer to spoil: requests, answers, bodies.
+"""The protocol's own messages, which the fuzzer damages: requests, responses, bodies.
 
 A message is made with message ID 0 and a token of four zeros; whoever sends it writes his own
 over them.
@@ -50,7 +50,7 @@ def with_ids(template, mid, token):
 
 
 def bodies(ue_id):
-    """CBOR as a server sends it: arrays of documents, one document, nested and odd ones."""
+    """CBOR as a server sends it: arrays of documents, one document, nested and unusual ones."""
     doc = document(ue_id, DATA)
     odd = document(ue_id, DATA, extra=[1, -5, {"deep": [[[None, True]]]}], more=b"\x00\x01")
     common = {"valServiceDomain": "x", "ueConfigs": [{"configType": "COMMON", "configData": DATA}]}
@@ -80,7 +80,7 @@ def problems():
 
 
 def answers(ue_id):
-    """What a server says to the UE `ue_id` (bytes): templates, the first ones good.
+    """What a server sends to the UE `ue_id` (bytes): templates, the first ones good.
 
     The first is a 2.05 for the collection, the second a 2.05 with Observe for the document.
     """

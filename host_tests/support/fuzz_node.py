@@ -1,4 +1,4 @@
-"""What the fuzzer feeds, in general: a role, its clock, and what must hold of all that it sends.
+"""The fuzzer's target in general: a role, its clock, and the rules for all that it sends.
 
 A target has `feed()`, one hostile case, and `rest()`, after which it is in the same state as
 after every other rest: what it holds in memory then must not have grown. `last` is what it was
@@ -11,12 +11,12 @@ from msgin5g.coap.ticks import add
 STRANGER = ("203.0.113.9", 65401)
 SERVER_URI = b"coap://scm.example"
 START = 0x3FFFFFFF - 5000  # the clock wraps soon
-QUIET_MS = 300000  # longer than any exchange or message ID lives
-_MAX_REPLIES = 64  # datagrams that one datagram, or time that passes, may lead to
+QUIET_MS = 300000  # longer than the lifetime of any exchange or message ID
+_MAX_REPLIES = 64  # datagrams that one datagram, or a step in time, may cause
 
 
 class Node:
-    """A target that is a role; `peers` are those whom it may talk to.
+    """A target that is a role; `peers` are the addresses that it may send to.
 
     restarts: it is a new one from time to time.
     """
@@ -33,19 +33,19 @@ class Node:
         self._peers = peers
 
     def maybe_restart(self):
-        """Lose all state, once in a while: what ends a state for good would hide all others."""
+        """Restart now and then: a fault that ends a state for good would hide all others."""
         if self._restarts and self.chance.below(200) == 0:
             self.count()
             self.restart()
 
     def count(self):
-        """Add up what the role has counted."""
+        """Add the role's counters to the sums."""
         for name, n in self.role.counters.items():
             self.counters[name] = self.counters.get(name, 0) + n
         self.role.counters.clear()
 
     def deliver(self, datagram, remote, transport=0):
-        """Hand over one datagram, let the role react, and check what it sends."""
+        """Pass one datagram to the role, and check what it sends."""
         self.last = datagram
         self.role.receive(transport, datagram, remote, self.now)
         self.act()
@@ -62,7 +62,7 @@ class Node:
             _, datagram, remote = out
             size = len(datagram)
             assert 4 <= size <= MAX_MESSAGE_SIZE, size
-            # An empty message may answer a stranger, or a UE whose link is down; nothing else.
+            # Only an empty message may go to an unknown peer, or to a UE whose link is down.
             assert size == 4 or remote in self._peers, remote
             self.largest = max(self.largest, size)
             if size > 4:
@@ -80,4 +80,4 @@ class Node:
         self.act()
 
     def sent(self, datagram, remote):
-        """Note what is worth an answer."""
+        """Remember the requests that may be answered."""

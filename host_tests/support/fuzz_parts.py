@@ -1,4 +1,4 @@
-"""The fuzzer's third target: what reads options, CBOR, documents, problems, blocks and JSON."""
+"""The fuzzer's third target: parsers of options, CBOR, documents, problems, blocks and JSON."""
 
 from fuzz_bytes import mutate
 from fuzz_messages import answers, blocks, bodies, problems, requests
@@ -20,7 +20,7 @@ _MAX_BODY = 2048
 
 
 class PartsTarget:
-    """Each reader by itself, on its own material; only its own error may come out of it."""
+    """Each parser alone, with input of its kind; it may raise nothing but its own error."""
 
     def __init__(self, chance, restarts=True):
         ue_id = UE_ID.encode()
@@ -58,7 +58,7 @@ class PartsTarget:
         return self.last
 
     def _packet(self):
-        """Header and options: what decodes can be read, and written again to mean the same."""
+        """Header and options: what is decoded can be encoded again with the same meaning."""
         try:
             message = self._message.decode(self._spoilt(self._packets))
         except MessageFormatError:
@@ -79,7 +79,7 @@ class PartsTarget:
         assert message.n_options == len(options)
 
     def _cbor(self):
-        """What becomes an object can be passed over, too."""
+        """What `loads` accepts can be skipped, too."""
         data = self._spoilt(self._bodies)
         try:
             item = loads(data)
@@ -89,7 +89,7 @@ class PartsTarget:
         try:
             reader.skip()
         except CborError as error:
-            # A tag is a level to `skip`, which so refuses some of what `loads` takes.
+            # A tag counts as a level in `skip`, so that it refuses some of what `loads` accepts.
             assert item is None or str(error) == "too deep"
             return
         assert item is None or reader.i == len(data)
@@ -108,7 +108,7 @@ class PartsTarget:
             assert text is None or len(text) <= 200
 
     def _block(self):
-        """Blocks in order, one in some of them spoilt: never more memory than allowed."""
+        """Blocks in order, some of them damaged: never more memory than allowed."""
         template = self._blocks[self._next % len(self._blocks)]
         buf = bytearray(template)
         if self.chance.below(2):

@@ -11,7 +11,7 @@ from builders import SERVER, FakeConfiguration, relay_settings, ue_address
 
 _HOP_ID = "urn:x-msgin5g:hop:1"
 
-# Thousands of answers are read.
+# The parsers stay loaded: thousands of responses are read.
 load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
 
 
@@ -22,7 +22,7 @@ class RelayTarget(Node):
         self._ue_ids = [("urn:x-msgin5g:ue:000" + str(n)).encode() for n in range(7, 11)]
         self._addresses = [ue_address(2 + n) for n in range(4)]
         super().__init__(chance, [], restarts)
-        self.upstream = SERVER  # whom the UEs' requests are sent to, and on which link
+        self.upstream = SERVER  # the address that the UEs' requests go to, and the transport
         self.up_link = 0
         self._requests = [requests(ue_id, SERVER_URI) for ue_id in self._ue_ids]
         everybody = self._ue_ids + [_HOP_ID.encode()]
@@ -30,7 +30,7 @@ class RelayTarget(Node):
         self._mid = 0
         self._asked = [(0, bytes(4), 0)] * 8  # a ring of (message ID, token, UE) to the server
         self._own_asked = (0, bytes(4))
-        self._told = [(0, 0)] * 8  # a ring of (message ID, UE) of what the UEs were sent
+        self._told = [(0, 0)] * 8  # a ring of (message ID, UE) of the messages to the UEs
         self._at = 0
         self._who = 0
         self.start(8, 4, 1000, False, True)
@@ -45,7 +45,7 @@ class RelayTarget(Node):
         self._link()
 
     def configure(self, settings):
-        """Have the hop configure itself, too."""
+        """The relay fetches a configuration for itself, too."""
         self.role.own = ConstrainedUe(
             settings,
             self.chance.byte,
@@ -157,5 +157,5 @@ class RelayTarget(Node):
             mid, token = self._own_asked
             template = self._answers[4][1 if own.client.individual else 0]
             self.deliver(bytes(with_ids(template, mid, token)), SERVER)
-            self.pass_time(1000)  # it may have to wait for its turn
+            self.pass_time(1000)  # the rate limiter may delay it
         self._link()

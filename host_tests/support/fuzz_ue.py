@@ -9,12 +9,12 @@ from msgin5g.coap.numbers import ACK, BLOCK2, CON, NON, OBSERVE
 from msgin5g.ue.ue import ConstrainedUe
 from builders import RELAY, UE_ID, FakeConfiguration, ue_settings
 
-# Thousands of answers are read.
+# The parsers stay loaded: thousands of responses are read.
 load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
 
 
 class UeTarget(Node):
-    """It takes blocks and observes; what it is told is spoilt, or good and out of place."""
+    """It fetches blocks and observes; responses are damaged, or good ones at the wrong moment."""
 
     def __init__(self, chance, restarts=True):
         super().__init__(chance, (RELAY,), restarts)
@@ -50,7 +50,7 @@ class UeTarget(Node):
         self.maybe_restart()
         wait = self.role.wait_ms(self.now)
         if wait is None:
-            self.role.fetch(self.now)  # it was told to stop
+            self.role.fetch(self.now)  # a response has stopped it
         elif not self.role.client.busy and chance.below(8):
             self.pass_time(wait)
         elif chance.below(8) == 0:

@@ -11,7 +11,7 @@ class MemoryFlash:
         self.n_writes = 0
         self.moves_at = ()  # the numbers of the writes that go to a new folder
         self.is_full = False
-        self.forgets = False  # a write seems to work and the flash holds something else
+        self.forgets = False  # a write reports success, but the flash holds something else
 
     def make_folder_when_due(self, sequence, folder):
         return sequence in self.moves_at
@@ -48,7 +48,7 @@ class MemoryFlash:
 
 
 def flipped(data, bit):
-    """`data` with one bit turned over."""
+    """`data` with one bit inverted."""
     out = bytearray(data)
     out[bit >> 3] ^= 1 << (bit & 7)
     return bytes(out)

@@ -27,12 +27,12 @@ TIMEOUT_S = 20
 PORT = 65401
 SERVER_URI = "coap://scm.example"
 ROOT = Path(__file__).resolve().parent.parent.parent
-# `transmission` of a role that makes good quickly what is lost, and does not give up by chance.
+# `transmission` of a role that repairs losses quickly, and does not time out by chance.
 QUICK = {"ack_timeout_ms": 100, "max_retransmit": 8}
 
 
 def program(name):
-    """The path of a peer's program; where it must be, its absence is a failure."""
+    """The path of a peer's program; without it a test fails on CI and as root, else it is skipped."""
     path = shutil.which(name)
     if path is None:
         reason = f"{name} is not installed (Debian: libcoap3-bin)"
@@ -48,7 +48,7 @@ def micropython():
 
 
 def configuration(name="user-7"):
-    """What a UE is told."""
+    """The configuration of a UE."""
     return {
         "MSGin5G-Server-address": "coap://msgin5g.example:5683",
         "MSGin5G-UE-Service-id": f"{name}@example.com",
@@ -63,7 +63,7 @@ def document(ue_id=scm_setup.UE7, name="user-7", **more):
 
 
 class Process:
-    """A child whose lines of output are taken one by one, stdout and stderr together."""
+    """A child process; its lines of stdout and stderr are read one by one."""
 
     def __init__(self, command, **how):
         self._child = subprocess.Popen(
@@ -88,7 +88,7 @@ class Process:
         self._lines.put(None)
 
     def line(self, timeout_s=TIMEOUT_S):
-        """The next line; AssertionError with all of them when there is none in time."""
+        """The next line; AssertionError with all lines so far when it times out."""
         try:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
@@ -148,7 +148,7 @@ class Role(Process):
         self.event("started")
 
     def event(self, *names, timeout_s=TIMEOUT_S):
-        """The next event of one of these names; those before it are passed over."""
+        """The next event of one of these names; those before it are skipped."""
         while True:
             line = self.line(timeout_s)
             try:
@@ -162,11 +162,11 @@ class Role(Process):
                 return event
 
     def is_silent(self):
-        """Whether it has said nothing that was not taken."""
+        """Whether it has printed nothing that was not read."""
         return self._lines.empty()
 
     def counters(self):
-        """Stop it, and take what it has counted."""
+        """Stop it; its counters."""
         self._child.send_signal(signal.SIGINT)
         counters = self.event("stopped")["counters"]
         self._child.wait(TIMEOUT_S)
@@ -174,7 +174,7 @@ class Role(Process):
 
 
 def ue(folder, next_hop, ue_id=scm_setup.UE7, **settings):
-    """A constrained UE that asks at once; its next hop is (host, port)."""
+    """A constrained UE that requests at once; its next hop is (host, port)."""
     mine = settings.pop("host", None) or host()
     return Role(
         folder,
@@ -192,7 +192,7 @@ def ue(folder, next_hop, ue_id=scm_setup.UE7, **settings):
 
 
 def relay(folder, server, links, heap="192K", **settings):
-    """A relay in a board's heap; links is {UE ID: (host, port)}, which it has as `links`."""
+    """A relay in a board's heap; links is {UE ID: (host, port)}, kept as `links`."""
     role = Role(
         folder,
         {
@@ -223,7 +223,7 @@ class ScmProcess(Process):
         self.address = bind
 
     def client(self):
-        """A client that speaks CoAP by hand."""
+        """A client whose messages the test makes."""
         return scm_setup.Client(self.address)
 
     def put(self, doc_id, made):
@@ -236,7 +236,7 @@ class ScmProcess(Process):
 
 
 class LibcoapServer(Process):
-    """libcoap's server, ready to answer."""
+    """libcoap's server, ready for requests."""
 
     def __init__(self, *options, address=None):
         self.address = address or (host(), 5683)
@@ -244,7 +244,7 @@ class LibcoapServer(Process):
         self._wait()
 
     def _wait(self):
-        # It says nothing when it is ready: CoAP's ping does (RFC 7252 section 4.3).
+        # It prints nothing when it is ready, so ping it (RFC 7252 section 4.3).
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.05)
             for mid in range(400):

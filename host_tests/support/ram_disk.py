@@ -5,13 +5,13 @@ import vfs
 _ERASED = 0xFF
 _EIO = -5
 
-WHOLE = 0  # the operation at the cut does not happen at all
-TORN = 1  # its first half happens
-TORN_BACK = 2  # its second half happens
+WHOLE = 0  # the operation is not done
+TORN = 1  # its first half is done
+TORN_BACK = 2  # its second half is done
 
 
 class PowerCut(Exception):
-    """No power: what runs on the board ends here, whatever it was."""
+    """The power has failed: the program on the board ends here."""
 
 
 class RamDisk:

@@ -14,7 +14,7 @@ import sys
 
 
 class Source:
-    """The body of SIZE bytes, of which no more exists than is asked for."""
+    """A body of SIZE bytes that is generated on request, so that it takes no heap."""
 
     def __init__(self, ue_id, size):
         data = b'{"MSGin5G-Server-address":"coap://m.example","MSGin5G-UE-Service-id":"user-7"}'
@@ -41,7 +41,7 @@ class Source:
 
 
 def reply(request, source, recipient):
-    """The answer to a GET: the block that it asks for."""
+    """The response to a GET: the block that it requests."""
     from msgin5g.coap.message import Message, encode, uint_bytes
 
     message = Message(24).decode(request)

@@ -1,4 +1,4 @@
-"""How much heap a gateway takes for its UEs: run by MicroPython, fed by hand, without a world.
+"""How much heap a gateway takes for its UEs: run by MicroPython, without a network.
 
 micropython -X heapsize=192K gateway_heap.py FIRMWARE_DIR N_UES DOCUMENT_SIZE
 

@@ -37,14 +37,14 @@ OUTCOMES = ("applied", "unchanged", "rejected", "refused", "timeout")
 
 
 def link_model(n, datagram):
-    """The loop of the two periods is long enough for every datagram of a fetch to suffer."""
+    """A link model with two periods: over time it affects every datagram of a fetch."""
     if n % 97 == 0:
         return ()
     return (10, 30) if n % 89 == 0 else (10,)
 
 
 class Story:
-    """What becomes of the document while the UE fetches."""
+    """The changes of the document while the UE fetches."""
 
     def __init__(self):
         self.sim, self.ue, self.relay, self.server = new_sim(
@@ -55,7 +55,7 @@ class Story:
         )
         for node in (self.ue, self.relay, self.server):
             for name in COUNTERS:
-                node.counters[name] = 0  # a counter takes its place when it is first used
+                node.counters[name] = 0  # a counter takes heap when it is first used
         self.manager = ConfigurationManager(Store(MemoryFlash()), Schema(8192), 0, 0)
         self.manager.start(self.sim.now)
         self.ue.configuration = self.manager
@@ -98,7 +98,7 @@ class Story:
             server.documents[UE_ID] = made
 
     def rest(self):
-        """The heap in use when all is quiet: nobody remembers a message any more."""
+        """The heap in use at rest: no message is remembered any more."""
         self.ue.stop()
         self.sim.run(None, 400000)
         self._told()

@@ -79,11 +79,11 @@ class Board:
     def power_off(self):
         try:
             vfs.umount("/flash")
-        except OSError:  # the power went before it was mounted
+        except OSError:  # the power failed before it was mounted
             pass
 
     def run(self, scenario):
-        """Start, and run a scenario; whether the power held."""
+        """Start, and run a scenario; whether the power stayed on."""
         try:
             self.power_on()
             scenario(self.manager)
@@ -94,7 +94,7 @@ class Board:
         return not self.disk.is_dead
 
     def runs(self):
-        """The name of the document that runs, None for none; it must be a whole one."""
+        """The name of the document that runs, None for none; it must be complete."""
         configuration = self.manager.configuration
         if configuration is None:
             return None

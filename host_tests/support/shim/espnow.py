@@ -1,4 +1,4 @@
-"""MicroPython's `espnow` with a scripted air: what its documentation says it does.
+"""MicroPython's `espnow` with scripted radio conditions; it behaves as documented.
 
     espnow.reset()
     espnow.here = b"......"      the board whose ESPNow() is made next
@@ -117,7 +117,7 @@ class ESPNow:
             or (mac, self.mac) in apart
         ):
             return not sync
-        # What was encrypted with another key is acknowledged by the radio, and not delivered.
+        # The radio acknowledges a frame encrypted with another key, but does not deliver it.
         key = self.peers[mac]
         if key is None or (peer.peers.get(self.mac) == key and peer.pmk == self.pmk):
             used = sum([13 + len(known) for _, known in peer.inbox])

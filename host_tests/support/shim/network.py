@@ -1,4 +1,4 @@
-"""MicroPython's `network` with a scripted radio: what its documentation and ports say it does.
+"""MicroPython's `network` with a scripted radio: it behaves as documented, and as the ports do.
 
     network.reset("esp32", clock)              or "rp2"; clock() gives milliseconds that only grow
     network.air["site"] = "the key"            an access point; delete it and it vanishes
@@ -80,7 +80,7 @@ class WLAN:
         self.parameters = {}
         self.stations = []  # MAC addresses at this access point
         self.n_connects = 0
-        self.busy = 0  # so many calls of `connect` are refused
+        self.busy = 0  # this many calls of `connect` are refused
         self._active = False
         self._asked = None
         self._asked_at = 0
@@ -158,7 +158,7 @@ class WLAN:
         return STAT_CONNECTING
 
     def _look(self):
-        """What has become of the connection by now."""
+        """The state of the connection."""
         if self._asked is None:
             return
         now = _state["clock"]()

@@ -1,6 +1,6 @@
-"""The fuzzer: hostile cases by the million, the same ones on CPython and on MicroPython.
+"""The fuzzer: millions of hostile cases, the same on CPython and on MicroPython.
 
-    MICROPYPATH=firmware micropython -X heapsize=1M host_tests/nodes/fuzz_rig.py --cases 100000
+    MICROPYPATH=firmware micropython -X heapsize=1M host_tests/nodes/fuzzer.py --cases 100000
 
 --seed N picks the cases (the default is what CI runs), --target NAME one target. A failure
 prints the seed, the number of the case and its bytes, and is repeated by the same arguments.
@@ -32,7 +32,7 @@ def _targets():
 
 
 def _feed(target, name, seed, first, n):
-    """Feed n cases; tell which one it was that failed."""
+    """Run n cases; name the one that failed."""
     case = first
     try:
         while case < first + n:
@@ -47,7 +47,7 @@ def _feed(target, name, seed, first, n):
 
 
 def fuzz(names, cases, seed):
-    """Feed every target its share, and print what became of it."""
+    """Run the share of each target, and print the result."""
     from fuzz_bytes import Chance
 
     targets = _targets()
@@ -71,7 +71,7 @@ def fuzz(names, cases, seed):
 
 
 def _used(target):
-    """Bytes in use at rest; the least of some: the collector keeps what looks like a pointer."""
+    """Bytes in use at rest: the least of several, for the collector is conservative."""
     target.rest()
     target.last = b""
     gc.collect()
