@@ -36,7 +36,7 @@ def test_each_ue_ends_with_its_own(two):
         assert scenario["configurations"][_UE(n)] == own
     assert len({c["MSGin5G-UE-Service-id"] for c in scenario["configurations"].values()}) == 3
     assert scenario["outcomes"][_UE(8)]["detail"] == f"{_UE(8)} is not allowed"
-    assert scenario["counters"] == {"refused": 1}
+    assert scenario["counters"] == {"bulk_rejected": 1}
     assert scenario["seconds"] < 20
 
 
@@ -83,7 +83,7 @@ def test_a_person_sees_who_was_asked_for_and_what_each_one_got(two):
         r"^server   asked +once for 0008, 0012: 4\.03 Forbidden$",
         r"^server   asked +alone for (0008, 0012|0012, 0008)$",
         r"^gateway  split +no UE received a message that names another one$",
-        r"^gateway  counted +refused 1$",
+        r"^gateway  counted +bulk_rejected 1$",
         r"^  urn:x-msgin5g:ue:0011: sensor-11@example.com$",
         r"^As expected, in [0-9.]+ s ",
     ):

@@ -23,7 +23,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def demo(gateway, as_json):
     """Run a complete scenario on loopback with real MicroPython, and check its result.
 
-    A configuration management server, a relay, and three UEs on virtual boards with 144 KiB of
+    A configuration management server, a relay, and three UEs on virtual boards with 128 KiB of
     heap, flashed with mpremote. The first UE gets its configuration (2.05), the second is on the
     deny list (4.03), the third has no document (4.04). A proxy between relay and server forwards
     all messages and plants one response for a UE that has no link: the relay must discard it.
