@@ -1,4 +1,4 @@
-"""A UDP link when the heap has no room for a datagram in one piece."""
+"""A UDP transport when the heap has no free block for a whole datagram."""
 
 import socket
 
@@ -25,14 +25,14 @@ class Crowded:
 
 
 def test_a_datagram_that_there_is_no_memory_for_is_lost_and_the_next_one_is_not():
-    link = UdpTransport(bind("127.0.0.1", 0))
-    address = link.socket.getsockname()
-    link.socket = Crowded(link.socket, 500, 2)
+    transport = UdpTransport(bind("127.0.0.1", 0))
+    address = transport.socket.getsockname()
+    transport.socket = Crowded(transport.socket, 500, 2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        assert link.receive() is None and link.n_lost == 0, "nothing has come"
+        assert transport.receive() is None and transport.n_lost == 0, "nothing has come"
         peer.sendto(b"lost", address)
         peer.sendto(b"taken", address)
-        assert link.receive() is None and link.n_lost == 1
-        assert link.receive()[0] == b"taken"
-        assert link.receive() is None and link.n_lost == 1
-    link.close()
+        assert transport.receive() is None and transport.n_lost == 1
+        assert transport.receive()[0] == b"taken"
+        assert transport.receive() is None and transport.n_lost == 1
+    transport.close()

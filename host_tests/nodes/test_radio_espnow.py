@@ -36,13 +36,13 @@ def test_an_esp_now_peer_out_of_range():
     sim.add(ue_address(2), driven)
     assert sim.run(lambda: ue.configuration.n_applied, 30000)
     assert relay.links.of_ue(UE_ID.encode()).remote == _UE_MAC
-    assert driven.told == [("link_up", "espnow: urn:x:1")]
+    assert driven.emitted == [("link_up", "espnow: urn:x:1")]
 
     espnow.apart.add((_UE_MAC, _RELAY_MAC))
     gone_at = sim.elapsed_ms
     assert sim.run(lambda: not radios.status()[0]["up"], 30000)
     assert radios.status()[0]["reason"] == "urn:x:1: out of range"
-    assert driven.told[1:] == [("link_down", "espnow: urn:x:1 is out of range")]
+    assert driven.emitted[1:] == [("link_down", "espnow: urn:x:1 is out of range")]
     assert sim.run(lambda: len(relay.links) == 0, 30000 - (sim.elapsed_ms - gone_at))
     sim.run(None, 1800000)
     n = server.n_requests
@@ -50,4 +50,4 @@ def test_an_esp_now_peer_out_of_range():
     assert sim.run(lambda: server.n_requests > n, 60000)
     sim.run(None, 1000)
     assert radios.status()[0]["up"] and len(relay.links) == 1
-    assert [name for name, _ in driven.told[2:]] == ["link_up"]
+    assert [name for name, _ in driven.emitted[2:]] == ["link_up"]

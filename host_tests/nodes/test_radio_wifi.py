@@ -47,7 +47,7 @@ def test_a_wrong_wifi_key():
         place = _Wifi(port, "the wrong key")
         sim = place.sim
         assert sim.run(lambda p=place: p.reason() == "wrong key for relay", 30000), port
-        assert ("link_down", "wifi: wrong key for relay") in place.node.told, port
+        assert ("link_down", "wifi: wrong key for relay") in place.node.emitted, port
         sim.run(None, 300000)
         assert place.server.n_requests == 0 and not place.ue.configuration.n_applied
         network.air["relay"] = "the wrong key"  # somebody corrects the access point
@@ -61,12 +61,12 @@ def test_an_access_point_that_vanishes():
         place = _Wifi(port, "the right key")
         sim = place.sim
         assert sim.run(lambda p=place: p.ue.configuration.n_applied, 30000), port
-        assert place.node.told == [("link_up", "wifi: relay")], port
+        assert place.node.emitted == [("link_up", "wifi: relay")], port
         del network.air["relay"]
         assert sim.run(lambda p=place: p.reason() is not None, 30000), port
         sim.run(None, 10000)
         assert place.reason() == "no access point relay", port
-        assert place.node.told[1] == ("link_down", "wifi: lost relay"), port
+        assert place.node.emitted[1] == ("link_down", "wifi: lost relay"), port
         sim.run(None, 1800000)
         n = place.server.n_requests
         network.air["relay"] = "the right key"
@@ -95,7 +95,7 @@ def test_stations_are_links_while_they_are_there():
     network.WLAN(1).stations = []
     sim.run(None, 2000)
     assert len(relay.links) == 0
-    assert [name for name, _ in driven.told] == ["link_up", "link_down"]
+    assert [name for name, _ in driven.emitted] == ["link_up", "link_down"]
 
 
 def test_a_driver_that_takes_nothing_is_a_line_and_no_traceback():

@@ -40,7 +40,7 @@ class Driven:
         self.node = node
         self.index = index
         self.transport = None if index is None else node.transports[index]
-        self.told = []
+        self.emitted = []
 
     def receive(self, transport, datagram, remote, now):
         self.node.receive(transport, datagram, remote, now)
@@ -57,7 +57,7 @@ class Driven:
             if event is None:
                 return
             if "reasons" in event:
-                self.told.append((event["event"], event["reasons"][0]))
+                self.emitted.append((event["event"], event["reasons"][0]))
 
     def transmit(self, now):
         while True:

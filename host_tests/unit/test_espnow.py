@@ -1,4 +1,4 @@
-"""The ESP-NOW link against a scripted `espnow`: pieces, peers, range, full buffers."""
+"""The ESP-NOW transport against a scripted `espnow`: pieces, peers, range, full buffers."""
 
 import sys
 
@@ -15,18 +15,18 @@ _C = b"\x02ccccc"
 _MASK = 0x3FFFFFFF
 
 
-def _link(mac, peers, told=None, pmk=None):
+def _transport(mac, peers, emitted=None, pmk=None):
     espnow.here = mac
-    link = EspNowTransport(espnow.ESPNow(), pmk, peers)
-    if told is not None:
-        link.emit = lambda name, reasons: told.append((name, reasons[0]))
-    return link
+    transport = EspNowTransport(espnow.ESPNow(), pmk, peers)
+    if emitted is not None:
+        transport.emit = lambda name, reasons: emitted.append((name, reasons[0]))
+    return transport
 
 
 def _pair(**more):
     espnow.reset()
-    a = _link(_A, {_B: (None, "urn:b")}, **more)
-    b = _link(_B, {_A: (None, "urn:a")})
+    a = _transport(_A, {_B: (None, "urn:b")}, **more)
+    b = _transport(_B, {_A: (None, "urn:a")})
     return a, b
 
 
@@ -37,14 +37,14 @@ def _datagram(size):
     return bytes(made)
 
 
-def _run(link, start, for_ms):
-    """Let time pass for one link; the moment after it."""
+def _run(transport, start, for_ms):
+    """Let time pass for one transport; the moment after it."""
     now = start
     end = for_ms
     passed = 0
     while passed <= end:
-        link.step(now)
-        wait = max(link.wait_ms(now), 1)
+        transport.step(now)
+        wait = max(transport.wait_ms(now), 1)
         passed += wait
         now = (now + wait) & _MASK
     return now
@@ -94,9 +94,9 @@ def test_a_lost_piece_loses_the_datagram_and_nothing_else():
     assert b.receive() == (b"next", _A)
 
 
-def test_what_others_send_is_not_heard():
+def test_frames_of_unknown_devices_are_dropped():
     a, b = _pair()
-    c = _link(_C, {_B: (None, "urn:b")})
+    c = _transport(_C, {_B: (None, "urn:b")})
     c.send(b"hello", _B)
     assert b.receive() is None and b.n_unknown_peer == 1
     espnow.boards[_B].inbox.extend(
@@ -129,50 +129,50 @@ def test_full_buffers_delay_and_do_not_lose():
 def test_keys_of_peers():
     espnow.reset()
     key, pmk = b"k" * 16, b"p" * 16
-    a = _link(_A, {_B: (key, "urn:b")}, pmk=pmk)
-    b = _link(_B, {_A: (key, "urn:a")}, pmk=pmk)
-    c = _link(_C, {_B: (b"x" * 16, "urn:b")}, pmk=pmk)
+    a = _transport(_A, {_B: (key, "urn:b")}, pmk=pmk)
+    b = _transport(_B, {_A: (key, "urn:a")}, pmk=pmk)
+    c = _transport(_C, {_B: (b"x" * 16, "urn:b")}, pmk=pmk)
     a.send(b"secret", _B)
     c.send(b"other key", _B)
     assert b.receive() == (b"secret", _A) and b.receive() is None
     b.close()
     assert not espnow.boards[_B].is_active and b.receive() is None
     with raises(ValueError):
-        _link(b"\x02ddddd", {_B: (b"short", "urn:b")})
+        _transport(b"\x02ddddd", {_B: (b"short", "urn:b")})
 
 
-def test_a_peer_out_of_range_is_said_within_30_s_and_found_again():
-    told, log = [], []
-    a, _ = _pair(told=told)
+def test_a_peer_out_of_range_is_reported_within_30_s_and_found_again():
+    emitted, log = [], []
+    a, _ = _pair(emitted=emitted)
     a.on_up = lambda peer, now, again: log.append(("up", peer.ue_id, again))
     a.on_down = lambda peer: log.append(("down", peer.ue_id))
     assert a.status()["reason"] == "urn:b: not known yet"
     now = _run(a, _MASK - 15000, 60000)  # the clock wraps
-    assert told == [("link_up", "espnow: urn:b")] and a.status()["up"]
+    assert emitted == [("link_up", "espnow: urn:b")] and a.status()["up"]
     assert 5 <= espnow.air.n_sent <= 8  # a probe every ten seconds
     espnow.apart.add((_A, _B))
     now = _run(a, now, 30000)
-    assert told[1:] == [("link_down", "espnow: urn:b is out of range")]
+    assert emitted[1:] == [("link_down", "espnow: urn:b is out of range")]
     assert a.status() == {"link": "espnow", "up": False, "reason": "urn:b: out of range"}
     before = espnow.air.n_sent
     now = _run(a, now, 600000)
-    assert len(told) == 2 and espnow.air.n_sent - before < 80
+    assert len(emitted) == 2 and espnow.air.n_sent - before < 80
     espnow.apart.clear()
     now = _run(a, now, 30000)
-    assert told[2:] == [("link_up", "espnow: urn:b")] and a.status()["up"]
+    assert emitted[2:] == [("link_up", "espnow: urn:b")] and a.status()["up"]
     assert log == [("up", "urn:b", False), ("down", "urn:b"), ("up", "urn:b", True)]
 
 
-def test_what_is_heard_of_a_peer_tells_that_it_is_in_range():
-    told = []
-    a, b = _pair(told=told)
+def test_a_frame_of_a_peer_shows_that_it_is_in_range():
+    emitted = []
+    a, b = _pair(emitted=emitted)
     b.send(b"hello", _A)
-    assert a.receive() == (b"hello", _B) and told == [("link_up", "espnow: urn:b")]
+    assert a.receive() == (b"hello", _B) and emitted == [("link_up", "espnow: urn:b")]
 
 
 def test_a_peer_that_was_never_there():
     espnow.reset()
-    told = []
-    a = _link(_A, {_B: (None, "urn:b")}, told)
+    emitted = []
+    a = _transport(_A, {_B: (None, "urn:b")}, emitted)
     _run(a, 0, 30000)
-    assert told == [("link_down", "espnow: urn:b is out of range")]
+    assert emitted == [("link_down", "espnow: urn:b is out of range")]

@@ -3,8 +3,8 @@
 from msgin5g.port.event_loop import act
 
 
-class Role:
-    """It has an outcome to tell, and the acknowledgement of what has brought it to send."""
+class Node:
+    """A node with an outcome to print, and the acknowledgement of its message to send."""
 
     def __init__(self):
         self.events = [{"event": "applied"}, {"event": "later"}]
@@ -21,7 +21,7 @@ class Role:
         return self.out.pop(0) if self.out else None
 
 
-class Link:
+class Transport:
     def __init__(self):
         self.sent = []
 
@@ -29,19 +29,19 @@ class Link:
         self.sent.append((datagram, remote))
 
 
-def test_all_is_told_before_the_role_acts_and_sends():
-    role, transport, told = Role(), Link(), []
-    assert not act(role, [transport], 7, told.append, None)
-    assert [event["event"] for event in told] == ["applied", "later"]
-    assert role.stepped == [7] and transport.sent == [(b"acknowledgement", "gateway")]
+def test_all_events_are_printed_before_the_node_acts_and_sends():
+    node, transport, printed = Node(), Transport(), []
+    assert not act(node, [transport], 7, printed.append, None)
+    assert [event["event"] for event in printed] == ["applied", "later"]
+    assert node.stepped == [7] and transport.sent == [(b"acknowledgement", "gateway")]
 
 
 def test_the_last_acknowledgement_is_sent_when_the_outcome_ends_the_run():
-    role, transport, traced = Role(), Link(), []
+    node, transport, traced = Node(), Transport(), []
 
     def trace(out, datagram, remote):
         traced.append(out)
 
-    assert act(role, [transport], 7, lambda event: event["event"] == "applied", trace)
-    assert role.stepped == [] and role.events == [{"event": "later"}]
+    assert act(node, [transport], 7, lambda event: event["event"] == "applied", trace)
+    assert node.stepped == [] and node.events == [{"event": "later"}]
     assert transport.sent == [(b"acknowledgement", "gateway")] and traced == [True]

@@ -1,4 +1,4 @@
-"""The Wi-Fi parts against a scripted `network`, with the codes and habits of both ports."""
+"""The Wi-Fi services against a scripted `network`, with the codes and habits of both ports."""
 
 import sys
 
@@ -13,24 +13,24 @@ _MASK = 0x3FFFFFFF
 
 
 class Clock:
-    """Virtual time, which wraps as on a board, and a part that lives in it."""
+    """Virtual time, which wraps as on a board, for one service."""
 
     def __init__(self, port):
         self.ms = 0
-        self.told = []
+        self.emitted = []
         network.reset(port, lambda: self.ms)
 
     def now(self):
         return (_MASK - 5000 + self.ms) & _MASK
 
     def emit(self, name, reasons):
-        self.told.append((self.ms, name, reasons[0]))
+        self.emitted.append((self.ms, name, reasons[0]))
 
-    def run(self, part, for_ms):
+    def run(self, service, for_ms):
         end = self.ms + for_ms
         while True:
-            part.step(self.now())
-            wait = part.wait_ms(self.now())
+            service.step(self.now())
+            wait = service.wait_ms(self.now())
             assert wait >= 0
             if self.ms + wait > end:
                 self.ms = end
@@ -38,7 +38,7 @@ class Clock:
             self.ms += max(wait, 1)
 
     def last(self):
-        return self.told[-1][1:] if self.told else None
+        return self.emitted[-1][1:] if self.emitted else None
 
 
 def _station(clock, address=None, on_up=None):
@@ -48,14 +48,14 @@ def _station(clock, address=None, on_up=None):
     return station
 
 
-def test_a_station_connects_and_says_so():
+def test_a_station_connects_and_reports_it():
     for port in ("esp32", "rp2"):
         clock = Clock(port)
         network.air["site"] = "the key"
         station = _station(clock)
         assert station.status()["reason"] == "connecting"
         clock.run(station, 5000)
-        assert clock.told[0][0] < 3000 and clock.last() == ("link_up", "wifi: site"), port
+        assert clock.emitted[0][0] < 3000 and clock.last() == ("link_up", "wifi: site"), port
         assert station.status() == {
             "link": "wifi",
             "up": True,
@@ -63,10 +63,10 @@ def test_a_station_connects_and_says_so():
             "address": "192.168.4.2",
         }
         clock.run(station, 600000)
-        assert len(clock.told) == 1 and network.WLAN(0).n_connects == 1, port
+        assert len(clock.emitted) == 1 and network.WLAN(0).n_connects == 1, port
 
 
-def test_an_address_of_its_own():
+def test_a_static_address():
     clock = Clock("rp2")
     network.air["site"] = "the key"
     station = _station(clock, address="192.168.4.77")
@@ -75,17 +75,17 @@ def test_an_address_of_its_own():
     assert network.WLAN(0).ifconfig()[2] == "192.168.4.1"
 
 
-def test_a_wrong_key_is_said_and_cured():
+def test_a_wrong_key_is_reported_and_can_be_corrected():
     for port in ("esp32", "rp2"):
         clock = Clock(port)
         network.air["site"] = "another key"
         woken = []
         station = _station(clock, on_up=woken.append)
         clock.run(station, 30000)
-        assert clock.told[0][0] < 30000 and station.status()["up"] is False, port
-        assert clock.last() == ("link_down", "wifi: wrong key for site"), (port, clock.told)
+        assert clock.emitted[0][0] < 30000 and station.status()["up"] is False, port
+        assert clock.last() == ("link_down", "wifi: wrong key for site"), (port, clock.emitted)
         clock.run(station, 600000)
-        assert len(clock.told) == 1, port  # said once, not at every try
+        assert len(clock.emitted) == 1, port  # reported once, not at every attempt
         n_connects = network.WLAN(0).n_connects
         assert 20 < n_connects < 50, (port, n_connects)
         network.air["site"] = "the key"
@@ -104,23 +104,23 @@ def test_an_access_point_that_vanishes_and_returns():
         del network.air["site"]
         gone_at = clock.ms
         clock.run(station, 30000)
-        assert clock.told[1][0] - gone_at < 30000, port
-        assert clock.told[1][1:] == ("link_down", "wifi: lost site"), port
+        assert clock.emitted[1][0] - gone_at < 30000, port
+        assert clock.emitted[1][1:] == ("link_down", "wifi: lost site"), port
         assert clock.last() == ("link_down", "wifi: no access point site"), port
         clock.run(station, 3600000)
-        assert len(clock.told) == 3, (port, clock.told)
+        assert len(clock.emitted) == 3, (port, clock.emitted)
         network.air["site"] = "the key"
         clock.run(station, 30000)
         assert clock.last() == ("link_up", "wifi: site") and len(woken) == 1, port
 
 
-def test_a_driver_that_refuses_is_asked_again():
+def test_a_driver_that_refuses_is_tried_again():
     clock = Clock("esp32")
     network.air["site"] = "the key"
     network.WLAN(0).busy = 2
     station = _station(clock)
     clock.run(station, 30000)
-    assert clock.told[0][1:] == (
+    assert clock.emitted[0][1:] == (
         "link_down",
         "wifi: refused by the driver: Wifi Internal State Error",
     )
@@ -151,13 +151,13 @@ def test_an_access_point_knows_its_ues():
         wlan.stations = [other]
         clock.run(point, 3000)
         assert sorted(log[1:]) == [("down", "urn:ue:7"), ("up", "urn:ue:8")], port
-        assert clock.told[0][1:] == ("link_up", "wifi: urn:ue:7")
+        assert clock.emitted[0][1:] == ("link_up", "wifi: urn:ue:7")
         wlan.active(False)
         clock.run(point, 3000)
         assert len(log) == 3, port
 
 
-def test_an_access_point_whose_driver_wants_to_be_asked_earlier_or_later():
+def test_a_driver_that_takes_settings_only_before_or_after_activation():
     for port, refused_while in (("esp32", False), ("rp2", True)):
         network.reset(port, lambda: 0, [refused_while])
         AccessPoint(network, "relay", "12345678", 6, {})
