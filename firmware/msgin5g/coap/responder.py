@@ -79,6 +79,10 @@ class ServerEndpoint(Endpoint):
             self._send(incoming.transport, datagram, incoming.remote)
         return None
 
+    def _new_mid(self):
+        self._mid = mid = (self._mid + 1) & 0xFFFF
+        return mid
+
     def forget(self, incoming):
         """Forget a request that will not be answered."""
         if incoming in self.incoming:

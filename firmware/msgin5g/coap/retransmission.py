@@ -42,7 +42,7 @@ class Transmitter:
         self._n_observing = 0
         self._alarm_at = None  # no timer ends before this moment; None: no timer runs
         self.outbox = []
-        self._buf = bytearray(max_size)
+        self._max_size = max_size
         self._mid = random() << 8 | random()
 
     def request(
@@ -212,17 +212,23 @@ class Transmitter:
         """Add one to the counter `name`."""
         self.counters[name] = self.counters.get(name, 0) + 1
 
-    def _new_mid(self):
-        self._mid = mid = (self._mid + 1) & 0xFFFF
-        return mid
-
     def _encode(self, mtype, code, mid, token, options, payload, tail):
+        # The most that `encode` may need: no buffer of the largest size is kept.
+        size = len(token) + 6
+        if tail is None:
+            size += len(payload) + 1
+            for option in options:
+                size += len(option[1]) + 5
+        else:
+            size += len(tail)
+        buf = bytearray(min(size, self._max_size))
         try:
-            size = encode(self._buf, mtype, code, mid, token, options, payload, tail)
+            size = encode(buf, mtype, code, mid, token, options, payload, tail)
         except BufferTooSmall:
             self.count("too_large")
             return None
-        return self._buf[:size]
+        buf[size:] = b""
+        return buf
 
     def _send(self, transport, datagram, remote):
         if len(self.outbox) >= _OUTBOX_SIZE:
