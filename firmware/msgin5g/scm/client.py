@@ -214,12 +214,12 @@ class ScmClient:
         message = endpoint.message
         exchange = endpoint.exchange
         recipient_option = self._recipient_option
-        i = message.find(recipient_option)
-        if i < 0:
+        recipient = message.option(recipient_option)
+        if recipient is None:
             if self._require_recipient:
                 endpoint.count("missing_recipient")
                 return None
-        elif not uri_equal(message.value(i), self._ue_id):
+        elif recipient != self._ue_id and not uri_equal(recipient, self._ue_id):
             endpoint.count("foreign_recipient")
             return None
         for i in range(message.n_options):
@@ -227,9 +227,9 @@ class ScmClient:
             if number & 1 and number != numbers.BLOCK2 and number != recipient_option:
                 endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
                 return None
-        sequence = message.uint(numbers.OBSERVE)
         registered = exchange is self._registration
-        observing = registered and sequence is not None and message.code >> 5 == 2
+        sequence = message.uint(numbers.OBSERVE) if registered else None
+        observing = sequence is not None and message.code >> 5 == 2
         if observing:
             if self._observation != _ACTIVE:
                 self._order.reset()
