@@ -32,7 +32,7 @@ QUICK = {"ack_timeout_ms": 100, "max_retransmit": 8}
 
 
 def program(name):
-    """The path of a peer's program; without it a test fails on CI and as root, else it is skipped."""
+    """The path of a peer's program; without it, a test fails on CI and as root, or is skipped."""
     path = shutil.which(name)
     if path is None:
         reason = f"{name} is not installed (Debian: libcoap3-bin)"

@@ -1,4 +1,4 @@
-// Run MicroPython's WebAssembly port in Node.js: see tools/check_versions.py.
+// Run MicroPython's WebAssembly port in Node.js: see tools/checks/versions.py.
 //
 //     node run_wasm.mjs PACKAGE_DIR JOB
 //
@@ -27,7 +27,7 @@ function copy(files, from, to) {
 
 for (const program of programs) {
   const python = await loadMicroPython({
-    heapsize: 96 << 10, // to begin with: this port's heap grows
+    heapsize: 96 << 10, // the initial size: this port's heap grows
     linebuffer: true,
     stdout: (line) => console.log(line),
     url: path.resolve(folder, "micropython.wasm"),

