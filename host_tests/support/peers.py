@@ -173,7 +173,7 @@ class Role(Process):
         return counters
 
 
-def ue(folder, next_hop, ue_id=scm_setup.UE7, **settings):
+def ue(folder, next_hop, ue_id=scm_setup.UE7, heap="192K", **settings):
     """A constrained UE that requests at once; its next hop is (host, port)."""
     mine = settings.pop("host", None) or host()
     return Role(
@@ -188,6 +188,7 @@ def ue(folder, next_hop, ue_id=scm_setup.UE7, **settings):
             "observe": False,
             **settings,
         },
+        heap,
     )
 
 
