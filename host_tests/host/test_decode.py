@@ -17,7 +17,7 @@ from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram, entry_
 
 from msgin5g.coap.message import encode
 
-# The worked bytes of the protocol brief, section 11, as they stand there.
+# The bytes of unit/test_message.py, encoded by hand.
 REQUEST = """44011234a1b2c3d4 b5 73752d7563 02 7631 0c 76616c2d7365727669636573 07 6d7367696e3567
 0d04 75652d636f6e66696775726174696f6e73 4d07 75652d7572693d75726e3a783a75653a30303037 22 fe38
 edfcde05 636f61703a2f2f636d732e6578616d706c65"""

@@ -41,7 +41,7 @@ def client(scm):
         yield made
 
 
-def test_worked_bytes_of_the_protocol_brief_section_11(tmp_path):
+def test_the_bytes_of_a_request_and_its_response(tmp_path):
     request = bytes.fromhex(
         "44011234a1b2c3d4b573752d7563027631"
         "0c76616c2d7365727669636573076d7367696e35670d0475652d636f6e66696775726174696f6e73"

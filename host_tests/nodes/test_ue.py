@@ -49,14 +49,14 @@ def answer(request, mtype=ACK, code=CONTENT, recipient=UE_ID, token=None, mid=No
     return bytes(buf[:n])
 
 
-def test_the_request_is_the_one_of_the_protocol_brief():
+def test_the_bytes_of_the_request():
     _ue, request = alone(
         ue_id="urn:x:ue:0007",
         server_recipient="coap://cms.example",
         content_format=65080,
     )
     assert request.mtype == CON and len(request.token()) == 4
-    # Everything after the token of the 104 worked bytes of spec/protocol.md section 11.
+    # Everything after the token of the 104 bytes of the request in unit/test_message.py.
     assert bytes(request.tail()) == unhex(
         "b5 73752d7563 02 7631 0c 76616c2d7365727669636573 07 6d7367696e3567"
         "0d04 75652d636f6e66696775726174696f6e73 4d07 75652d7572693d75726e3a783a75653a30303037"

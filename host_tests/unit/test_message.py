@@ -5,7 +5,7 @@ from msgin5g.coap.errors import BufferTooSmall, MessageFormatError
 from msgin5g.coap.message import Message, encode, insert, uint_bytes
 from msgin5g.coap.numbers import ACCEPT, CON, GET, URI_PATH, URI_QUERY
 
-# spec/protocol.md section 11: a request of 104 bytes, and a 4.04 of 69.
+# Encoded by hand: a request of 104 bytes, and a 4.04 of 69.
 REQUEST = unhex(
     "44011234a1b2c3d4 b5 73752d7563 02 7631 0c 76616c2d7365727669636573 07 6d7367696e3567"
     "0d04 75652d636f6e66696775726174696f6e73 4d07 75652d7572693d75726e3a783a75653a30303037"

@@ -1,11 +1,10 @@
 """The configuration management server (SCM-S, TS 24.546): `msgin5g scm-server`.
 
-What it answers where the texts leave a choice (numbers: the OPEN register of the protocol
-brief; decisions: DESIGN):
+What it answers where the specifications leave a choice (see also docs/operation.md):
 
 Recipient. Every answer to a request with one `ue-uri` carries it, errors, 2.03, blocks and
 notifications included. Several UEs have no one address, and a gateway talks to the server
-directly: their answer has no Recipient (decision 3 accepts that). With --recipient, a request
+directly: their answer has no Recipient. With --recipient, a request
 whose Recipient names another server gets 4.00; a request without Recipient is served.
 
 Matching. A document matches when any of ue-vendor, ue-uri and the IMEI matches; ue-type and

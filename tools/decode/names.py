@@ -1,7 +1,7 @@
 """The registries as a person knows them: types, codes, options and media types by name.
 
-Sources: RFC 7252 section 12, the IANA CoRE parameters, and DESIGN decisions 1 and 9 for the two
-numbers that nobody has registered.
+Sources: RFC 7252 section 12 and the IANA CoRE parameters. Two numbers are not registered yet: see
+"Decisions: the protocol" in docs/internals.md.
 """
 
 TYPES = ("CON", "NON", "ACK", "RST")

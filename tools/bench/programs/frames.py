@@ -7,7 +7,7 @@ from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, CONTENT_FORMAT, ETAG, GET, OBSERVE
 from msgin5g.scm.request import ScmRequest
 
-# The request of spec/protocol.md section 11: 104 bytes.
+# A request of 104 bytes.
 REQUEST = unhexlify(
     "44011234a1b2c3d4b573752d7563027631"
     "0c76616c2d7365727669636573076d7367696e3567"
