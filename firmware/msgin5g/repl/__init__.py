@@ -6,87 +6,91 @@ What the commands do is in commands.py.
 """
 
 from msgin5g import node
-from msgin5g.repl import commands
+
+# These are about a configuration of the node's own.
+_ABOUT_CONFIGURATION = (
+    "config", "diff", "history", "why", "confirm", "rollback", "factory_reset", "fetch"
+)  # fmt: skip
 
 
 def status():
     """What runs, its peers, its counters, and how much memory is free."""
-    _do(commands.status)
+    _do("status")
 
 
 def config():
     """The configuration that runs."""
-    _do_with_configuration(commands.config)
+    _do("config")
 
 
 def diff():
     """What the newest configuration changes compared with the one before."""
-    _do_with_configuration(commands.diff)
+    _do("diff")
 
 
 def history():
     """What happened to the configurations since the start."""
-    _do_with_configuration(commands.history)
+    _do("history")
 
 
 def why():
     """Why this configuration runs, and why another one does not."""
-    _do_with_configuration(commands.why)
+    _do("why")
 
 
 def confirm():
     """Keep the configuration that is on trial."""
-    _do_with_configuration(commands.confirm)
+    _do("confirm")
 
 
 def rollback():
     """Go back to the last good configuration."""
-    _do_with_configuration(commands.rollback)
+    _do("rollback")
 
 
 def factory_reset(word=None):
     """Remove all configuration: factory_reset("erase")."""
-    _do_with_configuration(commands.factory_reset, word)
+    _do("factory_reset", word)
 
 
 def fetch():
     """Ask for the configuration now."""
-    _do_with_configuration(commands.fetch)
+    _do("fetch")
 
 
 def trace(seconds=30):
     """Show messages as they are sent and received; trace(0) ends it."""
-    _do(commands.trace, seconds)
+    _do("trace", seconds)
 
 
 def links():
     """The next hop and the linked UEs of this node."""
-    _do(commands.links)
+    _do("links")
 
 
 def help(name=None):
     """The commands, or what one of them does: help("diff")."""
-    commands.help(name)
+    _commands().help(name)
 
 
-def _do(command, *arguments):
-    """Run a command with the current node; open one that does not run if there is none."""
+def _do(name, *arguments):
+    """Run a command for the current node; open one that does not run if there is none."""
     if node.current is None:
         from msgin5g.builder import open_node  # main has dropped it, or never ran
 
         open_node("settings.json", "/", None, False, False, None, "app", False)
-    if node.current is not None:
-        command(node.current, *arguments)
-
-
-def _do_with_configuration(command, *arguments):
-    """Run a command about the node's own configuration."""
-    _do(_if_configured, command, *arguments)
-
-
-def _if_configured(current, command, *arguments):
-    if current.configuration is None:
+    current = node.current
+    if current is None:
+        return
+    if current.configuration is None and name in _ABOUT_CONFIGURATION:
         role = current.about["role"]
         print("This node has no configuration of its own: " + role + ".")
     else:
-        command(current, *arguments)
+        getattr(_commands(), name)(current, *arguments)
+
+
+def _commands():
+    # They take 20 KB of heap, which a prompt that nobody uses leaves to the node.
+    from msgin5g.repl import commands
+
+    return commands
