@@ -147,7 +147,7 @@ def test_every_kind_of_option_is_readable():
         ("400112", 3, "the datagram ends within the header of 4 bytes"),
         ("c0011234", 0, "version 3: CoAP is version 1"),
         ("4f011234", 0, "token length 15 is reserved"),
-        ("48011234a1b2", 6, "the token is to have 8 bytes, 2 are there"),
+        ("48011234a1b2", 6, "the token has 2 of 8 bytes"),
         ("4d011234", 4, "the datagram ends within the token length"),
         ("40001234ff", 4, "an empty message (0.00) ends with its header: 1 byte too many"),
         ("40e11234", 1, "code 7.01: class 7 is reserved, for signalling over TCP only"),
@@ -157,7 +157,7 @@ def test_every_kind_of_option_is_readable():
         ("40011234b1611f", 6, "option length 15 is reserved"),
         ("40011234b161d1", 6, "the datagram ends within an option delta"),
         ("40011234b1610d", 6, "the datagram ends within an option length"),
-        ("40011234b57375", 4, "option 11 is to have 5 bytes, 2 are there"),
+        ("40011234b57375", 4, "option 11 has 2 of 5 bytes"),
         ("40011234e0ffffe0ff00", 4, "option number 65804 is above 65535"),
         ("40011234" + "00" * 65, 68, "more than 64 options"),
     ],
@@ -174,7 +174,7 @@ def test_what_was_sound_before_the_fault_is_shown_and_the_byte_is_marked():
     assert text.startswith("CON GET (0.01), MID 0x1234, token a1b2c3d4, 104 bytes, malformed\n")
     assert "     17 Accept          65080  experimental\n" in text
     assert "  ... 3a 30 30 30 37 22 fe 38 [ed] fc de 15 63 6f 61 70 3a ...\n" in text
-    assert text.endswith("  byte 82: option 65020 is to have 34 bytes, 18 are there\n")
+    assert text.endswith("  byte 82: option 65020 has 18 of 34 bytes\n")
 
 
 def test_what_our_endpoints_discard_is_said():

@@ -70,7 +70,7 @@ def test_a_capture_of_every_link_type(tmp_path):
         assert text.startswith("#1  0.000000 s  "), link_type
 
 
-def test_a_capture_is_filtered_by_port_and_says_what_was_left_out(tmp_path):
+def test_a_capture_is_filtered_by_port_and_reports_fragments(tmp_path):
     file = tmp_path / "capture.pcap"
     frames = [
         ipv4(udp(b"dns", 53, 5353)),
@@ -84,7 +84,7 @@ def test_a_capture_is_filtered_by_port_and_says_what_was_left_out(tmp_path):
         status, text = run("--pcap", str(file))
         assert (status, text.count("MID")) == (0, 1), text
         assert (
-            "1 of 5 frames have a datagram of UDP port 5683, 65401; fragments not put together: 1"
+            "1 of 5 frames have a datagram of UDP port 5683, 65401; fragments not reassembled: 1"
             in text
         )
     status, text = run("--pcap", str(file), "--port", "61616")
@@ -130,7 +130,7 @@ def test_a_damaged_capture_is_read_as_far_as_it_goes(data):
         assert "\n" not in str(error)
 
 
-def test_a_capture_that_is_none_or_is_cut_off_is_one_line(tmp_path):
+def test_a_file_that_is_no_capture_or_is_cut_off_is_one_line(tmp_path):
     file = tmp_path / "capture"
     whole = pcap(101, [ipv4(SEGMENT), ipv4(SEGMENT)])
     for data, reason in (

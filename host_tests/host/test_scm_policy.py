@@ -244,7 +244,7 @@ def test_settings_that_are_wrong_are_one_line(tmp_path):
         ({"recipient": "no uri"}, "recipient"),
         ({"recipient_option": 15}, "recipient option"),
         ({"recipient_option": 70000}, "recipient option"),
-        ({"recipient_option": 292}, "taken"),
+        ({"recipient_option": 292}, "another option"),
         ({"content_format": -1}, "content format"),
         ({"max_age": 2**32}, "max age"),
         ({"max_body": 0}, "max body"),

@@ -1,8 +1,7 @@
-"""For the tests of the configuration management server: a server in a thread of its own, a
-client that speaks CoAP by hand over a UDP socket, and documents.
+"""For the tests of the configuration management server: a server in its own thread, a client with
+a UDP socket and its own codec, and documents.
 
-The encoder and the decoder here are written from RFC 7252 alone, so that the server's bytes
-are judged by something that is not aiocoap.
+The codec is written from RFC 7252 alone, so that not aiocoap checks the bytes of the server.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ Message = namedtuple("Message", "type code mid token options payload size")
 
 
 def document(*uris, **more):
-    """A UeConfigDoc for these UEs, for everybody without any."""
+    """A UeConfigDoc for these UEs; without any, for every UE."""
     made = {"valServiceDomain": "example.com"}
     if uris:
         made["valUeIds"] = {"uris": list(uris)}
@@ -91,7 +90,7 @@ def _value(nibble, datagram, i):
 
 
 class Scm:
-    """`with Scm(tmp_path) as scm:` a server with its own loop; `events` is what it reported."""
+    """`with Scm(tmp_path) as scm:` a server with its own loop; `events` are its events so far."""
 
     def __init__(self, folder, **settings):
         self.settings = Settings(

@@ -1,4 +1,4 @@
-"""`msgin5g decode`: datagrams as a person reads them, and as the firmware understands them."""
+"""`msgin5g decode`: explains datagrams, as the firmware's own decoder reads them."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _EVENT = re.compile(r"timeout$|[a-z_]+ [a-z_]+=")
 
 
 class _Reader:
-    """Explains datagram after datagram, and keeps in mind whether all were sound."""
+    """Explains datagrams one after the other; `sound`: none of them was malformed."""
 
     def __init__(self, registry):
         self._registry = registry
@@ -48,18 +48,47 @@ class _Reader:
 
 @click.command()
 @click.argument("datagrams", metavar="[HEX]...", nargs=-1)
-@click.option("--pcap", "capture", metavar="FILE", help="Every CoAP datagram of a capture.")
-@click.option("--port", "ports", type=int, multiple=True, help="In a capture [5683, 65401].")
-@click.option("--recipient-option", type=int, default=65020, show_default=True)
-@click.option("--content-format", type=int, default=65001, show_default=True)
+@click.option(
+    "--pcap",
+    "capture",
+    metavar="FILE",
+    help="Explain every CoAP datagram of a capture, pcap or pcapng.",
+)
+@click.option(
+    "--port",
+    "ports",
+    type=int,
+    multiple=True,
+    help="UDP port of CoAP in a capture; repeatable.  [default: 5683, 65401]",
+)
+@click.option(
+    "--recipient-option",
+    type=int,
+    default=65020,
+    show_default=True,
+    help="Number of the Recipient option.",
+)
+@click.option(
+    "--content-format",
+    type=int,
+    default=65001,
+    show_default=True,
+    help="Content-Format of UeConfigDoc.",
+)
 def decode(datagrams, capture, ports, recipient_option, content_format):
-    """Explain CoAP datagrams: in hex, from a capture, or (-) one a line from stdin.
+    """Explain CoAP datagrams: given in hex, read from a capture, or with - one a line from stdin.
 
-    Blanks, colons and 0x in the hex do not matter. Several HEX are several datagrams, unless
-    one is shorter than a header (4 bytes): then they are pieces of one, as a hex dump has them.
-    On stdin the lines of `msgin5g run --trace` are understood too. FILE is pcap or pcapng.
+    Spaces, colons and 0x in the hex are ignored. Several HEX are several datagrams, unless one
+    is shorter than a header (4 bytes): then all are parts of one datagram, as in a hex dump. Lines
+    of `msgin5g run --trace` are accepted on stdin, too.
 
-    Exit status 1: a datagram is malformed; it is said at which byte, the first being byte 0.
+    \b
+    Examples:
+      msgin5g decode 40011234b573752d7563
+      msgin5g decode --pcap trace.pcapng
+      msgin5g run --role relay --settings relay.json --trace | msgin5g decode -
+
+    Exit status: 1 when a datagram is malformed; the text says at which byte, counted from 0.
     """
     reader = _Reader(Registry(recipient_option, content_format))
     if capture is not None:
@@ -81,7 +110,7 @@ def _split(pieces):
 
 
 def _bytes(text):
-    """The bytes that a text in hex stands for; ClickException when it is something else."""
+    """The bytes of a text in hex; ClickException when it is something else."""
     digits = _NOISE.sub("", text)
     try:
         return bytes.fromhex(digits)
@@ -114,7 +143,7 @@ def _read_lines(reader):
 
 
 def _read_event(reader, line):
-    """A line of `msgin5g run --json`: a datagram is explained, another event is passed on."""
+    """A line of `msgin5g run --json`: a datagram is explained, another event is printed."""
     try:
         event = json.loads(line)
         datagram = bytes.fromhex(event["hex"])
@@ -148,7 +177,7 @@ def _read_capture(reader, name, ports):
     counted = f"{n_found} of {capture.n_frames} frames have a datagram of UDP port "
     counted += ", ".join(map(str, ports))
     if capture.n_fragments:
-        counted += f"; fragments not put together: {capture.n_fragments}"
+        counted += f"; fragments not reassembled: {capture.n_fragments}"
     click.echo(counted, err=True)
 
 

@@ -1,4 +1,4 @@
-"""`msgin5g documents`: the server's documents from and to a file, also while it runs."""
+"""`msgin5g documents`: import, export and list the server's documents, also while it runs."""
 
 import sqlite3
 import sys
@@ -23,16 +23,24 @@ def documents():
     """Import, export or list the server's documents; deny UEs; entitle gateways.
 
     A running server notices every change within a second and notifies its observers.
+
+    \b
+    Examples:
+      msgin5g documents import examples/documents.json --db scm.db
+      msgin5g documents export all.json --db scm.db
+      msgin5g documents deny urn:x-msgin5g:ue:0009 --db scm.db
     """
 
 
 @documents.command("import")
 @click.argument("file")
 @_database
-@click.option("--service-id", default="msgin5g", show_default=True, help="Where none is named.")
-@click.option("--replace", is_flag=True, help="Forget what the file does not name.")
+@click.option(
+    "--service-id", default="msgin5g", show_default=True, help="Of documents that have none."
+)
+@click.option("--replace", is_flag=True, help="Delete everything that is not in the file.")
 def import_(file, db, service_id, replace):
-    """Put the documents of a JSON FILE (- is stdin) into the database: all of them or none."""
+    """Import the documents of a JSON FILE (- is stdin): all of them, or none after a mistake."""
     contents, mistakes, warnings = json_form.read(_read(file), service_id)
     for line in warnings:
         click.echo(f"warning: {file}: {line}", err=True)
@@ -74,7 +82,7 @@ def _import(store, contents, replace):
 @click.argument("file", required=False)
 @_database
 def export(file, db):
-    """Write everything to a JSON FILE (stdout without one)."""
+    """Export everything to a JSON FILE, without one to stdout."""
     with _open(db) as store:
         rows = [(row.service, row.doc_id, cbor2.loads(row.body)) for row in store.documents()]
         text = json_write.write(store.denied(), store.gateways(), rows)
@@ -91,7 +99,7 @@ def export(file, db):
 @documents.command("list")
 @_database
 def list_(db):
-    """Show what is in the database."""
+    """List documents, denied UEs and entitled gateways."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -105,7 +113,7 @@ def list_(db):
     table.add_column("ETag", no_wrap=True)
     for row in rows:
         document = cbor2.loads(row.body)
-        cells = (row.doc_id, row.service, _whom(document), _server(document))
+        cells = (row.doc_id, row.service, _ues(document), _server(document))
         cells = ["\n".join(map(printable, cell.split("\n"))) for cell in cells]
         table.add_row(*map(escape, cells), str(len(row.body)), etag(row.body).hex())
     console = Console(emoji=False)
@@ -116,8 +124,8 @@ def list_(db):
             console.print(escape(f"{title}: {', '.join(items)}"), highlight=False)
 
 
-def _whom(document):
-    """Whom a document is for, in a few words."""
+def _ues(document):
+    """The UEs that a document is for, in a few words."""
     ids = document.get("valUeIds")
     names = list((ids or {}).get("uris", ()))
     names += [f"TAC {imei['tac']}" for imei in (ids or {}).get("imeiRanges", ())]
@@ -140,7 +148,7 @@ def _server(document):
 @click.argument("uri", metavar="UE-URI")
 @_database
 def deny(uri, db):
-    """Answer this UE with 4.03 from now on."""
+    """Put a UE on the deny list: its requests get 4.03."""
     _change(db, uri, identity.uri_fault, Store.deny, ("is denied", "was denied already"))
 
 
@@ -148,7 +156,7 @@ def deny(uri, db):
 @click.argument("uri", metavar="UE-URI")
 @_database
 def allow(uri, db):
-    """Take this UE off the deny list."""
+    """Remove a UE from the deny list."""
     _change(db, uri, identity.uri_fault, Store.allow, ("is allowed again", "was not denied"))
 
 
@@ -156,7 +164,10 @@ def allow(uri, db):
 @click.argument("host")
 @_database
 def entitle(host, db):
-    """Let the gateway at this address ask in bulk; once one is listed, only the listed may."""
+    """Entitle the gateway at an IP address to bulk requests.
+
+    As long as no gateway is on the list, every gateway is entitled.
+    """
     texts = "may ask in bulk", "was entitled already"
     _change(db, host, identity.host_fault, Store.entitle, texts)
 
@@ -165,7 +176,7 @@ def entitle(host, db):
 @click.argument("host")
 @_database
 def withdraw(host, db):
-    """Take this gateway off the list again."""
+    """Remove a gateway from the list of entitled ones."""
     texts = "is off the list", "was not on the list"
     _change(db, host, identity.host_fault, Store.withdraw, texts)
 
@@ -191,7 +202,7 @@ def _read(file):
 
 @contextmanager
 def _open(db, create=False):
-    """The Store; whatever is wrong with the file becomes one line."""
+    """The Store; every error of the file is one line."""
     if not create and not Path(db).exists():
         raise click.ClickException(f"{db}: no such database")
     try:

@@ -1,28 +1,31 @@
 """The configuration management server (SCM-S, TS 24.546): `msgin5g scm-server`.
 
-What it answers where the specifications leave a choice (see also docs/operation.md):
+What the server does where the specifications leave a choice (see also docs/operation.md):
 
-Recipient. Every answer to a request with one `ue-uri` carries it, errors, 2.03, blocks and
-notifications included. Several UEs have no one address, and a gateway talks to the server
-directly: their answer has no Recipient. With --recipient, a request
-whose Recipient names another server gets 4.00; a request without Recipient is served.
+Recipient. Every response to a request with one `ue-uri` has the Recipient option: also errors,
+2.03, blocks and notifications. A response for several UEs has none, because they have no common
+address, and a gateway accepts a response without Recipient from the server. With --recipient, a
+request whose Recipient is another server gets 4.00; a request without Recipient is served.
 
-Matching. A document matches when any of ue-vendor, ue-uri and the IMEI matches; ue-type and
-ue-snr together are one IMEI, each alone matches by itself. Documents without valUeIds are for
-every UE. `ueVendors`, an array in the document, is what ue-vendor is matched with.
+Matching. A document matches when ue-vendor, ue-uri or the IMEI matches. ue-type and ue-snr
+together are one IMEI; each alone matches by itself. A document without valUeIds is for every UE.
+ue-vendor is compared with `ueVendors`, an array in the document.
 
-4.04 a single ue-uri without a document, an unknown path or document. 2.05 with an empty array:
-everything else that matches nothing. 4.03 a UE on the deny list, whatever it asks; a document
-that names other UEs only; a bulk request by a gateway that is not entitled, or one that names
-a denied UE (all of it: the gateway asks again singly). 4.00 a malformed, unknown or repeated
-parameter. 4.06, 4.15 a format that is neither ours nor application/cbor; 4.22 a body that is
-CBOR and no UeConfigDoc; 4.12 If-Match, If-None-Match; 4.13 with Size1; 4.02 with the option.
+2.05 with an empty array: nothing matches, and the request has no ue-uri, or several.
+4.00 a malformed, unknown or repeated parameter.
+4.02 a critical option that is not understood; the response names it.
+4.03 a UE on the deny list; a document for other UEs only; a bulk request from a gateway that is
+     not entitled, or with a denied UE in it (the gateway asks again for each UE alone).
+4.04 one ue-uri without a document; an unknown path or document.
+4.06, 4.15 a format that is neither ours nor application/cbor.
+4.12 If-Match or If-None-Match. 4.13 a body that is too long; Size1 has the limit.
+4.22 a body that is CBOR, but not a UeConfigDoc.
 
-Bulk. Several ue-uri options, or commas in one (a comma splits when `scheme:` follows), need
-bulkConfFlag=<bulk id>. UEs without a document are absent from the array. Gateways are entitled
-by --gateway and by the database; when neither names one, every gateway is.
+Bulk. Several ue-uri options, or a list with commas in one (a comma splits when `scheme:` follows),
+need bulkConfFlag=<bulk id>. UEs without a document are absent from the array. --gateway and the
+database entitle gateways; when neither names one, every gateway is entitled.
 
-Strict relay. --strict-relay answers 4.03 in place of 4.00 and 4.01, which it would discard.
+Strict relay. --strict-relay sends 4.03 in place of 4.00 and 4.01, which a strict relay discards.
 """
 
 import asyncio
@@ -48,32 +51,68 @@ def _address(context, parameter, value):
 
 
 @click.command("scm-server", context_settings={"show_default": True})
-@click.option("--bind", metavar="HOST:PORT", default="127.0.0.1:5683", callback=_address)
-@click.option("--db", metavar="FILE", required=True, help="SQLite file; made when missing.")
-@click.option("--recipient", metavar="URI", help="Our own address; others get 4.00.")
-@click.option("--tcp", metavar="HOST:PORT", callback=_address, help="CoAP over TCP too.")
-@click.option("--ws", metavar="HOST:PORT", callback=_address, help="CoAP over WebSockets too.")
-@click.option("--content-format", type=int, default=65001)
-@click.option("--recipient-option", type=int, default=65020)
-@click.option("--service-id", default="msgin5g", help="Advertised in /.well-known/core.")
-@click.option("--bulk-id", default="msgin5g-bulk", help="What bulkConfFlag has to be.")
-@click.option("--gateway", "gateways", metavar="HOST", multiple=True, help="Entitled to bulk.")
-@click.option("--max-age", type=int, default=60, help="Seconds a document stays fresh.")
-@click.option("--max-body", type=int, default=65536, help="Bytes of a document sent to us.")
-@click.option("--strict-relay", is_flag=True, help="4.03 in place of 4.00 and 4.01.")
-@click.option("--read-only", is_flag=True, help="No POST, PUT and DELETE.")
-@click.option("--echo", is_flag=True, help="Unverified sources get 4.01 with Echo (RFC 9175).")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--verbose", "-v", is_flag=True, help="aiocoap's own log on stderr.")
+@click.option(
+    "--bind",
+    metavar="HOST:PORT",
+    default="127.0.0.1:5683",
+    callback=_address,
+    help="UDP address of the server.",
+)
+@click.option(
+    "--db", metavar="FILE", required=True, help="SQLite file; created when it does not exist."
+)
+@click.option(
+    "--recipient",
+    metavar="URI",
+    help="URI of this server; a request for another Recipient gets 4.00.",
+)
+@click.option("--tcp", metavar="HOST:PORT", callback=_address, help="Also CoAP over TCP.")
+@click.option("--ws", metavar="HOST:PORT", callback=_address, help="Also CoAP over WebSockets.")
+@click.option("--content-format", type=int, default=65001, help="Content-Format of UeConfigDoc.")
+@click.option(
+    "--recipient-option", type=int, default=65020, help="Number of the Recipient option."
+)
+@click.option("--service-id", default="msgin5g", help="Listed in /.well-known/core.")
+@click.option("--bulk-id", default="msgin5g-bulk", help="The value that bulkConfFlag must have.")
+@click.option(
+    "--gateway",
+    "gateways",
+    metavar="HOST",
+    multiple=True,
+    help="IP address of a gateway that may send bulk requests; repeatable.",
+)
+@click.option("--max-age", type=int, default=60, help="Max-Age of documents, in seconds.")
+@click.option(
+    "--max-body",
+    type=int,
+    default=65536,
+    help="Size limit of a document in a POST or PUT, in bytes.",
+)
+@click.option("--strict-relay", is_flag=True, help="Send 4.03 in place of 4.00 and 4.01.")
+@click.option("--read-only", is_flag=True, help="Reject POST, PUT and DELETE.")
+@click.option(
+    "--echo", is_flag=True, help="Verify source addresses with the Echo option (RFC 9175)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print events as one JSON object a line.")
+@click.option("--verbose", "-v", is_flag=True, help="Print aiocoap's own log on stderr.")
 def scm_server(as_json, verbose, **settings):
-    """Run the configuration management server until SIGTERM or Ctrl-C."""
+    """Run the configuration management server (TS 24.546) until SIGTERM or Ctrl-C.
+
+    It serves the documents of a SQLite file: fill it with `msgin5g documents`, also while the
+    server runs, or with POST, PUT and DELETE. It prints one line for each request.
+
+    \b
+    Example:
+      msgin5g documents import examples/documents.json --db scm.db
+      msgin5g scm-server --bind 127.0.0.1:5683 --db scm.db
+    """
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(stream=sys.stderr, level=level, format="%(name)s: %(message)s")
     if not verbose:
-        # What a peer does wrong is answered; it is not the operator's business.
+        # Errors of a peer get a response; they are no messages for the operator.
         for name in ("coap-server", "websockets", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    sys.stdout.reconfigure(errors="backslashreplace")  # whatever the terminal can show
+    sys.stdout.reconfigure(errors="backslashreplace")  # for terminals without UTF-8
     show = _json_line if as_json else _line
 
     def on_event(event):
@@ -92,7 +131,7 @@ def _print(text):
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Nobody reads any more; serving goes on.
+        # The reader of stdout has gone; the server goes on.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -101,7 +140,7 @@ def _json_line(event):
 
 
 def _line(event):
-    """An event as a person reads it."""
+    """An event as one line of text."""
     if event["event"] == "started":
         also = "".join(f", {name} {event[name]}" for name in ("tcp", "ws") if name in event)
         return f"listening on {event['bind']}{also}; documents in {event['db']}"

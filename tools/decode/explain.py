@@ -1,4 +1,4 @@
-"""One datagram as a person reads it."""
+"""One datagram explained in lines of text."""
 
 from collections import namedtuple
 
@@ -12,7 +12,7 @@ import_firmware()
 from msgin5g.coap.message import code_text  # noqa: E402
 from msgin5g.coap.numbers import BLOCK2, CONTENT_FORMAT  # noqa: E402
 
-# heading: one line. lines: what follows. fault: one line, or None when all is well.
+# heading: one line. lines: the options and the payload. fault: one line, or None.
 Explanation = namedtuple("Explanation", "heading lines fault")
 
 _HEADER = "  "

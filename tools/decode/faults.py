@@ -1,7 +1,7 @@
-"""Where a datagram stops being a CoAP message, by the firmware's own judgement.
+"""Finds the byte at which a datagram stops being a CoAP message.
 
-The firmware's decoder says what is wrong. Where, follows from how far it can read: the longest
-beginning of the datagram that it takes ends just before the byte at fault.
+The firmware's decoder decides what is wrong. The place follows from it: the longest prefix of the
+datagram that the decoder accepts ends just before the wrong byte.
 """
 
 from collections import namedtuple
@@ -13,7 +13,7 @@ from msgin5g.coap.errors import MessageFormatError  # noqa: E402
 from msgin5g.coap.message import Message, code_text  # noqa: E402
 from msgin5g.coap.numbers import ACK, MAX_MESSAGE_SIZE, RST  # noqa: E402
 
-# position: of the byte at fault. understood: the Message up to there, or None.
+# position: of the wrong byte. understood: the Message before it, or None.
 Fault = namedtuple("Fault", "position reason understood")
 
 
@@ -36,7 +36,7 @@ def decode(datagram):
 
 
 def discarded(message):
-    """Why an endpoint of ours does not look at a well-formed message, or None."""
+    """Why our endpoint discards a well-formed message, or None."""
     if message.size > MAX_MESSAGE_SIZE:
         return f"{message.size} bytes: more than {MAX_MESSAGE_SIZE} are discarded"
     if message.code and (message.mtype == RST or (message.mtype == ACK and message.code < 32)):
@@ -47,7 +47,7 @@ def discarded(message):
 
 
 def marked(datagram, position):
-    """A few bytes around the one at fault, which is in brackets."""
+    """A few bytes around the wrong one, which is in brackets."""
     low, high = max(0, position - 8), position + 9
     words = [f"{byte:02x}" for byte in datagram[low:high]]
     at = position - low
@@ -77,7 +77,7 @@ def _header(datagram):
         length = int.from_bytes(datagram[4 : 4 + extra], "big") + (13 if extra == 1 else 269)
         start += extra
     if start + length > size:
-        return size, f"the token is to have {_bytes(length)}, {size - start} are there"
+        return size, f"the token has {size - start} of {_bytes(length)}"
     if code == 0 and size > 4:
         return 4, f"an empty message (0.00) ends with its header: {_bytes(size - 4)} too many"
     if code >> 5 in (1, 6, 7):
@@ -87,7 +87,7 @@ def _header(datagram):
 
 
 def _option(datagram, at, understood):
-    """The reason why the option, or the payload marker, that begins at byte `at` is wrong."""
+    """Why the option or payload marker that begins at byte `at` is wrong."""
     head = datagram[at]
     if head == 0xFF:
         return "a payload marker without a payload"
@@ -109,7 +109,7 @@ def _option(datagram, at, understood):
     if n == len(understood.numbers):
         return f"more than {n} options"
     if i + fields[1] > len(datagram):
-        return f"option {number} is to have {_bytes(fields[1])}, {len(datagram) - i} are there"
+        return f"option {number} has {len(datagram) - i} of {_bytes(fields[1])}"
     return None
 
 

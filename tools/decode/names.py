@@ -1,7 +1,7 @@
-"""The registries as a person knows them: types, codes, options and media types by name.
+"""The names of types, codes, options and media types.
 
-Sources: RFC 7252 section 12 and the IANA CoRE parameters. Two numbers are not registered yet: see
-"Decisions: the protocol" in docs/internals.md.
+Sources: RFC 7252 section 12 and the IANA CoRE parameters. Two numbers are not registered, and are
+settings: the Recipient option and the Content-Format of UeConfigDoc (see docs/internals.md).
 """
 
 TYPES = ("CON", "NON", "ACK", "RST")
@@ -44,10 +44,10 @@ CODES = {
     "5.08": "Hop Limit Reached",
 }
 
-# How a value is read: see values.py.
+# The kind of a value: see values.py.
 TEXT, UINT, OPAQUE, EMPTY, FORMAT, OBSERVE, BLOCK, SECONDS = range(8)
 
-# number -> (name, how its value is read, smallest and largest size in bytes)
+# number -> (name, kind of its value, smallest and largest size in bytes)
 OPTIONS = {
     1: ("If-Match", OPAQUE, 0, 8),
     3: ("Uri-Host", TEXT, 1, 255),
@@ -98,14 +98,14 @@ MEDIA_TYPES = {
 
 
 class Registry:
-    """The names in one deployment: two numbers are its own (settings.json)."""
+    """The names in one deployment, which chooses two numbers (settings.json)."""
 
     def __init__(self, recipient_option=65020, content_format=65001):
         self.recipient_option = recipient_option
         self.content_format = content_format
 
     def option(self, number):
-        """(name, how its value is read, smallest size, largest size), or None."""
+        """(name, kind of its value, smallest size, largest size), or None."""
         if number == self.recipient_option:
             return "Recipient", TEXT, 1, 255
         return OPTIONS.get(number)
@@ -118,7 +118,7 @@ class Registry:
 
 
 def code_name(text):
-    """`GET` for 0.01, `2.05 Content` for 2.05, the bare number when it has no name."""
+    """`GET` for 0.01, `2.05 Content` for 2.05, the number alone when it has no name."""
     name = CODES.get(text)
     if name is None or text.startswith("0."):
         return name or text
@@ -126,5 +126,5 @@ def code_name(text):
 
 
 def printable(text):
-    """The text on one line: what came from the network must not move a terminal's cursor."""
+    """The text on one line: text from the network must not control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""Payloads in readable form: UeConfigDoc, concise problem details, JSON, text, else bytes."""
+"""Payloads as text: UeConfigDoc, concise problem details, JSON, text, else bytes in hex."""
 
 import io
 import json
@@ -24,7 +24,7 @@ _UE_CONFIG_KEYS = {"ueConfigDocId", "UeConfigDocId", "valServiceDomain", "valUeI
 
 
 class _NoSharedValues(dict):
-    """Decoders for cbor2: tags 28 and 29 let a few bytes stand for a tree without end."""
+    """Decoders for cbor2: with tags 28 and 29 a few bytes could stand for an endless tree."""
 
     def get(self, tag, default=None):
         return self[tag] if tag in (28, 29) else default
@@ -41,14 +41,16 @@ class _NoSharedValues(dict):
 
 
 def payload_lines(payload, code, content_format, registry):
-    """(what it is, lines): a payload (bytes) for a person. code: as "4.04"; content_format: a
-    number or None."""
+    """(what it is, lines) of a payload (bytes).
+
+    code: as "4.04". content_format: a number or None.
+    """
     is_error = code[0] in "45"
     if content_format == names.PROBLEM_DETAILS:
         return _cbor(payload, lambda item: _problem(item, code, registry))
     if content_format in (names.CBOR, registry.content_format):
         return _cbor(payload, _documents)
-    if content_format is None and code == "2.05":  # our UEs take it for CBOR
+    if content_format is None and code == "2.05":  # our UEs read it as CBOR
         what, lines = _cbor(payload, _documents)
         if not what.startswith("not"):
             return what, lines
@@ -58,7 +60,7 @@ def payload_lines(payload, code, content_format, registry):
         except (ValueError, RecursionError):
             pass
     if content_format in names.TEXTS or (content_format is None and is_error):
-        # RFC 7252 section 5.5.2: an error without a Content-Format explains itself in words.
+        # RFC 7252 section 5.5.2: an error without a Content-Format has a diagnostic text.
         try:
             text = payload.decode()
         except UnicodeDecodeError:
@@ -68,7 +70,7 @@ def payload_lines(payload, code, content_format, registry):
 
 
 def piece_lines(payload, number, more):
-    """(what it is, lines) of a block of something larger, which is not whole by itself."""
+    """(what it is, lines) of one block of a larger body."""
     place = f"block {number}" if more else f"block {number}, the last"
     return f"{place}, of a larger body", hex_lines(payload)
 
@@ -100,7 +102,7 @@ def _cbor(payload, read):
 
 
 def _documents(item):
-    """UeConfigDoc, alone or in an array, with the JSON text of configData unfolded."""
+    """UeConfigDoc, alone or in an array; the JSON text of configData is shown as an object."""
     items = item if isinstance(item, list) else [item]
     if not all(isinstance(each, dict) and _UE_CONFIG_KEYS & set(each) for each in items):
         return "CBOR", _plain(item)
@@ -148,7 +150,7 @@ def _option(number, registry):
 
 
 def _plain(item):
-    """The item as JSON can show it."""
+    """The item as a value that JSON has."""
     if isinstance(item, dict):
         return {_key(key): _plain(value) for key, value in item.items()}
     if isinstance(item, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Option values in readable form, and what is wrong with them."""
+"""Option values as text, and what is wrong with them."""
 
 from msgin5g_tools.decode.names import (
     BLOCK,
@@ -13,13 +13,13 @@ from msgin5g_tools.decode.names import (
 
 
 def value_text(number, value, registry, is_request):
-    """The value of an option (bytes) for a person."""
+    """The value of an option (bytes) as text."""
     known = registry.option(number)
     if known is None:
         return _unknown(number, value)
     _, kind, low, high = known
     if not low <= len(value) <= high:
-        # RFC 7252 section 5.4.3: then it is an option that is not recognised.
+        # RFC 7252 section 5.4.3: the option counts as not recognised.
         return f"{value.hex()}  ({len(value)} bytes, not {low} to {high}: not recognised)"
     if kind == TEXT:
         return text_of(value)
@@ -31,7 +31,7 @@ def value_text(number, value, registry, is_request):
 
 
 def text_of(value):
-    """Bytes that should be UTF-8 on one line, as hex when they are not."""
+    """Bytes that should be UTF-8 on one line; in hex when they are not."""
     try:
         return printable(value.decode()) or '""'
     except UnicodeDecodeError:
@@ -39,7 +39,7 @@ def text_of(value):
 
 
 def flags(number):
-    """What the number says of an option that nobody knows (RFC 7252 section 5.4.6)."""
+    """The properties that the number gives an unknown option (RFC 7252 section 5.4.6)."""
     words = ["critical" if number & 1 else "elective"]
     words.append("unsafe to forward" if number & 2 else "safe to forward")
     if number & 0x1E == 0x1C:

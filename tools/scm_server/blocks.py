@@ -1,8 +1,8 @@
 """Block-wise transfer (RFC 7959) on the server's side, both directions.
 
-Block2 keeps no state: every block is cut from the answer made anew, and the ETag on each tells
-the client whether the blocks belong together. Block1 is put together here, because aiocoap's
-own spool has no limit and answers a gap with 5.00.
+Block2 keeps no state: every block is cut from a new response, and its ETag tells the client
+whether the blocks belong together. Block1 is reassembled here, because aiocoap's own spool has no
+limit and responds to a gap with 5.00.
 """
 
 from aiocoap.numbers.codes import (
@@ -27,7 +27,7 @@ def is_datagram(remote):
 
 
 class Spool:
-    """Requests that arrive in blocks. When it is full the oldest one is forgotten."""
+    """Reassembles requests that arrive in blocks. When it is full it drops the oldest one."""
 
     def __init__(self, max_body, now):
         self._max_body = max_body
@@ -35,7 +35,7 @@ class Spool:
         self._assemblies = {}  # key -> (body so far, expires_at), oldest first
 
     def feed(self, request):
-        """The whole body; None when more blocks are to come; or Problem 4.00, 4.08, 4.13."""
+        """The whole body; None when more blocks must follow; or Problem 4.00, 4.08, 4.13."""
         block = request.opt.block1
         announced = request.opt.size1 or 0
         key = (
@@ -55,11 +55,13 @@ class Spool:
         if body is None or block.start != len(body):
             raise Problem(
                 REQUEST_ENTITY_INCOMPLETE,
-                f"Block1 number {block.block_number} does not follow what has arrived",
+                f"Block1 number {block.block_number} does not follow the last one",
                 block1=block,
             )
         if not block.is_valid_for_payload_size(len(request.payload)):
-            raise Problem(BAD_REQUEST, "payload is not as long as Block1 says", block1=block)
+            raise Problem(
+                BAD_REQUEST, "the size of the payload is not the one in Block1", block1=block
+            )
         self._limit(max(announced, len(body) + len(request.payload)), block)
         body += request.payload
         if not block.more:
@@ -88,16 +90,16 @@ class Spool:
 
 
 def acknowledge(message, request):
-    """Put Block1 into the answer to a request that had it (RFC 7959 section 2.3)."""
+    """Put Block1 into the response to a request with Block1 (RFC 7959 section 2.3)."""
     block = request.opt.block1
     if block is not None and message.opt.block1 is None:
         message.opt.block1 = (block.block_number, message.code == CONTINUE, block.size_exponent)
 
 
 def cut(message, request):
-    """Turn a whole answer into the block that the request asks for, Problem 4.00 past the end.
+    """Reduce a whole response to the requested block; Problem 4.00 when it lies past the end.
 
-    The size is the client's proposal, less when the datagram would be longer than 1,152 bytes.
+    The client proposes the size; it becomes smaller when the datagram would exceed 1,152 bytes.
     """
     asked = request.opt.block2
     remote = request.remote
@@ -135,7 +137,7 @@ def cut(message, request):
 
 
 def _overhead(message, request):
-    # Header, token, options and payload marker; Observe is there already when it will be.
+    # Header, token, options and payload marker; Observe has been set before.
     return 4 + len(request.token) + len(message.opt.encode()) + 1
 
 

@@ -1,8 +1,8 @@
-"""Echo (RFC 9175): does this source address really answer?
+"""Echo (RFC 9175): verifies that a request comes from its source address.
 
-Without it a spoofed 100-byte GET sends a large document to a victim. Where it is switched on,
-a source that was not verified gets no answer of more than three times its request, and no
-change of a document; it gets 4.01 with an Echo value that is good for a minute.
+Without it a GET of 100 bytes with a forged source sends a large document to a victim. With it, a
+source that is not verified gets no response longer than three times its request, and changes no
+document; it gets 4.01 with an Echo value that is valid for a minute.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import secrets
 FACTOR = 3  # RFC 9175 section 2.4
 _VALUE_S = 60
 _VERIFIED_S = 300
-_MAX_VERIFIED = 4096  # the oldest is forgotten: it has to echo once more
+_MAX_VERIFIED = 4096  # the oldest is dropped, and must echo again
 
 
 class Verifier:
@@ -22,12 +22,12 @@ class Verifier:
         self._verified = {}  # endpoint -> expires_at, oldest first
 
     def value(self, endpoint):
-        """What the endpoint has to send back: the time and a keyed hash of both."""
+        """The value that the endpoint must send back: the time, and a keyed hash of both."""
         stamp = int(self._now()).to_bytes(4, "big")
         return stamp + self._hash(endpoint, stamp)
 
     def check(self, endpoint, value):
-        """True when the endpoint is verified, by this Echo value or an earlier one."""
+        """True when this Echo value, or an earlier one, has verified the endpoint."""
         now = self._now()
         if value is not None and self._genuine(endpoint, value, now):
             self._verified.pop(endpoint, None)

@@ -1,8 +1,8 @@
-"""Shapes of the identities in queries and documents: Uri, TypeAllocationCode, SerialNumber.
+"""Rules of the identities in queries and documents: Uri, TypeAllocationCode, SerialNumber.
 
-TS 24.546 C.1.4.3 types a UE's address as Uri (RFC 3986); the scheme is opaque here. Two URIs
-are the same when they are equal byte for byte after the scheme and the host are put in lower
-case, and nothing else is (RFC 3986 section 6.2.2.1).
+In TS 24.546 C.1.4.3 the address of a UE is a Uri (RFC 3986); any scheme is allowed. Two URIs are
+equal when they are equal byte for byte with scheme and host in lower case (RFC 3986 section
+6.2.2.1).
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ MAX_URI_SIZE = 248  # a Uri-Query of 255 bytes less "ue-uri="
 MAX_SNR = 999999
 
 _CHARS = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})"
-_LITERAL = rf"//(?:{_CHARS}*@)?\[[0-9A-Fa-fvV:.]+\]"  # an IP literal is the only home of [ ]
+_LITERAL = rf"//(?:{_CHARS}*@)?\[[0-9A-Fa-fvV:.]+\]"  # only an IP literal has [ ]
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.\-]*:(?=.)(?:{_LITERAL})?{_CHARS}*(?:#{_CHARS}*)?")
 _TAC = re.compile(r"[0-9]{8}")
 _SNR = re.compile(r"[0-9]{1,6}")
@@ -21,7 +21,7 @@ _NEXT_URI = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.\-]*:)")
 
 
 def uri_fault(text):
-    """Why this is not a UE's address, or None when it is one."""
+    """Why this is not the address of a UE, or None."""
     if not text:
         return "is empty"
     if not _URI.fullmatch(text):
@@ -40,7 +40,7 @@ def snr_fault(text):
 
 
 def normal_uri(text):
-    """The form in which two spellings of one address are equal."""
+    """The form in which all spellings of one address are equal."""
     scheme, colon, rest = text.partition(":")
     match = _AUTHORITY.fullmatch(rest)
     if match:
@@ -49,7 +49,7 @@ def normal_uri(text):
 
 
 def host_fault(text):
-    """Why this is not a gateway's address, or None when it is one."""
+    """Why this is not the address of a gateway, or None."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -58,10 +58,10 @@ def host_fault(text):
 
 
 def normal_host(text):
-    """The one spelling of an IP address."""
+    """The canonical form of an IP address."""
     return str(ipaddress.ip_address(text))
 
 
 def split_uris(text):
-    """The URIs of a comma list. A comma inside a URI only splits when `scheme:` follows it."""
+    """The URIs of a list with commas; a comma splits only when `scheme:` follows it."""
     return _NEXT_URI.split(text)

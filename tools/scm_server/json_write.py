@@ -1,7 +1,7 @@
-"""The other direction of json_form: documents as the text of a JSON file.
+"""The reverse of json_form: documents as the text of a JSON file.
 
-The short form is used where it says all there is; reading the text back gives the same
-documents, byte for byte in CBOR.
+It uses the short form where that is complete. json_form reads the text back to the same documents,
+byte for byte in CBOR.
 """
 
 import json
@@ -56,7 +56,7 @@ def _entry(service, document):
 
 
 def _data(text):
-    """configData as an object when that gives the same text back, else the text itself."""
+    """configData as an object when that is written as the same text, else the text itself."""
     data = parse_object(text)
     return data if data is not None and compact(data) == text else text
 
@@ -66,7 +66,7 @@ def _to_json(value):
 
 
 def is_plain(value):
-    """True when JSON gives exactly this value back."""
+    """True when JSON can hold exactly this value."""
     if isinstance(value, dict):
         return list(value) != [WRAPPER] and all(
             isinstance(key, str) and is_plain(item) for key, item in value.items()

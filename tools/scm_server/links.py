@@ -4,14 +4,14 @@ from collections import namedtuple
 
 CONTENT_FORMAT = 40
 
-# attributes: dict of name and value, both text; a value may be a list with spaces in between.
+# attributes: dict of name and value, both text; a value may be a list separated by spaces.
 Link = namedtuple("Link", "href attributes")
 
 _LISTS = ("rt", "if", "rel", "ct")
 
 
 def text(links):
-    """The payload that has these links."""
+    """These links as a payload."""
     return ",".join(map(_link, links)).encode()
 
 
@@ -20,9 +20,9 @@ def _link(link):
 
 
 def matches(link, item):
-    """Whether a link passes `name=value` or `name=prefix*` (section 4.1).
+    """Whether a link passes the filter `name=value` or `name=prefix*` (section 4.1).
 
-    A link without the attribute never does; what is no filter is passed by every link.
+    A link without the attribute does not pass. An item that is not a filter lets every link pass.
     """
     name, equals, wanted = item.partition("=")
     if not equals:

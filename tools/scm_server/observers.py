@@ -1,4 +1,4 @@
-"""Who watches which document (RFC 7641), and the numbers that order their notifications."""
+"""The observers of each document (RFC 7641), and the numbers that order notifications."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ _SEQUENCE_MASK = 0xFFFFFF
 
 
 class Observers:
-    """Limited: when it is full a registration is served as a plain GET (RFC 7641 section 4.1)."""
+    """A limited number: beyond it a registration gets a plain response (RFC 7641 section 4.1)."""
 
     def __init__(self, max_observers):
         self._max_observers = max_observers
@@ -20,7 +20,7 @@ class Observers:
         return self._n_observers
 
     @contextmanager
-    def watch(self, found):
+    def observe(self, found):
         """An asyncio.Event that is set when the document may have changed; None when full."""
         if self._n_observers >= self._max_observers:
             yield None
@@ -37,17 +37,17 @@ class Observers:
                 del self._events[found]
 
     def changed(self, found=None):
-        """This document has changed; None: any may have."""
+        """This document has changed; None: each of them may have changed."""
         groups = self._events.values() if found is None else [self._events.get(found, ())]
         for events in groups:
             for event in events:
                 event.set()
 
     def next_number(self):
-        """The Observe value of the next answer.
+        """The Observe value of the next response.
 
-        Milliseconds of the wall clock, and one more than the last when there are two in one: so
-        it also rises over a restart and over a renewed registration, and never by 2**23 in 128
+        Milliseconds of the wall clock, and one more than the last value within a millisecond. So
+        it also grows over a restart and a renewed registration, and by less than 2**23 in 128
         seconds (RFC 7641 section 4.4).
         """
         self._last = max(self._last + 1, int(time.time() * 1000))

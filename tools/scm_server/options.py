@@ -1,7 +1,6 @@
 """Which options of a request are understood (RFC 7252 section 5.4), and the Recipient option.
 
-aiocoap hands every option on, known or not, repeated or not, short or long; the rules about
-that are the server's own.
+aiocoap accepts every option, known or not, repeated or not, of any length; the rules are here.
 """
 
 from aiocoap.numbers.optionnumbers import OptionNumber
@@ -25,10 +24,10 @@ _SIZES = {
     OptionNumber.PROXY_SCHEME: (1, 255, False),
     OptionNumber.ECHO: (1, 40, False),
     OptionNumber.NO_RESPONSE: (0, 1, False),
-    # No limit: a query that is too long is a 4.00 with a reason rather than a 4.02.
+    # No limit: a query that is too long gets 4.00 with a reason rather than 4.02.
     OptionNumber.URI_QUERY: (0, 65535, True),
 }
-# What a number may not be when the deployment picks one for Recipient.
+# Numbers that a deployment cannot choose for Recipient.
 KNOWN = frozenset(int(number) for number in OptionNumber)
 _MAX_RECIPIENT_SIZE = 255
 
@@ -42,9 +41,9 @@ def fits(number, size):
 def unprocessed(request, recipient_option, also_unknown=()):
     """Numbers of the critical options of a request that are not understood, ascending.
 
-    `also_unknown` are options that mean nothing for this method or resource (section 5.4.5).
+    `also_unknown` are options that this method or resource does not define (section 5.4.5).
     """
-    numbers = set(getattr(request, "unprocessed", ()))  # what the datagram decoder found
+    numbers = set(getattr(request, "unprocessed", ()))  # found by coap_message.decode
     seen = set()
     for option in request.opt.option_list():
         number = int(option.number)

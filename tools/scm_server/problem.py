@@ -1,4 +1,4 @@
-"""Errors: what the peer is told, as concise problem details (RFC 9290, TS 24.546 C.1.3).
+"""Errors as concise problem details (RFC 9290, TS 24.546 C.1.3).
 
 Content-Format 257, a CBOR map: -1 title, -2 detail, -4 the response code as one byte,
 and -8 the number of the option that was not understood, for 4.02.
@@ -9,24 +9,24 @@ from aiocoap.numbers.codes import Code
 
 CONTENT_FORMAT = 257
 
-_MAX_DETAIL = 240  # characters: with Recipient the whole answer stays one datagram
+_MAX_DETAIL = 240  # characters: with Recipient the response still fits in one datagram
 _TITLE, _DETAIL, _RESPONSE_CODE, _UNPROCESSED = -1, -2, -4, -8
 
 
 def printable(text):
-    """The text on one line: what came from the network must not move a terminal's cursor."""
+    """The text on one line: text from the network must not control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class ScmError(Exception):
-    """The operator's side of a mistake: one line that says what is wrong and where."""
+    """An error for the operator: one line that says what is wrong, and where."""
 
 
 class Problem(Exception):
-    """The peer's side: an answer with an error code.
+    """An error for the peer: a response with an error code.
 
-    `options` are attributes of aiocoap's Options that the answer carries besides, such as
-    size1; `unprocessed` is the list of option numbers of a 4.02.
+    `options` are more attributes of aiocoap's Options for the response, such as size1;
+    `unprocessed` is the list of option numbers of a 4.02.
     """
 
     def __init__(self, code, detail, unprocessed=(), **options):
@@ -37,7 +37,7 @@ class Problem(Exception):
         self.options = options
 
     def with_code(self, code):
-        """The same problem under another code: what a strict relay needs to let it pass."""
+        """The same problem with another code, for a strict relay."""
         return Problem(code, self.detail, self.unprocessed, **self.options)
 
     @property

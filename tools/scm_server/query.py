@@ -13,7 +13,7 @@ from msgin5g_tools.scm_server.problem import Problem
 _RECIPIENT_SIZES = range(1, 256)
 _RULES = {"ue-type": identity.tac_fault, "ue-snr": identity.snr_fault}
 
-# `uris` are as the request spells them, each once; `bulk` is True when bulkConfFlag is there.
+# `uris`: as in the request, each once. `bulk`: whether the request has bulkConfFlag.
 Selector = namedtuple("Selector", "vendor type snr uris bulk")
 
 
@@ -55,7 +55,7 @@ def ue_uris(uri_query):
 
 
 def recipient(uri_query):
-    """Whom the answer is for: the one ue-uri of the request, or None (none, several, unfit)."""
+    """The Recipient of the response: the one ue-uri, or None (none, several, wrong size)."""
     uris = ue_uris(uri_query)
     if len(uris) != 1 or len(uris[0].encode()) not in _RECIPIENT_SIZES:
         return None

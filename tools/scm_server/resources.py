@@ -1,4 +1,4 @@
-"""The resources of SU_UeConfig (TS 24.546 C.3.1): what each method answers.
+"""The resources of SU_UeConfig (TS 24.546 C.3.1) and the response of each method.
 
 /su-uc/v1/val-services/{valServiceId}/ue-configurations                  GET POST
 /su-uc/v1/val-services/{valServiceId}/ue-configurations/{ueConfigDocId}  GET PUT DELETE
@@ -23,7 +23,7 @@ _METHODS = {
     DOCUMENT: (codes.GET, codes.PUT, codes.DELETE),
 }
 _CONDITIONS = (OptionNumber.IF_MATCH, OptionNumber.IF_NONE_MATCH)
-_MAX_KEPT = 8  # large answers kept while their blocks are fetched
+_MAX_KEPT = 8  # large payloads kept while the client fetches their blocks
 
 Route = namedtuple("Route", "kind service doc_id")
 Reply = namedtuple("Reply", "code payload content_format etag location")
@@ -55,7 +55,7 @@ def require(found, path, method):
         raise Problem(codes.METHOD_NOT_ALLOWED, f"this resource has {names} only")
 
 
-def meaningless(found, method):
+def undefined_options(found, method):
     """Critical options that are not defined for this method on this resource."""
     if found is None:
         return []
@@ -84,7 +84,7 @@ class Resources:
         return int(accept)
 
     def check_format(self, request):
-        """Problem 4.15 unless the body says that it is ours (or says nothing)."""
+        """Problem 4.15 when the Content-Format of the body is another one than ours."""
         given = request.opt.content_format
         ours = self._settings.content_format
         if given is not None and given not in (ours, CBOR):
@@ -110,7 +110,7 @@ class Resources:
         return reply(codes.CONTENT, payload, links.CONTENT_FORMAT, store.etag(payload))
 
     def get(self, found, selector, content_format):
-        """GET of a collection or of a document; the ETag is the site's to compare."""
+        """GET of a collection or of a document; the Site compares the ETag."""
         if found.kind == DOCUMENT:
             payload = self._document(found, selector)
             tag = store.etag(payload)
@@ -144,9 +144,11 @@ class Resources:
         return payload, tag
 
     def change(self, found, request, body):
-        """POST, PUT or DELETE, all of it in one transaction."""
+        """POST, PUT or DELETE, in one transaction."""
         if self._settings.read_only:
-            raise Problem(codes.FORBIDDEN, "this server takes no documents over CoAP")
+            raise Problem(
+                codes.FORBIDDEN, "this server is read-only: it accepts no documents over CoAP"
+            )
         with self._store.transaction():
             if found.kind == DOCUMENT:
                 self._check_conditions(found, request)

@@ -1,4 +1,4 @@
-"""What the server is told at its start, checked."""
+"""The settings of the server, checked."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 
 
 def address(text, name):
-    """(host, port) of HOST:PORT or [V6]:PORT; `name` is what the error line calls it."""
+    """(host, port) of HOST:PORT or [V6]:PORT; `name` is its name in an error."""
     match = _ADDRESS.fullmatch(text)
     if not match or int(match[3]) > 65535:
         raise ScmError(f"{name}: '{text}' is not HOST:PORT with a port of 0 to 65535")
@@ -29,20 +29,20 @@ class Settings:
     bind: tuple = ("127.0.0.1", 5683)
     tcp: tuple | None = None
     ws: tuple | None = None
-    recipient: str | None = None  # our own address; a request for another one gets 4.00
+    recipient: str | None = None  # URI of this server; a request for another Recipient gets 4.00
     recipient_option: int = 65020
     content_format: int = 65001
-    service_id: str = "msgin5g"  # advertised in /.well-known/core even without documents
+    service_id: str = "msgin5g"  # listed in /.well-known/core, also without documents
     bulk_id: str = "msgin5g-bulk"
-    gateways: tuple = ()  # hosts entitled to bulk, besides those in the database
+    gateways: tuple = ()  # hosts entitled to bulk requests, besides those in the database
     max_age: int = 60
     max_body: int = 65536
     max_observers: int = 10000
     strict_relay: bool = False
     read_only: bool = False
     echo: bool = False
-    poll_s: float = 1.0  # how often changes by other processes are looked for
-    notify_interval_s: float = 0.2  # between two notifications to one observer
+    poll_s: float = 1.0  # period at which it polls for changes by other processes
+    notify_interval_s: float = 0.2  # least time between two notifications to one observer
 
     def __post_init__(self):
         if self.recipient is not None:
@@ -51,7 +51,9 @@ class Settings:
                 raise ScmError(f"recipient: '{self.recipient}' {fault}")
         _range("recipient option", self.recipient_option, 256, 65535)
         if self.recipient_option in options.KNOWN:
-            raise ScmError(f"recipient option: {self.recipient_option} is taken")
+            raise ScmError(
+                f"recipient option: {self.recipient_option} is the number of another option"
+            )
         _range("content format", self.content_format, 0, 65535)
         _range("max age", self.max_age, 0, 2**32 - 1)
         _range("max body", self.max_body, 1, 16 * 1024 * 1024)
@@ -65,7 +67,7 @@ class Settings:
                 raise ScmError(f"gateway: '{host}' {fault}")
         self.gateways = tuple(map(identity.normal_host, self.gateways))
         if self.echo and self.strict_relay:
-            raise ScmError("echo: needs 4.01, which a strict relay drops")
+            raise ScmError("echo: needs responses with 4.01, which a strict relay discards")
 
 
 def _range(name, value, low, high):

@@ -1,7 +1,7 @@
-"""From a request to its answer: the one place that aiocoap calls.
+"""From a request to its response: aiocoap calls this class only.
 
-Everything is answered here, what aiocoap's own site and block layer would answer too, so that
-Recipient and concise problem details are on every answer, error, block and notification.
+It makes every response, also those that aiocoap's own site and block layer would make, so that
+each response, error, block and notification has Recipient and concise problem details.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from msgin5g_tools.scm_server.observers import Observers
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.settings import address_text
 
-_DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: what a missing option means
+_DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: the value of a missing option
 _BUSY_S = 2
 _SUPPRESS_CLIENT_ERRORS = 8  # RFC 7967: the bit of class 4
 _COAP_PORT = 5683
@@ -62,13 +62,13 @@ class Site(interfaces.Resource):
             pipe.add_response(message, is_last=True)
 
     async def _observe(self, pipe, found):
-        with self.observers.watch(found) as changed:
+        with self.observers.observe(found) as changed:
             message = await self._answer(pipe.request, changed is not None)
             self._report("served", pipe.request, message)
             is_last = changed is None or not message.code.is_successful()
             pipe.add_response(message, is_last=is_last)
             while not is_last:
-                # Two notifications are apart: a burst of changes ends in one of them.
+                # A minimum time between notifications: a burst of changes makes one.
                 await asyncio.sleep(self._settings.notify_interval_s)
                 tag = message.opt.etag
                 while message.code.is_successful() and message.opt.etag == tag:
@@ -76,13 +76,13 @@ class Site(interfaces.Resource):
                     changed.clear()
                     message = await self._answer(pipe.request, True, registered=True)
                 is_last = not message.code.is_successful()
-                # Always CON, so that an observer who is gone is noticed (RFC 7641 section 4.5).
+                # Always CON, which detects an observer that has gone (RFC 7641 section 4.5).
                 message.transport_tuning = Reliable()
                 pipe.add_response(message, is_last=is_last)
                 self._report("notified", pipe.request, message)
 
     async def _answer(self, request, observing=False, registered=False):
-        """The Message that answers a request; whatever happens it is an answer."""
+        """The response Message of a request; an internal error gives one, too."""
         try:
             reply = await self._serve(request)
             message = self._message(request, reply, observing)
@@ -92,12 +92,12 @@ class Site(interfaces.Resource):
         except Problem as raised:
             return self._refusal(request, raised)
         except sqlite3.OperationalError as error:
-            detail = f"the database does not answer: {error}"
+            detail = f"the database is not available: {error}"
             busy = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
             return self._refusal(request, busy)
         except Exception:
-            self._log.exception("no answer to %r", request)
-            fault = Problem(codes.INTERNAL_SERVER_ERROR, "the server has a fault")
+            self._log.exception("no response to %r", request)
+            fault = Problem(codes.INTERNAL_SERVER_ERROR, "internal error of the server")
             return self._refusal(request, fault)
 
     async def _serve(self, request):
@@ -105,7 +105,7 @@ class Site(interfaces.Resource):
         path, method = request.opt.uri_path, request.code
         found = resources.find(path)
         unknown = options.unprocessed(
-            request, settings.recipient_option, resources.meaningless(found, method)
+            request, settings.recipient_option, resources.undefined_options(found, method)
         )
         if unknown:
             numbers = ", ".join(map(str, unknown))
@@ -153,7 +153,7 @@ class Site(interfaces.Resource):
             raise Problem(codes.FORBIDDEN, f"{denied} is not allowed")
 
     def _message(self, request, reply, observing):
-        """The answer as it goes out: options, 2.03 in place of a known body, its block."""
+        """The response as it is sent: options, 2.03 in place of a known body, one block."""
         message = LongTokenMessage(code=reply.code, payload=reply.payload)
         message.opt.location_path = reply.location
         if reply.etag is not None:
@@ -182,7 +182,7 @@ class Site(interfaces.Resource):
         for name, value in raised.options.items():
             setattr(message.opt, name, value)
         if raised.code == codes.BAD_OPTION and request.mtype == NON:
-            # RFC 7252 section 5.4.1: in a NON it makes the whole message rejected, silently.
+            # RFC 7252 section 5.4.1: a NON with such an option is rejected silently.
             message.opt.no_response = _SUPPRESS_CLIENT_ERRORS
         self._address(request, message)
         if request.code in _UNSAFE:
@@ -197,7 +197,7 @@ class Site(interfaces.Resource):
             message.opt.no_response = request.opt.no_response
 
     def _check_source(self, request, message, registering):
-        """Problem 4.01 with Echo when the answer would be too much for an unverified source."""
+        """Problem 4.01 with Echo when the response is too long for an unverified source."""
         if message.code.is_successful() and request.code == codes.GET:
             asked = 5 + len(request.token) + len(request.opt.encode())
             size = 5 + len(request.token) + len(message.opt.encode()) + len(message.payload)

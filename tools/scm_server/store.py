@@ -1,7 +1,7 @@
 """The documents, the deny list and the entitled gateways.
 
-A document is kept as the CBOR that is served, so that its ETag is the same after a restart;
-its identities are rows of their own, indexed.
+A document is stored as the CBOR that the server sends, so that its ETag is the same after a
+restart. Its identities are in tables of their own, with indexes.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ Document = namedtuple("Document", "service doc_id body")
 
 
 def etag(payload):
-    """8 bytes that depend on what is represented and on nothing else."""
+    """8 bytes that depend on the payload alone."""
     return hashlib.sha256(payload).digest()[:8]
 
 
@@ -74,7 +74,7 @@ class Store(Database):
         return True
 
     def clear(self):
-        """Forget everything: documents, deny list and gateways."""
+        """Delete everything: documents, deny list and gateways."""
         with self.transaction():
             for table in ("uris", "imeis", "vendors", "documents", "denied", "gateways"):
                 self.connection.execute(f"DELETE FROM {table}")
@@ -85,7 +85,7 @@ class Store(Database):
         condition = "service = ?"
         if wanted:
             for_all = "SELECT id FROM documents WHERE service = ? AND for_all"
-            # The + keeps SQLite from walking all documents of the service instead.
+            # The + makes SQLite use the ids rather than scan all documents of the service.
             condition = f"id IN ({for_all} UNION {wanted}) AND +service = ?"
             values.insert(0, service)
         rows = self.connection.execute(
@@ -94,7 +94,7 @@ class Store(Database):
         return [body for (body,) in rows]
 
     def is_for(self, service, doc_id, uris):
-        """False when the document names its UEs by URI only, and none of these is among them."""
+        """False when the document names its UEs by URI only, and names none of these."""
         marks = ", ".join("?" * len(uris))
         return bool(
             self._one(
@@ -121,7 +121,7 @@ class Store(Database):
             row[0] for row in self.connection.execute("SELECT DISTINCT service FROM documents")
         ]
 
-    # who may ask
+    # deny list and entitled gateways
 
     def deny(self, uri):
         """True when the UE was allowed before."""
@@ -169,7 +169,7 @@ class Store(Database):
 
 
 def array(bodies):
-    """CBOR of an array of items that are CBOR already."""
+    """CBOR of an array whose items are CBOR already."""
     return _array_head(len(bodies)) + b"".join(bodies)
 
 
@@ -191,7 +191,7 @@ def _spans(imei):
 
 
 def _matches(selector):
-    """SQL and values that give the ids of matching documents; None when nothing is asked."""
+    """SQL and values that select the ids of matching documents; None without parameters."""
     parts = []
     values = []
     if selector.uris:
@@ -202,7 +202,7 @@ def _matches(selector):
         parts.append("SELECT document FROM vendors WHERE vendor = ?")
         values.append(selector.vendor)
     if selector.type is not None and selector.snr is not None:
-        # TAC and serial number are two halves of one IMEI: together they mean one UE.
+        # TAC and serial number are the two parts of one IMEI: together they name one UE.
         parts.append("SELECT document FROM imeis WHERE tac = ? AND low <= ? AND high >= ?")
         values.extend((selector.type, int(selector.snr), int(selector.snr)))
     elif selector.type is not None:
