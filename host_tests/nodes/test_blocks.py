@@ -54,10 +54,12 @@ def large_sim(link_model=None, size=SIZE, ue=None, relay=None):
     settings = {"max_document_size": 24576, "refresh_min_s": 3600}
     settings.update(ue or {})
     # Both remember few answers: a block size each.
-    hop = {"max_flows": 2}
-    hop.update(relay or {})
+    relay_options = {"max_flows": 2}
+    relay_options.update(relay or {})
     server = {"max_incoming": 8}
-    return new_sim(link_model, {UE_ID: body_of("A", size)}, settings, hop, server, record=False)
+    return new_sim(
+        link_model, {UE_ID: body_of("A", size)}, settings, relay_options, server, record=False
+    )
 
 
 def arrived(sim, ue, change=None):

@@ -114,7 +114,8 @@ def test_the_last_observer_gone_ends_the_observation_at_the_server():
     server.change("shared", shared([name(1), name(2), name(3)], text="new"))
     sim.run(None, 5000)
     assert gateway.observers.n_observers == 0 and gateway.shared_documents.documents == []
-    # Each hop learns it from the rejection of what it passes on: apart there are two.
+    # Each node on the way learns it when a message that it forwards is rejected.
+    # With a separated client that is one node more.
     for text in ("newer", "newest"):
         server.change("shared", shared([name(1), name(2), name(3)], text=text))
         sim.run(None, 5000)

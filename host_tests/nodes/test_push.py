@@ -31,7 +31,7 @@ def version(n):
 
 
 def observing(link_model=None, ue=None, relay=None, **server):
-    """(world, ue, relay, server) with the UE observing; its log and events are empty."""
+    """(sim, ue, relay, server) with the UE observing; its log and events are empty."""
     settings = {"observe": True}
     settings.update(ue or {})
     server = {"max_age_s": server.pop("max_age_s", 3600)}
@@ -49,7 +49,7 @@ def change(sim, ue, server, n, limit_ms=600000):
     return told and ue.configuration.data == version(n).encode() and names(ue) == ["applied"]
 
 
-def hop(sim, source, destination):
+def between(sim, source, destination):
     """What went from one to the other: list of Message."""
     return [Message(32).decode(d) for _, s, to, d in sim.log if (s, to) == (source, destination)]
 
@@ -61,8 +61,8 @@ def test_a_change_is_one_notification_and_its_acknowledgement_on_each_hop():
         sim.run(None, 10000)
         assert len(sim.log) == 4
         for source, destination in HOPS:
-            (notification,) = hop(sim, source, destination)
-            (ack,) = hop(sim, destination, source)
+            (notification,) = between(sim, source, destination)
+            (ack,) = between(sim, destination, source)
             assert (notification.mtype, notification.code) == (CON, CONTENT)
             assert notification.uint(OBSERVE) == n + 2
             assert notification.option(65020) == UE_ID.encode()
@@ -92,8 +92,8 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
         assert names(ue) == ["unchanged"] and ue.client.observing
         assert 0 <= sim.elapsed_ms - start - 3240000 * n < 1000
         assert len(sim.log) == 4
-        (up,) = hop(sim, UE, RELAY)
-        (further,) = hop(sim, RELAY, SERVER)
+        (up,) = between(sim, UE, RELAY)
+        (further,) = between(sim, RELAY, SERVER)
         assert up.uint(OBSERVE) == further.uint(OBSERVE) == 0
         assert up.token() == token_ue and further.token() == token_relay
         assert len(relay.flows) == len(server.observers) == 1
@@ -112,8 +112,8 @@ def test_stop_deregisters_on_both_hops_and_then_there_is_silence_until_fetch():
     ue.stop()
     sim.run(None, 10000)
     assert len(sim.log) == 4
-    assert hop(sim, UE, RELAY)[0].uint(OBSERVE) == 1
-    assert hop(sim, RELAY, SERVER)[0].token() == token
+    assert between(sim, UE, RELAY)[0].uint(OBSERVE) == 1
+    assert between(sim, RELAY, SERVER)[0].token() == token
     assert not relay.flows and not server.observers and not ue.client.observing
     drain(ue)
     server.change(UE_ID, document(UE_ID, version(1)))
@@ -148,7 +148,7 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
         assert names(ue) == ["rejected", "backing_off"]
         at.append(sim.elapsed_ms)
     # It is the collection that is asked: the next document may be another one.
-    for message in hop(sim, UE, RELAY)[-8:]:
+    for message in between(sim, UE, RELAY)[-8:]:
         paths = [i for i in range(message.n_options) if message.numbers[i] == URI_PATH]
         assert len(paths) == 5 and message.find(OBSERVE) < 0 and message.find(ETAG) < 0
     gaps = [at[i + 1] - at[i] for i in range(8)]
@@ -168,7 +168,7 @@ def test_a_notification_larger_than_a_block_is_completed_by_plain_requests():
     for n in (1, 2):
         sim.log.clear()
         assert change(sim, ue, server, n)
-        up = hop(sim, UE, RELAY)
+        up = between(sim, UE, RELAY)
         gets = [m for m in up if m.code == GET]
         assert [m.uint(BLOCK2) for m in gets] == [i << 4 | 2 for i in range(1, len(gets) + 1)]
         assert len(gets) >= 3
@@ -200,7 +200,7 @@ def test_a_relay_that_has_forgotten_its_flows_is_found_out_by_the_renewal():
     server.change(UE_ID, document(UE_ID, version(1)))
     sim.run(None, 60000)
     # The relay rejects what it does not know, which is how the server learns.
-    assert [m.mtype for m in hop(sim, RELAY, SERVER)] == [RST] and not server.observers
+    assert [m.mtype for m in between(sim, RELAY, SERVER)] == [RST] and not server.observers
     assert names(ue) == []
     assert sim.run(lambda: ue.events, 3600000)
     assert names(ue) == ["applied"] and ue.client.observing and len(relay.flows) == 1

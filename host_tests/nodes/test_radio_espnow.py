@@ -22,11 +22,11 @@ def test_an_esp_now_peer_out_of_range():
     server = new_server(sim)
     key = "00112233445566778899aabbccddeeff"
     espnow.here = _RELAY_MAC
-    hop_radios = new_radios(espnow={"peers": {UE_ID: ["24:0a:c4:00:00:02", key]}}, **_HOP)
+    relay_radios = new_radios(espnow={"peers": {UE_ID: ["24:0a:c4:00:00:02", key]}}, **_HOP)
     relay = Relay(relay_settings(), xorshift(5), SERVER, sim.now)
-    hop = Node(relay, [None, hop_radios.espnow])
-    hop_radios.join(hop)
-    sim.add(RELAY, Driven(hop, 1))
+    relay_node = Node(relay, [None, relay_radios.espnow])
+    relay_radios.join(relay_node)
+    sim.add(RELAY, Driven(relay_node, 1))
     espnow.here = _UE_MAC
     radios = new_radios(espnow={"peers": {"urn:x:1": ["24:0a:c4:00:00:01", key]}}, ue_id=UE_ID)
     ue = radio_ue(sim, _RELAY_MAC)

@@ -22,7 +22,7 @@ UE = ue_address(2)
 
 
 def configured(link_model=None, max_age_s=3600, relay=None, documents=None, **ue):
-    """(world, ue, server) of a UE that has just been configured; its log is empty."""
+    """(sim, ue, server) of a UE that has just been configured; its log is empty."""
     sim, ue, _, server = new_sim(link_model, documents, ue, relay, {"max_age_s": max_age_s})
     assert sim.run(lambda: ue.configuration.n_applied)
     assert names(ue) == ["applied"]
@@ -192,7 +192,7 @@ def test_an_etag_of_a_length_that_is_none_is_not_used():
 
 
 def test_the_bytes_of_a_refresh_both_ways():
-    """24 characters of UE ID, 8 bytes of ETag, both datagrams on the hop of the UE: issue 3."""
+    """24 characters of UE ID, 8 bytes of ETag, both datagrams between UE and relay."""
     ue_id = "urn:x-msgin5g:ue:1000007"
     assert len(ue_id) == 24
     figures = {"coap://scm": 160, "coap://scm.x": 162, "coap://10.0.0.1": 166,

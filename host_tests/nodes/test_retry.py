@@ -247,7 +247,7 @@ def test_who_was_given_an_appointment_has_not_failed():
     ue = alone(retry_first_s=5, retry_max_s=3600, retry_jitter_percent=0)
     given = after_failures(ue, SERVICE_UNAVAILABLE, 10, [(MAX_AGE, b"\x03")])
     assert all(3000 <= delay <= 3750 for delay in given), given
-    # A hop that is busy for long is no reason to wait for an hour when it is silent once.
+    # A relay that was busy for long and is silent once is no reason to wait for an hour.
     now = sum(given)
     assert after_failures(ue, NOT_FOUND, 3, (), now) == [5000, 10000, 20000]
     now += 35000

@@ -1,4 +1,4 @@
-"""The whole way in virtual time: UE, relay and server, and a network that is not kind."""
+"""UE, relay and server in virtual time, and a network that loses, repeats and delays."""
 
 from msgin5g.coap.message import Message, encode
 from builders import (
@@ -35,9 +35,9 @@ def test_a_configuration_is_applied_through_the_relay():
 
 
 def test_any_single_datagram_lost_twice_or_late_is_repaired_and_served_once():
-    fates = [("lost", 0), ("twice", 0), ("late", 50), ("late", 1500), ("late", 5000)]
-    fates.append(("late", 40000))
-    for how, late_ms in fates:
+    link_models = [("lost", 0), ("twice", 0), ("late", 50), ("late", 1500), ("late", 5000)]
+    link_models.append(("late", 40000))
+    for how, late_ms in link_models:
         for n in range(8):
             for slow_ms in (0, 3000):
                 case = (how, late_ms, n, slow_ms)

@@ -1,4 +1,4 @@
-"""/.well-known/core of a hop, asked for in ways that make no sense."""
+"""/.well-known/core of an intermediary: invalid requests."""
 
 from checks import xorshift
 from msgin5g.coap.message import Message, encode
@@ -9,8 +9,8 @@ from builders import SERVER, UE_ID, relay_settings, ue_address
 UE = ue_address(2)
 
 
-def answer_to(block2):
-    """The answer to a GET with a Block2 of these bytes."""
+def response_to(block2):
+    """The response to a GET with a Block2 of these bytes."""
     relay = Relay(relay_settings(), xorshift(5), SERVER, 0)
     relay.link_up(UE_ID.encode(), 0, UE)
     options = [(URI_PATH, b".well-known"), (URI_PATH, b"core"), (BLOCK2, block2)]
@@ -21,17 +21,17 @@ def answer_to(block2):
 
 
 def test_the_page_comes_in_the_blocks_that_are_asked_for():
-    whole = answer_to(b"\x06")
+    whole = response_to(b"\x06")
     assert (whole.code, whole.option(BLOCK2)) == (CONTENT, b"\x06")
     # RFC 7959 section 2.2: NUM 0, SZX 0 is no byte at all; M means nothing in a request.
     for first in (b"", b"\x08", b"\x00"):
-        assert answer_to(first).option(BLOCK2) == b"\x08"
-        assert answer_to(first).payload() + answer_to(b"\x10").payload() == whole.payload()
-    assert answer_to(b"\x10").option(BLOCK2) == b"\x10"
+        assert response_to(first).option(BLOCK2) == b"\x08"
+        assert response_to(first).payload() + response_to(b"\x10").payload() == whole.payload()
+    assert response_to(b"\x10").option(BLOCK2) == b"\x10"
     for wrong in (b"\x07", b"\x16", b"\x20", b"\xff\xff\xf0"):
-        assert answer_to(wrong).code == BAD_REQUEST, wrong
+        assert response_to(wrong).code == BAD_REQUEST, wrong
 
 
 def test_a_block2_that_is_longer_than_any_is_an_option_that_is_not_understood():
     for block2 in (b"\x00\x00\x00\x06", b"\x00\x00\x00\x00\x06", bytes(8), bytes(40)):
-        assert answer_to(block2).code == 0x82, block2
+        assert response_to(block2).code == 0x82, block2
