@@ -2,7 +2,7 @@
 
     micropython -X heapsize=192K ue.py FIRMWARE_DIR SETTINGS STATE_DIR N_OUTCOMES
 
-It asks again after each outcome, observing or not as the settings say, until it has had
+It fetches again after each outcome, observing or not as the settings say, until it has had
 N_OUTCOMES. One JSON object a line: `out` and `hex` of each datagram, `event` of each event.
 """
 
@@ -10,47 +10,38 @@ from binascii import hexlify
 
 from measure import arguments, tell
 
+from msgin5g.builder import open_node
+from msgin5g.port.system import ticks_ms
+
 _OUTCOMES = ("applied", "unchanged", "refused", "rejected", "timeout")
 
 
-def _trace(out, datagram, remote):
-    tell({"out": out, "hex": hexlify(datagram).decode()})
+class Watch:
+    """Prints what a node receives, sends and reports; ends it after n_outcomes."""
 
+    def __init__(self, node, n_outcomes):
+        self._ue = node.ue
+        self._n_outcomes = n_outcomes
+        node.print_event = self.print_event
+        node.trace = self.print_datagram
 
-def _watch(run, n_outcomes):
-    def watched(node, links, ticks_ms, _tell, _trace_of_main, *rest):
-        n = 0
-        ue = getattr(node, "ue", node)
+    def print_datagram(self, out, datagram, remote):
+        tell({"out": out, "hex": hexlify(datagram).decode()})
 
-        def told(event):
-            nonlocal n
-            tell({"event": event["event"]})
-            n += event["event"] in _OUTCOMES
-            if not ue.client.observing and not ue.client.busy:
-                ue.fetch(ticks_ms())
-            return n == n_outcomes
-
-        run(node, links, ticks_ms, told, _trace)
-        # What is due at once, an acknowledgement for one, is not left over.
-        while True:
-            out = node.transmit(ticks_ms())
-            if out is None:
-                break
-            _trace(True, out[1], out[2])
-            links[out[0]].send(out[1], out[2])
-        return True
-
-    return watched
+    def print_event(self, event):
+        """True ends the node's loop."""
+        tell({"event": event["event"]})
+        self._n_outcomes -= event["event"] in _OUTCOMES
+        if not self._ue.client.observing and not self._ue.client.busy:
+            self._ue.fetch(ticks_ms())
+        return self._n_outcomes == 0
 
 
 def main():
     settings, state, n_outcomes = arguments()
-    from msgin5g.port import event_loop
-
-    event_loop.run = _watch(event_loop.run, int(n_outcomes))
-    from msgin5g.main import main as start
-
-    start(settings, state, True)
+    node = open_node(settings, state, True)
+    Watch(node, int(n_outcomes))
+    node.run()
 
 
 main()

@@ -1,6 +1,6 @@
 """The `machine` module of the virtual board: what the Unix port's own lacks.
 
-`_control` carries words to the supervisor, which resets the board and keeps the watchdog. `_state`
+`control` carries words to the supervisor, which resets the board and keeps the watchdog. `state`
 is shared with it: the reset cause, the unique ID, and for each pin the level that the board and
 the level that the host has set (255: none).
 """
@@ -16,11 +16,11 @@ WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
-_control = None
-_state = None
+control = None
+state = None
 
 
-def _ending(namespace):
+def ending(namespace):
     """What a soft reset does last: the files that a program has left open are closed."""
 
     def end():
@@ -38,19 +38,19 @@ def _ending(namespace):
 
 
 def reset():
-    _control.write(b"reset")
+    control.write(b"reset")
     while True:
         idle()
 
 
 def reset_cause():
-    _state.seek(0)
-    return _state.read(1)[0]
+    state.seek(0)
+    return state.read(1)[0]
 
 
 def unique_id():
-    _state.seek(1)
-    return _state.read(6)
+    state.seek(1)
+    return state.read(6)
 
 
 def freq(hz=None):
@@ -81,12 +81,12 @@ class Pin(PinBase):
 
     def value(self, level=None):
         if level is not None:
-            _state.seek(16 + self._id)
-            _state.write(b"\1" if level else b"\0")
+            state.seek(16 + self._id)
+            state.write(b"\1" if level else b"\0")
             return None
         for at in (64, 16):
-            _state.seek(at + self._id)
-            level = _state.read(1)[0]
+            state.seek(at + self._id)
+            level = state.read(1)[0]
             if level < 2:
                 return level
         return self._pulled
@@ -111,4 +111,4 @@ class WDT:
         self.feed()
 
     def feed(self):
-        _control.write(self._word)
+        control.write(self._word)

@@ -13,8 +13,8 @@ from flash import Flash
 
 def mount(raw, control, image, state, blank):
     """Take over the host's descriptors, put the image where its files were, and return `run`."""
-    machine._control = control = open(control, "wb")
-    machine._state = open(state, "r+b")
+    machine.control = control = open(control, "wb")
+    machine.state = open(state, "r+b")
     del machine.__file__
     # What a program writes to stdout.buffer is bytes; in what it prints, a board's console turns
     # newlines into CR LF. Two descriptors tell the supervisor which is which. The descriptor is
@@ -40,8 +40,8 @@ def mount(raw, control, image, state, blank):
 
 def run(names, namespace):
     """Run the files as a board does: an exception ends the row, SystemExit is a soft reset."""
-    control = machine._control
-    end = machine._ending(namespace)
+    control = machine.control
+    end = machine.ending(namespace)
     sys.atexit(end)
     gc.collect()
     try:
