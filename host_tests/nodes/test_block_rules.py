@@ -3,7 +3,16 @@
 from checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, uint_bytes
-from msgin5g.coap.numbers import ACK, BLOCK2, CONTENT, ETAG, SIZE2
+from msgin5g.coap.numbers import (
+    ACK,
+    BLOCK2,
+    CONTENT,
+    ETAG,
+    GATEWAY_TIMEOUT,
+    SERVICE_UNAVAILABLE,
+    SIZE2,
+    TOO_MANY_REQUESTS,
+)
 from msgin5g.ue.ue import ConstrainedUe
 from builders import RELAY, UE_ID, FakeConfiguration, document, drain, names, ue_settings
 
@@ -86,7 +95,13 @@ def test_busy_in_the_midst_of_a_transfer_is_a_pause_that_is_kept_and_bounded():
     ue, request = alone()
     ue.receive(0, block(request, 0, 1), RELAY, 0)
     now = 0
-    for code, max_age_s in ((0xA3, 7), (0x9D, 3), (0xA4, None), (0xA3, 1), (0xA3, 9)):
+    for code, max_age_s in (
+        (SERVICE_UNAVAILABLE, 7),
+        (TOO_MANY_REQUESTS, 3),
+        (GATEWAY_TIMEOUT, None),
+        (SERVICE_UNAVAILABLE, 1),
+        (SERVICE_UNAVAILABLE, 9),
+    ):
         request = asked(ue, now)
         assert request.uint(BLOCK2) == 1 << 4 | 2
         options = [] if max_age_s is None else [(14, uint_bytes(max_age_s))]
@@ -94,7 +109,7 @@ def test_busy_in_the_midst_of_a_transfer_is_a_pause_that_is_kept_and_bounded():
         buf = bytearray(99)
         size = encode(buf, ACK, code, request.mid, request.token(), options)
         ue.receive(0, bytes(buf[:size]), RELAY, now)
-        if (code, max_age_s) != (0xA3, 9):
+        if (code, max_age_s) != (SERVICE_UNAVAILABLE, 9):
             assert ue.poll() is None
             assert ue.wait_ms(now) >= 1000 * (max_age_s or 2)
             now += ue.wait_ms(now)

@@ -2,7 +2,7 @@
 
 from checks import xorshift
 from msgin5g.coap.message import Message, encode
-from msgin5g.coap.numbers import BAD_REQUEST, BLOCK2, CON, CONTENT, GET, URI_PATH
+from msgin5g.coap.numbers import BAD_OPTION, BAD_REQUEST, BLOCK2, CON, CONTENT, GET, URI_PATH
 from msgin5g.relay.relay import Relay
 from builders import SERVER, UE_ID, relay_settings, ue_address
 
@@ -34,4 +34,4 @@ def test_the_page_comes_in_the_blocks_that_are_asked_for():
 
 def test_a_block2_that_is_longer_than_any_is_an_option_that_is_not_understood():
     for block2 in (b"\x00\x00\x00\x06", b"\x00\x00\x00\x00\x06", bytes(8), bytes(40)):
-        assert response_to(block2).code == 0x82, block2
+        assert response_to(block2).code == BAD_OPTION, block2

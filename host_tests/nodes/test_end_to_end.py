@@ -1,5 +1,6 @@
 """UE, relay and server in virtual time, and a network that loses, repeats and delays."""
 
+from msgin5g.coap.numbers import CONTENT
 from msgin5g.coap.message import Message, encode
 from builders import (
     DATA,
@@ -107,7 +108,7 @@ def test_an_answer_for_another_is_seen_to_be_discarded_and_the_true_one_comes_th
             request = Message(32).decode(sim.log[1][3])
             buf = bytearray(100)
             options = [(65020, b"urn:x-msgin5g:ue:9999")]
-            size = encode(buf, 2, 0x45, request.mid, request.token(), options, b"body")
+            size = encode(buf, 2, CONTENT, request.mid, request.token(), options, b"body")
             forged.append(bytes(buf[:size]))
             sim.send(SERVER, RELAY, forged[0])
         return ue.configuration.n_applied

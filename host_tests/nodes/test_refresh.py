@@ -2,7 +2,7 @@
 
 from checks import xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
-from msgin5g.coap.numbers import ACK, ETAG, GET, MAX_AGE, OBSERVE, URI_PATH, VALID
+from msgin5g.coap.numbers import ACK, CONTENT, ETAG, GET, MAX_AGE, OBSERVE, URI_PATH, VALID
 from msgin5g.ue.ue import ConstrainedUe
 from builders import (
     DATA,
@@ -170,7 +170,7 @@ def test_valid_means_nothing_when_nothing_is_held_or_something_else():
     ue.receive(0, answer(request, VALID), RELAY, 0)
     assert names(ue) == ["refused", "backing_off"]
     ue, request = alone()
-    ue.receive(0, answer(request, 0x45, [(ETAG, b"one")], body()), RELAY, 0)
+    ue.receive(0, answer(request, CONTENT, [(ETAG, b"one")], body()), RELAY, 0)
     now = ue.wait_ms(0) + 54000
     drain(ue)
     request = asked(ue, now)
@@ -179,14 +179,14 @@ def test_valid_means_nothing_when_nothing_is_held_or_something_else():
     assert ue.poll() is None
     request = asked(ue, now)
     assert request.find(ETAG) < 0  # the whole, please
-    ue.receive(0, answer(request, 0x45, [(ETAG, b"two")], body()), RELAY, now)
+    ue.receive(0, answer(request, CONTENT, [(ETAG, b"two")], body()), RELAY, now)
     assert names(ue) == ["unchanged"]
 
 
 def test_an_etag_of_a_length_that_is_none_is_not_used():
     for etag in (b"", b"123456789", 100 * b"x"):
         ue, request = alone()
-        ue.receive(0, answer(request, 0x45, [(ETAG, etag)], body()), RELAY, 0)
+        ue.receive(0, answer(request, CONTENT, [(ETAG, etag)], body()), RELAY, 0)
         assert names(ue) == ["applied"] and ue.client.etag is None
         assert asked(ue, 54000).find(ETAG) < 0
 
@@ -216,7 +216,7 @@ def refresh_size(ue, ue_id, request, tag):
     buf = bytearray(1152)
     recipient = [(65020, ue_id.encode())]
     payload = dumps([document(ue_id, DATA)])
-    n = encode(buf, ACK, 0x45, request.mid, request.token(), tag + recipient, payload)
+    n = encode(buf, ACK, CONTENT, request.mid, request.token(), tag + recipient, payload)
     ue.receive(0, bytes(buf[:n]), RELAY, 0)
     assert names(ue) == ["applied"]
     request = asked(ue, 54000)
@@ -228,7 +228,7 @@ def refresh_size(ue, ue_id, request, tag):
 
 def test_max_age_in_a_valid_answer_counts_anew():
     ue, request = alone()
-    ue.receive(0, answer(request, 0x45, [(ETAG, b"one"), (MAX_AGE, b"\x64")], body()), RELAY, 0)
+    ue.receive(0, answer(request, CONTENT, [(ETAG, b"one"), (MAX_AGE, b"\x64")], body()), RELAY, 0)
     drain(ue)
     request = asked(ue, 90000)
     age = [(ETAG, b"one"), (MAX_AGE, uint_bytes(7200))]

@@ -4,13 +4,20 @@ from checks import load
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, uint_bytes
 from msgin5g.coap.numbers import (
+    BAD_GATEWAY,
     BLOCK2,
+    CONTENT,
     ECHO,
     ETAG,
+    FORBIDDEN,
+    INTERNAL_SERVER_ERROR,
     MAX_AGE,
     NOT_FOUND,
     OBSERVE,
+    PROXYING_NOT_SUPPORTED,
     SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
 )
 from msgin5g.coap.ticks import add
 from msgin5g.coap.exchange import QUEUED, SENT, Parameters
@@ -35,7 +42,14 @@ def after_failures(ue, code, n, options=(), now=0):
 
 
 def test_the_delay_doubles_within_jitter_and_bounds_and_a_success_ends_it():
-    for code in (0x84, 0x83, 0x81, 0xA0, 0xA2, 0xA5):
+    for code in (
+        NOT_FOUND,
+        FORBIDDEN,
+        UNAUTHORIZED,
+        INTERNAL_SERVER_ERROR,
+        BAD_GATEWAY,
+        PROXYING_NOT_SUPPORTED,
+    ):
         for percent in (0, 50, 100):
             ue = alone(retry_first_s=4, retry_max_s=300, retry_jitter_percent=percent)
             delays = after_failures(ue, code, 9)
@@ -45,32 +59,36 @@ def test_the_delay_doubles_within_jitter_and_bounds_and_a_success_ends_it():
                 assert low <= delays[i] <= min(high, 300000), (code, percent, delays)
             assert percent == 0 or delays[7] != delays[8]
     ue = alone(retry_first_s=4, retry_jitter_percent=0)
-    now = sum(after_failures(ue, 0x83, 5))
-    ue.receive(0, answer(asked(ue, now), 0x45, (), body()), RELAY, now)
+    now = sum(after_failures(ue, FORBIDDEN, 5))
+    ue.receive(0, answer(asked(ue, now), CONTENT, (), body()), RELAY, now)
     assert names(ue) == ["applied"]
     now += ue.wait_ms(now)
-    assert after_failures(ue, 0x83, 1, (), now) == [4000]
+    assert after_failures(ue, FORBIDDEN, 1, (), now) == [4000]
 
 
 def test_different_boards_get_different_delays():
-    delays = [after_failures(alone(seed=n), 0xA0, 1)[0] for n in range(1, 200)]
+    delays = [after_failures(alone(seed=n), INTERNAL_SERVER_ERROR, 1)[0] for n in range(1, 200)]
     assert len(set(delays)) > 180 and min(delays) < 3900 and max(delays) > 6100
 
 
 def test_a_time_that_the_server_gave_is_kept_and_never_shortened():
-    for code in (0x9D, 0xA3):
+    for code in (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE):
         for max_age_s in (1, 7, 60, 3600, 7200, 86400):
             options = [(MAX_AGE, uint_bytes(max_age_s))]
             for delay in after_failures(alone(), code, 3, options):
                 spread_ms = min(max_age_s * 250, 30000)
                 assert max_age_s * 1000 <= delay <= max_age_s * 1000 + spread_ms
     # Not for ever, however.
-    for delay in after_failures(alone(), 0xA3, 2, [(MAX_AGE, b"\xff\xff\xff\xff")]):
+    for delay in after_failures(alone(), SERVICE_UNAVAILABLE, 2, [(MAX_AGE, b"\xff\xff\xff\xff")]):
         assert 86400000 <= delay <= 86430000
     # Without it, and for what is no request to wait, the delay doubles.
-    assert after_failures(alone(retry_jitter_percent=0), 0xA3, 3) == [5000, 10000, 20000]
+    assert after_failures(alone(retry_jitter_percent=0), SERVICE_UNAVAILABLE, 3) == [
+        5000,
+        10000,
+        20000,
+    ]
     age = [(MAX_AGE, b"\x01")]
-    assert after_failures(alone(retry_jitter_percent=0), 0x84, 3, age) == [5000, 10000, 20000]
+    assert after_failures(alone(retry_jitter_percent=0), NOT_FOUND, 3, age) == [5000, 10000, 20000]
 
 
 def test_a_peer_that_never_answers_gets_no_more_than_the_probing_rate():
@@ -135,15 +153,15 @@ def script(n, request):
     if n < 5 or n in (7, 12):
         return None, 0
     if n == 5:
-        return answer(request, 0xA3, [(MAX_AGE, b"\x03")]), 40
+        return answer(request, SERVICE_UNAVAILABLE, [(MAX_AGE, b"\x03")]), 40
     if n in (6, 10):
-        return answer(request, 0x84), 700
+        return answer(request, NOT_FOUND), 700
     if n == 9:
         return bytes((0x70, 0, request.mid >> 8, request.mid & 255)), 30
     if request.find(OBSERVE) >= 0:
         document_body = dumps(document(UE_ID, DATA))
-        return answer(request, 0x45, [(OBSERVE, bytes((n,)))], document_body), 55
-    return answer(request, 0x45, [(ETAG, b"e"), (MAX_AGE, b"\x32")], body()), 120
+        return answer(request, CONTENT, [(OBSERVE, bytes((n,)))], document_body), 55
+    return answer(request, CONTENT, [(ETAG, b"e"), (MAX_AGE, b"\x32")], body()), 120
 
 
 def life(start, by_wait, limit_ms):
@@ -195,22 +213,22 @@ def test_looked_at_only_when_it_wants_to_be_it_sends_the_same_at_the_same_moment
 def test_an_echo_is_given_back_with_the_same_request():
     ue = alone()
     request = asked(ue, 0)
-    ue.receive(0, answer(request, 0x81, [(ECHO, b"fresh")]), RELAY, 0)
+    ue.receive(0, answer(request, UNAUTHORIZED, [(ECHO, b"fresh")]), RELAY, 0)
     again = asked(ue, 0)
     assert again.option(ECHO) == b"fresh" and again.mid != request.mid and ue.poll() is None
     assert again.token() != request.token()
-    ue.receive(0, answer(again, 0x45, [(ETAG, b"e")], body()), RELAY, 0)
+    ue.receive(0, answer(again, CONTENT, [(ETAG, b"e")], body()), RELAY, 0)
     assert names(ue) == ["applied"]
     # With its ETag, and for a block of a transfer.
     request = asked(ue, 54000)
-    ue.receive(0, answer(request, 0x81, [(ECHO, 40 * b"x")]), RELAY, 54000)
+    ue.receive(0, answer(request, UNAUTHORIZED, [(ECHO, 40 * b"x")]), RELAY, 54000)
     again = asked(ue, 54000)
     assert again.option(ECHO) == 40 * b"x" and again.option(ETAG) == b"e"
     block = [(BLOCK2, b"\x0a")]
-    ue.receive(0, answer(again, 0x45, block, body()[:64]), RELAY, 54000)
+    ue.receive(0, answer(again, CONTENT, block, body()[:64]), RELAY, 54000)
     request = asked(ue, 54000)
     assert request.uint(BLOCK2) == 0x12 and request.find(ECHO) < 0
-    ue.receive(0, answer(request, 0x81, [(ECHO, b"more")]), RELAY, 54000)
+    ue.receive(0, answer(request, UNAUTHORIZED, [(ECHO, b"more")]), RELAY, 54000)
     again = asked(ue, 54000)
     assert again.uint(BLOCK2) == 0x12 and again.option(ECHO) == b"more"
 
@@ -218,16 +236,16 @@ def test_an_echo_is_given_back_with_the_same_request():
 def test_echoes_are_bounded_in_number_and_size():
     ue = alone()
     for n in range(3):
-        ue.receive(0, answer(asked(ue, 0), 0x81, [(ECHO, bytes((n,)))]), RELAY, 0)
+        ue.receive(0, answer(asked(ue, 0), UNAUTHORIZED, [(ECHO, bytes((n,)))]), RELAY, 0)
         assert ue.poll() is None
-    ue.receive(0, answer(asked(ue, 0), 0x81, [(ECHO, b"x")]), RELAY, 0)
+    ue.receive(0, answer(asked(ue, 0), UNAUTHORIZED, [(ECHO, b"x")]), RELAY, 0)
     assert names(ue) == ["rejected", "backing_off"]
     for echo in (b"", 41 * b"x"):
         ue = alone()
-        ue.receive(0, answer(asked(ue, 0), 0x81, [(ECHO, echo)]), RELAY, 0)
+        ue.receive(0, answer(asked(ue, 0), UNAUTHORIZED, [(ECHO, echo)]), RELAY, 0)
         assert names(ue) == ["rejected", "backing_off"]
     ue = alone()
-    ue.receive(0, answer(asked(ue, 0), 0x83, [(ECHO, b"x")]), RELAY, 0)
+    ue.receive(0, answer(asked(ue, 0), FORBIDDEN, [(ECHO, b"x")]), RELAY, 0)
     assert names(ue) == ["rejected", "backing_off"]
 
 

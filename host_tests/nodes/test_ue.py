@@ -2,7 +2,22 @@
 
 from checks import no_alloc, unhex, xorshift
 from msgin5g.coap.message import Message, encode
-from msgin5g.coap.numbers import ACK, CON, CONTENT, NON
+from msgin5g.coap.numbers import (
+    ACK,
+    BAD_OPTION,
+    BAD_REQUEST,
+    CON,
+    CONTENT,
+    FORBIDDEN,
+    GATEWAY_TIMEOUT,
+    INTERNAL_SERVER_ERROR,
+    NON,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
+)
 from msgin5g.ue.ue import ConstrainedUe
 from builders import (
     DATA,
@@ -49,6 +64,10 @@ def answer(request, mtype=ACK, code=CONTENT, recipient=UE_ID, token=None, mid=No
     return bytes(buf[:n])
 
 
+def rejected(code, title=None, detail=None):
+    return {"event": "rejected", "code": code, "title": title, "detail": detail}
+
+
 def test_the_bytes_of_the_request():
     _ue, request = alone(
         ue_id="urn:x:ue:0007",
@@ -77,7 +96,7 @@ def test_what_is_not_for_this_ue_has_no_effect_but_a_count():
         (answer(request, recipient=OTHER_ID), RELAY, "foreign_recipient"),
         (answer(request, NON, recipient=OTHER_ID), RELAY, "foreign_recipient"),
         (answer(request, CON, recipient=OTHER_ID), RELAY, "foreign_recipient"),
-        (answer(request, code=0x83, recipient=OTHER_ID), RELAY, "foreign_recipient"),
+        (answer(request, code=FORBIDDEN, recipient=OTHER_ID), RELAY, "foreign_recipient"),
         (answer(request, recipient=None), RELAY, "missing_recipient"),
         (answer(request, CON, recipient=None), RELAY, "missing_recipient"),
         (answer(request, token=b"evil"), RELAY, "unmatched_response"),
@@ -120,24 +139,23 @@ def test_every_answer_has_its_outcome():
 
     problem = dumps({-1: "Forbidden", -2: "not this one", -4: 131})
     cases = (
-        (0x83, problem, {"event": "rejected", "code": "4.03", "title": "Forbidden",
-                         "detail": "not this one"}),
-        (0x84, b"", {"event": "rejected", "code": "4.04", "title": None, "detail": None}),
-        (0x80, b"\xff\xff", {"event": "rejected", "code": "4.00", "title": None, "detail": None}),
-        (0x81, b"", {"event": "rejected", "code": "4.01", "title": None, "detail": None}),
-        (0x82, b"", {"event": "rejected", "code": "4.02", "title": None, "detail": None}),
-        (0x86, b"", {"event": "rejected", "code": "4.06", "title": None, "detail": None}),
-        (0x9D, b"", {"event": "rejected", "code": "4.29", "title": None, "detail": None}),
-        (0xA0, b"", {"event": "rejected", "code": "5.00", "title": None, "detail": None}),
-        (0xA3, b"", {"event": "rejected", "code": "5.03", "title": None, "detail": None}),
-        (0xA4, b"", {"event": "timeout"}),
-        (0x44, b"", {"event": "rejected", "code": "2.04", "title": None, "detail": None}),
-        (0x45, dumps([]), {"event": "refused", "reasons": ["the array of documents is empty"]}),
-        (0x45, dumps([document(OTHER_ID, DATA)]),
+        (FORBIDDEN, problem, rejected("4.03", "Forbidden", "not this one")),
+        (NOT_FOUND, b"", rejected("4.04")),
+        (BAD_REQUEST, b"\xff\xff", rejected("4.00")),
+        (UNAUTHORIZED, b"", rejected("4.01")),
+        (BAD_OPTION, b"", rejected("4.02")),
+        (NOT_ACCEPTABLE, b"", rejected("4.06")),
+        (TOO_MANY_REQUESTS, b"", rejected("4.29")),
+        (INTERNAL_SERVER_ERROR, b"", rejected("5.00")),
+        (SERVICE_UNAVAILABLE, b"", rejected("5.03")),
+        (GATEWAY_TIMEOUT, b"", {"event": "timeout"}),
+        (0x44, b"", rejected("2.04")),
+        (CONTENT, dumps([]), {"event": "refused", "reasons": ["the array of documents is empty"]}),
+        (CONTENT, dumps([document(OTHER_ID, DATA)]),
          {"event": "refused", "reasons": ["no document is for this UE"]}),
-        (0x45, b"not CBOR",
+        (CONTENT, b"not CBOR",
          {"event": "refused", "reasons": ["body is not CBOR: no map"]}),
-        (0x45, b"", {"event": "refused", "reasons": ["body is not CBOR: cut off"]}),
+        (CONTENT, b"", {"event": "refused", "reasons": ["body is not CBOR: cut off"]}),
     )  # fmt: skip
     for code, payload, event in cases:
         ue, request = alone()

@@ -8,19 +8,27 @@ from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import encode, insert, uint_bytes
 from msgin5g.coap.numbers import (
     ACK,
+    BAD_OPTION,
+    BAD_REQUEST,
     BLOCK2,
     CON,
     CONTENT,
     CONTENT_FORMAT,
     ECHO,
     ETAG,
+    FORBIDDEN,
+    GATEWAY_TIMEOUT,
     GET,
     HOP_LIMIT,
     MAX_AGE,
+    NOT_FOUND,
     NO_RESPONSE,
     OBSERVE,
     PROXY_URI,
+    SERVICE_UNAVAILABLE,
     SIZE2,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
     URI_HOST,
     URI_PATH,
     VALID,
@@ -71,8 +79,8 @@ def bodies(ue_id):
 def problems():
     """Concise problem details as servers send them."""
     return [
-        compose(0x84, "Not found", "no document for this UE"),
-        compose(0x82, "Bad option", None, 65001),
+        compose(NOT_FOUND, "Not found", "no document for this UE"),
+        compose(BAD_OPTION, "Bad option", None, 65001),
         dumps({-1: [0, "x"], -2: {"a": b""}, 7807: {0: "cause"}}),
         b"\xa1\x20\xd8\x26\x82\x62de\x63Nein",  # a title with its language, tag 38
         b"\xbf\x20\x7f\x61a\x61b\xff\xff",
@@ -94,13 +102,13 @@ def answers(ue_id):
         (ACK, CONTENT, [(MAX_AGE, b"\x05")], whole[1]),
         (ACK, VALID, [(ETAG, b"etag-one")], b""),
         (CON, VALID, [(ETAG, b"e"), (OBSERVE, bytes((2, 2, 2)))], b""),
-        (ACK, 0x84, [], told[0]),
-        (ACK, 0x83, [], told[3]),
-        (CON, 0x80, [], told[1]),
-        (ACK, 0xA3, [(MAX_AGE, b"\x02")], told[2]),
-        (ACK, 0xA4, [], told[4]),
-        (ACK, 0x9D, [(MAX_AGE, b"\xff\xff\xff\xff")], b""),
-        (ACK, 0x81, [(ECHO, b"challenge")], told[0]),
+        (ACK, NOT_FOUND, [], told[0]),
+        (ACK, FORBIDDEN, [], told[3]),
+        (CON, BAD_REQUEST, [], told[1]),
+        (ACK, SERVICE_UNAVAILABLE, [(MAX_AGE, b"\x02")], told[2]),
+        (ACK, GATEWAY_TIMEOUT, [], told[4]),
+        (ACK, TOO_MANY_REQUESTS, [(MAX_AGE, b"\xff\xff\xff\xff")], b""),
+        (ACK, UNAUTHORIZED, [(ECHO, b"challenge")], told[0]),
     ]
     made.extend([(ACK, CONTENT, [], body) for body in whole[3:]])
     return [_answer(ue_id, *row) for row in made]

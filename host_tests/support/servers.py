@@ -8,6 +8,7 @@ from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.endpoint import REJECTED, REQUEST
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
+    BAD_REQUEST,
     BLOCK2,
     CONTENT,
     CONTENT_FORMAT,
@@ -165,7 +166,7 @@ class Server:
         if len(body) > size or block >> 4:
             more = 8 if start + size < len(body) else 0
             if start >= len(body):
-                return 0x80, [recipient], b""
+                return BAD_REQUEST, [recipient], b""
             options.append((BLOCK2, uint_bytes(block & ~8 | more)))
             if not start:
                 options.append((SIZE2, uint_bytes(len(body))))
