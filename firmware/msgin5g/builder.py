@@ -18,33 +18,21 @@ from msgin5g.port.flash import Flash
 from msgin5g.port.resolver import Resolver, TransportError, bind, host_of, resolve
 from msgin5g.port.system import random_byte, ticks_ms, woke_from_deep_sleep
 from msgin5g.port.udp import UdpTransport
-from msgin5g.settings.core import load
 
 _GOOD_AFTER_MS = const(60000)  # a boot must last this long to count as good
 
 
 def open_node(
-    path,
-    directory,
-    as_json=None,
-    once=False,
-    trace=False,
-    role_name=None,
-    application=None,
-    runs=True,
+    settings, directory, as_json=None, once=False, trace=False, application=None, runs=True
 ):
-    """Build the Node of a settings file and make it `node.current`.
+    """Build the Node of Settings and make it `node.current`.
 
-    None after a line that says what is wrong. The arguments are those of main.main. runs: see
-    Builder.
+    None after a line that says what is wrong. The arguments are those of main.main and of Builder.
     """
     if node.current:
         for transport in node.current.transports:
             transport.close()
         node.current = None
-    settings = load(path, role_name)
-    if settings is None:
-        return None
     try:
         built = Builder(settings, directory, application, runs).build()
     except TransportError as error:

@@ -34,12 +34,19 @@ def main(
         # Collect often while modules are imported: their garbage would lie between them for good
         # and leave a small heap full of holes.
         gc.threshold(1024)
-    # Imported here because it is dropped again.
+    # These two are imported here because they are dropped again.
+    from msgin5g.settings.core import load
+
+    settings = load(path, role_name)
+    del load
+    _drop("settings")
+    if settings is None:
+        return 2
     from msgin5g.builder import open_node
 
-    node = open_node(path, directory, as_json, once, trace, role_name, application)
-    del open_node
-    _drop_start_up()
+    node = open_node(settings, directory, as_json, once, trace, application)
+    del open_node, settings
+    _drop("builder")
     if node is None:
         return 2
     gc.collect()
@@ -64,18 +71,18 @@ def main(
     return 0
 
 
-def _drop_start_up():
-    """Drop the modules that only start-up needs; no other module is ever dropped.
+def _drop(name):
+    """Drop a module or package that only start-up needs; no other module is ever dropped.
 
-    From .mpy files they take 13 KB of heap on the 64-bit port, which a UE needs for documents.
-    Frozen modules take next to nothing. The REPL imports them again to open a node that does not
-    run.
+    From .mpy files settings and builder take 13 KB of heap on the 64-bit port, which a UE needs
+    for its role and for documents. Frozen modules take next to nothing. The REPL imports them
+    again to open a node that does not run.
     """
-    for name in list(sys.modules):
-        if name == "msgin5g.builder" or name.startswith("msgin5g.settings"):
-            del sys.modules[name]
-    for name in ("builder", "settings"):
-        delattr(msgin5g, name)  # the package refers to them as well
+    name = "msgin5g." + name
+    for loaded in list(sys.modules):
+        if loaded == name or loaded.startswith(name + "."):
+            del sys.modules[loaded]
+    delattr(msgin5g, name.split(".")[1])  # the package refers to it as well
 
 
 def _drive(node):

@@ -36,8 +36,8 @@ ALLOWED = {
     "services": (*_NODES, "relay", "gateway", "events", "node"),
     "settings": (*_BASE, "config"),
     "port": ("coap.ticks",),
-    "builder": (*_BELOW_BUILDER, "port", "settings"),
-    "repl": _BELOW_MAIN,
+    "builder": (*_BELOW_BUILDER, "port"),
+    "repl": (*_BELOW_MAIN, "settings"),
     "main": (*_BELOW_MAIN, "settings", "repl"),
 }
 _QUIET_CALLS = {"const", "namedtuple"}

@@ -76,9 +76,7 @@ def help(name=None):
 def _do(name, *arguments):
     """Run a command for the current node; open one that does not run if there is none."""
     if node.current is None:
-        from msgin5g.builder import open_node  # main has dropped it, or never ran
-
-        open_node("settings.json", "/", None, False, False, None, "app", False)
+        _open_node()
     current = node.current
     if current is None:
         return
@@ -87,6 +85,16 @@ def _do(name, *arguments):
         print("This node has no configuration of its own: " + role + ".")
     else:
         getattr(_commands(), name)(current, *arguments)
+
+
+def _open_node():
+    """Open a node to inspect it; main has dropped these modules, or never ran."""
+    from msgin5g.builder import open_node
+    from msgin5g.settings.core import load
+
+    settings = load("settings.json")
+    if settings is not None:
+        open_node(settings, "/", application="app", runs=False)
 
 
 def _commands():
