@@ -24,8 +24,8 @@ def made(n, **more):
     return document(name(n), ueConfigs=[{"configType": "ON_NETWORK", "configData": data}], **more)
 
 
-def gateway(folder, server, links, heap="128K", **settings):
-    """A gateway; links is {UE ID: (host, port)}."""
+def gateway(folder, server, links, heap=None, **settings):
+    """A gateway in the heap that `msgin5g run` gives it; links is {UE ID: (host, port)}."""
     return Role(
         folder,
         {
@@ -139,7 +139,7 @@ def test_the_configuration_client_killed_in_the_middle_is_504_and_comes_back(tmp
             assert cbor2.loads(ask(2).removesuffix(b"\n"))
 
 
-def test_200_ues_wait_at_a_gateway_of_192_kib_and_all_get_theirs(tmp_path, scm):
+def test_200_ues_wait_at_a_gateway_of_256_kib_and_all_get_theirs(tmp_path, scm):
     numbers = range(1, 201)
     first = host().rsplit(".", 1)[0]
     sockets = {}
@@ -151,7 +151,7 @@ def test_200_ues_wait_at_a_gateway_of_192_kib_and_all_get_theirs(tmp_path, scm):
             assert client.put(f"ue-{n:04d}", made(n)).code == "2.01"
     links = {name(n): sockets[n].getsockname() for n in numbers}
     with gateway(
-        tmp_path, scm.address, links, "192K", relay={"max_links": 200}, bulk={"count": 1000}
+        tmp_path, scm.address, links, "256K", relay={"max_links": 200}, bulk={"count": 1000}
     ) as role:
         # The server is there, but it does not answer until all of them wait.
         scm.signal(signal.SIGSTOP)
