@@ -80,8 +80,8 @@ def test_a_wrong_table_is_said_row_by_row_and_nothing_is_written(tmp_path):
         f"Error: 7 faults in {table}; nothing was written",
     ]
     for text, expected in (
-        ("", "there is no board in it"),
-        ("port,ue_id\n", "there is no board in it"),
+        ("", "it names no board"),
+        ("port,ue_id\n", "it names no board"),
         ("port\na,b\n", "more cells than the heading"),
         ("[1]", "must be a JSON array of objects"),
         ("[", "Expecting value"),

@@ -41,7 +41,7 @@ def _document(host):
 
 
 def free_ports(n):
-    """n UDP ports of 127.0.0.1 that nobody uses."""
+    """n free UDP ports of 127.0.0.1."""
     with ExitStack() as stack:
         ports = []
         for _ in range(n):

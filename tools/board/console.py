@@ -25,7 +25,7 @@ class Console:
             self._changed.notify_all()
 
     def close(self):
-        """Nothing more will come: whoever waits is told at once."""
+        """No more output comes: every wait ends at once."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -2,4 +2,4 @@
 
 
 class BoardError(Exception):
-    """The board cannot start, or cannot go on, and the text says why."""
+    """The board cannot start or continue; the text gives the reason."""

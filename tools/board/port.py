@@ -7,22 +7,22 @@ from pathlib import Path
 
 from msgin5g_tools.board.errors import BoardError
 
-_PATIENCE_S = 0.5  # as a board's USB driver: a host that reads nothing for so long is not there
+_PATIENCE_S = 0.5  # as a board's USB driver: a host that reads nothing for so long is absent
 _MAX_UNSENT = 1 << 16
 
 
 class HostPort:
     """Bytes to and from whoever has the port open.
 
-    What nobody reads is kept for half a second, then dropped, like everything after it until
-    somebody reads again.
+    Output that no program reads is kept for half a second. Then it is dropped, and so is all
+    output until a program reads again.
     """
 
     def __init__(self, link=None):
         self.master, self._slave = pty.openpty()
         self.path = os.ttyname(self._slave)
         os.set_blocking(self.master, False)
-        tty.setraw(self._slave)  # and it stays open: see _hold
+        tty.setraw(self._slave)  # it stays open: see _hold
         self._unsent = bytearray()
         self._stuck_at = None
         self._dropping = False
@@ -72,7 +72,7 @@ class HostPort:
         except BlockingIOError:
             return b""
         except OSError:
-            self._hold()  # somebody's hang-up has taken our end of the pty too
+            self._hold()  # a hang-up of the host has closed our end of the pty too
             return b""
 
     def _hold(self):

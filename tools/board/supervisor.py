@@ -1,4 +1,4 @@
-"""What stands around the interpreter: the port, the resets, the watchdog, the end.
+"""Supervise the interpreter: its port, resets, watchdog and end.
 
 One thread, one loop, woken by events: bytes at the port, writes of the board, the board's end, a
 timer that has run out, or a request of the thread that owns the board.
@@ -27,7 +27,7 @@ _BATCH = 64  # writes of the board for each look at the host: a flood must not h
 
 
 class Supervisor:
-    """Keeps one board going until it is told to stop; `run` is the body of its thread."""
+    """Keeps one board running until `stop`; `run` is the body of its thread."""
 
     def __init__(self, heap_size, image, blank, state, port, console):
         self._heap_size = heap_size
@@ -211,7 +211,7 @@ class Supervisor:
             self._starve_at = time.monotonic() + int(word[9:]) / 1000
         elif word.startswith(b"failed "):
             name = errno.errorcode.get(int(word[7:]), word[7:].decode())
-            raise BoardError(f"the image does not mount: LittleFS says {name}")
+            raise BoardError(f"the image does not mount: LittleFS gives {name}")
 
     # Beginnings and ends.
 

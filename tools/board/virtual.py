@@ -35,7 +35,7 @@ class VirtualBoard:
     """A real MicroPython with a board's heap, a LittleFS image for its flash and a pty for USB.
 
     `with` switches it on and off. `port` is the path to give to mpremote, ampy or a terminal
-    program, `output` a Console. BoardError says what is wrong with the arguments or the image.
+    program, `output` a Console. BoardError names the fault of the arguments or the image.
     """
 
     def __init__(self, heap="192K", image=None, link=None, image_size=IMAGE_SIZE):
@@ -96,7 +96,7 @@ class VirtualBoard:
         self._descriptors = ()
 
     def wait(self):
-        """Block until the board ends by itself; BoardError says why it did."""
+        """Block until the board ends by itself; BoardError gives the reason."""
         self._supervisor.ended.wait()
         if self._supervisor.error:
             raise BoardError(self._supervisor.error)
@@ -137,7 +137,7 @@ class VirtualBoard:
     def _wait_ready(self):
         if not self._supervisor.ready.wait(_START_TIMEOUT_S):
             said = self.output.text()[-200:]
-            raise BoardError(f"the interpreter does not start; it said {said!r}")
+            raise BoardError(f"the interpreter did not start; it printed {said!r}")
         if self._supervisor.error:
             raise BoardError(self._supervisor.error)
 

@@ -25,7 +25,7 @@ from msgin5g_tools.build.mpy import BuildError, build_firmware
 def bench(as_json, markdown):
     """Measure speed, heap and size now, on real MicroPython, with the .mpy files of a board.
 
-    Takes about ten seconds. Times are in units of a loop that indexes a bytes object 100 times,
+    Takes about a minute. Times are in units of a loop that indexes a bytes object 100 times,
     measured in the same run. The exit status is 0 whether the targets hold or not: the table says
     which do.
     """

@@ -1,4 +1,4 @@
-"""`msgin5g monitor`: what a board does, live, and its REPL when you want it."""
+"""`msgin5g monitor`: the events, messages and REPL of a board."""
 
 import os
 import select
@@ -20,7 +20,7 @@ _HELP = "Ctrl-C stops the program: the REPL. Ctrl-D starts it again. Ctrl-] leav
 
 
 class _Left(Exception):
-    """The person has had enough, or the time is over."""
+    """The person left, or the time is over."""
 
 
 @click.command()
@@ -71,7 +71,7 @@ def monitor(port, reset, seconds, as_json):
 
 
 def _attend(board, keys, screen, began, seconds):
-    """Carry bytes both ways until somebody leaves; OSError when the board does."""
+    """Carry bytes both ways until the person leaves; OSError when the board is gone."""
     watched = [board.fileno()]
     if keys.descriptor is not None:
         watched.append(keys.descriptor)

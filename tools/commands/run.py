@@ -35,10 +35,10 @@ sys.exit(main(*options))
 # As JSON the standard output is one object a line; what is printed besides goes elsewhere.
 _START_JSON = """
 import builtins, sys
-said = print
+print_to = print
 def print_apart(*words):
     is_event = isinstance(words[0], str) and words[0][:1] in ("", "{")
-    said(*words, file=sys.stdout if is_event else sys.stderr)
+    print_to(*words, file=sys.stdout if is_event else sys.stderr)
 builtins.print = print_apart
 """
 # A shell gives what it starts in the background a SIGINT that is ignored, and Python keeps that.

@@ -1,4 +1,4 @@
-"""What can go wrong between this computer and a board, and the exit status that says so.
+"""The errors of work with a board, and their exit statuses.
 
     0  done; and configured, where the first boot was watched
     1  settings, secrets, a table or the build are wrong: nothing was written
@@ -6,11 +6,11 @@
     3  the port does not exist or cannot be opened
     4  the port is in use by another program
     5  what answers is not a MicroPython that can run the firmware, or nothing answers
-    6  the board refused, filled up or went away: flash it again
+    6  the board refused, is full or was disconnected: flash it again
     7  installed, but the first boot did not end configured
   130  Ctrl-C: the boards boot what they had, or what they have got already
 
-With several boards it is the highest of all.
+With several boards: the highest of all.
 """
 
 WRONG_INPUT = 1
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 
 class DeviceError(Exception):
-    """One clear line, and the exit status that goes with it."""
+    """An error as one line, with its exit status."""
 
     def __init__(self, status, text):
         super().__init__(text)

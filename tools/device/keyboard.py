@@ -1,4 +1,4 @@
-"""The terminal of the person who watches: every key goes to the board, and it is put back."""
+"""The terminal of `msgin5g monitor`: every key goes to the board; its mode is restored."""
 
 import os
 import signal

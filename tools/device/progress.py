@@ -101,10 +101,10 @@ class _Bar:
 
 
 def _clean(text):
-    """What a board says moves no cursor."""
+    """Control characters in a board's text must not reach the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _plain(text):
-    """And it is no markup."""
+    """Nor may the text be taken for markup."""
     return escape(_clean(text))

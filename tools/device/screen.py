@@ -1,8 +1,8 @@
-"""A board's console as a person wants to see it: events in words, datagrams as a ladder.
+"""The screen of `msgin5g monitor`: events in words, datagrams as a sequence diagram.
 
-Lines that are events, JSON or text, are shown in another form; below a line of a traceback stands
-which source it speaks of. All else, the REPL too, passes through as it comes: what is not a whole
-line is shown when nothing follows it for a moment.
+Lines that are events, JSON or text, are shown in another form. Everything else, tracebacks and the
+REPL too, is shown as the board prints it. The beginning of a line is shown when nothing follows it
+for a moment.
 """
 
 import json

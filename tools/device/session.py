@@ -54,7 +54,7 @@ def open_session(port, tool="mpremote"):
 
 
 def open_serial(port, **options):
-    """The port as a serial.Serial that nobody else has; DeviceError says why it is not."""
+    """The port as an exclusive serial.Serial; DeviceError gives the reason when it fails."""
     try:
         return serial.Serial(port, _BAUD_RATE, exclusive=True, **options)
     except (OSError, ValueError) as error:

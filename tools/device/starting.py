@@ -5,7 +5,7 @@ import json
 from msgin5g_tools.device.errors import DeviceError
 
 # A line that `load` prints when it refuses; then one of JSON. `broken`: why the package cannot be
-# loaded. `main`: what is wrong with main.py, "" for nothing, None where there is none. Secrets are
+# loaded. `main`: the fault of main.py, "" for none, None when there is no main.py. Secrets are
 # checked on the board, which prints the rule and no value.
 _PROGRAM = """
 import json, os, sys
@@ -49,10 +49,10 @@ print(json.dumps(d))
 
 
 def try_to_start(session):
-    """The facts of _PROGRAM as a dict; `refused` is the line that says why, or None."""
+    """The facts of _PROGRAM as a dict; `refused` is the line with the reason, or None."""
     try:
         printed = session.run(_PROGRAM)
-    except DeviceError:  # a .mpy file that is cut short has no end for MicroPython
+    except DeviceError:  # MicroPython does not return from loading a truncated .mpy file
         broken = "the board hangs, reset it"
         return {"frozen": False, "broken": broken, "main": "", "refused": None}
     *said, facts = printed.strip().replace("\r", "").split("\n")

@@ -4,7 +4,7 @@
            /dev/ttyACM0,,Door 1,ue,urn:x-msgin5g:ue:0001,192.168.4.1:65401,plant,0a1b
     JSON   [{"unique_id": "e6616407e3", "settings": {"ue_id": ...}, "secrets": {"psk": ...}}]
 
-A column is a setting by its dotted name, or `secrets.` and a name; an empty cell says nothing.
+A column is a setting by its dotted name, or `secrets.` and a name; an empty cell is left out.
 The settings that all boards share come from a file beside it. In CSV everything is text: a cell
 becomes a number, a list or an address where the firmware's own rules ask for one.
 """
@@ -37,7 +37,7 @@ def read_table(text, base, source=""):
     except (ValueError, RecursionError, csv.Error) as error:
         raise DeviceError(WRONG_INPUT, f"{source}: {error}") from None
     if not entries:
-        raise DeviceError(WRONG_INPUT, f"{source}: there is no board in it")
+        raise DeviceError(WRONG_INPUT, f"{source}: it names no board")
     rows, faults = [], []
     for number, (own, settings, secrets, from_text) in enumerate(entries, 1):
         merged = _merge(base, settings)

@@ -2,8 +2,8 @@
 
     micropython -X heapsize=1M gateway_heap.py FIRMWARE_DIR N_UES
 
-link: an established link, and nothing under way. waiting: what a request takes on top of it that
-was acknowledged and waits for the bulk request.
+link: an established link without a request. waiting: a request, on top of the link, that was
+acknowledged and waits for the bulk request.
 """
 
 from measure import arguments, heap_in_use, tell

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 
-# As main does while modules are loaded: the heap would be full of holes otherwise.
+# As main does while it imports modules, so that garbage does not fragment the heap.
 gc.threshold(1024)
 sys.path[:] = [sys.path[0], sys.argv[1]] + [p for p in sys.path if p.startswith(".")]
 
@@ -23,7 +23,7 @@ def arguments():
 
 
 def tell(values):
-    """Print one JSON object: the only way in which a program speaks."""
+    """Print one JSON object, the output of a program."""
     print(json.dumps(values))
     if hasattr(sys.stdout, "flush"):
         sys.stdout.flush()

@@ -2,9 +2,9 @@
 
     micropython -X heapsize=512K relay_heap.py FIRMWARE_DIR N_UES
 
-link: an established link, and nothing under way. request: what a request under way takes on top
-of it. observation: what an observation takes on top of it, when its first answer has gone to the
-UE; resting: when nothing of that can be repeated any more, five minutes later.
+link: an established link without a request. request: a pending request, on top of the link.
+observation: an observation after its first response, on top of the link; resting: the same five
+minutes later, when no message of it can be repeated any more.
 """
 
 from measure import arguments, heap_in_use, tell
@@ -15,8 +15,8 @@ from msgin5g.relay.relay import Relay
 from msgin5g.settings.core import settings_of
 
 
-def _play(relay, datagram, remote, now):
-    """What a datagram makes the relay send, until it has nothing more to say."""
+def _deliver(relay, datagram, remote, now):
+    """Deliver a datagram and drain what the relay sends; gives the last datagram sent."""
     relay.receive(0, datagram, remote, now)
     relay.step(now)
     sent = None
@@ -37,16 +37,16 @@ def main():
     relay = Relay(settings_of(settings), random_byte, frames.SERVER, 0)
     body = frames.body(1)
     sent = [bytes(8) for _ in range(n)]
-    _play(relay, frames.request(0, 0), frames.ue_remote(0), 0)  # nobody is linked yet
+    _deliver(relay, frames.request(0, 0), frames.ue_remote(0), 0)  # no UE is linked yet
     figures = [heap_in_use()]
     for i in range(n):
         relay.link_up(frames.ue_id(i), 0, frames.ue_remote(i))
     figures.append(heap_in_use())
     for i in range(n):
-        sent[i] = _play(relay, frames.request(i, i, True), frames.ue_remote(i), i)[:8]
+        sent[i] = _deliver(relay, frames.request(i, i, True), frames.ue_remote(i), i)[:8]
     figures.append(heap_in_use())
     for i in range(n):
-        _play(relay, frames.answer(i, sent[i], body, True), frames.SERVER, 2 * n + i)
+        _deliver(relay, frames.answer(i, sent[i], body, True), frames.SERVER, 2 * n + i)
     figures.append(heap_in_use())
     for now in range(0, 400000, 10000):
         relay.step(now + 3 * n)

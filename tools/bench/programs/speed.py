@@ -4,11 +4,11 @@
     micropython -X heapsize=384K speed.py FIRMWARE_DIR ROUNDS busy     a relay at its limits
 
 A round takes the time of every path once, and before each that of the unit for about as long.
-They take so little that many rounds find the machine with nothing else to do: a figure is the best
-of all rounds.
+A figure is the best of all rounds: the paths are so short that in many rounds the machine does
+nothing else.
 
-Rounds into which a collection falls are not the best ones. So its share is told apart: what one
-takes, and after how many bytes it comes.
+A round with a garbage collection in it is never the best one. So the share of the collections is
+measured apart: the time of one, and the bytes after which it comes.
 """
 
 import gc
@@ -98,14 +98,14 @@ class Fetches:
                 out, _ = self._up(number, False)
                 acknowledgement = bytes((0x60, 0, out[1][2], out[1][3]))
                 self.relay.receive(0, acknowledgement, frames.SERVER, self.now)
-            self.now += 1500  # those who wait are told that the relay has their requests
+            self.now += 1500  # the relay acknowledges the requests that wait
             self.relay.step(self.now)
             while self.relay.transmit(self.now):
                 pass
         self.up_us = self.down_us = 0
 
     def _way(self, datagram, remote):
-        """(what one datagram makes the relay send, what the meter says it took)."""
+        """(what the relay sends for one datagram, how much the meter moved meanwhile)."""
         relay = self.relay
         now = self.now
         meter = self._meter
