@@ -1,4 +1,4 @@
-"""`msgin5g demo`: what its users see, that it tells the truth, and that nothing stays behind."""
+"""`msgin5g demo`: what its users see, that its output is true, and nothing stays behind."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`msgin5g demo --gateway`: one request for many, an answer for each, and it tells the truth."""
+"""`msgin5g demo --gateway`: one request for many, a response for each, and a true output."""
 
 import json
 import re

@@ -1,6 +1,6 @@
 """ETSI's interoperability catalogue, BLOCK: a test a step, each with libcoap and with aiocoap.
 
-What plays where, and the steps that do not apply: ETSI.md.
+What runs where, and the steps that do not apply: ETSI.md.
 """
 
 import cbor2
@@ -36,9 +36,9 @@ def block(message, number):
 def get(pair, text, size=None):
     """A transfer of a document with this name: list of (request, answer)."""
     if isinstance(pair, UePair):
-        passed = pair.play(more={"configName": text}, **({"block_size": size} if size else {}))
+        passed = pair.run(more={"configName": text}, **({"block_size": size} if size else {}))
     else:
-        passed = pair.play(size=size)
+        passed = pair.run(size=size)
     requests, answers = of(passed, True), of(passed, False)
     assert [way for way, _ in passed] == [True, False] * len(requests), passed
     assert pair.displays(b"".join(m.payload for m in answers))
@@ -58,9 +58,9 @@ def check_blocks(pairs, first, size):
 
 
 def check_early(pair, size):
-    played = get(pair, LARGE[:1000], size)
-    assert len(played) > 1000 // size
-    check_blocks(played, 0, size)
+    exchanges = get(pair, LARGE[:1000], size)
+    assert len(exchanges) > 1000 // size
+    check_blocks(exchanges, 0, size)
 
 
 def test_td_coap_block_01_get_with_early_negotiation(pair):
@@ -68,44 +68,44 @@ def test_td_coap_block_01_get_with_early_negotiation(pair):
 
 
 def test_td_coap_block_02_get_with_late_negotiation(pair):
-    played = get(pair, LARGE[:1000])
-    request, answer = played[0]
+    exchanges = get(pair, LARGE[:1000])
+    request, answer = exchanges[0]
     assert block(request, BLOCK2) is None and answer.code == "2.05"
     n, more, size = block(answer, BLOCK2)
     assert (n, more, len(answer.payload)) == (0, 1, size)
-    check_blocks(played[1:], 1, size)
+    check_blocks(exchanges[1:], 1, size)
 
 
 def send(direct, path, method, size, more=()):
     """A document with a long name is sent in blocks of this size; list of (request, answer)."""
     body = cbor2.dumps(document(configName=LARGE[:1000]))
-    passed = direct.play(path, options=[AS_CBOR, *more], method=method, payload=body, size=size)
+    passed = direct.run(path, options=[AS_CBOR, *more], method=method, payload=body, size=size)
     requests, answers = of(passed, True), of(passed, False)
     assert b"".join(m.payload for m in requests) == body
     assert len(requests) == -(-len(body) // size)
     return list(zip(requests, answers, strict=True))
 
 
-def check_sent(played, method, size):
+def check_sent(exchanges, method, size):
     """All blocks but the last are asked to go on with; gives the last answer."""
-    for n, (request, answer) in enumerate(played):
-        more = n < len(played) - 1
+    for n, (request, answer) in enumerate(exchanges):
+        more = n < len(exchanges) - 1
         assert request.code == METHODS[method]
         assert (answer.mid, answer.token) == (request.mid, request.token)
         assert block(request, BLOCK1) == block(answer, BLOCK1) == (n, more, size)
         assert len(request.payload) == size or not more
         assert (answer.code == "2.31") == bool(more)
-    return played[-1][1]
+    return exchanges[-1][1]
 
 
 def test_td_coap_block_03_put(direct):
     path = f"{COLLECTION}/large"
-    direct.play(path, options=[AS_CBOR], method="put", payload=cbor2.dumps(document()))
+    direct.run(path, options=[AS_CBOR], method="put", payload=cbor2.dumps(document()))
     answer = check_sent(send(direct, path, "put", 64), "put", 64)
     assert answer.code == "2.04"
-    direct.play(path)
+    direct.run(path)
     assert documents(direct.shown)[0]["configName"] == LARGE[:1000]
-    direct.play(path, method="delete")
+    direct.run(path, method="delete")
 
 
 def test_td_coap_block_04_post(direct):
@@ -113,9 +113,9 @@ def test_td_coap_block_04_post(direct):
     assert answer.code == "2.01"
     parts = [part.decode() for part in answer.options[LOCATION_PATH]]
     assert parts[:-1] == COLLECTION.split("/") and not any("/" in part for part in parts)
-    direct.play("/".join(parts))
+    direct.run("/".join(parts))
     assert documents(direct.shown)[0]["configName"] == LARGE[:1000]
-    direct.play("/".join(parts), method="delete")
+    direct.run("/".join(parts), method="delete")
 
 
 def test_td_coap_block_06_get_with_early_negotiation_of_16_bytes(pair):

@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 CATALOGUE = HERE.parent.parent.parent / "shared" / "vectors" / "etsi-coap4"
 
 
-def played():
+def run_steps():
     """The steps that tests are named after."""
     found = set()
     for file in HERE.glob("test_etsi_*.py"):
@@ -21,15 +21,15 @@ def played():
     return found
 
 
-def not_played():
+def not_run():
     """step -> reason, of ETSI.md."""
     text = (HERE / "ETSI.md").read_text().split("## Steps that do not apply")[1]
     return dict(re.findall(r"^\| (TD_COAP_\w+) \| (.+) \|$", text, re.MULTILINE))
 
 
-def test_a_step_is_played_or_has_a_reason_and_never_both():
-    reasons = not_played()
-    assert not played() & set(reasons)
+def test_a_step_is_run_or_has_a_reason_and_never_both():
+    reasons = not_run()
+    assert not run_steps() & set(reasons)
     assert all(reason.endswith(".") and len(reason) > 20 for reason in reasons.values())
 
 
@@ -39,4 +39,4 @@ def test_no_step_of_the_catalogue_is_forgotten_and_none_is_invented():
     for file in CATALOGUE.glob("*.yml"):
         steps.update(re.findall(r"^(TD_COAP_[A-Z]+_\d+):", file.read_text(), re.MULTILINE))
     assert len(steps) == 59
-    assert played() | set(not_played()) == steps
+    assert run_steps() | set(not_run()) == steps

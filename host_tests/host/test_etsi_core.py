@@ -1,6 +1,6 @@
 """ETSI's interoperability catalogue, CORE: a test a step, each with libcoap and with aiocoap.
 
-What plays where, and the steps that do not apply: ETSI.md.
+What runs where, and the steps that do not apply: ETSI.md.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +46,7 @@ def slow_intermediary(etsi):
 
 
 def token(pair):
-    """A token that the client is told to take; a UE takes one by chance."""
+    """The token that the client must use; a UE chooses its own by chance."""
     return {"token": b"8 bytes."} if isinstance(pair, ClientPair) else {}
 
 
@@ -55,16 +55,16 @@ def four(passed):
     return len(passed) == 4
 
 
-def play_all(etsi, plays, **how):
+def run_all(etsi, runs, **how):
     """Transactions at the same time; gives the pairs, of which `log`, `lost` and `passed` tell.
 
-    plays: list of (name of a pair, UE ID, arguments of ClientPair.play).
+    runs: list of (name of a pair, UE ID, arguments of ClientPair.run).
     """
-    with ThreadPoolExecutor(len(plays)) as pool:
-        pairs = [etsi.pair(name, ue_id, **how) for name, ue_id, _ in plays]
-        started = [pool.submit(p.play, **play[2]) for p, play in zip(pairs, plays, strict=True)]
-        for pair, play in zip(pairs, started, strict=True):
-            pair.passed = play.result()
+    with ThreadPoolExecutor(len(runs)) as pool:
+        pairs = [etsi.pair(name, ue_id, **how) for name, ue_id, _ in runs]
+        started = [pool.submit(p.run, **run[2]) for p, run in zip(pairs, runs, strict=True)]
+        for pair, future in zip(pairs, started, strict=True):
+            pair.passed = future.result()
     return pairs
 
 
@@ -74,33 +74,33 @@ def quick(name):
 
 
 def test_td_coap_core_01_get(pair):
-    request, answer = check_pair(pair.play(), "get", ["2.05"])
+    request, answer = check_pair(pair.run(), "get", ["2.05"])
     assert path_of(request) == pair.path and answer.payload and pair.displays(answer.payload)
 
 
 def test_td_coap_core_05_get_non(client_pair):
-    _, answer = check_pair(client_pair.play(non=True), "get", ["2.05"], non=True)
+    _, answer = check_pair(client_pair.run(non=True), "get", ["2.05"], non=True)
     assert answer.payload and client_pair.displays(answer.payload)
 
 
 def test_td_coap_core_09_get_separate(etsi, slow_intermediary):
-    plays = [(name, ue_id, {"until": four}) for name, ue_id in zip(SLOW, SLOW_UES)]
-    for pair in play_all(etsi, plays, intermediary=slow_intermediary, wait_s=0.4):
+    runs = [(name, ue_id, {"until": four}) for name, ue_id in zip(SLOW, SLOW_UES)]
+    for pair in run_all(etsi, runs, intermediary=slow_intermediary, wait_s=0.4):
         request, answer = check_separate(pair.passed)
         assert path_of(request) == pair.path and pair.displays(answer.payload)
 
 
 def test_td_coap_core_10_get_with_token(pair):
-    request, answer = check_pair(pair.play(**token(pair)), "get", ["2.05"])
+    request, answer = check_pair(pair.run(**token(pair)), "get", ["2.05"])
     assert 1 <= len(request.token) <= 8 and answer.payload and pair.displays(answer.payload)
 
 
 def test_td_coap_core_11_get_separate_with_token(etsi, slow_intermediary):
-    plays = [
+    runs = [
         (name, ue_id, {"until": four, **({} if name.endswith("ue") else {"token": b"8 bytes."})})
         for name, ue_id in zip(SLOW, SLOW_UES)
     ]
-    for pair in play_all(etsi, plays, intermediary=slow_intermediary, wait_s=0.4):
+    for pair in run_all(etsi, runs, intermediary=slow_intermediary, wait_s=0.4):
         request, answer = check_separate(pair.passed)
         assert 1 <= len(request.token) <= 8 and pair.displays(answer.payload)
 
@@ -108,12 +108,12 @@ def test_td_coap_core_11_get_separate_with_token(etsi, slow_intermediary):
 @pytest.mark.parametrize("name", [name for name in CLIENT_PAIRS if name.startswith("aiocoap")])
 def test_td_coap_core_12_get_with_empty_token(etsi, name):
     pair = etsi.pair(name)  # libcoap's client has no empty tokens
-    request, answer = check_pair(pair.play(token=b""), "get", ["2.05"])
+    request, answer = check_pair(pair.run(token=b""), "get", ["2.05"])
     assert request.token == b"" and answer.payload and pair.displays(answer.payload)
 
 
 def test_td_coap_core_13_get_with_several_uri_paths(pair):
-    request, answer = check_pair(pair.play(), "get", ["2.05"])
+    request, answer = check_pair(pair.run(), "get", ["2.05"])
     parts = request.options[URI_PATH]
     assert len(parts) == 5 and not any(b"/" in part for part in parts)
     assert path_of(request) == pair.path and pair.displays(answer.payload)
@@ -121,9 +121,9 @@ def test_td_coap_core_13_get_with_several_uri_paths(pair):
 
 def test_td_coap_core_14_get_with_several_uri_queries(pair):
     if isinstance(pair, ClientPair):
-        passed = pair.play(query="&ue-vendor=acme&ue-type=35291110")
+        passed = pair.run(query="&ue-vendor=acme&ue-type=35291110")
     else:
-        passed = pair.play(ue_vendor="acme", ue_type="35291110")
+        passed = pair.run(ue_vendor="acme", ue_type="35291110")
     request, answer = check_pair(passed, "get", ["2.05"])
     wanted = [f"ue-uri={UE7}".encode(), b"ue-vendor=acme", b"ue-type=35291110"]
     assert request.options[URI_QUERY] == wanted and pair.displays(answer.payload)
@@ -131,13 +131,13 @@ def test_td_coap_core_14_get_with_several_uri_queries(pair):
 
 @pytest.mark.parametrize("peer", CLIENTS)
 def test_td_coap_core_15_get_in_a_lossy_context(etsi, peer):
-    plays = [
+    runs = [
         (name, ue_id, {"lose": once(lose), **quick(name)})
         for name in PAIRS
         for ue_id, lose in ((UE7, is_request), (UE8, is_response))
         if name.startswith(peer)
     ]
-    for pair in play_all(etsi, plays):
+    for pair in run_all(etsi, runs):
         sent = [(p.up, p.message) for p in pair.log]
         _, answer = check_pair([sent[0], sent[-1]], "get", ["2.05"])
         requests = [p.datagram for p in pair.log if p.up]
@@ -173,11 +173,11 @@ def test_td_coap_core_16_get_separate_in_a_lossy_context(etsi, slow_intermediary
     untils = dict.fromkeys((is_request, is_empty, is_response), is_over)
     untils[is_last] = is_answered_twice
     names = [(name, *case) for name in SLOW for case in untils.items()]
-    plays = [
+    runs = [
         (name, ue_id, {"lose": once(lose), "until": until, **quick(name)})
         for (name, lose, until), ue_id in zip(names, SLOW_UES + SLOW_UES[:4], strict=True)
     ]
-    pairs = play_all(etsi, plays, intermediary=slow_intermediary, wait_s=0.4)
+    pairs = run_all(etsi, runs, intermediary=slow_intermediary, wait_s=0.4)
     for pair, (_, lost, _) in zip(pairs, names, strict=True):
         sent = [(p.up, p.message) for p in pair.log]
         requests, responses = of(sent, is_request), of(sent, is_response)
@@ -200,15 +200,15 @@ def test_td_coap_core_16_get_separate_in_a_lossy_context(etsi, slow_intermediary
 
 
 def test_td_coap_core_17_get_separate_non(etsi, slow_intermediary):
-    plays = [(name, ue_id, {"non": True}) for name, ue_id in zip(SLOW[:2], SLOW_UES)]
-    for pair in play_all(etsi, plays, intermediary=slow_intermediary):
+    runs = [(name, ue_id, {"non": True}) for name, ue_id in zip(SLOW[:2], SLOW_UES)]
+    for pair in run_all(etsi, runs, intermediary=slow_intermediary):
         request, answer = check_pair(pair.passed, "get", ["2.05"], non=True)
         assert answer.mid != request.mid and answer.payload
 
 
 def test_td_coap_core_20_get_with_accept(client_pair):
     for number in (uint(65001), CBOR):
-        passed = client_pair.play(options=[(ACCEPT, number)])
+        passed = client_pair.run(options=[(ACCEPT, number)])
         request, answer = check_pair(passed, "get", ["2.05"])
         assert request.options[ACCEPT] == answer.options[CONTENT_FORMAT] == [number]
         assert client_pair.displays(answer.payload) and documents(answer.payload)

@@ -31,34 +31,34 @@ def path_for(request):
 
 def held(direct, path):
     """The document there, without its id."""
-    direct.play(path)
+    direct.run(path)
     (made,) = documents(direct.shown)
     return {key: made[key] for key in made if key != "ueConfigDocId"}
 
 
 def check_delete(direct, path, non=False):
-    direct.play(path, options=[AS_CBOR], method="put", payload=body("x"))
-    asked, _ = check_pair(direct.play(path, method="delete", non=non), "delete", ["2.02"], non)
+    direct.run(path, options=[AS_CBOR], method="put", payload=body("x"))
+    asked, _ = check_pair(direct.run(path, method="delete", non=non), "delete", ["2.02"], non)
     assert path_of(asked) == path
-    check_pair(direct.play(path), "get", ["4.04"])
+    check_pair(direct.run(path), "get", ["4.04"])
 
 
 def check_put(direct, path, non=False):
     for code, name in (("2.01", "one"), ("2.04", "two")):
-        passed = direct.play(path, "", [AS_CBOR], method="put", payload=body(name), non=non)
+        passed = direct.run(path, "", [AS_CBOR], method="put", payload=body(name), non=non)
         asked, _ = check_pair(passed, "put", [code], non)
         assert path_of(asked) == path and asked.options[CONTENT_FORMAT] == [CBOR]
         assert asked.payload == body(name) and held(direct, path) == document(name=name)
-    direct.play(path, method="delete")
+    direct.run(path, method="delete")
 
 
 def check_post(direct, non=False):
-    passed = direct.play(options=[AS_CBOR], method="post", payload=body("posted"), non=non)
+    passed = direct.run(options=[AS_CBOR], method="post", payload=body("posted"), non=non)
     asked, answer = check_pair(passed, "post", ["2.01"], non)
     assert path_of(asked) == COLLECTION and asked.payload == body("posted")
     parts = [part.decode() for part in answer.options[LOCATION_PATH]]
     assert held(direct, "/".join(parts)) == document(name="posted")
-    direct.play("/".join(parts), method="delete")
+    direct.run("/".join(parts), method="delete")
     return parts
 
 
@@ -95,12 +95,12 @@ def test_td_coap_core_22_put_with_if_match(direct, request):
     path = path_for(request)
 
     def put(name, *options):
-        return direct.play(path, "", [AS_CBOR, *options], method="put", payload=body(name))
+        return direct.run(path, "", [AS_CBOR, *options], method="put", payload=body(name))
 
     put("one")
     tags = []
     for n, name in enumerate(("two", "three")):
-        asked, answer = check_pair(direct.play(path), "get", ["2.05"])
+        asked, answer = check_pair(direct.run(path), "get", ["2.05"])
         assert ETAG not in asked.options and answer.payload
         tags.extend(answer.options[ETAG])
         if n == 0:
@@ -110,15 +110,15 @@ def test_td_coap_core_22_put_with_if_match(direct, request):
     check_pair(put("three"), "put", ["2.04"])
     check_pair(put("four", (IF_MATCH, tags[1])), "put", ["4.12"])
     assert held(direct, path) == document(name="three")
-    direct.play(path, method="delete")
+    direct.run(path, method="delete")
 
 
 def test_td_coap_core_23_put_with_if_none_match(direct, request):
     path = path_for(request)
     for code, name in (("2.01", "one"), ("4.12", "two")):
         options = [AS_CBOR, (IF_NONE_MATCH, b"")]
-        passed = direct.play(path, "", options, method="put", payload=body(name))
+        passed = direct.run(path, "", options, method="put", payload=body(name))
         asked, _ = check_pair(passed, "put", [code])
         assert asked.options[IF_NONE_MATCH] == [b""]
         assert held(direct, path) == document(name="one")
-    direct.play(path, method="delete")
+    direct.run(path, method="delete")

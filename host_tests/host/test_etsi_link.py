@@ -1,6 +1,6 @@
 """ETSI's interoperability catalogue, LINK: a test a step, each with libcoap and with aiocoap.
 
-What plays where, and the steps that do not apply: ETSI.md.
+What runs where, and the steps that do not apply: ETSI.md.
 """
 
 import cbor2

@@ -1,10 +1,10 @@
 """ETSI's interoperability catalogue, OBS: a test a step, each with libcoap and with aiocoap.
 
-What plays where, and the steps that do not apply: ETSI.md.
+What runs where, and the steps that do not apply: ETSI.md.
 """
 
 import pytest
-from etsi_checks import change, check_registration, check_told, of, once, shows
+from etsi_checks import change, check_registration, check_notified, of, once, shows
 from etsi_setup import PAIRS, UES
 from scm_setup import ACK, BLOCK2, CON, CONTENT_FORMAT, NON, OBSERVE, encode
 
@@ -32,7 +32,7 @@ def test_td_coap_obs_02_non(etsi, name):
         check_registration(proxy.passed())
         for n, text in enumerate(("second", "third"), 1):
             pair.put(text)
-            check_told(proxy, n, kinds=(NON,))
+            check_notified(proxy, n, kinds=(NON,))
             watching.wait_for(text)
     assert shows(watching, "second") and shows(watching, "third")
 
@@ -40,8 +40,8 @@ def test_td_coap_obs_02_non(etsi, name):
 def test_td_coap_obs_09_update(pair):
     with pair.observe() as (proxy, watching):
         for name in ("second", "third"):
-            (told,) = change(pair, proxy, name)
-            assert f"{name}@example.com".encode() in told.payload
+            (notified,) = change(pair, proxy, name)
+            assert f"{name}@example.com".encode() in notified.payload
     assert shows(watching, "second") and shows(watching, "third")
 
 
@@ -61,14 +61,14 @@ def test_td_coap_obs_10_get_does_not_cancel(client_pair):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_td_coap_obs_11_lossy(etsi, name):
-    def is_told(up, message):
+    def is_notification(up, message):
         return not up and b"second@" in message.payload
 
     def is_ack(up, message):
         return up and message.type == ACK
 
     # libcoap's client does not acknowledge a second time, its server takes two seconds.
-    wanted = [is_told, is_ack] if name.startswith("aiocoap") else [is_told]
+    wanted = [is_notification, is_ack] if name.startswith("aiocoap") else [is_notification]
     pair = etsi.pair(name)
     with pair.observe(lose=once(*wanted)) as (proxy, watching):
         change(pair, proxy, "second", "third")
@@ -109,8 +109,8 @@ def test_td_coap_obs_13_large(etsi, name):
         _, answer = check_registration(proxy.passed())
         check_rest(proxy, answer)
         for text in ("second", "third"):
-            (told,) = change(pair, proxy, text, configName=LARGE)
-            check_rest(proxy, told)
+            (notified,) = change(pair, proxy, text, configName=LARGE)
+            check_rest(proxy, notified)
             watching.wait_for(text)
     assert shows(watching, "second") and shows(watching, "third")
 
@@ -122,9 +122,9 @@ def test_td_coap_obs_14_of_varying_size(etsi, name):
         _, answer = check_registration(proxy.passed())
         assert BLOCK2 not in answer.options
         for text, more in (("second", {"configName": LARGE}), ("third", {})):
-            (told,) = change(pair, proxy, text, **more)
-            assert (BLOCK2 in told.options) == bool(more)
+            (notified,) = change(pair, proxy, text, **more)
+            assert (BLOCK2 in notified.options) == bool(more)
             if more:
-                check_rest(proxy, told)
+                check_rest(proxy, notified)
             watching.wait_for(text)
     assert shows(watching, "second") and shows(watching, "third")

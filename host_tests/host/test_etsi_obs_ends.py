@@ -1,6 +1,6 @@
 """ETSI's interoperability catalogue, OBS, how observations end: a test a step.
 
-What plays where, and the steps that do not apply: ETSI.md.
+What runs where, and the steps that do not apply: ETSI.md.
 """
 
 import time
@@ -110,14 +110,14 @@ def test_td_coap_obs_06_server_is_reset_by_a_client_that_forgot(client_pair):
         with client_pair.observe_again(proxy):
             client_pair.put("third")
             (reset,) = proxy.wait(resets)
-            told = [m for m in of(proxy.passed(), False) if m.mid == reset.mid]
-            assert [(m.type, m.token) for m in told] == [(CON, old)] and reset.size == 4
+            notified = [m for m in of(proxy.passed(), False) if m.mid == reset.mid]
+            assert [(m.type, m.token) for m in notified] == [(CON, old)] and reset.size == 4
             time.sleep(QUIET_S)  # the Reset has passed; now it has been read, too
             client_pair.put("fourth")
             proxy.wait(lambda passed: any(b"fourth@" in m.payload for m in of(passed, False)))
             time.sleep(QUIET_S)
-            told = [m for m in of(proxy.passed(), False) if b"fourth@" in m.payload]
-            assert {m.token == old for m in told} == {False}
+            notified = [m for m in of(proxy.passed(), False) if b"fourth@" in m.payload]
+            assert {m.token == old for m in notified} == {False}
 
 
 def test_td_coap_obs_06_ue_that_forgot_resets_the_server(ue_pair):
@@ -129,8 +129,8 @@ def test_td_coap_obs_06_ue_that_forgot_resets_the_server(ue_pair):
             role.event("applied")
             ue_pair.put("third")
             (reset,) = proxy.wait(resets)
-            (told,) = [m for m in of(proxy.passed(), False) if m.mid == reset.mid]
-            assert (told.type, told.token, reset.size) == (CON, first.token, 4)
+            (notified,) = [m for m in of(proxy.passed(), False) if m.mid == reset.mid]
+            assert (notified.type, notified.token, reset.size) == (CON, first.token, 4)
             time.sleep(QUIET_S)  # the Reset has passed; now it has been read, too
             ue_pair.put("fourth")
             time.sleep(QUIET_S)
@@ -173,4 +173,4 @@ def test_td_coap_obs_12_get_with_observe_1_cancels(client_pair):
     assert (plain.type, plain.code, plain.token) == (ACK, "2.05", first.token)
     assert plain.options[CONTENT_FORMAT] == answer.options[CONTENT_FORMAT]
     assert OBSERVE not in plain.options
-    assert passed[-1][1] is plain, "no more is told"
+    assert passed[-1][1] is plain, "no more is notified"

@@ -121,13 +121,13 @@ def test_a_change_is_told_through_the_relay_until_cancelled(scm, tmp_path):
         async with endpoint((host(), PORT)) as client:
             asked = get(our_relay.address, DOC7, UE7, observe=0, accept=ContentFormat(60))
             request = client.request(asked)
-            told = aiter(request.observation)
+            notified = aiter(request.observation)
             first = await request.response
             assert first.opt.observe is not None and recipient(first) == UE7
             numbers = [first.opt.observe]
             for name in ("one", "two"):
                 await put(name)
-                message = await anext(told)
+                message = await anext(notified)
                 assert f"{name}@example.com".encode() in message.payload
                 assert recipient(message) == UE7
                 numbers.append(message.opt.observe)
@@ -168,11 +168,11 @@ def test_a_ue_on_micropython_is_pushed_a_change_through_the_relay(scm, tmp_path)
             assert role.event("applied")["configuration"] == configuration("pushed")
             scm.put("ue-0007", document())
             assert role.event("applied")["configuration"] == configuration()
-            told = [m for up, m in proxy.passed() if not up and m.type == CON]
-            assert [m.code for m in told] == ["2.05", "2.05"]
+            notified = [m for up, m in proxy.passed() if not up and m.type == CON]
+            assert [m.code for m in notified] == ["2.05", "2.05"]
             proxy.wait(lambda passed: len([1 for up, _ in passed if up]) == n_requests + 2)
             sent = [(m.type, m.mid) for up, m in proxy.passed() if up][-2:]
-            assert sent == [(ACK, m.mid) for m in told], "an acknowledgement each, no request"
+            assert sent == [(ACK, m.mid) for m in notified], "an acknowledgement each, no request"
             assert role.counters() == {}
         assert our_relay.counters() == {}
 
@@ -201,9 +201,9 @@ def test_a_slow_server_is_waited_for_on_both_sides(tmp_path):
 
     async def serve():
         async with endpoint(server, site):
-            await asyncio.to_thread(play)
+            await asyncio.to_thread(run_ue)
 
-    def play():
+    def run_ue():
         with (
             relay(tmp_path, server, {UE7: at}, transmission=QUICK) as our_relay,
             Proxy(our_relay.address, at) as proxy,

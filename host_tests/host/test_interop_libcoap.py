@@ -120,12 +120,12 @@ def test_an_observation_through_the_relay_is_told_of_a_change_and_ends(scm, our_
         client.join()
         passed = proxy.passed()
         scm.put("ue-0007", document())
-    (told,) = [m for up, m in passed if not up and m.type == CON]
-    assert (told.code, told.options[RECIPIENT]) == ("2.05", [UE7.encode()])
-    assert b"changed@example.com" in told.payload
-    assert (True, ACK, told.mid) in [(up, m.type, m.mid) for up, m in passed]
+    (notified,) = [m for up, m in passed if not up and m.type == CON]
+    assert (notified.code, notified.options[RECIPIENT]) == ("2.05", [UE7.encode()])
+    assert b"changed@example.com" in notified.payload
+    assert (True, ACK, notified.mid) in [(up, m.type, m.mid) for up, m in passed]
     ended = [m for up, m in passed if up and m.options.get(OBSERVE) == [b"\x01"]]
-    assert len(ended) == 1 and ended[0].token == told.token
+    assert len(ended) == 1 and ended[0].token == notified.token
 
 
 def test_a_client_without_a_link_is_not_answered_and_counted(tmp_path, scm):

@@ -63,7 +63,7 @@ def test_with_loss_all_end_well_and_the_same_seed_is_the_same_story(role):
     assert figures(*options, "--seed", 8)["bytes"] != found["bytes"]
 
 
-def test_settings_of_the_hop_show_in_its_tables(tmp_path):
+def test_settings_of_the_gateway_show_in_its_tables(tmp_path):
     file = tmp_path / "gateway.json"
     file.write_text('{"role": "relay", "links": {}, "gateway": {"max_waiting": 5}}')
     found = figures("--ues", 40, "--settings", file)

@@ -13,8 +13,8 @@ QUIET_S = 0.15  # within which what is not to come would have come
 METHODS = {"get": "0.01", "post": "0.02", "put": "0.03", "delete": "0.04"}
 
 
-def is_told(passed):
-    """Whether a server has said that it will tell of changes."""
+def is_observing(passed):
+    """Whether a server has accepted a registration."""
     return any(not up and OBSERVE in message.options for up, message in passed)
 
 
@@ -74,33 +74,33 @@ def check_registration(passed, kind=CON):
     return request, answer
 
 
-def check_told(proxy, n, kinds=(CON,)):
+def check_notified(proxy, n, kinds=(CON,)):
     """Wait for n notifications, acknowledged where they are CON: them.
 
     Checks type, code, token, Content-Format, and that each is newer than the one before.
     """
 
-    def all_told(passed):
+    def all_notified(passed):
         mids = {m.mid for m in of(passed, True) if (m.type, m.code) == (ACK, "0.00")}
-        told = notifications(passed)
-        done = [m for m in told if m.type != CON or m.mid in mids]
-        return told if len(done) >= n else None
+        notified = notifications(passed)
+        done = [m for m in notified if m.type != CON or m.mid in mids]
+        return notified if len(done) >= n else None
 
     last = check_registration(proxy.passed(), proxy.passed()[0][1].type)[1]
-    told = proxy.wait(all_told)
-    for message in told:
+    notified = proxy.wait(all_notified)
+    for message in notified:
         assert (message.code, message.token) == ("2.05", last.token) and message.type in kinds
         assert message.options[CONTENT_FORMAT] == last.options[CONTENT_FORMAT]
         assert 0 < (number(message) - number(last)) % 2**24 < 2**23, "RFC 7641 section 3.4"
         last = message
-    return told
+    return notified
 
 
 def notifications(passed):
     """Answers to the registration's token after the first, with Observe, each once."""
     token = next(m for m in of(passed, True) if OBSERVE in m.options).token
-    told = [m for m in of(passed, False) if m.token == token and OBSERVE in m.options]
-    return list({m.mid: m for m in told[1:]}.values())
+    notified = [m for m in of(passed, False) if m.token == token and OBSERVE in m.options]
+    return list({m.mid: m for m in notified[1:]}.values())
 
 
 def number(message):
@@ -133,11 +133,11 @@ def once(*wanted):
 
 
 def change(pair, proxy, *names, **more):
-    """Change the document again and again; waits until that is told and acknowledged."""
+    """Change the document once for each name, and wait for acknowledged notifications."""
     n = len(notifications(proxy.passed()))
     for i, name in enumerate(names, n + 1):
         pair.put(name, **more)
-        check_told(proxy, i)
+        check_notified(proxy, i)
     return notifications(proxy.passed())[n:]
 
 

@@ -1,4 +1,4 @@
-"""The clients that the steps of the ETSI catalogue are played with: libcoap's and aiocoap's.
+"""The clients for the steps of the ETSI catalogue: libcoap's and aiocoap's.
 
 Both have one interface. `ask` gives what the client displays, an error with its code in front;
 `observe` is an observation until the end of its block.
@@ -171,8 +171,8 @@ class AiocoapClient:
         async def display():
             try:
                 watching.shown.append((await request.response).payload)
-                async for told in request.observation:
-                    watching.shown.append(told.payload)
+                async for notified in request.observation:
+                    watching.shown.append(notified.payload)
             except aiocoap.error.Error:
                 pass  # the observation has ended
 
@@ -186,7 +186,7 @@ class AiocoapClient:
             await context.shutdown()
 
     def cancel(self, address, path, options, changed):
-        """Observe until changed() has made a change that was told, then cancel."""
+        """Observe, wait for the notification of the change that changed() makes, then cancel."""
         self._loop.call(self._cancel(address, path, options, changed))
 
     async def _cancel(self, address, path, options, changed):

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from itertools import count
 
-from etsi_checks import QUIET_S, is_told
+from etsi_checks import QUIET_S, is_observing
 from peers import SERVER_URI, configuration, document, ue
 from scm_setup import ACK, COLLECTION, DELETE, ETAG, OBSERVE, RECIPIENT, UE7
 from proxy import Proxy
@@ -32,7 +32,7 @@ class ClientPair:
         back = None if self._intermediary is None else self._intermediary.links[self._ue_id]
         return Proxy(self.address, back, lose)
 
-    def play(self, path=COLLECTION, query="", options=(), lose=None, until=None, **how):
+    def run(self, path=COLLECTION, query="", options=(), lose=None, until=None, **how):
         """One request and all that passes; `shown` is what the client displays.
 
         query: more of it. until: what else is waited for, a function for `Proxy.wait`.
@@ -47,7 +47,7 @@ class ClientPair:
             return proxy.passed()
 
     def discover(self, query=None):
-        """As `play`, of the links that the node itself has: without Recipient."""
+        """As `run`, of the links that the node itself has: without Recipient."""
         with self.proxy() as proxy:
             path = ".well-known/core" + (f"?{query}" if query else "")
             self.shown = self._client.ask(proxy.address, path)
@@ -60,15 +60,15 @@ class ClientPair:
     def revalidate(self):
         """A GET, one with its ETag, and one with it after a change: three (request, answer)."""
         self.put("first")
-        played = []
+        exchanges = []
         options = []
         for name in (None, None, "second"):
             if name:
                 self.put(name)
-            (_, request), (_, answer) = self.play(f"{COLLECTION}/ue-0007", options=options)
-            played.append((request, answer))
+            (_, request), (_, answer) = self.run(f"{COLLECTION}/ue-0007", options=options)
+            exchanges.append((request, answer))
             options = options or [(ETAG, answer.options[ETAG][0])]
-        return played
+        return exchanges
 
     def ping(self):
         """The client's ping and its answer."""
@@ -84,7 +84,7 @@ class ClientPair:
         with self.proxy(lose) as proxy:
             address, path = proxy.address, f"{COLLECTION}/ue-0007?{QUERY}"
             with self._client.observe(address, path, self._more, **how) as watching:
-                proxy.wait(is_told)
+                proxy.wait(is_observing)
                 yield proxy, watching
                 if not watching.is_off:
                     self._end(proxy)
@@ -105,12 +105,12 @@ class ClientPair:
         n = len(proxy.log)
         path = f"{COLLECTION}/ue-0007?{QUERY}"
         with self._client.observe(proxy.address, path, self._more, token=b"new") as watching:
-            proxy.wait(lambda passed: is_told(passed[n:]))
+            proxy.wait(lambda passed: is_observing(passed[n:]))
             yield watching
             self._end(proxy)
 
     def cancel(self):
-        """All that passes when the client observes and cancels; a change is told in between."""
+        """All messages of a client that observes, gets one notification and cancels."""
         self.put("first")
         path = f"{COLLECTION}/ue-0007?{QUERY}"
         with self.proxy() as proxy:
@@ -154,7 +154,7 @@ class UePair:
         settings = {"next_hop_is": "server", "service_id": self.service} | settings
         return ue(self._setup.new_folder(), address, **settings)
 
-    def play(self, lose=None, until=None, more=None, **settings):
+    def run(self, lose=None, until=None, more=None, **settings):
         """A first fetch and all that passes; more: of the document, which is `displayed`."""
         self.put("first", **(more or {}))
         with Proxy(self.address, lose=lose) as proxy, self.ue(proxy.address, **settings) as role:
@@ -181,10 +181,10 @@ class UePair:
         return list(zip(messages[0:6:2], messages[1:6:2], strict=True))
 
     def ping(self):
-        """The UE tries the server that it is told: its ping and the answer."""
+        """The UE pings the server of its new configuration: the ping and its answer."""
         with Proxy(self.address) as proxy:
-            told = {"MSGin5G-Server-address": "coap://%s:%d" % proxy.address}
-            data = json.dumps(configuration() | told)
+            address = {"MSGin5G-Server-address": "coap://%s:%d" % proxy.address}
+            data = json.dumps(configuration() | address)
             configs = [{"configType": "ON_NETWORK", "configData": data}]
             self.put("pinged", ueConfigs=configs)
             with self.ue(self.address, confirm="ping"):
@@ -195,7 +195,7 @@ class UePair:
         self.put("first", **settings.pop("more", {}))
         with Proxy(self.address, lose=lose) as proxy:
             with self.ue(proxy.address, observe=True, **settings) as role:
-                proxy.wait(is_told)
+                proxy.wait(is_observing)
                 watching = _Role(role)
                 yield proxy, watching
                 if not watching.is_off:

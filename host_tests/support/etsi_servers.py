@@ -1,4 +1,4 @@
-"""The servers that the steps of the ETSI catalogue are played with: libcoap's and aiocoap's.
+"""The servers for the steps of the ETSI catalogue: libcoap's and aiocoap's.
 
 Both have one interface: documents are put, changed and deleted at paths.
 """
@@ -18,7 +18,7 @@ from msgin5g_tools.scm_server.query import recipient
 
 
 class LibcoapDocuments:
-    """libcoap's server. non: tell of changes by NON."""
+    """libcoap's server. non: its notifications are NON."""
 
     def __init__(self, non=False):
         self._options = ["-d", "100", *["-N"] * non]
@@ -26,7 +26,7 @@ class LibcoapDocuments:
         self.address = self._process.address
 
     def restart(self):
-        """What it had, and who observed, is lost."""
+        """Restart without documents and observers."""
         self._process.__exit__(None)
         self._process = LibcoapServer(*self._options, address=self.address)
 
@@ -108,7 +108,7 @@ class AiocoapDocuments:
         self.refuse(path, aiocoap.NOT_FOUND)
 
     def refuse(self, path, code):
-        """From now on this is the answer, which observers are told as their last one."""
+        """Respond with this code from now on; it is the last notification of observers."""
         self._loop.call(self._refuse(self._pages[path], code))
 
     async def _refuse(self, page, code):
