@@ -19,12 +19,16 @@ _FREE = {"__init__", "__repr__", "__str__"}
 
 
 class Class:
-    """A class of the firmware: its file, the names of its bases, its methods."""
+    """A class of the firmware: its file, the places of its bases, its methods.
 
-    def __init__(self, file, node):
+    A place is (file, name).
+    """
+
+    def __init__(self, file, node, imported):
         self.file = file
         self.name = node.name
-        self.bases = [getattr(base, "id", getattr(base, "attr", "")) for base in node.bases]
+        names = [getattr(base, "id", getattr(base, "attr", "")) for base in node.bases]
+        self.bases = [imported.get(name, (file, name)) for name in names]
         self.methods = {n.name: n.lineno for n in node.body if isinstance(n, ast.FunctionDef)}
         self.is_interface = (ast.get_docstring(node) or "").startswith("Interface:")
 
@@ -34,20 +38,26 @@ def sources():
 
 
 def classes_of(texts):
-    """{name: Class} of the classes in {file: text}."""
+    """{(file, name): Class} of the classes in {file: text}."""
     found = {}
     for file, text in texts.items():
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(text)
+        imported = {
+            alias.asname or alias.name: (node.module.replace(".", "/") + ".py", alias.name)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                assert node.name not in found, f"two classes have the name {node.name}"
-                found[node.name] = Class(file, node)
+                found[file, node.name] = Class(file, node, imported)
     return found
 
 
-def ancestors(name, classes):
-    """The names of all ancestors of ours."""
+def ancestors(place, classes):
+    """The places of all ancestors of ours."""
     found = []
-    todo = list(classes[name].bases)
+    todo = list(classes[place].bases)
     while todo:
         base = todo.pop(0)
         if base in classes and base not in found:
@@ -58,14 +68,14 @@ def ancestors(name, classes):
 
 def overrides(classes):
     """What is overridden in another file, and declared by no interface: a line each."""
-    for name, made in classes.items():
-        above = [classes[base] for base in ancestors(name, classes)]
+    for place, made in classes.items():
+        above = [classes[base] for base in ancestors(place, classes)]
         declared = {method for base in above if base.is_interface for method in base.methods}
         for base in above:
             if base.file != made.file:
                 for method in set(made.methods) & set(base.methods) - declared - _FREE:
                     where = f"{made.file}:{made.methods[method]}"
-                    yield f"{where}: {name}.{method} overrides {base.name}"
+                    yield f"{where}: {made.name}.{method} overrides {base.name}"
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +107,13 @@ def test_no_method_is_overridden_in_another_file_but_those_of_an_interface(class
 def test_what_overrides_is_found():
     base = "class A:\n    '''{}'''\n    def f(self): pass\n"
     other = "class B(A):\n    def f(self): pass\n    def g(self): pass\n"
-    assert list(overrides(classes_of({"a": base, "b": other}))) == ["b:2: B.f overrides A"]
+    importing = "from a import A\n" + other
+    found = classes_of({"a.py": base, "b.py": importing})
+    assert ancestors(("b.py", "B"), found) == [("a.py", "A")]
+    assert list(overrides(found)) == ["b.py:3: B.f overrides A"]
     interface = base.format("Interface: what a B does.")
-    assert list(overrides(classes_of({"a": interface, "b": other}))) == []
-    assert list(overrides(classes_of({"a": base + other}))) == []
+    assert list(overrides(classes_of({"a.py": interface, "b.py": importing}))) == []
+    assert list(overrides(classes_of({"a.py": base + other}))) == []
 
 
 def test_modules_are_few():
