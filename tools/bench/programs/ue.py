@@ -12,6 +12,7 @@ from measure import arguments, tell
 
 from msgin5g.builder import open_node
 from msgin5g.port.system import ticks_ms
+from msgin5g.settings.core import load
 
 _OUTCOMES = ("applied", "unchanged", "refused", "rejected", "timeout")
 
@@ -39,7 +40,7 @@ class Watch:
 
 def main():
     settings, state, n_outcomes = arguments()
-    node = open_node(settings, state, True)
+    node = open_node(load(settings), state, True)
     Watch(node, int(n_outcomes))
     node.run()
 
