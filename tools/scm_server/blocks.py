@@ -1,8 +1,8 @@
 """Block-wise transfer (RFC 7959) on the server's side, both directions.
 
 Block2 keeps no state: every block is cut from a new response, and its ETag tells the client
-whether the blocks belong together. Block1 is reassembled here, because aiocoap's own spool has no
-limit and responds to a gap with 5.00.
+whether the blocks belong together. Block1 is reassembled here, because aiocoap's reassembly has
+no limit and responds to a gap with 5.00.
 """
 
 from aiocoap.numbers.codes import (
@@ -26,7 +26,7 @@ def is_datagram(remote):
     return "+" not in (remote.scheme or "")
 
 
-class Spool:
+class Block1Receiver:
     """Reassembles requests that arrive in blocks. When it is full it drops the oldest one."""
 
     def __init__(self, max_body, now):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiocoap.numbers import codes
 from aiocoap.numbers.optionnumbers import OptionNumber
 
-from msgin5g_tools.scm_server import links, store, ue_config
+from msgin5g_tools.scm_server import link_format, store, ue_config
 from msgin5g_tools.scm_server.problem import Problem
 
 CBOR = 60  # application/cbor, the alias of our own Content-Format
@@ -95,19 +95,19 @@ class Resources:
 
     def core(self, request):
         """The list of collections (RFC 6690), with the client's filter applied."""
-        if request.opt.accept not in (None, links.CONTENT_FORMAT):
-            wanted = f"{links.CONTENT_FORMAT} (link-format)"
+        if request.opt.accept not in (None, link_format.CONTENT_FORMAT):
+            wanted = f"{link_format.CONTENT_FORMAT} (link-format)"
             raise Problem(codes.NOT_ACCEPTABLE, f"this resource is {wanted}")
         services = dict.fromkeys([self._settings.service_id, *sorted(self._store.services())])
         attributes = {"ct": f"{self._settings.content_format} {CBOR}", "rt": "su-uc"}
-        found = [links.Link("/.well-known/core", {"ct": str(links.CONTENT_FORMAT)})]
+        found = [link_format.Link("/.well-known/core", {"ct": str(link_format.CONTENT_FORMAT)})]
         for service in services:
             path = f"/su-uc/v1/val-services/{quote(service, safe='')}/ue-configurations"
-            found.append(links.Link(path, attributes))
+            found.append(link_format.Link(path, attributes))
         for item in request.opt.uri_query:
-            found = [link for link in found if links.matches(link, item)]
-        payload = links.text(found)
-        return reply(codes.CONTENT, payload, links.CONTENT_FORMAT, store.etag(payload))
+            found = [link for link in found if link_format.matches(link, item)]
+        payload = link_format.text(found)
+        return reply(codes.CONTENT, payload, link_format.CONTENT_FORMAT, store.etag(payload))
 
     def get(self, found, selector, content_format):
         """GET of a collection or of a document; the Site compares the ETag."""

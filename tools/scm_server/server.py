@@ -47,7 +47,7 @@ class ScmServer:
         self._site = Site(self.store, settings, self._on_event)
         self._context = aiocoap.Context(serversite=self._site, loggername="coap-server")
         try:
-            with _ports_of_our_own():
+            with _exclusive_ports():
                 self.address = await self._open(settings.bind, aiocoap_internals.udp_server())
                 if settings.tcp:
                     self.tcp_address = await self._open(settings.tcp, aiocoap_internals.TcpServer)
@@ -127,7 +127,7 @@ async def run(settings, on_event, on_fault):
 
 
 @contextmanager
-def _ports_of_our_own():
+def _exclusive_ports():
     """Without it aiocoap sets SO_REUSEPORT, and a second server could share the port unnoticed."""
     name = "AIOCOAP_REUSE_PORT"
     before = os.environ.get(name)

@@ -37,7 +37,7 @@ class Site(interfaces.Resource):
         self._settings = settings
         self._on_event = on_event
         self._resources = resources.Resources(documents, settings)
-        self._spool = blocks.Spool(settings.max_body, time.monotonic)
+        self._block1_receiver = blocks.Block1Receiver(settings.max_body, time.monotonic)
         self._verifier = echo.Verifier(time.monotonic)
         self._log = logging.getLogger("msgin5g.scm-server")
         self.observers = Observers(settings.max_observers)
@@ -129,7 +129,7 @@ class Site(interfaces.Resource):
         self._require_source(request)
         if method != codes.DELETE:
             self._resources.check_format(request)
-        body = b"" if method == codes.DELETE else self._spool.feed(request)
+        body = b"" if method == codes.DELETE else self._block1_receiver.feed(request)
         if body is None:
             return resources.reply(codes.CONTINUE)
         reply = self._resources.change(found, request, body)
