@@ -50,7 +50,7 @@ def idle_heap(role, firmware):
 
 def loaded_modules(role, firmware):
     """The modules of the package that are loaded in an idle role, imported ones first."""
-    loaded = set(_work_of(role, firmware, _AMPLE)["modules"])
+    loaded = set(_work_of(role, firmware, _AMPLE, more=("modules",))["modules"])
     graph = import_graph(FIRMWARE)
     order = []
 
@@ -67,12 +67,15 @@ def loaded_modules(role, firmware):
 
 
 def smallest_heap(role, firmware):
-    """The smallest heap in bytes in which the role does its work; the image is not counted."""
-    image = os.stat(firmware).st_size if Path(firmware).is_file() else 0
+    """The smallest heap in bytes in which the role does its work, above the bare interpreter.
+
+    The start is its largest moment: the modules that only start-up needs are loaded then, too.
+    """
+    bare = _work_of(role, firmware, _AMPLE)["bare"]
 
     def works(size):
         try:
-            _work_of(role, firmware, size + image)
+            _work_of(role, firmware, size + bare)
         except BenchError:
             return False
         return True
@@ -108,14 +111,17 @@ def smallest(works, low, high):
     return size
 
 
-def _work_of(role, firmware, heap, padding=0):
-    """What idle_heap.py prints, as a dict; BenchError when the role has not done its work."""
+def _work_of(role, firmware, heap, padding=0, more=()):
+    """What idle_heap.py prints, as a dict; BenchError when the role did not do its work.
+
+    more: ("modules",) for the list of the loaded modules.
+    """
     with tempfile.TemporaryDirectory() as directory:
         _write_inputs(Path(directory), role)
         firmware = Path(firmware)  # a short relative path: the length of a path takes heap
         command = [interpreter_command(), "-X", f"heapsize={heap}"]
         command += [str(PROGRAMS / "idle_heap.py")]
-        command += [firmware.name if firmware.is_file() else ".", directory]
+        command += [firmware.name if firmware.is_file() else ".", directory, *more]
         try:
             done = subprocess.run(
                 command,
@@ -128,11 +134,15 @@ def _work_of(role, firmware, heap, padding=0):
             )
         except subprocess.TimeoutExpired:
             raise BenchError(f"{role}: timed out after {_TIMEOUT_S} s in {heap} bytes") from None
-    objects = [json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")]
-    found = objects[-1] if objects else {}
+    found = {}
+    for line in done.stdout.split("\n"):
+        if line.startswith('{"heap"'):
+            found.update(json.loads(line))
+        elif line.startswith('["msgin5g'):
+            found["modules"] = json.loads(line)
     worked = "applied" in done.stdout if role == "ue" else found.get("served")
     if "heap" not in found or not worked:
-        raise BenchError(f"{role}: has not done its work in {heap} bytes of heap: "
+        raise BenchError(f"{role}: did not do its work in {heap} bytes of heap: "
                          f"{done.stdout}{done.stderr}")  # fmt: skip
     return found
 

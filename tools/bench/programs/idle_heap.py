@@ -1,13 +1,14 @@
 """Run by MicroPython: the heap of a role that has done its work once and is idle.
 
-    micropython idle_heap.py FIRMWARE DIRECTORY
+    micropython idle_heap.py FIRMWARE DIRECTORY [modules]
 
 FIRMWARE is a folder of modules, or a ROMFS image, which is mounted and does not count. `main` runs
 with DIRECTORY/settings.json as on a board; only the network is a fake one. A GET is answered with
 the options and payload in DIRECTORY/answer, one that registers as an observer with those in
 DIRECTORY/observed. When there is a file DIRECTORY/request, that datagram comes from a linked UE.
-The last line is one JSON object: `heap`, the bytes in use above the bare interpreter; `served`,
-whether the UE has got a response to its request; `modules`, those of the package that are loaded.
+It prints a JSON object: `bare`, the bytes in use before `main`, by the interpreter, this program
+and the image; `heap`, the bytes in use above that; `served`, whether the UE has got a response to
+its request. With `modules` a list follows: the modules of the package that are loaded.
 """
 
 import gc
@@ -88,8 +89,10 @@ class FakeNetwork:
     def _end(self):
         collect(_DEPTH)
         heap = gc.mem_alloc() - bare
-        names = [name for name in sys.modules if name.startswith("msgin5g")]
-        print(json.dumps({"heap": heap, "served": self._served, "modules": names}))
+        served = 1 if self._served else 0
+        print('{"heap": %d, "served": %d, "bare": %d}' % (heap, served, bare))
+        if list_modules:
+            print(json.dumps([name for name in sys.modules if name.startswith("msgin5g")]))
         raise KeyboardInterrupt
 
     def sendto(self, datagram, remote):
@@ -110,6 +113,7 @@ class FakeNetwork:
         return self._waiting.pop(0)
 
 
+list_modules = len(sys.argv) > 3
 firmware = sys.argv[1]
 if firmware.endswith(".romfs"):
     with open(firmware, "rb") as image:
