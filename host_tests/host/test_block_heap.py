@@ -20,7 +20,7 @@ _TIMEOUT_S = 300
 
 @pytest.fixture(scope="module")
 def rig(repository, tmp_path_factory):
-    """A function that runs rigs/block_heap.py and gives its line."""
+    """A function that runs support/benchmarks/block_heap.py and gives its line."""
     folder = tmp_path_factory.mktemp("rig")
     firmware = build_firmware()
     source = repository / "host_tests" / "support" / "benchmarks" / "block_heap.py"

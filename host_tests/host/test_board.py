@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from addresses import host
-from board_hands import COMMAND, Hand, ampy, mpremote, tool, wait_until, write
+from board_tools import COMMAND, Terminal, ampy, mpremote, tool, wait_until, write
 
 from msgin5g_tools.board import BoardError, VirtualBoard
 
@@ -120,12 +120,12 @@ def test_two_boards_talk_over_udp(board):
         "import socket\ns = socket.socket(2, 2)\n"
         f"a = lambda port: socket.getaddrinfo({mine!r}, port)[0][-1]\n"
     )
-    with VirtualBoard(heap="96K") as other, Hand(board) as hand:
+    with VirtualBoard(heap="96K") as other, Terminal(board) as terminal:
         assert other.port != board.port
-        hand.pastes(bind + "s.bind(a(65401))\nprint('bound')\nprint(s.recv(99))")
-        hand.presses(b"", b"bound\r\n")
+        terminal.pastes(bind + "s.bind(a(65401))\nprint('bound')\nprint(s.recv(99))")
+        terminal.presses(b"", b"bound\r\n")
         mpremote(other, "exec", bind + "n = s.sendto(b'hi', a(65401))")
-        assert hand.presses(b"") == b"b'hi'\r\n>>> "
+        assert terminal.presses(b"") == b"b'hi'\r\n>>> "
 
 
 def test_files_survive_a_power_cut(tmp_path):
@@ -135,8 +135,8 @@ def test_files_survive_a_power_cut(tmp_path):
         mpremote(board, "cp", __file__, ":kept")
         with pytest.raises(BoardError, match="another board uses it"):
             VirtualBoard(image=image).start()
-        with Hand(board) as hand:
-            hand.pastes("while True:\n with open('busy', 'w') as f: n = f.write('x' * 5000)")
+        with Terminal(board) as terminal:
+            terminal.pastes("while True:\n with open('busy', 'w') as f: n = f.write('x' * 5000)")
             time.sleep(0.05)
             board.power_cut()
             board.power_on()

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from board_hands import Hand, mpremote, write
+from board_tools import Terminal, mpremote, write
 
 from msgin5g_tools.board import VirtualBoard
 
@@ -15,39 +15,41 @@ def board():
 
 
 def test_the_repl_gives_the_bytes_that_a_board_gives(board):
-    with Hand(board) as hand:
-        assert hand.types("print('a\\nb')") == "a\r\nb\r\n"
-        assert hand.presses(b"\x03") == b"\r\n>>> "
-        assert hand.presses(b"\x04").startswith(b"\r\nMPY: soft reboot\r\nMicroPython ")
-        assert hand.presses(b"\x01", b"L-B to exit\r\n>") == b"\r\nraw REPL; CTRL-B to exit\r\n>"
-        assert hand.presses(b"print(1)\x04", b"\x04>") == b"OK1\r\n\x04\x04>"
+    with Terminal(board) as terminal:
+        assert terminal.types("print('a\\nb')") == "a\r\nb\r\n"
+        assert terminal.presses(b"\x03") == b"\r\n>>> "
+        assert terminal.presses(b"\x04").startswith(b"\r\nMPY: soft reboot\r\nMicroPython ")
+        assert (
+            terminal.presses(b"\x01", b"L-B to exit\r\n>") == b"\r\nraw REPL; CTRL-B to exit\r\n>"
+        )
+        assert terminal.presses(b"print(1)\x04", b"\x04>") == b"OK1\r\n\x04\x04>"
         again = b"OK\r\nMPY: soft reboot\r\nraw REPL; CTRL-B to exit\r\n>"
-        assert hand.presses(b"\x04", b"exit\r\n>") == again
-        assert hand.presses(b"raise SystemExit\x04", b"exit\r\n>") == b"OK\4\4" + again[4:]
-        assert hand.presses(b"\x05A\x01", b"\x01\x80\0\x01") == b"R\x01\x80\0\x01"
-        assert hand.presses(b"print(2)\x04", b"\x04>") == b"\x042\r\n\x04\x04>"
-        assert hand.presses(b"\x02").startswith(b"\r\nMicroPython ")
-        assert hand.presses(b"\x05", b"=== ").endswith(b"Ctrl-D to finish\r\n=== ")
-        assert hand.presses(b"print(3)\r\x04") == b"print(3)\r\n=== \r\n3\r\n>>> "
+        assert terminal.presses(b"\x04", b"exit\r\n>") == again
+        assert terminal.presses(b"raise SystemExit\x04", b"exit\r\n>") == b"OK\4\4" + again[4:]
+        assert terminal.presses(b"\x05A\x01", b"\x01\x80\0\x01") == b"R\x01\x80\0\x01"
+        assert terminal.presses(b"print(2)\x04", b"\x04>") == b"\x042\r\n\x04\x04>"
+        assert terminal.presses(b"\x02").startswith(b"\r\nMicroPython ")
+        assert terminal.presses(b"\x05", b"=== ").endswith(b"Ctrl-D to finish\r\n=== ")
+        assert terminal.presses(b"print(3)\r\x04") == b"print(3)\r\n=== \r\n3\r\n>>> "
 
 
 def test_a_soft_reset_runs_boot_and_main_on_a_fresh_heap(board):
     write(board, "boot.py", "x = 1\nprint('boot')\n")
     write(board, "main.py", "print('main', x)\nraise ValueError('no')\n")
-    with Hand(board) as hand:
-        hand.types("old = bytearray(50000)")
-        assert hand.presses(b"\x04", b"\r\nMicroPython ") == (
+    with Terminal(board) as terminal:
+        terminal.types("old = bytearray(50000)")
+        assert terminal.presses(b"\x04", b"\r\nMicroPython ") == (
             b"\r\nMPY: soft reboot\r\nboot\r\nmain 1\r\nTraceback (most recent call last):\r\n"
             b'  File "main.py", line 2, in <module>\r\nValueError: no\r\nMicroPython '
         )
-        assert hand.types("print(x, 'old' in globals())") == "1 False\r\n"
+        assert terminal.types("print(x, 'old' in globals())") == "1 False\r\n"
 
 
 def test_a_soft_reset_writes_what_nobody_closed(board):
-    with Hand(board) as hand:
-        hand.types("f = open('late', 'w'); n = f.write('kept')")
-        hand.presses(b"\x04")
-        assert hand.types("print(open('late').read())") == "kept\r\n"
+    with Terminal(board) as terminal:
+        terminal.types("f = open('late', 'w'); n = f.write('kept')")
+        terminal.presses(b"\x04")
+        assert terminal.types("print(open('late').read())") == "kept\r\n"
 
 
 def test_system_exit_in_main_is_a_soft_reset(board):
@@ -59,13 +61,13 @@ def test_system_exit_in_main_is_a_soft_reset(board):
 
 def test_ctrl_c_breaks_an_endless_main(board):
     write(board, "main.py", "import time\nprint('on')\nwhile True:\n    time.sleep(1000)\n")
-    with Hand(board) as hand:
-        hand.presses(b"\x04", b"on\r\n")
-        assert hand.presses(b"\x03").startswith(
+    with Terminal(board) as terminal:
+        terminal.presses(b"\x04", b"on\r\n")
+        assert terminal.presses(b"\x03").startswith(
             b'Traceback (most recent call last):\r\n  File "main.py", line 4, in <module>\r\n'
             b"KeyboardInterrupt: \r\nMicroPython "
         )
-        assert b"KeyboardInterrupt" in hand.presses(b"\x04\x03", b"\r\nMicroPython ")
+        assert b"KeyboardInterrupt" in terminal.presses(b"\x04\x03", b"\r\nMicroPython ")
 
 
 @pytest.mark.parametrize(
@@ -82,25 +84,25 @@ def test_ctrl_c_breaks_an_endless_main(board):
     ],
 )
 def test_ctrl_c_is_as_safe_as_on_a_board(board, program):
-    with Hand(board) as hand:
+    with Terminal(board) as terminal:
         for i in range(15):
-            hand.pastes(program)
+            terminal.pastes(program)
             time.sleep(0.001 * i)  # another moment of the program each time
-            assert b"KeyboardInterrupt: \r\n" in hand.presses(b"\x03\x03")
-            assert hand.types("len([0] * 500)").endswith("500\r\n")
+            assert b"KeyboardInterrupt: \r\n" in terminal.presses(b"\x03\x03")
+            assert terminal.types("len([0] * 500)").endswith("500\r\n")
     assert board.resets == ("power on",)
 
 
 def test_the_heap_is_as_large_as_promised():
     for heap, fits, too_much in (("96K", 60_000, 96 * 1024), ("192K", 150_000, 192 * 1024)):
-        with VirtualBoard(heap=heap) as board, Hand(board) as hand:
-            hand.types("import gc; gc.collect()")
-            free = int(hand.types("gc.mem_free()"))
+        with VirtualBoard(heap=heap) as board, Terminal(board) as terminal:
+            terminal.types("import gc; gc.collect()")
+            free = int(terminal.types("gc.mem_free()"))
             # What is mounted takes some, LittleFS's buffers of Pico W's size among it.
             assert board.heap_size - 14 * 1024 < free < board.heap_size, heap
-            assert hand.types(f"x = bytearray({fits}); del x") == ""
-            assert "MemoryError" in hand.types(f"x = bytearray({too_much})")
-            assert hand.types("print('alive')") == "alive\r\n"
+            assert terminal.types(f"x = bytearray({fits}); del x") == ""
+            assert "MemoryError" in terminal.types(f"x = bytearray({too_much})")
+            assert terminal.types("print('alive')") == "alive\r\n"
 
 
 def test_a_starved_watchdog_resets_the_board(board):
@@ -118,22 +120,22 @@ def test_a_starved_watchdog_resets_the_board(board):
 
 
 def test_pins_and_identity(board):
-    with Hand(board) as hand:
-        hand.types("from machine import *")
-        hand.types("led, key = Pin('LED', Pin.OUT), Pin(0, Pin.IN, Pin.PULL_UP)")
-        hand.types("led.on()")
-        said = hand.types("print(led(), key.value(), len(unique_id()), freq() > 0)")
+    with Terminal(board) as terminal:
+        terminal.types("from machine import *")
+        terminal.types("led, key = Pin('LED', Pin.OUT), Pin(0, Pin.IN, Pin.PULL_UP)")
+        terminal.types("led.on()")
+        said = terminal.types("print(led(), key.value(), len(unique_id()), freq() > 0)")
         assert said == "1 1 6 True\r\n"
         assert (board.pin(25), board.pin(0)) == (1, None)
         board.set_pin(0, 0)
-        assert hand.types("led.toggle(); print(key.value())") == "0\r\n"
+        assert terminal.types("led.toggle(); print(key.value())") == "0\r\n"
         assert board.pin(25) == 0
 
 
 def test_a_crash_of_the_interpreter_is_a_reset(board):
-    with Hand(board) as hand:
-        hand.types("import uctypes")
-        hand.presses(b"uctypes.bytearray_at(8, 1)[0] = 1\r", b"\r\nMicroPython ")
+    with Terminal(board) as terminal:
+        terminal.types("import uctypes")
+        terminal.presses(b"uctypes.bytearray_at(8, 1)[0] = 1\r", b"\r\nMicroPython ")
     board.output.wait_for(r"ended by signal \d+\nMicroPython ")
     assert board.resets == ("power on", "crash")
 
@@ -148,8 +150,8 @@ def test_what_nobody_reads_does_not_hold_the_board_up(board):
 
 def test_a_port_may_be_opened_and_closed_again_and_again(board):
     for i in range(50):
-        with Hand(board) as hand:
-            assert hand.types(f"{i} + 1000") == f"{i + 1000}\r\n"
+        with Terminal(board) as terminal:
+            assert terminal.types(f"{i} + 1000") == f"{i + 1000}\r\n"
 
 
 def test_the_console_is_read_line_by_line_while_nobody_has_the_port(board):

@@ -3,7 +3,7 @@
 import json
 import re
 
-from board_hands import mpremote
+from board_tools import mpremote
 from flash_setup import BUNDLES, Site, address, msgin5g, put, ue_file, ue_id
 
 from msgin5g_tools.board import VirtualBoard

@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from board_hands import Hand, mpremote
+from board_tools import Terminal, mpremote
 from click.testing import CliRunner
 from flash_setup import Site, msgin5g, put, ue_file
 
@@ -68,9 +68,9 @@ def test_a_role_gets_what_it_needs_and_a_change_of_role_removes_the_rest(board, 
     assert "msgin5g/relay/relay.mpy" in files["relay"] - files["ue"]
     assert _on_board(board) == files["relay"]
 
-    with Hand(board) as hand:
-        hand.presses(b"\x03\x03")
-        hand.types("f = open('/msgin5g/old.py', 'w'); n = f.write('1/0'); f.close()")
+    with Terminal(board) as terminal:
+        terminal.presses(b"\x03\x03")
+        terminal.types("f = open('/msgin5g/old.py', 'w'); n = f.write('1/0'); f.close()")
     said = msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0), "--dry-run")
     assert "would remove /msgin5g/relay/relay.mpy" in said and "would copy settings.json" in said
     assert _on_board(board) == {*files["relay"], "msgin5g/old.py"}

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from board_hands import Hand, mpremote
+from board_tools import Terminal, mpremote
 from flash_setup import BUNDLES, Silent, Site, msgin5g, ue_file
 
 from msgin5g_tools.board import VirtualBoard
@@ -64,11 +64,11 @@ def flash_and_die(job, line, dies_in=None):
 
 
 def test_killed_after_every_single_file_the_board_boots_and_is_repaired(board, tmp_path):
-    with Hand(board) as hand:
-        hand.types("import os; os.mkdir('msgin5g')")
-        hand.types("f = open('msgin5g/main.py', 'w'); n = f.write('print(\"the old one\")')")
-        hand.types("f.close(); f = open('main.py', 'w'); n = f.write('import msgin5g.main')")
-        hand.types("f.close()")
+    with Terminal(board) as terminal:
+        terminal.types("import os; os.mkdir('msgin5g')")
+        terminal.types("f = open('msgin5g/main.py', 'w'); n = f.write('print(\"the old one\")')")
+        terminal.types("f.close(); f = open('main.py', 'w'); n = f.write('import msgin5g.main')")
+        terminal.types("f.close()")
     settings = ue_file(tmp_path, 0)
     job = Job(board.port, "ue", settings.read_bytes(), b"{}")
     n_files = len(wanted_files(job, "ue", BUNDLES))

@@ -10,7 +10,7 @@ import threading
 import tty
 
 import pytest
-from board_hands import mpremote
+from board_tools import mpremote
 from flash_setup import msgin5g
 
 from msgin5g_tools.board import VirtualBoard

@@ -1,6 +1,6 @@
 """The heap of a gateway on real MicroPython: linear in UEs that wait, never in documents given.
 
-Fed by hand (rigs/gateway_heap.py), so that nothing but the gateway grows.
+support/benchmarks/gateway_heap.py plays the network, so that nothing but the gateway grows.
 """
 
 import subprocess

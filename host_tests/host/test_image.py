@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 
-from board_hands import mpremote
+from board_tools import mpremote
 from flash_setup import Site, msgin5g, ue_file, ue_id
 
 from msgin5g_tools.board import VirtualBoard

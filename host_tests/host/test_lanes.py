@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from board_hands import mpremote
-from flash_world import put, ue_file
+from board_tools import mpremote
+from flash_setup import put, ue_file
 from littlefs import LittleFS, UserContext
 
 from msgin5g_tools.board import VirtualBoard

@@ -6,7 +6,7 @@ import re
 import threading
 
 import pytest
-from board_hands import mpremote
+from board_tools import mpremote
 from flash_setup import Site, ue_file, ue_id
 
 from msgin5g_tools.checks import packages

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from board_hands import mpremote, write
+from board_tools import mpremote, write
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.paths import ROOT

@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from board_hands import mpremote
+from board_tools import mpremote
 from click.testing import CliRunner
 from flash_setup import Site, address, msgin5g, ue_id, ue_settings
 

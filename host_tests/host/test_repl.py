@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from board_hands import mpremote
+from board_tools import mpremote
 from node_board import NodeBoard, Person
 
 COMMANDS = (

@@ -13,7 +13,7 @@ from aiocoap import CON, GET, Message
 from aiocoap.numbers import OptionNumber
 from aiocoap.optiontypes import OpaqueOption
 from addresses import network
-from board_hands import Hand, mpremote
+from board_tools import Terminal, mpremote
 from scm_setup import Scm, document
 
 from msgin5g_tools.board import VirtualBoard
@@ -305,8 +305,8 @@ def test_settings_that_are_cut_off_leave_a_board_at_its_prompt(tmp_path):
         text = board.output.text(mark)
         assert "Traceback" not in text and text.count("settings:") == 1
         resets = len(board.resets)
-        with Hand(board) as hand:
-            hand.presses(b"\r")
+        with Terminal(board) as terminal:
+            terminal.presses(b"\r")
         assert len(board.resets) == resets
 
 

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from board_hands import Hand, mpremote
+from board_tools import Terminal, mpremote
 from flash_setup import PORT, address, msgin5g, put, ue_settings
 
 from msgin5g_tools.board import VirtualBoard
@@ -69,10 +69,10 @@ def test_a_role_that_raises_at_the_repl(role, repository, tmp_path):
     with VirtualBoard(heap="256K") as board:
         flash(board, tmp_path, role)
         board.output.wait_for(f"started .*role={role} ")
-        with Hand(board) as hand:
-            hand.presses(b"\x03")
-            hand.types("from msgin5g import node")
-            text = hand.types("node.current.receive(0, None, None, 0)")
+        with Terminal(board) as terminal:
+            terminal.presses(b"\x03")
+            terminal.types("from msgin5g import node")
+            text = terminal.types("node.current.receive(0, None, None, 0)")
     assert "TypeError" in text
     frames = frames_in_the_firmware(repository, text)
     assert (

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from addresses import host
-from board_hands import Hand, mpremote
+from board_tools import Terminal, mpremote
 from node_board import NodeBoard
 
 CRASHES = """
@@ -39,10 +39,10 @@ def confirmed(ue):
     ue.serve()
     mark = ue.reset()
     ue.told("application runs with 500\n", mark)
-    with Hand(ue.board) as hand:
-        hand.presses(b"\x03")
-        hand.types("from msgin5g import repl")
-        assert "Confirmed" in hand.types("repl.confirm()")
+    with Terminal(ue.board) as terminal:
+        terminal.presses(b"\x03")
+        terminal.types("from msgin5g import repl")
+        assert "Confirmed" in terminal.types("repl.confirm()")
     mark = ue.reset()
     ue.told("application runs with 500\n", mark)
     return mark
@@ -69,12 +69,12 @@ def test_what_hangs_the_application_is_rolled_back_by_the_watchdog(tmp_path):
         ue.serve()
         mark = ue.reset()
         ue.told("application runs with 500\n", mark)
-        with Hand(ue.board) as hand:
-            hand.presses(b"\x03")
-            hand.types("from msgin5g import repl")
-            hand.types("repl.confirm()")
+        with Terminal(ue.board) as terminal:
+            terminal.presses(b"\x03")
+            terminal.types("from msgin5g import repl")
+            terminal.types("repl.confirm()")
             time.sleep(1.5)  # at the REPL the watchdog is quiet
-            assert "fed by a timer" in hand.types("repl.status()")
+            assert "fed by a timer" in terminal.types("repl.status()")
         assert "watchdog" not in ue.board.resets
         mark = ue.reset()
         ue.told("application runs with 500\n", mark)
@@ -106,10 +106,10 @@ def test_a_bad_value_is_refused_and_the_application_goes_on(tmp_path):
         ue.serve(blink_ms=60, Segment_size=1)
         ue.told("refused etag=[0-9a-f]+ reasons=\\['Segment-size: 1, less than 64'\\]", mark)
         assert ue.board.output.text(mark).count("application runs") == 1
-        with Hand(ue.board) as hand:
-            hand.presses(b"\x03")
-            hand.types("from msgin5g import repl")
-            assert "blink-ms                 300\r\n" in hand.types("repl.config()")
+        with Terminal(ue.board) as terminal:
+            terminal.presses(b"\x03")
+            terminal.types("from msgin5g import repl")
+            assert "blink-ms                 300\r\n" in terminal.types("repl.config()")
 
 
 def test_the_check_by_ping_rolls_back_what_names_a_silent_server(tmp_path):
@@ -129,8 +129,8 @@ def test_an_application_with_a_loop_of_its_own_polls(tmp_path, heap):
         ue.told("told of user-7@example.com True\n", mark)
         ue.serve(**{"MSGin5G-UE-Service-id": "other@example.com"})
         ue.told("told of other@example.com True\n", mark)
-        with Hand(ue.board) as hand:
-            assert b"stopped" in hand.presses(b"\x03")
+        with Terminal(ue.board) as terminal:
+            assert b"stopped" in terminal.presses(b"\x03")
 
 
 def test_the_example_blinks_at_the_rate_of_the_configuration(repository, tmp_path):

@@ -1,4 +1,4 @@
-"""A gateway and its surroundings: UEs as the shipped role, or by hand; collocated and apart."""
+"""A gateway in a network, with UEs or with clients that a test drives; SEAL-C local or remote."""
 
 from checks import xorshift
 from msgin5g.cbor.decoder import loads

@@ -12,7 +12,7 @@ import sys
 import tty
 
 from addresses import host
-from board_hands import mpremote
+from board_tools import mpremote
 from scm_setup import Scm, document
 
 from msgin5g_tools.board import VirtualBoard

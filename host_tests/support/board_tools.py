@@ -1,4 +1,4 @@
-"""Hands for the virtual board's tests: mpremote, ampy, and a person at a terminal program."""
+"""The tools of a person at a virtual board: mpremote, ampy, and a terminal program."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ COMMAND = (sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "
 
 
 def tool(module, *arguments, status=0):
-    """What a command of a host tool prints; it is run as its users run it, unmodified."""
+    """The output of a host tool, run as its users run it, unmodified."""
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
@@ -32,8 +32,8 @@ def ampy(board, *arguments):
     return tool("ampy.cli", "-d", "0", "-p", board.port, *arguments)
 
 
-class Hand:
-    """A person at a terminal program."""
+class Terminal:
+    """A terminal program with a person at it."""
 
     def __init__(self, board):
         self.serial = serial.Serial(board.port, timeout=5)
@@ -66,8 +66,8 @@ class Hand:
 
 
 def write(board, name, text):
-    with Hand(board) as hand:
-        hand.types(f"f = open({name!r}, 'w'); n = f.write({text!r}); f.close()")
+    with Terminal(board) as terminal:
+        terminal.types(f"f = open({name!r}, 'w'); n = f.write({text!r}); f.close()")
 
 
 def wait_until(condition, timeout=5):
