@@ -1,7 +1,7 @@
 """microCoAPy's public API on the endpoint of msgin5g: programs written for it run unchanged.
 
-What they gain: confirmable messages are sent again until they are answered, answers are matched
-by token and source, repetitions are worked once, paths keep their order, and no datagram hangs
+What they gain: confirmable messages are retransmitted, responses are matched
+by token and source, duplicates are processed once, paths keep their order, and no datagram hangs
 or breaks the program.
 """
 

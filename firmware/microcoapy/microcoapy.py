@@ -133,7 +133,7 @@ class Coap:
     def sendEx(self, ip, port, url, packet):
         """Send a packet to a path."""
         if not ip.replace(".", "").isdigit():
-            packet.setUriHost(ip)  # RFC 7252 section 6.4: an address need not be said
+            packet.setUriHost(ip)  # RFC 7252 section 6.4: an address needs no Uri-Host
         packet.setUriPath(url)
         return self.sendPacket(ip, port, packet)
 
@@ -175,7 +175,7 @@ class Coap:
             )
             if exchange is None or exchange.mid:
                 break
-            endpoint.cancel(exchange)  # 0 would say that nothing was sent
+            endpoint.cancel(exchange)  # 0 means that nothing was sent
         if exchange is None:
             self.log("not sent: too large, or too much under way")
             return 0
@@ -204,7 +204,7 @@ class Coap:
         self.callbacks[requestUrl.strip("/")] = callback
 
     def sendResponse(self, ip, port, messageid, payload, method, content_format, token):
-        """Answer the request `messageid`; gives that, or 0 when nobody waits for it."""
+        """Answer the request `messageid`; gives that, or 0 when no such request is open."""
         packet = CoapPacket()
         packet.type = COAP_TYPE.COAP_ACK
         packet.method = method
@@ -225,22 +225,22 @@ class Coap:
                 options, payload = parts_of(packet)
                 self._endpoint.respond(incoming, packet.method, options, payload)
                 return packet.messageid if self._transmit(ticks_ms()) else 0
-        self.log("nobody waits for messageid " + str(packet.messageid))
+        self.log("no open request has messageid " + str(packet.messageid))
         return 0
 
     # The loop
 
     def loop(self, blocking=True):
-        """Take one datagram, waiting for it if blocking; true when the program was told of one."""
+        """Take one datagram, waiting for it if blocking; true when a callback was called."""
         while self._transport is not None:
             self._step(ticks_ms())
             arrived = self._transport.receive()
             if arrived is not None:
-                told = self._take(arrived[0], arrived[1])
+                done = self._take(arrived[0], arrived[1])
                 if self._transport is not None:  # a callback may have called `stop`
                     self._transmit(ticks_ms())
-                if told or not blocking:
-                    return told
+                if done or not blocking:
+                    return done
             elif not blocking:
                 return False
             else:
@@ -248,9 +248,9 @@ class Coap:
         return False
 
     def poll(self, timeoutMs=-1, pollPeriodMs=500):
-        """Take datagrams until the program was told of one, at most timeoutMs; true if it was.
+        """Take datagrams until a callback was called, at most timeoutMs; true if one was.
 
-        pollPeriodMs: the longest pause between two looks at the socket.
+        pollPeriodMs: the longest time between two polls of the socket.
         """
         until = add(ticks_ms(), max(timeoutMs, 0))
         while self._transport is not None:

@@ -92,7 +92,7 @@ class CustomTransport:
         self.socket.setblocking(False)
         try:
             came = self.socket.recvfrom(_BUFFER_SIZE)
-        except Exception:  # nothing there, which every socket says in its own way
+        except Exception:  # nothing there: each kind of socket raises another error
             return None
         datagram, address = came if isinstance(came, (tuple, list)) else (came, None)
         if not datagram:

@@ -56,7 +56,7 @@ class ServerEndpoint(Endpoint):
 
         former: the exchange of the previous response, or None. While that is not acknowledged
         only the new one is retransmitted, but the time for an acknowledgement runs on (section
-        4.5.2): a peer that has gone is noticed however often there is something new.
+        4.5.2): a peer that has gone is noticed even if notifications are frequent.
         """
         if former is not None:
             self.cancel(former)
