@@ -114,17 +114,11 @@ class Reader:
         return self.string(TEXT)
 
     def texts(self, i):
-        """The bytes of each text string in the array that begins at `i`, one after the other.
-
-        The reader may be used for something else between two of them.
-        """
+        """The bytes of each text string in the array that begins at `i`, one after the other."""
         self.i = i
         n = self.begin(ARRAY)
         while self.more(n):
-            text = self.string(TEXT)
-            i = self.i
-            yield text
-            self.i = i
+            yield self.string(TEXT)
             n -= n > 0
 
     def find(self, keys):
@@ -144,13 +138,6 @@ class Reader:
             self.skip()
             n -= n > 0
         return found
-
-    def skip_next(self, n):
-        """Pass over the next one of the last n items of an array; false when there is none."""
-        if self.more(n):
-            self.skip()
-            return True
-        return False
 
     def skip(self, depth=MAX_DEPTH):
         """Pass over one item, checking that it is well-formed."""

@@ -3,8 +3,8 @@
 Of the whole array there is never more in memory than one document and the block that it ends in.
 """
 
-from msgin5g.cbor.encoder import write_head
 from msgin5g.cbor.reader import ARRAY, CborError, Reader
+from msgin5g.cbor.encoder import write_head
 
 
 class DocumentSplitter:
@@ -18,8 +18,7 @@ class DocumentSplitter:
         self.view = bytearray()
         self.start = 0
         self.end = 0
-        self.done = False  # the array has ended, and nothing follows it
-        self._reader = Reader(self.view)
+        self.done = False  # the array is over, and nothing came after it
         self._max_size = max_size
         self._left = None  # documents to come; None before the head, -1 for an indefinite array
 
@@ -28,29 +27,27 @@ class DocumentSplitter:
         if self.end or not self.view:
             self.view = bytearray(memoryview(self.view)[self.end :])
             self.start = self.end = 0
-        self.view.extend(piece)  # in place: a large document must not be in memory three times
-        self._reader.view = self.view
-        self._reader.end = len(self.view)
+        self.view.extend(piece)  # in place: a large document must not be there three times
 
     def next(self):
-        """Go to the next document; false when it is not complete. CborError: it never will be."""
+        """Go to the next document; false when it has not come whole. CborError: none ever will."""
         view = self.view
-        reader = self._reader
-        reader.i = self.end
+        reader = Reader(view, self.end)
         try:
             if self._left is None:
                 self._left = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
                 self.end = reader.i
-            start = reader.i
-            if not reader.skip_next(self._left):
+            if not reader.more(self._left):
                 if reader.i != len(view):
                     raise CborError("more bytes")
                 self.done = True
                 return False
+            start = reader.i
+            reader.skip()
             if reader.i - start > self._max_size:
                 raise CborError("too large")
         except CborError as error:
-            # The rest of it is in the next block.
+            # What is cut off here goes on in the next block.
             if error.args[0] != "cut off":
                 raise
             if len(view) - self.end <= self._max_size:
@@ -63,7 +60,7 @@ class DocumentSplitter:
 
 
 def array_of(documents):
-    """The body that consists of these documents, each of them CBOR already."""
+    """The body that has these documents, each of them CBOR already."""
     out = bytearray()
     write_head(out, ARRAY, len(documents))
     for document in documents:

@@ -36,8 +36,8 @@ class UeConfigDoc:
     def uris(self):
         """The URIs of the UEs that it names; ranges of IMEI name no URI."""
         if self._ids is not None:
-            reader = self._reader
-            reader.i = self._ids
+            # A reader of its own: `copy` may be called between two of them.
+            reader = Reader(self._reader.view, self._ids, self.end)
             uris = reader.find((b"uris",))[0]
             if uris is not None:
                 return reader.texts(uris)
