@@ -18,17 +18,27 @@ fast)
     ;;
 *) exec $python -m pytest "$@" ;;
 esac
-output=$(mktemp)
-{
+
+run() { # a command of the second stream, which ends with it
+    "$@" &
+    child=$!
+    wait $child || status=$?
+}
+second_stream() {
     status=0
+    child=""
+    trap 'kill $child 2>/dev/null || true; exit 1' TERM
     if [ -n "$folders" ]; then
-        $python -m msgin5g_tools.checks.lanes --in unit || status=$?
+        run $python -m msgin5g_tools.checks.lanes --in unit
     else
-        $python -m msgin5g_tools.checks.lanes || status=$?
-        $python -m pytest -m campaign || status=$?
+        run $python -m msgin5g_tools.checks.lanes
+        run $python -m pytest -m campaign
     fi
     exit $status
-} >"$output" 2>&1 &
+}
+
+output=$(mktemp)
+second_stream >"$output" 2>&1 &
 second=$!
 trap 'kill $second 2>/dev/null || true; rm -f "$output"' EXIT INT TERM
 status=0
