@@ -1,11 +1,11 @@
 #!/bin/sh
-# Install the pinned Python packages into $VENV, and what the host tests need beside from apt.
+# Install the pinned Python packages into $VENV, and Debian packages for the host tests.
 set -eu
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
-    echo "setup: Python 3.10 or later is needed; set PYTHON=... " >&2
+    echo "setup: $PYTHON is older than Python 3.10: run make with PYTHON=/path/to/python3" >&2
     exit 1
 }
 echo "setup: Python packages into $VENV (pinned by constraints.txt)"
@@ -22,11 +22,11 @@ command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "setup: apt-get install$missing (for the host tests; root, so done here)"
+        echo "setup: apt-get install$missing, for the host tests"
         apt-get update -qq >/dev/null
         # shellcheck disable=SC2086
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $missing >/dev/null
     else
-        echo "setup: for the tests with other peers and other MicroPythons run as root: apt-get install$missing"
+        echo "setup: some host tests need more; as root run: apt-get install$missing"
     fi
 fi
