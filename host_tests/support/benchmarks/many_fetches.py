@@ -1,6 +1,6 @@
 """A UE that fetches very often through a relay, in virtual time, and the heap in use meanwhile.
 
-    micropython -X heapsize=512K many_fetches.py FIRMWARE_DIR HOST_TESTS_DIR N [observe]
+    micropython -X heapsize=512K many_fetches.py FIRMWARE_DIR SUPPORT_DIR N [observe]
 
 Both directories as msgin5g_tools.build.mpy makes them, or both of sources.
 
