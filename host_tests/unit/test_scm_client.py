@@ -1,0 +1,129 @@
+"""The states of the configuration client: of a fetch, and of the observation."""
+
+from builders import DATA, RELAY, UE_ID, document, ue_settings
+from checks import xorshift
+from msgin5g.cbor.encoder import dumps
+from msgin5g.coap.endpoint import RESPONSE, Endpoint
+from msgin5g.coap.message import Message, encode
+from msgin5g.coap.numbers import (
+    ACK,
+    BLOCK2,
+    CON,
+    CONTENT,
+    NOT_FOUND,
+    OBSERVE,
+    SERVICE_UNAVAILABLE,
+)
+from msgin5g.scm.client import CONFIGURATION, PAUSED, REJECTED, TIMEOUT, ScmClient
+from msgin5g.scm.request import ScmRequest
+
+_BODY = dumps([document(UE_ID, DATA)])
+_BLOCK_SIZE = 64
+
+
+class Fetcher:
+    """A ScmClient on an endpoint of its own, with the server's side by hand."""
+
+    def __init__(self):
+        settings = ue_settings(block_size=_BLOCK_SIZE)
+        self.endpoint = Endpoint(xorshift(3), {})
+        request = ScmRequest("msgin5g", [UE_ID.encode()], b"coap://scm.example")
+        self.client = ScmClient(self.endpoint, 0, RELAY, request, UE_ID.encode(), settings)
+        self.now = 0
+        self._mid = 0
+
+    def request(self):
+        """The one message that the client sends now."""
+        datagram = self.endpoint.transmit(self.now)[1]
+        assert self.endpoint.transmit(self.now) is None
+        return Message(32).decode(bytes(datagram))
+
+    def response(self, request, code, options=(), payload=b"", mtype=ACK):
+        """The Outcome of a response, which is a notification when it is confirmable."""
+        options = list(options) + [(65020, UE_ID.encode())]
+        self._mid += 1
+        mid = request.mid if mtype == ACK else self._mid
+        buf = bytearray(1152)
+        size = encode(buf, mtype, code, mid, request.token(), options, payload)
+        assert self.endpoint.receive(0, bytes(buf[:size]), RELAY, self.now) == RESPONSE
+        outcome = self.client.response(self.now)
+        while mtype == CON and self.endpoint.outbox:
+            self.endpoint.transmit(self.now)
+        return outcome
+
+    def block(self, request, number):
+        start = number * _BLOCK_SIZE
+        more = 8 if start + _BLOCK_SIZE < len(_BODY) else 0
+        options = [(BLOCK2, bytes((number << 4 | more | 2,)))]
+        return self.response(request, CONTENT, options, _BODY[start : start + _BLOCK_SIZE])
+
+
+def test_a_fetch_that_pauses_goes_on_with_the_same_block():
+    it = Fetcher()
+    client = it.client
+    assert not client.busy and client.fetch() and client.busy
+    assert it.block(it.request(), 0) is None and client.busy
+    assert it.response(it.request(), SERVICE_UNAVAILABLE).kind == PAUSED and not client.busy
+    assert client.fetch() and client.busy
+    request = it.request()
+    assert request.uint(BLOCK2) == 1 << 4 | 2
+    number = 1
+    while True:
+        outcome = it.block(request, number)
+        if outcome is not None:
+            break
+        request = it.request()
+        number += 1
+    assert outcome.kind == CONFIGURATION and outcome.data == DATA.encode() and not client.busy
+
+
+def test_an_observation_is_registered_active_and_ended():
+    it = Fetcher()
+    client = it.client
+    client.fetch()
+    assert it.response(it.request(), CONTENT, [], _BODY).kind == CONFIGURATION
+    assert client.can_register and not client.observing
+    assert client.fetch(True)
+    registration = it.request()
+    assert registration.uint(OBSERVE) == 0 and not client.observing
+    assert it.response(registration, CONTENT, [(OBSERVE, b"\x05")], _BODY).kind == CONFIGURATION
+    assert client.observing and not client.busy and not client.can_register
+    # A notification gives an Outcome without a fetch; an older one does not.
+    newer = it.response(registration, CONTENT, [(OBSERVE, b"\x07")], _BODY, CON)
+    assert newer.kind == CONFIGURATION and not client.busy
+    assert it.response(registration, CONTENT, [(OBSERVE, b"\x06")], _BODY, CON) is None
+    assert client.observing and it.endpoint.counters == {"old_notification": 1}
+    ended = it.response(registration, NOT_FOUND, mtype=CON)
+    assert ended.kind == REJECTED and not client.observing and not client.busy
+
+
+def test_stop_deregisters_with_the_token_of_the_registration():
+    it = Fetcher()
+    client = it.client
+    client.stop()
+    assert it.endpoint.transmit(0) is None
+    client.document_id = b"doc-1"
+    client.fetch(True)
+    registration = it.request()
+    it.response(registration, CONTENT, [(OBSERVE, b"\x05")], _BODY)
+    client.stop()
+    request = it.request()
+    assert request.uint(OBSERVE) == 1 and request.token() == registration.token()
+    assert not client.observing and client.busy
+
+
+def test_without_a_response_the_fetch_ends_and_so_does_the_registration():
+    it = Fetcher()
+    client = it.client
+    client.document_id = b"doc-1"
+    client.fetch(True)
+    it.request()
+    while True:
+        it.now += it.endpoint.wait_ms(it.now)
+        exchange = it.endpoint.step(it.now)
+        if exchange is not None:
+            break
+        it.endpoint.transmit(it.now)
+    assert client.no_response(exchange, False).kind == TIMEOUT
+    assert not client.busy and not client.observing and client.unanswered_size > 0
+    assert client.fetch(True) and client.busy
