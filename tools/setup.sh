@@ -13,7 +13,8 @@ echo "setup: Python packages into $VENV (pinned by constraints.txt)"
     echo "setup: python3-venv is missing: apt-get install python3-venv" >&2
     exit 1
 }
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+# --no-compile: Python compiles what it imports, which is a small part of these packages.
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
     --constraint constraints.txt --editable '.[dev]'
 
 missing=""
