@@ -14,6 +14,15 @@ def dumps(value):
     return bytes(out)
 
 
+def array_of(items):
+    """An array of items that are CBOR already."""
+    out = bytearray()
+    write_head(out, ARRAY, len(items))
+    for item in items:
+        out.extend(item)
+    return out
+
+
 def write_head(out, major, number):
     """Append a head with the shortest argument to a bytearray."""
     major <<= 5

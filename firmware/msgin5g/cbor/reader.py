@@ -32,6 +32,7 @@ class Reader:
         self.end = len(view) if end is None else end
         self.first = 0
         self.argument = 0
+        self.ends = None
 
     def head(self):
         """Read a head; give the major type. `argument` is its number, -1 for indefinite."""
@@ -78,6 +79,10 @@ class Reader:
             raise CborError("no array" if major == ARRAY else "no map")
         return self.argument
 
+    def begin_items(self):
+        """Enter an array, if one comes; anything else counts as the one item."""
+        return self.begin(ARRAY) if self.peek() == ARRAY else 1
+
     def more(self, n):
         """Whether one of the last n items is still to come; for -1, reads the closing break."""
         if n >= 0:
@@ -113,9 +118,15 @@ class Reader:
         self.i = i
         return self.string(TEXT)
 
-    def texts(self, i):
-        """The bytes of each text string in the array that begins at `i`, one after the other."""
+    def texts(self, i, key):
+        """The bytes of each text string in an array, one after the other.
+
+        The array is the value of `key` in the map that begins at `i`; none when it is not there.
+        """
         self.i = i
+        self.i = self.find((key,))[0]
+        if self.i is None:
+            return
         n = self.begin(ARRAY)
         while self.more(n):
             yield self.string(TEXT)
@@ -124,18 +135,22 @@ class Reader:
     def find(self, keys):
         """Pass over a map with text keys; the list of where the values of `keys` begin.
 
-        None stands for a key that it has not. CborError when one of them is there twice.
+        None stands for a key that it has not. CborError when one of them is there twice. `ends`
+        is the list of where they end.
         """
         found = [None] * len(keys)
+        self.ends = ends = [None] * len(keys)
         n = self.begin(MAP)
         while self.more(n):
             key = self.string(TEXT)
+            start = self.i
+            self.skip()
             if key in keys:
                 k = keys.index(key)
                 if found[k] is not None:
                     raise CborError("a key that comes twice")
-                found[k] = self.i
-            self.skip()
+                found[k] = start
+                ends[k] = self.i
             n -= n > 0
         return found
 

@@ -36,6 +36,7 @@ REJECTED = const(3)  # the peer sent a Reset for `exchange`
 UNMATCHED = const(4)  # `message` is a response to no known request: the caller counts it
 
 _PURGE_MS = const(30000)
+_OUTBOX_SIZE = const(16)
 
 
 class Endpoint(Transmitter):
@@ -104,14 +105,17 @@ class Endpoint(Transmitter):
             return NOTHING
         if code < 32:
             return REQUEST
-        exchange = self.by_token.get(message.token())
+        token = bytes(datagram[message.token_start : message.token_end])
+        exchange = self.by_token.get(token)
         if exchange is None or exchange.state == QUEUED:
             if mtype != ACK and message.find(OBSERVE) >= 0:
                 # RFC 7641 section 3.6: only a Reset ends a forgotten observation.
                 self.send_reset()
             return UNMATCHED
         # Section 5.3.2: the response comes from where the request went to.
-        if exchange.transport != transport or not self.same_peer(exchange.remote, remote):
+        if exchange.transport != transport or not (
+            exchange.remote == remote or self.same_peer(exchange.remote, remote)
+        ):
             self.count("wrong_source")
             return NOTHING
         if mtype == ACK and message.mid != exchange.mid:
@@ -231,6 +235,8 @@ class Endpoint(Transmitter):
         """Let time pass: an exchange that has just timed out, or None."""
         if self._purge_at is None or diff(now, self._purge_at) >= 0:
             self._purge(now)
+        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
+            return None
         return self.timed_out(now)
 
     def _purge(self, now):
@@ -265,3 +271,9 @@ class Endpoint(Transmitter):
         datagram = bytes((0x60, 0, mid >> 8, mid & 0xFF))
         self._send(self._transport, datagram, self._remote)
         return datagram
+
+    def _send(self, transport, datagram, remote):
+        if len(self.outbox) >= _OUTBOX_SIZE:
+            self.count("outbox_full")
+            return
+        self.outbox.append((transport, datagram, remote))

@@ -3,8 +3,6 @@
 QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE or OBSERVING
 """
 
-from micropython import const
-
 from msgin5g.coap.errors import BufferTooSmall
 from msgin5g.coap.message import encode
 from msgin5g.coap.numbers import CON, NON
@@ -19,8 +17,6 @@ from msgin5g.coap.exchange import (
     Exchange,
     Parameters,
 )
-
-_OUTBOX_SIZE = const(16)
 
 
 class Transmitter:
@@ -105,8 +101,6 @@ class Transmitter:
 
     def timed_out(self, now):
         """An exchange that has just timed out (MAX_TRANSMIT_WAIT, section 4.8.2), or None."""
-        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
-            return None
         for exchange in self.exchanges:
             if SENT <= exchange.state <= ACKED and diff(now, exchange.expires_at) >= 0:
                 self._finish(exchange, TIMED_OUT)
@@ -229,9 +223,3 @@ class Transmitter:
             return None
         buf[size:] = b""
         return buf
-
-    def _send(self, transport, datagram, remote):
-        if len(self.outbox) >= _OUTBOX_SIZE:
-            self.count("outbox_full")
-            return
-        self.outbox.append((transport, datagram, remote))

@@ -2,7 +2,14 @@
 
 Moments (`..._at`, `now`) are 0 to 2**30 - 1; two of them compare correctly while they are
 less than 2**29 ms (6.2 days) apart. All values are small integers on a board of 32 bits.
+
+    add(moment, ms)         the moment `ms` milliseconds after `moment`; `ms` is at most MAX_MS
+    diff(later, earlier)    milliseconds from `earlier` to `later`, negative in the other order
+
+On a board they are the functions of `time`: no call into Python code.
 """
+
+import time
 
 from micropython import const
 
@@ -11,15 +18,17 @@ _HALF = const(0x20000000)
 
 MAX_MS = const(0x1FFFFFFF)  # the longest wait that a moment can express, 6.2 days
 
+if hasattr(time, "ticks_add") and time.ticks_add(_MASK, 1) == 0:
+    add = time.ticks_add
+    diff = time.ticks_diff
+else:
+    # The period of a 64-bit port is longer, and CPython has no ticks.
 
-def add(moment, ms):
-    """The moment `ms` milliseconds after `moment`; `ms` is at most MAX_MS."""
-    return (moment + ms) & _MASK
+    def add(moment, ms):
+        return (moment + ms) & _MASK
 
-
-def diff(later, earlier):
-    """Milliseconds from `earlier` to `later`, negative when the order is the other way."""
-    return ((later - earlier) & _MASK ^ _HALF) - _HALF
+    def diff(later, earlier):
+        return ((later - earlier) & _MASK ^ _HALF) - _HALF
 
 
 def shorter(a, b):

@@ -22,7 +22,6 @@ from micropython import const
 from msgin5g.cbor.reader import CborError
 from msgin5g.coap.block2 import CHANGED, COMPLETE, Block2Receiver, szx_of
 from msgin5g.coap.errors import BlockError
-from msgin5g.coap.exchange import SENT
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     BLOCK2,
@@ -38,14 +37,13 @@ from msgin5g.coap.numbers import (
     UNAUTHORIZED,
     VALID,
 )
-from msgin5g.coap.ticks import add, diff
+from msgin5g.coap.ticks import add
 from msgin5g.gateway.responder import Response, response_with
 from msgin5g.scm.document_splitter import DocumentSplitter
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import UeConfigDoc
 
 _MAX_RESTARTS = const(3)
-_SILENCE = const(10)  # times ACK_TIMEOUT
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 _MAX_AGE_S = const(86400)
 _LARGE = const(2048)  # bytes: two blocks, more than several documents have together
@@ -87,18 +85,6 @@ class Download:
         self.wants_next = self.n_restarts <= _MAX_RESTARTS
         return self.wants_next
 
-    def silent_ms(self, now, patience_ms):
-        """Milliseconds until the server has been silent for `patience_ms`; None: nothing asked.
-
-        To ask again is then better than to wait: four transmissions were lost, or, after an
-        acknowledgement and twice the time, the server has forgotten the request.
-        """
-        if self.exchange is None:
-            return None
-        if self.exchange.state != SENT:
-            patience_ms *= 2
-        return max(diff(add(self.asked_at, patience_ms), now), 0)
-
 
 class Transfers:
     """The transfers under way, and what they work with.
@@ -118,9 +104,9 @@ class Transfers:
         self.szx = szx_of(settings.block_size)
         self.max_document_size = settings.max_document_size
         self._content_format = settings.content_format
+        self._hold_size = settings.hold_size
         self._recipient_option = settings.recipient_option
         self._ue_id = settings.ue_id.encode()
-        self._silence_ms = _SILENCE * endpoint.parameters.ack_timeout_ms
 
     def ask(self, transfer, now, echo=None):
         """Ask for what comes next of a transfer; without memory for it, later."""
@@ -129,34 +115,6 @@ class Transfers:
         except MemoryError:
             transfer.download.wants_next = True
             self.scheduler.retry_after_out_of_memory(now)
-
-    def ask_next(self, now):
-        """Ask for the next blocks, and again where the server is silent."""
-        pending_requests = self.pending_requests
-        for transfer in self.under_way:
-            # Documents that have come are sent first; only then there is room for more.
-            if (
-                transfer.download.wants_next
-                and pending_requests.held_size <= pending_requests.hold_size
-            ):
-                self.ask(transfer, now)
-
-    def give_up_silent(self, now):
-        """Ask again where the server has been silent for too long."""
-        for transfer in self.under_way:
-            download = transfer.download
-            if download.silent_ms(now, self._silence_ms) == 0:
-                self.endpoint.cancel(download.exchange)
-                download.wants_next = True
-
-    def wait_ms(self, now):
-        """Milliseconds until a server has been silent for too long; None: nothing is asked."""
-        wait = None
-        for transfer in self.under_way:
-            ms = transfer.download.silent_ms(now, self._silence_ms)
-            if ms is not None and (wait is None or ms < wait):
-                wait = ms
-        return wait
 
     def end(self, transfer):
         """End a transfer."""
@@ -181,24 +139,43 @@ class Transfers:
         """The endpoint's message answers a transfer."""
         endpoint = self.endpoint
         message = endpoint.message
-        i = message.find(self._recipient_option)
-        if i >= 0:
-            recipient = message.value(i)
+        # One pass over the options, without a call for each of them.
+        recipient = None
+        content_format = CBOR
+        max_age_s = _DEFAULT_MAX_AGE_S
+        has_critical = False
+        number = -1
+        for i in range(message.n_options):
+            previous = number
+            number = message.numbers[i]
+            value = message.view[message.starts[i] : message.ends[i]]
+            if number == self._recipient_option:
+                if number != previous:
+                    recipient = bytes(value)
+            elif number == CONTENT_FORMAT or number == MAX_AGE:
+                if number != previous and len(value) <= 4:  # as Message.uint
+                    value = int.from_bytes(value, "big")
+                    if number == MAX_AGE:
+                        max_age_s = value
+                    else:
+                        content_format = value
+            elif number & 1 and number != BLOCK2:
+                has_critical = True
+        if recipient is not None:
             ue_ids = transfer.ue_ids
             expected = ue_ids[0] if len(ue_ids) == 1 else self._ue_id
             if recipient != expected and not uri_equal(recipient, expected):
                 endpoint.count("foreign_recipient")
                 return
-        for i in range(message.n_options):
-            number = message.numbers[i]
-            if number & 1 and number != BLOCK2 and number != self._recipient_option:
-                endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
-                return
+        if has_critical:
+            endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
+            return
         if not transfer.accept(message, now):
             return
         code = message.code
         if code == CONTENT:
-            self._take_block(transfer, message, now)
+            fresh_until = add(now, min(max_age_s, _MAX_AGE_S) * 1000)
+            self._take_block(transfer, message, content_format, fresh_until, now)
         elif code == BAD_REQUEST and transfer.download.block2.size:
             self.restart(transfer)  # a block past the end: the body has become shorter
         elif code == UNAUTHORIZED and message.find(ECHO) >= 0 and transfer.restart():
@@ -207,11 +184,11 @@ class Transfers:
         else:
             transfer.refused(code, message, now)
 
-    def _take_block(self, transfer, message, now):
+    def _take_block(self, transfer, message, content_format, fresh_until, now):
         download = transfer.download
         splitter = download.splitter
         try:
-            if message.uint(CONTENT_FORMAT, CBOR) not in (CBOR, self._content_format):
+            if content_format not in (CBOR, self._content_format):
                 raise BlockError("format")
             progress = download.block2.take(message)
             if progress == CHANGED:
@@ -219,7 +196,7 @@ class Transfers:
                 return
             splitter.feed(memoryview(message.view)[message.payload_start : message.size])
             if download.fresh_until is None:
-                download.fresh_until = self.fresh_until(message, now)
+                download.fresh_until = fresh_until
             while splitter.next():
                 self._found(transfer, splitter)
             if progress == COMPLETE:
@@ -241,12 +218,12 @@ class Transfers:
             self.fail(transfer, SERVICE_UNAVAILABLE, title)
             return
         download.wants_next = True
-        if self.pending_requests.held_size > self.pending_requests.hold_size:
+        if self.pending_requests.held_size > self._hold_size:
             # Those whose documents have come are sent first, to free their memory.
             response = Response(CONTENT, b"", None, download.fresh_until, transfer.common)
-            for request in [r for r in transfer.requests if r.documents]:
-                transfer.requests.remove(request)
-                self.responder.respond(request, response)
+            complete = [r for r in transfer.requests if r.documents]
+            transfer.requests = [r for r in transfer.requests if not r.documents]
+            self.responder.respond(complete, response)
 
     def _found(self, transfer, splitter):
         try:
@@ -272,6 +249,7 @@ class BulkTransfer:
         self._transfers = transfers
         self.requests = requests
         self.ue_ids = [request.ue.ue_id for request in requests]
+        self._by_ue_id = {request.ue.ue_id: request for request in requests}
         self.common = []  # the documents for everybody
         self._queries = queries
         self._document_id = requests[0].parameters.document_id
@@ -308,14 +286,12 @@ class BulkTransfer:
         if document.names_everybody:
             self.common.append(document.copy())
             return
-        pending_requests = self._transfers.pending_requests
         is_wanted = False
-        for uri in document.uris():
-            for request in self.requests:
-                ue_id = request.ue.ue_id
-                if uri == ue_id or uri_equal(uri, ue_id):
-                    pending_requests.found(request, document.copy(ue_id))
-                    is_wanted = True
+        for ue_id, copy in document.copies(self.ue_ids):
+            request = self._by_ue_id[ue_id]
+            if request in self.requests:
+                self._transfers.pending_requests.found(request, copy)
+                is_wanted = True
         if not is_wanted:
             self._transfers.endpoint.count("not_asked")
 
@@ -326,13 +302,13 @@ class BulkTransfer:
         response = Response(CONTENT, b"", None, download.fresh_until, common)
         if len(self.ue_ids) == 1:
             response.server_etag = download.block2.etag
-        without = []
-        for request in self.requests:
-            if request.documents or common:
-                responder.respond(request, response)
-            else:
-                without.append(request)
-        responder.fail(without, NOT_FOUND, "Not found")
+        if common:
+            responder.respond(self.requests, response)
+        else:
+            responder.respond([r for r in self.requests if r.documents], response)
+            without = [r for r in self.requests if not r.documents]
+            if without:
+                responder.fail(without, NOT_FOUND, "Not found")
         self._end()
 
     def restart(self):
@@ -351,8 +327,7 @@ class BulkTransfer:
             transfers.fail(self, SERVICE_UNAVAILABLE, "Error", max_age_s)
         elif len(self.ue_ids) == 1:
             response = Response(code, message.payload(), max_age_s)
-            for request in self.requests:
-                transfers.responder.respond(request, response)
+            transfers.responder.respond(self.requests, response)
             self._end()
         elif code == NOT_FOUND:
             # Without the server's own text: it may name one of the UEs to all the others.
@@ -374,8 +349,7 @@ class BulkTransfer:
             return
         entry.fresh_until = self._transfers.fresh_until(message, now)
         response = response_with(entry)
-        for request in self.requests:
-            self._transfers.responder.respond(request, response)
+        self._transfers.responder.respond(self.requests, response)
         self._end()
 
     def remove(self, request):

@@ -11,21 +11,19 @@ _KEPT_MS = const(100000)  # a stale body still serves the blocks of a transfer t
 _ENTRY_SIZE = const(256)  # bytes that an entry takes besides its body
 
 
-def etag_of(body):
-    """The ETag of a body: equal bodies have equal ETags, whoever made them, and when."""
-    return sha256(body).digest()[:8]
-
-
 class Entry:
-    """A body and its ETag, fresh until a moment; server_etag: the ETag that the server gave it."""
+    """A body, fresh until a moment.
 
-    server_etag = None
+    etag: equal bodies have equal ETags, whoever made them, and when. server_etag: the ETag that
+    the server gave it.
+    """
 
-    def __init__(self, key, body, etag, fresh_until):
+    def __init__(self, key, body, fresh_until, server_etag=None):
         self.key = key
         self.body = body
-        self.etag = etag
+        self.etag = sha256(body).digest()[:8]
         self.fresh_until = fresh_until
+        self.server_etag = server_etag
 
     def is_for(self, ue_id):
         """Whether the body, one UeConfigDoc, is for this UE."""
@@ -37,8 +35,7 @@ class Entry:
         document = UeConfigDoc(self.body, 0, len(self.body))
         if not (document.names_everybody or document.names(ue_id)):
             return None
-        body = document.copy(ue_id)
-        return Entry(None, body, etag_of(body), self.fresh_until)
+        return Entry(None, document.copy(ue_id), self.fresh_until)
 
 
 class Cache:
@@ -55,15 +52,13 @@ class Cache:
     def __len__(self):
         return len(self._entries)
 
-    def put(self, key, body, etag, fresh_until, server_etag=None):
+    def put(self, key, body, fresh_until, server_etag=None):
         """Keep a body in place of the former one of its key; gives its Entry."""
         self.drop(key)
         self._size += len(body) + _ENTRY_SIZE
         while self._entries and self._size > self._max_size:
             self._remove(0)
-        entry = Entry(key, body, etag, fresh_until)
-        if server_etag is not None:
-            entry.server_etag = server_etag
+        entry = Entry(key, body, fresh_until, server_etag)
         self._entries.append(entry)
         return entry
 

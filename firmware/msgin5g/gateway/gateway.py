@@ -72,13 +72,13 @@ class Gateway:
         self.responder = responder = Responder(settings, endpoint, pending, cache)
         self.observers = Observers(settings, endpoint, pending, responder)
         self.transfers = Transfers(settings, endpoint, pending, responder, cache)
-        self.scheduler = Scheduler(settings, endpoint, responder, self.transfers)
+        self.scheduler = Scheduler(settings, endpoint, pending, responder, self.transfers)
         self.transfers.scheduler = self.scheduler
         self.shared_documents = SharedDocuments(
             endpoint, self.transfers, self.scheduler, self.observers, responder, cache
         )
-        self._urgent = [ue_id.encode() for ue_id in settings.bulk_urgent]
-        self._purge_at = now
+        self.scheduler.shared_documents = self.shared_documents
+        self._purge_at = add(now, _PURGE_MS)
 
     def connect(self, scm):
         """Ask the server through this LocalScmClient or RemoteScmClient."""
@@ -201,12 +201,7 @@ class Gateway:
                 request = pending_requests.add(ue, key, parameters, now)
                 if request is None:
                     return
-                if parameters.document_id is None or parameters.queries:
-                    alone = parameters.is_special or parameters.document_id is not None
-                    alone = alone or ue.ue_id in self._urgent
-                    self.scheduler.collect(request, alone, now)
-                else:
-                    self.shared_documents.collect(request, now)
+                self.scheduler.take(request, now)
             except MemoryError:
                 self._forget_request(ue)  # not acknowledged: it will come again
                 endpoint.count("no_memory")

@@ -73,7 +73,7 @@ class PendingRequests:
 
     At most settings.max_waiting requests wait. n_waiting: how many do, together with the
     notifications that wait to be sent. held_size: bytes of documents that wait to be sent; above
-    hold_size no further block is asked for. counters: see gateway.
+    settings.hold_size no further block is asked for. counters: see gateway.
     """
 
     def __init__(self, settings, endpoint, admission):
@@ -92,7 +92,6 @@ class PendingRequests:
         self._parameters = None  # of the last request: the next ones are often equal
         self.n_waiting = 0
         self.held_size = 0
-        self.hold_size = settings.hold_size
 
     def prepare(self, ue):
         """Add the attributes for requests to a LinkedUe that is new."""
@@ -225,5 +224,5 @@ class PendingRequests:
     def purge(self, links, now):
         """Forget expired requests, before the clock wraps and they look new."""
         for ue in links:
-            if self.is_expired(ue, now):
+            if ue.request_key is not None and self.is_expired(ue, now):
                 ue.request_key = None

@@ -7,6 +7,7 @@ for one message goes block by block: the later blocks are cut from the body that
 
 from micropython import const
 
+from msgin5g.cbor.encoder import array_of
 from msgin5g.coap.block2 import cut, szx_of
 from msgin5g.coap.exchange import QUEUED, SENT, Incoming
 from msgin5g.coap.message import uint_bytes
@@ -24,8 +25,7 @@ from msgin5g.coap.numbers import (
     VALID,
 )
 from msgin5g.coap.ticks import diff
-from msgin5g.gateway.cache import Entry, etag_of
-from msgin5g.scm.document_splitter import array_of
+from msgin5g.gateway.cache import Entry
 from msgin5g.scm.problem_details import compose
 
 # Header, ETag, Observe, Content-Format, Max-Age, Block2, Size2, head of Recipient, marker.
@@ -74,26 +74,27 @@ class Responder:
         self._cache = cache
         self._recipient_option = settings.recipient_option
         self._max_answers = settings.max_answers
+        self._block_size = settings.block_size
         self._szx = szx_of(settings.block_size)
+        self._last_max_age = (None, None, None)  # (fresh_until, now, value of the option)
         self._problem_format = uint_bytes(CONCISE_PROBLEM_DETAILS)
         self.ready = []
         self.unacknowledged = []
         self.notification_number = 1
 
-    def respond(self, request, response):
-        """Send a response as soon as there is room for one more that is not acknowledged."""
-        if request.response is None:
-            self.ready.append(request)
-        request.response = response
-        if response.code != CONTENT:
-            self._pending_requests.release_documents(request)
+    def respond(self, requests, response):
+        """Send a response to each of these requests, as soon as there is room for it."""
+        for request in requests:
+            if request.response is None:
+                self.ready.append(request)
+            request.response = response
+            if request.documents and response.code != CONTENT:
+                self._pending_requests.release_documents(request)
 
     def fail(self, requests, code, title, max_age_s=None):
         """Respond to requests with an error of the gateway's own."""
         if requests:
-            response = Response(code, compose(code, title), max_age_s)
-            for request in requests:
-                self.respond(request, response)
+            self.respond(requests, Response(code, compose(code, title), max_age_s))
 
     def notify(self, observer, response):
         """Send a notification; it replaces one that was not sent yet."""
@@ -133,7 +134,10 @@ class Responder:
         is_notification = request.observer is request
         remote = request.remote if is_notification else ue.remote
         request_key = request.request_key if is_notification else ue.request_key
-        token = uint_bytes(request_key)[_KEY_HEAD:]
+        size = _KEY_HEAD
+        while request_key >> (8 * size):
+            size += 1
+        token = request_key.to_bytes(size, "big")[_KEY_HEAD:]
         code = response.code
         observer = None
         if code == CONTENT:
@@ -155,11 +159,16 @@ class Responder:
                 options.append((MAX_AGE, uint_bytes(response.max_age_s)))
             options.append((self._recipient_option, ue.ue_id))
         confirmable = parameters.confirmable
-        incoming = Incoming(ue.transport, remote, 0, token, confirmable, 0)
         former = None if observer is None else observer.exchange
-        exchange = self._endpoint.notify(
-            incoming, code, options, payload, ue, None, confirmable, former
-        )
+        if confirmable and former is None:
+            exchange = self._endpoint.start(
+                ue.transport, remote, code, token, options, payload, None, ue
+            )
+        else:
+            incoming = Incoming(ue.transport, remote, 0, token, confirmable, 0)
+            exchange = self._endpoint.notify(
+                incoming, code, options, payload, ue, None, confirmable, former
+            )
         if exchange is not None:
             self.unacknowledged.append(exchange)
         if observer is not None:
@@ -171,13 +180,10 @@ class Responder:
         parameters = request.parameters
         documents = (request.documents or []) + response.common
         if parameters.document_id is not None:
-            body = documents[0]
-            return Entry(None, body, etag_of(body), response.fresh_until)
-        body = array_of(documents)
+            return Entry(None, documents[0], response.fresh_until)
         return self._cache.put(
             (request.ue.ue_id, parameters.queries),
-            body,
-            etag_of(body),
+            array_of(documents),
             response.fresh_until,
             response.server_etag,
         )
@@ -187,7 +193,7 @@ class Responder:
 
         sequence: the number of a notification (RFC 7641), None when it is not one.
         """
-        max_age_s = max(diff(entry.fresh_until, now), 0) // 1000
+        max_age = self._max_age(entry.fresh_until, now)
         options = [(ETAG, entry.etag)]
         if sequence is not None:
             options.append((OBSERVE, uint_bytes(sequence)))
@@ -195,13 +201,16 @@ class Responder:
         recipient = (self._recipient_option, ue.ue_id)
         asked = parameters.block2
         if parameters.etag == entry.etag and not (asked and asked >> 4):
-            options.append((MAX_AGE, uint_bytes(max_age_s)))
+            options.append((MAX_AGE, max_age))
             options.append(recipient)
             return VALID, options, b""
         options.append((CONTENT_FORMAT, parameters.content_format))
-        options.append((MAX_AGE, uint_bytes(max_age_s)))
+        options.append((MAX_AGE, max_age))
         body = entry.body
         room = MAX_MESSAGE_SIZE - _OVERHEAD - _KEY_HEAD - len(token) - len(ue.ue_id)
+        if asked is None and len(body) <= self._block_size <= room:
+            options.append(recipient)
+            return CONTENT, options, body
         part = cut(asked, len(body), min(self._szx, szx_of(room)))
         if part is None:
             options = [(CONTENT_FORMAT, self._problem_format), recipient]
@@ -213,3 +222,10 @@ class Responder:
                 options.append((SIZE2, uint_bytes(len(body))))
         options.append(recipient)
         return CONTENT, options, bytes(memoryview(body)[start:end])
+
+    def _max_age(self, fresh_until, now):
+        """The value of Max-Age; responses that leave together often have the same."""
+        if self._last_max_age[0] != fresh_until or self._last_max_age[1] != now:
+            max_age_s = max(diff(fresh_until, now), 0) // 1000
+            self._last_max_age = (fresh_until, now, uint_bytes(max_age_s))
+        return self._last_max_age[2]

@@ -7,12 +7,14 @@ ones go alone, and at once. No request waits longer than max_wait_s: then it get
 
 from micropython import const
 
+from msgin5g.coap.exchange import SENT
 from msgin5g.coap.numbers import GATEWAY_TIMEOUT, MAX_MESSAGE_SIZE
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import BulkTransfer
 
 _ID_OVERHEAD = const(9)  # `ue-uri=` and the head of its option
 _RETRY_MS = const(200)
+_SILENCE = const(10)  # times ACK_TIMEOUT
 # Bytes of a bulk GET without names and IDs, of its Block2 and of an Echo.
 _GET_SIZE = const(74 + 4 + 43)
 
@@ -24,11 +26,16 @@ class Scheduler:
     alone. queued: SharedDocuments that are to be asked for.
     """
 
-    def __init__(self, settings, endpoint, responder, transfers):
+    def __init__(self, settings, endpoint, pending_requests, responder, transfers):
         self._endpoint = endpoint
+        self._pending_requests = pending_requests
         self._responder = responder
         self._transfers = transfers
+        self.shared_documents = None  # set before the first request
+        self._urgent = [ue_id.encode() for ue_id in settings.bulk_urgent]
         self._max_transfers = settings.max_transfers
+        self._hold_size = settings.hold_size
+        self._silence_ms = _SILENCE * endpoint.parameters.ack_timeout_ms
         self._count = settings.bulk_count
         self._window_ms = settings.bulk_window_s * 1000
         self._max_wait_ms = settings.max_wait_s * 1000
@@ -41,16 +48,21 @@ class Scheduler:
         self.queued = []
         self._next_expiry_at = None  # not before this moment a request has waited too long
 
-    def collect(self, request, alone, now):
-        """Have a request answered by the server; alone: not together with others."""
-        (self.singles if alone else self.collecting).append(request)
-        if self._next_expiry_at is None:
-            self._next_expiry_at = add(now, self._max_wait_ms)
-
-    def enqueue(self, document, now):
-        """Have a SharedDocument asked for."""
-        if document not in self._transfers.under_way and document not in self.queued:
-            self.queued.append(document)
+    def take(self, request, now):
+        """Have a new request answered: with a document, alone, or together with others."""
+        parameters = request.parameters
+        if parameters.document_id is not None and not parameters.queries:
+            document = self.shared_documents.add(request)
+            if document not in self._transfers.under_way and document not in self.queued:
+                self.queued.append(document)
+        elif (
+            parameters.document_id is not None
+            or parameters.is_special
+            or request.ue.ue_id in self._urgent
+        ):
+            self.singles.append(request)
+        else:
+            self.collecting.append(request)
         if self._next_expiry_at is None:
             self._next_expiry_at = add(now, self._max_wait_ms)
 
@@ -75,14 +87,19 @@ class Scheduler:
             self._expire(now)
         transfers = self._transfers
         responder = self._responder
-        if transfers.under_way:
-            transfers.give_up_silent(now)
+        pending_requests = self._pending_requests
+        for transfer in transfers.under_way:
+            if self._silent_ms(transfer, now) == 0:
+                self._endpoint.cancel(transfer.download.exchange)
+                transfer.download.wants_next = True
         if responder.ready or responder.unacknowledged:
             responder.flush(now)
         if self.collecting or self.singles or self.queued:
             self._launch(now)
-        if transfers.under_way:
-            transfers.ask_next(now)
+        for transfer in transfers.under_way:
+            # Documents that have come are sent first; only then there is room for more.
+            if transfer.download.wants_next and pending_requests.held_size <= self._hold_size:
+                transfers.ask(transfer, now)
 
     def retry_after_out_of_memory(self, now):
         """There was no memory: try again when some of it may have been freed."""
@@ -95,12 +112,24 @@ class Scheduler:
         wait = None
         if self._next_expiry_at is not None:
             wait = max(diff(self._next_expiry_at, now), 0)
-        if transfers.under_way:
-            wait = shorter(wait, transfers.wait_ms(now))
+        for transfer in transfers.under_way:
+            wait = shorter(wait, self._silent_ms(transfer, now))
         if self.collecting and len(transfers.under_way) < self._max_transfers:
             due_at = add(self.collecting[0].ue.asked_at, self._window_ms)
             wait = shorter(wait, max(diff(due_at, now), 0))
         return wait
+
+    def _silent_ms(self, transfer, now):
+        """Milliseconds until the server has been silent for too long; None: nothing is asked.
+
+        To ask again is then better than to wait: four transmissions were lost, or, after an
+        acknowledgement and twice the time, the server has forgotten the request.
+        """
+        exchange = transfer.download.exchange
+        if exchange is None:
+            return None
+        patience_ms = self._silence_ms if exchange.state == SENT else 2 * self._silence_ms
+        return max(patience_ms - diff(now, transfer.download.asked_at), 0)
 
     def _expire(self, now):
         """5.04 to every request that has waited too long."""

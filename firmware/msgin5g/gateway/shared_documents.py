@@ -141,7 +141,7 @@ class SharedDocument:
         self._body = None
         download = self.download
         etag = download.block2.etag
-        entry = documents.cache.put(self.document_id, body, None, download.fresh_until, etag)
+        entry = documents.cache.put(self.document_id, body, download.fresh_until, etag)
         self._publish(entry, True)
 
     def _publish(self, entry, changed):
@@ -150,15 +150,17 @@ class SharedDocument:
         response = response_with(entry)
         if changed:
             documents.observers.notify(self, response)
+        named = []
         for request in self.requests:
             if not entry.is_for(request.ue.ue_id):
                 documents.scheduler.singles.append(request)  # the server is to refuse it
                 continue
+            named.append(request)
             if self.is_observing and request.parameters.observe == 0:
                 request.observer = documents.observers.add(
                     self, request.ue, request.ue.request_key, request.parameters
                 )
-            documents.responder.respond(request, response)
+        documents.responder.respond(named, response)
         self.requests = []
         documents.transfers.end(self)
 
@@ -195,12 +197,12 @@ class SharedDocument:
         documents = self._documents
         if response.code == NOT_FOUND or ue_id is not None or self.observation is None:
             documents.observers.notify(self, response, ue_id)
+        denied = self.requests
         left = []
-        for request in self.requests:
-            if ue_id is None or request.ue.ue_id == ue_id:
-                documents.responder.respond(request, response)
-            else:
-                left.append(request)
+        if ue_id is not None:
+            denied = [r for r in self.requests if r.ue.ue_id == ue_id]
+            left = [r for r in self.requests if r.ue.ue_id != ue_id]
+        documents.responder.respond(denied, response)
         self.requests = left
         if left or (ue_id is not None and self.observers):
             self.download.begin()
@@ -241,15 +243,15 @@ class SharedDocuments:
                 return document
         return None
 
-    def collect(self, request, now):
-        """Have a request for an individual document answered."""
+    def add(self, request):
+        """Add a request for an individual document; gives the SharedDocument."""
         document_id = request.parameters.document_id
         document = self.find(document_id)
         if document is None:
             document = SharedDocument(self, request.ue.ue_id, document_id)
             self.documents.append(document)
         document.requests.append(request)
-        self.scheduler.enqueue(document, now)
+        return document
 
     def release(self, document):
         """Drop what nobody wants any more; the server gets a Reset for its next notification."""

@@ -3,8 +3,7 @@
 Of the whole array there is never more in memory than one document and the block that it ends in.
 """
 
-from msgin5g.cbor.reader import ARRAY, CborError, Reader
-from msgin5g.cbor.encoder import write_head
+from msgin5g.cbor.reader import CborError, Reader
 
 
 class DocumentSplitter:
@@ -20,6 +19,7 @@ class DocumentSplitter:
         self.end = 0
         self.done = False  # the array is over, and nothing came after it
         self._max_size = max_size
+        self._reader = Reader(self.view)
         self._left = None  # documents to come; None before the head, -1 for an indefinite array
 
     def feed(self, piece):
@@ -27,17 +27,21 @@ class DocumentSplitter:
         if self.end or not self.view:
             self.view = bytearray(memoryview(self.view)[self.end :])
             self.start = self.end = 0
+            self._reader.view = self.view
         self.view.extend(piece)  # in place: a large document must not be there three times
+        self._reader.end = len(self.view)
 
     def next(self):
         """Go to the next document; false when it has not come whole. CborError: none ever will."""
         view = self.view
-        reader = Reader(view, self.end)
+        reader = self._reader
+        reader.i = self.end
         try:
-            if self._left is None:
-                self._left = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
+            left = self._left
+            if left is None:
+                left = self._left = reader.begin_items()
                 self.end = reader.i
-            if not reader.more(self._left):
+            if left == 0 or (left < 0 and not reader.more(left)):
                 if reader.i != len(view):
                     raise CborError("more bytes")
                 self.done = True
@@ -57,12 +61,3 @@ class DocumentSplitter:
         self.start = start
         self.end = reader.i
         return True
-
-
-def array_of(documents):
-    """The body that has these documents, each of them CBOR already."""
-    out = bytearray()
-    write_head(out, ARRAY, len(documents))
-    for document in documents:
-        out.extend(document)
-    return out

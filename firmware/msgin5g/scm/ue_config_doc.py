@@ -19,29 +19,34 @@ class DocumentError(Exception):
 class UeConfigDoc:
     """The UeConfigDoc that begins at view[start]; CborError when there is none.
 
-    end: where it ends. document_id: its ueConfigDocId as bytes, or None. names_everybody: it
-    has no valUeIds, so it is for every UE of the domain (TS 24.546 7.2.5).
+    end: where it ends. names_everybody: it has no valUeIds, so it is for every UE of the domain
+    (TS 24.546 7.2.5).
     """
 
     def __init__(self, view, start, end):
         self._start = start
         self._reader = reader = Reader(view, start, end)
         name, other_name, self._ids, self._configs = reader.find(_KEYS)
+        self._ids_end = reader.ends[2]
         self.end = reader.i
         if name is None:
             name = other_name
-        self.document_id = None if name is None else reader.text(name)
+        self._name = name
+        if name is not None and view[name] >> 5 != TEXT:
+            reader.text(name)  # a text with a tag, or CborError
         self.names_everybody = self._ids is None
 
+    @property
+    def document_id(self):
+        """Its ueConfigDocId as bytes, or None."""
+        return None if self._name is None else self._reader.text(self._name)
+
     def uris(self):
-        """The URIs of the UEs that it names; ranges of IMEI name no URI."""
-        if self._ids is not None:
-            # A reader of its own: `copy` may be called between two of them.
-            reader = Reader(self._reader.view, self._ids, self.end)
-            uris = reader.find((b"uris",))[0]
-            if uris is not None:
-                return reader.texts(uris)
-        return ()
+        """The URIs of the UEs that it names; ranges of IMEI name no URI.
+
+        Take them all before the next call of another method.
+        """
+        return () if self._ids is None else self._reader.texts(self._ids, b"uris")
 
     def names(self, ue_id):
         """Whether it names the UE `ue_id` (bytes)."""
@@ -49,6 +54,17 @@ class UeConfigDoc:
             if uri == ue_id or uri_equal(uri, ue_id):
                 return True
         return False
+
+    def copies(self, ue_ids):
+        """(UE ID, copy for this UE) of those of the UEs `ue_ids` (bytes) that it names."""
+        found = []
+        for uri in self.uris():
+            lower = uri.lower()
+            for ue_id in ue_ids:
+                # Most of them differ in more than the case of letters: no call for those.
+                if uri == ue_id or (lower == ue_id.lower() and uri_equal(uri, ue_id)):
+                    found.append(ue_id)
+        return [(ue_id, self.copy(ue_id)) for ue_id in found]
 
     def config_data(self):
         """The configData of its ON_NETWORK part (TS 24.538 7.2.3), else of the COMMON one.
@@ -73,8 +89,7 @@ class UeConfigDoc:
 
     def copy(self, ue_id=None):
         """It as bytes; with `ue_id`, this UE alone is left of all that it names."""
-        reader = self._reader
-        view = reader.view
+        view = self._reader.view
         if ue_id is None or self._ids is None:
             return bytes(view[self._start : self.end])
         from msgin5g.cbor.encoder import write_head  # a UE makes no copies
@@ -83,9 +98,7 @@ class UeConfigDoc:
         out.extend(b"\xa1\x64uris\x81")
         write_head(out, TEXT, len(ue_id))
         out.extend(ue_id)
-        reader.i = self._ids
-        reader.skip()
-        out.extend(view[reader.i : self.end])
+        out.extend(view[self._ids_end : self.end])
         return out
 
 
@@ -98,7 +111,7 @@ def find_configuration(body, ue_id):
     best = None
     reader = Reader(body)
     try:
-        n = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
+        n = reader.begin_items()
         empty = True
         named = False
         while reader.more(n):
