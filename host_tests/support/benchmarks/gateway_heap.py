@@ -49,6 +49,8 @@ if len(sys.argv) > 4:
 settings.parameters = Parameters(nstart=16)
 gateway = Gateway(settings, xorshift(3), 0)
 gateway.connect(LocalScmClient(settings, gateway.endpoint, 0, SERVER))
+if hasattr(gc, "threshold"):
+    gc.threshold(gateway.gc_threshold)  # as msgin5g.main does: no long-lived object in between
 message = Message(64)
 
 
