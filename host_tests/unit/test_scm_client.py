@@ -82,12 +82,12 @@ def test_an_observation_is_registered_active_and_ended():
     client = it.client
     client.fetch()
     assert it.response(it.request(), CONTENT, [], _BODY).kind == CONFIGURATION
-    assert client.can_register and not client.observing
+    assert client.document_id and not client.individual and not client.observing
     assert client.fetch(True)
     registration = it.request()
     assert registration.uint(OBSERVE) == 0 and not client.observing
     assert it.response(registration, CONTENT, [(OBSERVE, b"\x05")], _BODY).kind == CONFIGURATION
-    assert client.observing and not client.busy and not client.can_register
+    assert client.observing and not client.busy and client.individual
     # A notification gives an Outcome without a fetch; an older one does not.
     newer = it.response(registration, CONTENT, [(OBSERVE, b"\x07")], _BODY, CON)
     assert newer.kind == CONFIGURATION and not client.busy

@@ -142,13 +142,6 @@ class ScmClient:
         """Whether the server sends notifications."""
         return self._observation == _ACTIVE
 
-    @property
-    def can_register(self):
-        """Whether the document is known now, and its observation was not asked for yet."""
-        return (
-            self.document_id is not None and not self.individual and self._observation != _ACTIVE
-        )
-
     def fetch(self, observe=False, conditional=True):
         """Ask for the configuration; false when the endpoint has no room for a request.
 

@@ -202,8 +202,9 @@ class ConstrainedUe:
     def _succeed(self, outcome, now):
         """The server has answered: ask again before the configuration gets too old."""
         self._backoff.reset()
-        if self._observe and self.client.can_register:
-            self._fetch_in(0, now)
+        client = self.client
+        if self._observe and client.document_id and not (client.individual or client.observing):
+            self._fetch_in(0, now)  # the document is known now: register for notifications
             return
         seconds = min(max(outcome.max_age_s, self._refresh_min_s), self._refresh_max_s)
         # A tenth before Max-Age ends; that also satisfies RFC 7641 section 3.3.1.
