@@ -1,0 +1,50 @@
+"""The table of linked UEs (TS 24.538 6.2.2.1), and the limit of requests in a second."""
+
+from msgin5g.coap.ticks import add
+from msgin5g.intermediary.link_table import LinkTable
+from msgin5g.intermediary.rate_limiter import RateLimiter
+
+START = 0x3FFFFFFF - 300  # the clock wraps in between
+
+
+def test_a_ue_is_found_by_its_id_and_by_its_address():
+    links = LinkTable(2)
+    assert links.up(b"urn:a", 0, "a") and links.up(b"urn:b", 1, "b")
+    assert not links.up(b"urn:c", 0, "c") and len(links) == 2  # full
+    assert sorted(ue.ue_id for ue in links) == [b"urn:a", b"urn:b"]
+    assert links.from_address(0, "a") is links.of_ue(b"urn:a")
+    assert links.from_address(1, "a") is None and links.from_address(0, "c") is None
+    assert links.down(b"urn:a").remote == "a" and links.down(b"urn:a") is None
+    assert [ue.ue_id for ue in links] == [b"urn:b"] and links.from_address(0, "a") is None
+
+
+def test_a_ue_that_is_reported_again_keeps_its_link_and_one_that_has_moved_gets_another():
+    links = LinkTable(2)
+    links.up(b"urn:a", 0, "a")
+    first = links.of_ue(b"urn:a")
+    assert not links.has_moved(b"urn:a", 0, "a") and links.up(b"urn:a", 0, "a")
+    assert links.of_ue(b"urn:a") is first
+    assert links.has_moved(b"urn:a", 0, "x") and not links.has_moved(b"urn:b", 0, "x")
+    assert links.up(b"urn:a", 0, "x") and links.from_address(0, "a") is None
+    assert not links.up(b"urn:b", 0, "x")  # the address of another UE
+
+
+def test_remotes_with_the_same_key_are_one_address():
+    links = LinkTable(2, lambda remote: remote[0])
+    links.up(b"urn:a", 0, ("host", 1))
+    assert links.from_address(0, ("host", 2)) is links.of_ue(b"urn:a")
+
+
+def test_no_more_requests_than_the_rate_go_in_any_second():
+    limiter = RateLimiter(3, START)
+    assert [limiter.take(add(START, ms)) for ms in (0, 100, 200, 900)] == [True] * 3 + [False]
+    assert limiter.wait_ms(add(START, 900)) == 100
+    assert limiter.take(add(START, 1000)) and not limiter.take(add(START, 1050))
+    assert limiter.take(add(START, 1100))
+
+
+def test_each_one_beyond_gets_a_later_time_to_retry():
+    limiter = RateLimiter(2, START)
+    assert [limiter.retry_after_s(START) for _ in range(5)] == [1, 2, 2, 3, 3]
+    limiter.step(add(START, 60000))
+    assert limiter.retry_after_s(add(START, 60000)) == 1
