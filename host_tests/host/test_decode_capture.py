@@ -111,6 +111,24 @@ def test_pcapng_of_both_byte_orders():
         assert found[0].source == ("127.0.0.2", 65401)
 
 
+def test_pcapng_of_two_interfaces_each_with_its_link_type_and_clock():
+    data = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    data += block(1, struct.pack("<HHI", 101, 0, 0))  # raw IP, microseconds
+    data += block(1, struct.pack("<HHIHHB3xHH", 1, 0, 0, 9, 1, 3, 0, 0))  # Ethernet, milliseconds
+    raw, ethernet = ipv4(SEGMENT), bytes(12) + b"\x08\x00" + ipv4(SEGMENT)
+    for interface, ticks, frame in ((0, 2000000, raw), (1, 2500, ethernet)):
+        head = struct.pack("<IIIII", interface, 0, ticks, len(frame), len(frame))
+        data += block(6, head + frame)
+    found = list(Capture(data).datagrams())
+    assert [(d.seconds, d.payload) for d in found] == [(0, DATAGRAM), (0.5, DATAGRAM)]
+    file_of_interface_7 = data + block(6, struct.pack("<IIIII", 7, 0, 0, 0, 0))
+    try:
+        list(Capture(file_of_interface_7).datagrams())
+        raise AssertionError("an interface that the file does not describe")
+    except CaptureError as error:
+        assert str(error) == f"byte {len(data)}: a damaged block, or one without interface"
+
+
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_a_damaged_capture_is_read_as_far_as_it_goes(data):
