@@ -65,7 +65,7 @@ def test_the_direction_is_that_of_the_design(tmp_path):
             allowed = its_height < height or (room, other) == ("main", "repl")
             assert (other in imports.ALLOWED[room]) == allowed, (room, other)
     for room, rooms in imports.ALLOWED.items():
-        assert ("settings" in rooms) == (room in ("builder", "main")), room
+        assert ("settings" in rooms) == (room in ("main", "repl")), room
         assert ("port" in rooms) == (room in ("builder", "main", "repl")), room
     assert imports.ALLOWED["port"] == ("coap.ticks",)
     root = firmware(

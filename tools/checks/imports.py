@@ -3,8 +3,8 @@
     cbor, coap <- oscore <- scm, config <- ue, intermediary <- relay, gateway <- services
     <- builder <- main, repl
 
-Each may import what is left of it. settings is for builder and main, port for builder, main and
-repl; port itself imports coap.ticks and nothing else of the package. Imports inside functions
+Each may import what is left of it. settings is for main and repl, which hand the Settings to the
+builder; port is for builder, main and repl, and imports coap.ticks and nothing else of the package. Imports inside functions
 count, and so does `from package import module`.
 """
 
