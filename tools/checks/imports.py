@@ -4,8 +4,8 @@
     <- builder <- main, repl
 
 Each may import what is left of it. settings is for main and repl, which hand the Settings to the
-builder; port is for builder, main and repl, and imports coap.ticks and nothing else of the package. Imports inside functions
-count, and so does `from package import module`.
+builder. port is for builder, main and repl, and imports coap.ticks and nothing else of the
+package. Imports inside functions count, and so does `from package import module`.
 """
 
 import ast
