@@ -17,7 +17,7 @@ from msgin5g.config.record import GOOD  # noqa: E402
 from msgin5g.config.store import StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
-UE_HEAP = "128K"  # from .mpy files on a 64-bit port; the virtual board itself takes 8 KiB of it
+UE_HEAP = "128K"  # from .mpy files, on a 64-bit virtual board: with 120K a UE refuses its document
 INTERMEDIARY_HEAP = "192K"
 OUTCOMES = ("applied", "rejected", "unchanged", "refused", "timeout")
 OUTCOME_S = 15
