@@ -50,44 +50,44 @@ def test_a_piggybacked_response_ends_the_exchange():
     endpoint = new()
     exchange, request = asked(endpoint)
     answer = packet(ACK, CONTENT, request.mid, request.token(), b"\xffhello")
-    assert endpoint.receive(0, answer, PEER, T0 + 10) == RESPONSE
+    assert endpoint.receive(0, answer, PEER, add(T0, 10)) == RESPONSE
     assert endpoint.exchange is exchange
     assert endpoint.message.payload() == b"hello"
-    endpoint.accept(T0 + 10)
+    endpoint.accept(add(T0, 10))
     assert exchange.state == DONE
-    assert endpoint.wait_ms(T0 + 10) is None
-    assert endpoint.receive(0, answer, PEER, T0 + 20) == UNMATCHED
+    assert endpoint.wait_ms(add(T0, 10)) is None
+    assert endpoint.receive(0, answer, PEER, add(T0, 20)) == UNMATCHED
     assert sent(endpoint) == []
 
 
 def test_what_is_not_accepted_leaves_no_trace():
     endpoint = new()
     _exchange, request = asked(endpoint)
-    wait_ms = endpoint.wait_ms(T0 + 10)
+    wait_ms = endpoint.wait_ms(add(T0, 10))
     answer = packet(CON, CONTENT, 99, request.token(), b"\xffhello")
     for _ in range(2):
-        assert endpoint.receive(0, answer, PEER, T0 + 10) == RESPONSE
-    assert endpoint.wait_ms(T0 + 10) == wait_ms
-    assert sent(endpoint, T0 + 10) == []
+        assert endpoint.receive(0, answer, PEER, add(T0, 10)) == RESPONSE
+    assert endpoint.wait_ms(add(T0, 10)) == wait_ms
+    assert sent(endpoint, add(T0, 10)) == []
     get = packet(CON, GET, 7, b"t")
     for _ in range(2):
-        assert endpoint.receive(0, get, OTHER, T0 + 10) == REQUEST
-    assert sent(endpoint, T0 + 10) == []
+        assert endpoint.receive(0, get, OTHER, add(T0, 10)) == REQUEST
+    assert sent(endpoint, add(T0, 10)) == []
 
 
 def test_a_separate_response_is_acknowledged_and_its_repeat_too():
     endpoint = new()
     exchange, request = asked(endpoint)
-    assert endpoint.receive(0, packet(ACK, 0, request.mid), PEER, T0 + 10) == NOTHING
+    assert endpoint.receive(0, packet(ACK, 0, request.mid), PEER, add(T0, 10)) == NOTHING
     assert exchange.state == ACKED
-    assert sent(endpoint, T0 + 3500) == []  # an acknowledged request is not sent again
+    assert sent(endpoint, add(T0, 3500)) == []  # an acknowledged request is not sent again
     answer = packet(CON, CONTENT, 0xBEEF, request.token())
-    assert endpoint.receive(0, answer, PEER, T0 + 4000) == RESPONSE
-    endpoint.accept(T0 + 4000)
+    assert endpoint.receive(0, answer, PEER, add(T0, 4000)) == RESPONSE
+    endpoint.accept(add(T0, 4000))
     for _ in range(2):
-        ((ack, _),) = sent(endpoint, T0 + 4000)
+        ((ack, _),) = sent(endpoint, add(T0, 4000))
         assert (ack.mtype, ack.code, ack.mid) == (ACK, 0, 0xBEEF)
-        assert endpoint.receive(0, answer, PEER, T0 + 5000) == NOTHING
+        assert endpoint.receive(0, answer, PEER, add(T0, 5000)) == NOTHING
     assert endpoint.counters["duplicate"] == 2
 
 
@@ -95,9 +95,9 @@ def test_a_response_that_overtakes_its_acknowledgement_counts_as_both():
     endpoint = new()
     exchange, request = asked(endpoint)
     answer = packet(NON, CONTENT, 5, request.token())
-    assert endpoint.receive(0, answer, PEER, T0 + 10) == RESPONSE
-    endpoint.accept(T0 + 10)
-    assert exchange.state == DONE and sent(endpoint, T0 + 60000) == []
+    assert endpoint.receive(0, answer, PEER, add(T0, 10)) == RESPONSE
+    endpoint.accept(add(T0, 10))
+    assert exchange.state == DONE and sent(endpoint, add(T0, 60000)) == []
 
 
 def test_retransmission_doubles_and_ends_after_max_transmit_wait():
@@ -151,25 +151,25 @@ def test_a_response_must_come_from_where_the_request_went():
     endpoint = new()
     _exchange, request = asked(endpoint)
     answer = packet(ACK, CONTENT, request.mid, request.token())
-    assert endpoint.receive(0, answer, OTHER, T0 + 1) == NOTHING
-    assert endpoint.receive(1, answer, PEER, T0 + 1) == NOTHING
+    assert endpoint.receive(0, answer, OTHER, add(T0, 1)) == NOTHING
+    assert endpoint.receive(1, answer, PEER, add(T0, 1)) == NOTHING
     assert endpoint.counters["wrong_source"] == 2
     wrong = packet(ACK, CONTENT, request.mid, b"nope")
-    assert endpoint.receive(0, wrong, PEER, T0 + 1) == UNMATCHED
+    assert endpoint.receive(0, wrong, PEER, add(T0, 1)) == UNMATCHED
     wrong = packet(ACK, CONTENT, request.mid ^ 1, request.token())
-    assert endpoint.receive(0, wrong, PEER, T0 + 1) == UNMATCHED
+    assert endpoint.receive(0, wrong, PEER, add(T0, 1)) == UNMATCHED
     empty = packet(ACK, 0, request.mid)
-    assert endpoint.receive(0, empty, OTHER, T0 + 1) == NOTHING
+    assert endpoint.receive(0, empty, OTHER, add(T0, 1)) == NOTHING
     assert endpoint.counters["unmatched_empty"] == 1
-    assert sent(endpoint, T0 + 1) == []
-    assert len(sent(endpoint, T0 + 3000)) == 1  # still unanswered: retransmitted
+    assert sent(endpoint, add(T0, 1)) == []
+    assert len(sent(endpoint, add(T0, 3000))) == 1  # still unanswered: retransmitted
 
 
 def test_the_port_of_a_peer_matters_only_when_it_is_checked():
     endpoint = new(peer_key=lambda remote: remote[0])
     _exchange, request = asked(endpoint)
     answer = packet(ACK, CONTENT, request.mid, request.token())
-    assert endpoint.receive(0, answer, ("192.0.2.1", 40000), T0 + 1) == RESPONSE
+    assert endpoint.receive(0, answer, ("192.0.2.1", 40000), add(T0, 1)) == RESPONSE
 
 
 def test_a_duplicate_request_is_answered_with_the_same_bytes():
@@ -177,16 +177,16 @@ def test_a_duplicate_request_is_answered_with_the_same_bytes():
     get = packet(CON, GET, 0x0101, b"tok", b"\xb1a")
     assert endpoint.receive(0, get, PEER, T0) == REQUEST
     incoming = endpoint.accept(T0)
-    assert endpoint.receive(0, get, PEER, T0 + 1) == NOTHING  # in work: nothing to say yet
+    assert endpoint.receive(0, get, PEER, add(T0, 1)) == NOTHING  # in work: nothing to say yet
     assert sent(endpoint) == []
     endpoint.respond(incoming, CONTENT, [], b"value")
     ((first, _),) = sent(endpoint)
     assert (first.mtype, first.mid, first.token()) == (ACK, 0x0101, b"tok")
-    assert endpoint.receive(0, get, PEER, T0 + 200000) == NOTHING
+    assert endpoint.receive(0, get, PEER, add(T0, 200000)) == NOTHING
     ((again, _),) = sent(endpoint)
     assert again.view == first.view
     # After EXCHANGE_LIFETIME the message ID is free again.
-    assert endpoint.receive(0, get, PEER, T0 + 247001) == REQUEST
+    assert endpoint.receive(0, get, PEER, add(T0, 247001)) == REQUEST
 
 
 def test_equal_message_ids_of_two_peers_are_two_messages():
@@ -207,15 +207,15 @@ def test_a_late_response_is_separate_and_confirmable():
     endpoint.acknowledge(incoming)
     ((ack, _),) = sent(endpoint)
     assert (ack.mtype, ack.code, ack.mid, ack.size) == (ACK, 0, 0x0101, 4)
-    endpoint.receive(0, get, PEER, T0 + 2000)
+    endpoint.receive(0, get, PEER, add(T0, 2000))
     ((again, _),) = sent(endpoint)
     assert again.view == ack.view
     exchange = endpoint.respond(incoming, CONTENT, [], b"late")
-    ((answer, _),) = sent(endpoint, T0 + 3000)
+    ((answer, _),) = sent(endpoint, add(T0, 3000))
     assert (answer.mtype, answer.token(), answer.payload()) == (CON, b"tok", b"late")
-    assert len(sent(endpoint, T0 + 6000)) == 1  # not acknowledged: sent again
-    assert endpoint.receive(0, packet(ACK, 0, answer.mid), PEER, T0 + 6001) == NOTHING
-    assert exchange.state == DONE and endpoint.wait_ms(T0 + 6001) is None
+    assert len(sent(endpoint, add(T0, 6000))) == 1  # not acknowledged: sent again
+    assert endpoint.receive(0, packet(ACK, 0, answer.mid), PEER, add(T0, 6001)) == NOTHING
+    assert exchange.state == DONE and endpoint.wait_ms(add(T0, 6001)) is None
 
 
 def test_a_non_confirmable_request_gets_a_non_confirmable_response():
@@ -231,8 +231,8 @@ def test_a_non_confirmable_request_is_sent_once():
     endpoint = new()
     exchange, request = asked(endpoint, T0, False)
     assert request.mtype == NON
-    assert sent(endpoint, T0 + 50000) == []
-    assert endpoint.step(T0 + 93000) is exchange
+    assert sent(endpoint, add(T0, 50000)) == []
+    assert endpoint.step(add(T0, 93000)) is exchange
 
 
 def test_ping_and_reset():
@@ -299,12 +299,12 @@ def test_an_observation_takes_answer_after_answer():
     exchange, request = asked(endpoint)
     for mid in range(3):
         answer = packet(CON, CONTENT, mid, request.token(), b"\x61" + bytes((mid,)))
-        assert endpoint.receive(0, answer, PEER, T0 + mid) == RESPONSE
-        endpoint.accept(T0 + mid, True)
+        assert endpoint.receive(0, answer, PEER, add(T0, mid)) == RESPONSE
+        endpoint.accept(add(T0, mid), True)
         assert exchange.state == OBSERVING
         ((ack, _),) = sent(endpoint)
         assert ack.mid == mid
-    assert endpoint.step(T0 + 500000) is None
+    assert endpoint.step(add(T0, 500000)) is None
     endpoint.cancel(exchange)
     late = packet(CON, CONTENT, 9, request.token(), b"\x61\x09")
     assert endpoint.receive(0, late, PEER, T0) == UNMATCHED
