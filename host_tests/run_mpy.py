@@ -1,6 +1,6 @@
 """Run the tests without pytest: on the Unix port, on a board, from source or from .mpy.
 
-    micropython -X heapsize=96K host_tests/run_mpy.py [FIRMWARE] [--only TEXT] [--in DIR]
+    micropython -X heapsize=128K host_tests/run_mpy.py [FIRMWARE] [--only TEXT] [--in DIR]
 
 FIRMWARE is the folder that has the package msgin5g (firmware/ by default), or a ROMFS image, a
 file *.romfs, which is mounted at /rom. DIR is unit (the default) or nodes. TEXT is the whole name

@@ -7,7 +7,7 @@ flash   the .mpy files that `msgin5g flash` copies
 mip     the files that `mpremote mip install` takes from firmware/package.json
 romfs   an image that `msgin5g image --romfs` makes, mounted with vfs.VfsRom
 
-nodes/ runs in all four. unit/ runs from source in 96 KiB and from .mpy in 64 KiB of heap, as small
+nodes/ runs in all four. unit/ runs from source in 128 KiB and from .mpy in 96 KiB of heap, as small
 as a board's. Each test file has an interpreter of its own, because the heap of one file is what
 counts; whole nodes, many in one heap, have 2 MiB. host/test_lanes.py shows that the trees are what
 the real tools put on a board. The last line is `N passed, N failed`, the sum of all.
@@ -38,8 +38,8 @@ LANES = (
     ("flash", "nodes", "2M"),
     ("mip", "nodes", "2M"),
     ("romfs", "nodes", "2M"),
-    ("source", "unit", "96K"),
-    ("flash", "unit", "64K"),
+    ("source", "unit", "128K"),
+    ("flash", "unit", "96K"),
 )
 _TESTS = ROOT / "host_tests"
 _TIMEOUT_S = 1500

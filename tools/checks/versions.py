@@ -116,7 +116,7 @@ def run_unix(version, form):
     firmware, tests = (build_firmware(), build_tests()) if form == "mpy" else (FIRMWARE, _TESTS)
     program = import_program(form, str(firmware), str(SHIM))
     printed = [_output([*command, "-X", "heapsize=512K", "-c", program])]
-    command += ["-X", "heapsize=64K" if form == "mpy" else "heapsize=96K"]
+    command += ["-X", "heapsize=96K" if form == "mpy" else "heapsize=128K"]
     command += [str(tests / "run_mpy.py"), str(firmware), "--in", "unit", "--only"]
     printed += [_output([*command, stem]) for stem in stems()]
     return "".join(printed)
