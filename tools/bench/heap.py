@@ -1,14 +1,19 @@
 """The heap that a role takes: idle, and the smallest in which it does its work.
 
 Measured on the 64-bit Unix port, from .mpy files or from a ROMFS image, with the role's own
-modules and a fake network (programs/idle_heap.py). A UE fetches and applies its configuration; a
-relay or a gateway with eight linked UEs gets one of them its configuration.
+modules (programs/idle_heap.py); its peers are sockets of this process, on loopback. A UE fetches
+and applies its configuration; a relay or a gateway with eight linked UEs gets one of them its
+configuration.
 """
 
 import json
 import os
+import select
+import signal
+import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import cbor2
@@ -23,18 +28,24 @@ from msgin5g_tools.paths import FIRMWARE
 SHARE_OF_32_BIT = 0.7
 
 _UE_ID = "urn:x-msgin5g:ue:0007"
-_LINKED_ID = "urn:x-msgin5g:ue:0002"  # of 127.0.0.2, see idle_heap.py
+_LINKED_ID = "urn:x-msgin5g:ue:0002"
 _RECIPIENT = "coap://scm.example"
 _AMPLE = 256 << 10  # a role keeps less in a tight heap
 _PADDINGS = (0, 7, 42)  # bytes of an environment variable
-_TIMEOUT_S = 30
+_QUIET_S = 0.5  # without a datagram: the role is idle
+_PATIENCE_S = 3  # without a datagram: the role has failed, and waits to try again
+_REPEAT_S = 0.1  # until the role listens, the linked UE sends its request again
+_MAX_INTERRUPTS = 10
 _RESOLUTION = 256  # bytes, of the smallest heap
 _REPEATS = 3
-_SERVER = {"recipient": _RECIPIENT, "address": ["127.0.0.1", 9]}
+_GET = 1
+_CONTENT = 0x45  # 2.05
+_OBSERVE = b"\x60"  # the first option of a registration: number 6, no bytes
+_CON, _ACK = 0x40, 0x60
 _SETTINGS = {
-    "ue": {"ue_id": _UE_ID, "next_hop": ["127.0.0.1", 9], "start_delay_s": 0},
-    "relay": {"ue_id": "urn:x-msgin5g:relay:1", "server": _SERVER},
-    "gateway": {"ue_id": "urn:x-msgin5g:gateway:1", "server": _SERVER, "bulk": {"window_s": 1}},
+    "ue": {"ue_id": _UE_ID, "start_delay_s": 0},
+    "relay": {"ue_id": "urn:x-msgin5g:relay:1"},
+    "gateway": {"ue_id": "urn:x-msgin5g:gateway:1", "bulk": {"window_s": 1}},
 }
 
 
@@ -50,7 +61,7 @@ def idle_heap(role, firmware):
 
 def loaded_modules(role, firmware):
     """The modules of the package that are loaded in an idle role, imported ones first."""
-    loaded = set(_work_of(role, firmware, _AMPLE, more=("modules",))["modules"])
+    loaded = set(_work_of(role, firmware, _AMPLE)["modules"])
     graph = import_graph(FIRMWARE)
     order = []
 
@@ -111,54 +122,132 @@ def smallest(works, low, high):
     return size
 
 
-def _work_of(role, firmware, heap, padding=0, more=()):
-    """What idle_heap.py prints, as a dict; BenchError when the role did not do its work.
-
-    more: ("modules",) for the list of the loaded modules.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        _write_inputs(Path(directory), role)
+def _work_of(role, firmware, heap, padding=0):
+    """What idle_heap.py prints, as a dict; BenchError when the role did not do its work."""
+    with tempfile.TemporaryDirectory() as directory, _Network(role) as network:
+        settings = json.dumps(network.settings)
+        (Path(directory) / "settings.json").write_text(settings)
         firmware = Path(firmware)  # a short relative path: the length of a path takes heap
         command = [interpreter_command(), "-X", f"heapsize={heap}"]
         command += [str(PROGRAMS / "idle_heap.py")]
-        command += [firmware.name if firmware.is_file() else ".", directory, *more]
+        command += [firmware.name if firmware.is_file() else ".", directory]
+        process = subprocess.Popen(
+            command,
+            cwd=firmware.parent if firmware.is_file() else firmware,
+            env={**os.environ, "PADDING": "x" * padding},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         try:
-            done = subprocess.run(
-                command,
-                cwd=firmware.parent if firmware.is_file() else firmware,
-                env={**os.environ, "PADDING": "x" * padding},
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise BenchError(f"{role}: timed out after {_TIMEOUT_S} s in {heap} bytes") from None
+            network.serve(process)
+            output = _interrupt(process)
+        finally:
+            process.kill()
+            process.wait()
     found = {}
-    for line in done.stdout.split("\n"):
-        if line.startswith('{"heap"'):
-            found.update(json.loads(line))
-        elif line.startswith('["msgin5g'):
-            found["modules"] = json.loads(line)
-    worked = "applied" in done.stdout if role == "ue" else found.get("served")
-    if "heap" not in found or not worked:
-        raise BenchError(f"{role}: did not do its work in {heap} bytes of heap: "
-                         f"{done.stdout}{done.stderr}")  # fmt: skip
+    for line in output.split("\n"):
+        word, *rest = line.split(" ")
+        if word == "heap":
+            found["bare"], found["heap"] = map(int, rest)
+        elif word == "modules":
+            found["modules"] = rest
+    worked = network.served and (role != "ue" or "applied" in output)
+    if "modules" not in found or not worked:
+        raise BenchError(f"{role}: did not do its work in {heap} bytes of heap: {output}")
     return found
 
 
-def _write_inputs(directory, role):
-    settings = {"role": role, "bind": ["127.0.0.1", 0], **_SETTINGS[role]}
-    asking = _UE_ID
-    if role != "ue":  # a small site
-        asking = _LINKED_ID
-        settings["links"] = {
-            f"urn:x-msgin5g:ue:{n:04}": [f"127.0.0.{n}", 65401] for n in range(2, 10)
-        }
-        (directory / "request").write_bytes(_request(asking))
-    (directory / "settings.json").write_text(json.dumps(settings))
-    (directory / "answer").write_bytes(_answer(asking, [_document(asking)]))
-    (directory / "observed").write_bytes(_answer(asking, _document(asking), b"\x21\x01"))
+def _interrupt(process):
+    """Interrupt the program, as Ctrl-C does, until it ends; its output."""
+    for _ in range(_MAX_INTERRUPTS):
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.communicate(timeout=1)[0]
+        except subprocess.TimeoutExpired:  # the signal came just before the program waited
+            pass
+    raise BenchError(f"timed out after {_MAX_INTERRUPTS} s and as many interrupts")
+
+
+class _Network:
+    """The peers of a role, on loopback: the server, and one of its linked UEs.
+
+    `settings`: those of the role. `served`: whether the UE has registered as an observer, or the
+    role has sent the linked UE its configuration.
+    """
+
+    def __init__(self, role):
+        self.served = False
+        self._role = role
+        self._server = _udp_socket()
+        self._linked = _udp_socket()
+        self._asked_at = None  # when the linked UE sent its request
+        self._answered = role == "ue"  # no request of a linked UE is to be sent again
+        with _udp_socket() as unused:
+            self._remote = unused.getsockname()
+        self.settings = {"role": role, "bind": self._remote, **_SETTINGS[role]}
+        server = self._server.getsockname()
+        ue_id = _UE_ID
+        if role == "ue":
+            self.settings["next_hop"] = server
+        else:  # a small site; nobody has the other seven ports
+            ue_id = _LINKED_ID
+            self.settings["server"] = {"recipient": _RECIPIENT, "address": server}
+            links = {f"urn:x-msgin5g:ue:{n:04}": ["127.0.0.1", n] for n in range(2, 10)}
+            self.settings["links"] = {**links, _LINKED_ID: self._linked.getsockname()}
+            self._request = _request(ue_id)
+        self._collection = _answer(ue_id, [_document(ue_id)])
+        self._observed = _answer(ue_id, _document(ue_id), b"\x21\x01")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._server.close()
+        self._linked.close()
+
+    def serve(self, process):
+        """Play the peers until the role is idle, or ended, or has failed."""
+        last_at = time.monotonic()
+        while process.poll() is None:
+            now = time.monotonic()
+            if now - last_at > (_QUIET_S if self.served else _PATIENCE_S):
+                break
+            if not self._answered and now - (self._asked_at or 0) > _REPEAT_S:
+                self._asked_at = now
+                self._linked.sendto(self._request, self._remote)
+            readable, _, _ = select.select([self._server, self._linked], [], [], _REPEAT_S)
+            for peer in readable:
+                last_at = time.monotonic()
+                datagram, remote = peer.recvfrom(2048)
+                if peer is self._server:
+                    self._serve_request(datagram, remote)
+                else:
+                    self._take_response(datagram, remote)
+
+    def _serve_request(self, datagram, remote):
+        """Answer a GET; see RFC 7252 section 3 for the octets."""
+        token_size = datagram[0] & 15
+        if datagram[1] == _GET:
+            end = 4 + token_size
+            registers = datagram[end : end + 1] == _OBSERVE
+            head = bytes([_ACK | token_size, _CONTENT]) + datagram[2:end]
+            answer = self._observed if registers else self._collection
+            self._server.sendto(head + answer, remote)
+            self.served |= registers and self._role == "ue"
+
+    def _take_response(self, datagram, remote):
+        self._answered = True
+        if datagram[1]:
+            self.served = datagram[1] == _CONTENT
+            if datagram[0] & 0x70 == _CON:
+                self._linked.sendto(bytes([_ACK, 0]) + datagram[2:4], remote)
+
+
+def _udp_socket():
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", 0))
+    return udp
 
 
 def _document(ue_id):
