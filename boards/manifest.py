@@ -7,7 +7,9 @@ options.defaults(role="all", espnow=False)
 
 _EVERY_ROLE = (
     "__init__.py",
-    "builder.py",
+    "builder/__init__.py",
+    "builder/radio.py",
+    "builder/services.py",
     "cbor/__init__.py",
     "cbor/encoder.py",
     "cbor/reader.py",
@@ -36,6 +38,7 @@ _EVERY_ROLE = (
     "port/event_loop.py",
     "port/event_loop_asyncio.py",
     "port/flash.py",
+    "port/remote.py",
     "port/resolver.py",
     "port/system.py",
     "port/trace.py",
@@ -69,6 +72,7 @@ _EVERY_ROLE = (
 _UE = ()
 
 _RELAY = (
+    "builder/intermediary.py",
     "coap/responder.py",
     "intermediary/__init__.py",
     "intermediary/admission.py",
@@ -80,6 +84,7 @@ _RELAY = (
 )
 
 _GATEWAY = (
+    "builder/intermediary.py",
     "cbor/decoder.py",
     "coap/responder.py",
     "gateway/__init__.py",

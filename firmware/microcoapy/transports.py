@@ -8,7 +8,8 @@ import socket
 import time
 
 from micropython import const
-from msgin5g.port.resolver import TransportError, bind, resolve, text_of
+from msgin5g.port.remote import text_of
+from msgin5g.port.resolver import TransportError, bind, resolve
 from msgin5g.port.udp import UdpTransport
 
 _BUFFER_SIZE = const(1281)

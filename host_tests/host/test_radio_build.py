@@ -10,7 +10,7 @@ sys.path.append("host_tests/support")
 from shim import espnow, network
 
 from msgin5g.builder import Builder
-from msgin5g.port.resolver import text_of
+from msgin5g.port.remote import text_of
 from msgin5g.repl.commands import status
 from msgin5g.settings.core import settings_of
 

@@ -4,11 +4,12 @@ import sys
 
 from radio_builders import Driven, new_radios, radio_ue
 
-from msgin5g.builder import start_radios
+from msgin5g.builder.radio import start_radios
 from msgin5g.port.resolver import TransportError
 from msgin5g.node import Node
 from msgin5g.settings.core import settings_of
 from shim import network
+from checks import xorshift
 from builders import RELAY, UE_ID, new_relay, new_server, ue_address
 from network_sim import NetworkSim
 
@@ -103,7 +104,7 @@ def test_a_driver_that_takes_nothing_is_a_line_and_no_traceback():
     network.reset("esp32", lambda: 0, [False, True])
     radio = settings_of(dict(_HOP, access_point={"ssid": "relay", "key": "12345678"})).radio
     try:
-        start_radios(radio)
+        start_radios(radio, xorshift(11))
         raise AssertionError("nothing was raised")
     except TransportError as error:
         assert str(error) == "link: the radio refuses: Wifi Invalid Mode"
@@ -116,10 +117,10 @@ def test_where_there_is_no_radio():
     network.remove_radio()
     radio = settings_of(dict(_UE, wifi={"ssid": "relay", "key": "12345678"})).radio
     sys.modules["network"] = network  # on CPython the shim, on a PC's MicroPython nothing
-    assert start_radios(radio).services == []
+    assert start_radios(radio, xorshift(11)).services == []
     peers = {"peers": {"urn:x:1": ["24:0a:c4:00:00:01"]}}
     try:
-        start_radios(settings_of({"ue_id": UE_ID, "espnow": peers}).radio)
+        start_radios(settings_of({"ue_id": UE_ID, "espnow": peers}).radio, xorshift(11))
         raise AssertionError("nothing was raised")
     except TransportError as error:
         assert str(error) == "link: ESP-NOW is not on this board"

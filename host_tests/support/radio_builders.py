@@ -7,7 +7,7 @@ sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the
 from shim import espnow, network
 
 from checks import xorshift
-from msgin5g.builder import start_radios
+from msgin5g.builder.radio import start_radios
 from msgin5g.settings.core import settings_of
 from builders import FakeConfiguration, ue_settings
 

@@ -2,7 +2,7 @@
 
 from binascii import hexlify
 
-from msgin5g.port.resolver import text_of
+from msgin5g.port.remote import text_of
 
 
 class Trace:

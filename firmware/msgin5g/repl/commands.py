@@ -12,7 +12,7 @@ from msgin5g.coap.ticks import diff as ticks_diff
 from msgin5g.config.manager import EMPTY, MAX_RESETS
 from msgin5g.config.record import BAD, GOOD, TRIAL
 from msgin5g.config.store import StorageError
-from msgin5g.port.resolver import text_of
+from msgin5g.port.remote import text_of
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.format import duration, escaped, print_row, print_wrapped, value_text
 

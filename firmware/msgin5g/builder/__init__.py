@@ -1,0 +1,170 @@
+"""The composition root: settings -> transports, role, services -> Node.
+
+Only start-up needs this package; main.py drops it afterwards. What a plain UE does not need is in
+the other files, and the modules of a role or service are imported in the function that builds it:
+a node loads none that it does not use.
+"""
+
+import os
+
+from micropython import const
+from msgin5g import node
+from msgin5g.config.manager import ConfigurationManager
+from msgin5g.config.schema import Schema
+from msgin5g.config.store import StorageError, Store
+from msgin5g.events import EventPrinter
+from msgin5g.port.event_loop import run
+from msgin5g.port.flash import Flash
+from msgin5g.port.resolver import TransportError, bind, resolve
+from msgin5g.port.system import random_byte, ticks_ms, woke_from_deep_sleep
+from msgin5g.port.udp import UdpTransport
+
+_GOOD_AFTER_MS = const(60000)  # a boot must last this long to count as good
+
+
+def open_node(
+    settings, directory, as_json=None, once=False, trace=False, application=None, runs=True
+):
+    """Build the Node of Settings and make it `node.current`.
+
+    None after a line that says what is wrong. The arguments are those of main.main and of Builder.
+    """
+    if node.current:
+        for transport in node.current.transports:
+            transport.close()
+        node.current = None
+    try:
+        built = Builder(settings, directory, application, runs).build()
+    except TransportError as error:
+        print(error)
+        return None
+    as_json = settings.log == "json" if as_json is None else as_json
+    built.print_event = EventPrinter(as_json, once).emit
+    if settings.trace or trace:
+        from msgin5g.port.trace import Trace
+
+        built.trace = Trace(built.print_event)
+    node.current = built
+    return built
+
+
+class Builder:
+    """Builds one Node of Settings; what is stored goes into `directory`.
+
+    application: the name of a module that is used if the board has it and the settings name none.
+    runs: the node is about to run, which counts as a boot, imports the application and starts the
+    watchdog. Without it the node is only inspected, which is read-only.
+    """
+
+    def __init__(self, settings, directory, application=None, runs=True):
+        self.settings = settings
+        self.directory = directory
+        self.runs = runs
+        self.now = ticks_ms()
+        self.radios = None
+        self.transports = []
+        self.application = None
+        self.application_name = settings.application or _on_board(application)
+        if settings.confirm == "auto":
+            settings.confirm = "lasting" if self.application_name else "at_once"
+
+    def build(self):
+        """The Node; TransportError when an address or a radio cannot be used."""
+        settings = self.settings
+        if self.application_name and self.runs:
+            from msgin5g.services.application import Application
+
+            self.application = Application(self.application_name)
+        built = node.Node(self.build_role(), self.transports, run, ticks_ms)
+        built.about = {
+            "event": "started",
+            "role": settings.role,
+            "ue_id": settings.ue_id,
+            "bind": list(settings.bind),
+        }
+        built.wants_prompt = settings.prompt
+        if self.radios:
+            self.radios.join(built)
+        if built.configuration:
+            # Damage, a roll-back or safe mode at this start.
+            for _, name, reasons in built.configuration.history:
+                if reasons:
+                    built.emit(name, reasons)
+        if (
+            self.application_name
+            or settings.confirm != "at_once"
+            or settings.watchdog_s
+            or settings.button_pin is not None
+        ):
+            from msgin5g.builder.services import add_services
+
+            add_services(self, built)
+        return built
+
+    def build_role(self):
+        """The role; its transports are opened in `transports`."""
+        settings = self.settings
+        if settings.radio:
+            from msgin5g.builder.radio import start_radios
+
+            self.radios = start_radios(settings.radio, random_byte)  # before there is a socket
+        if not settings.check_source_port:
+            from msgin5g.port.remote import host_of
+
+            espnow = self.radios and self.radios.espnow
+            settings.peer_key = self.radios.peer_key if espnow else host_of
+        if settings.role == "ue":
+            return self._ue()
+        from msgin5g.builder.intermediary import build_intermediary
+
+        return build_intermediary(self)
+
+    def _ue(self):
+        espnow = self.radios and self.radios.espnow
+        if espnow:  # one peer, the next hop, reached without IP
+            self.transports.append(espnow)
+            return self.constrained_ue(next(iter(espnow.peers)))
+        self.open_transport(self.settings.bind)
+        return self.constrained_ue(resolve(*self.settings.next_hop))
+
+    def constrained_ue(self, remote, endpoint=None):
+        """A ConstrainedUe; its next hop is `remote` on the first transport."""
+        from msgin5g.ue.ue import ConstrainedUe
+
+        settings = self.settings
+        configuration = self._configuration()
+        return ConstrainedUe(settings, random_byte, configuration, remote, self.now, 0, endpoint)
+
+    def _configuration(self):
+        """The configuration that is stored, started: on trial, good or rolled back."""
+        settings = self.settings
+        trial_ms = 0 if settings.confirm == "at_once" else settings.trial_s * 1000
+        schema = Schema(settings.max_document_size)
+        good_after_ms = min(_GOOD_AFTER_MS, trial_ms // 2)
+        store = Store(Flash(self.directory, StorageError))
+        manager = ConfigurationManager(store, schema, trial_ms, good_after_ms)
+        now = self.now
+        if not self.runs:
+            manager.start(now, False)
+            manager.pause_timers(now)
+            return manager
+        if self.application:
+            self.application.prepare(manager)
+        manager.start(now, not woke_from_deep_sleep())
+        if not trial_ms:
+            manager.confirm(now)  # left on trial by an earlier setting
+        manager.step(now)
+        return manager
+
+    def open_transport(self, address):
+        """Open a UDP socket on [host, port] as the next transport."""
+        self.transports.append(UdpTransport(bind(*address)))
+
+
+def _on_board(name):
+    """The name, if the board has a module file of that name; else None."""
+    if name:
+        files = os.listdir()
+        if name + ".py" in files or name + ".mpy" in files:
+            return name
+    return None

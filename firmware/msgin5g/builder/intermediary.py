@@ -1,0 +1,92 @@
+"""A relay, a gateway or the gateway's configuration client, with its linked UEs."""
+
+import gc
+
+from msgin5g.port.resolver import resolve
+from msgin5g.port.system import random_byte
+
+
+def build_intermediary(builder):
+    """The role of a Builder's settings; its transports are opened."""
+    settings = builder.settings
+    radios = builder.radios
+    builder.open_transport(settings.bind)
+    server = resolve(*settings.server_address)
+    links = _pack(settings)
+    if settings.role == "relay":
+        role = _relay(builder, server)
+    elif settings.role == "gateway":
+        role = _gateway(builder, server)
+    else:
+        role = _scm_client_node(builder, server)
+    if radios and radios.espnow:
+        builder.transports.append(radios.espnow)
+    if settings.role != "seal-c":
+        _link(role, links, radios)
+    if settings.own_configuration:
+        role.own = builder.constrained_ue(server, role.endpoint)
+    return role
+
+
+def _relay(builder, server):
+    from msgin5g.relay.relay import Relay
+
+    return Relay(builder.settings, random_byte, server, builder.now)
+
+
+def _gateway(builder, server):
+    from msgin5g.gateway.gateway import Gateway
+
+    settings = builder.settings
+    if settings.seal_c_mode == "separated":
+        from msgin5g.gateway.scm_remote import RemoteScmClient
+
+        peer = _open_seal_c(builder)
+        role = Gateway(settings, random_byte, builder.now)
+        role.connect(RemoteScmClient(role.endpoint, 1, peer))
+    else:
+        from msgin5g.gateway.scm_local import LocalScmClient
+
+        role = Gateway(settings, random_byte, builder.now)
+        role.connect(LocalScmClient(settings, role.endpoint, 0, server))
+    return role
+
+
+def _scm_client_node(builder, server):
+    from msgin5g.gateway.scm_client_node import ScmClientNode
+
+    return ScmClientNode(builder.settings, random_byte, server, _open_seal_c(builder))
+
+
+def _open_seal_c(builder):
+    """Open the transport of SEAL-C, the second one; the remote of its other end."""
+    builder.open_transport(builder.settings.seal_c_bind)
+    return resolve(*builder.settings.seal_c_peer)
+
+
+def _pack(settings):
+    """The linked UEs of the settings as lines of text, made before the role is imported.
+
+    Hundreds of links are thousands of small objects. Their freed memory would lie as holes between
+    the modules of the role.
+    """
+    packed = ""
+    if settings.links:
+        links = settings.links
+        packed = "".join(["%s %s %d\n" % (u, links[u][0], links[u][1]) for u in links])
+    settings.links = None
+    gc.collect()
+    return packed
+
+
+def _link(role, links, radios):
+    """Link the UEs of the settings; links: see _pack."""
+    i = 0
+    while i < len(links):
+        end = links.find("\n", i)
+        ue_id, host, port = links[i:end].split(" ")
+        i = end + 1
+        remote = resolve(host, int(port))
+        # A station of our own access point is linked while it is associated.
+        if not (radios and radios.links_later(ue_id, remote)):
+            role.link_up(ue_id.encode(), 0, remote)
