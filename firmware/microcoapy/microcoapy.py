@@ -5,9 +5,8 @@ its next call.
 """
 
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE
-from msgin5g.coap.errors import BufferTooSmall
-from msgin5g.coap.exchange import Parameters
-from msgin5g.coap.message import encode
+from msgin5g.coap.message import BufferTooSmall, encode
+from msgin5g.coap.retransmission import Parameters
 from msgin5g.coap.numbers import LINK_FORMAT, MAX_MESSAGE_SIZE, OBSERVE, URI_PATH
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter

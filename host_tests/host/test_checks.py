@@ -70,14 +70,14 @@ def test_the_direction_is_that_of_the_design(tmp_path):
     assert imports.ALLOWED["port"] == ("coap.ticks",)
     root = firmware(
         tmp_path,
-        port__udp="from msgin5g.coap.ticks import ticks_diff\nfrom msgin5g.coap import errors\n",
+        port__udp="from msgin5g.coap.ticks import ticks_diff\nfrom msgin5g.coap import message\n",
         coap__ticks="",
-        coap__errors="",
+        coap__message="",
         attic="",
     )
     assert list(faults(root)) == [
         "firmware/msgin5g/attic.py:1: attic has no place in the import direction (ALLOWED)",
-        "firmware/msgin5g/port/udp.py:2: port may not import msgin5g.coap.errors",
+        "firmware/msgin5g/port/udp.py:2: port may not import msgin5g.coap.message",
     ]
 
 

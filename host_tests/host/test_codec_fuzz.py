@@ -13,8 +13,7 @@ from aiocoap.numbers.types import Type
 from aiocoap.optiontypes import BlockOption, ContentFormatOption, StringOption, UintOption
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from msgin5g.coap.errors import MessageFormatError
-from msgin5g.coap.message import Message, encode
+from msgin5g.coap.message import Message, MessageFormatError, encode
 
 MAX_OPTIONS = 64
 TIMES = 2 if os.environ.get("CI") == "true" else 1

@@ -20,7 +20,7 @@ from msgin5g.coap.numbers import (
     UNAUTHORIZED,
 )
 from msgin5g.coap.ticks import add
-from msgin5g.coap.exchange import QUEUED, SENT, Parameters
+from msgin5g.coap.retransmission import QUEUED, SENT, Parameters
 from builders import DATA, RELAY, UE_ID, document, drain, names, new_sim
 from ue_alone import alone, answer, asked, body
 from network_sim import chance

@@ -116,7 +116,7 @@ def ue_settings(**more):
 
 
 def relay_settings(**more):
-    from msgin5g.coap.exchange import Parameters
+    from msgin5g.coap.retransmission import Parameters
 
     settings = DefaultSettings({"role": "relay", "ue_id": "urn:x-msgin5g:relay:1"})
     settings.update(more)

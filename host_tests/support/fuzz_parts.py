@@ -5,14 +5,12 @@ from fuzz_messages import answers, blocks, bodies, problems, requests
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError, Reader
-from msgin5g.coap.block2 import MORE, Block2Body
-from msgin5g.coap.errors import BlockError, MessageFormatError
-from msgin5g.coap.message import Message, encode
+from msgin5g.coap.block2 import MORE, Block2Body, BlockError
+from msgin5g.coap.message import Message, MessageFormatError, encode
 from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
 from msgin5g.config.json import JsonError
 from msgin5g.config.json import parse as parse_json
-from msgin5g.scm.ue_config_doc import find_configuration
-from msgin5g.scm.ue_config_doc import DocumentError
+from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
 from msgin5g.scm.problem_details import parse as parse_problem
 from builders import DATA, UE_ID
 

@@ -52,7 +52,7 @@ def shared(names, document_id="shared", text="{}"):
 
 
 def gateway_settings(**more):
-    from msgin5g.coap.exchange import Parameters
+    from msgin5g.coap.retransmission import Parameters
 
     settings = DefaultSettings({"role": "gateway", "ue_id": GATEWAY_ID, "max_links": 2000})
     settings.update(more)
@@ -111,7 +111,7 @@ class ManualClient:
 
     def __init__(self, sim, n, at=None):
         from msgin5g.coap.endpoint import Endpoint
-        from msgin5g.coap.exchange import Parameters
+        from msgin5g.coap.retransmission import Parameters
 
         self.sim = sim
         self.n = n

@@ -12,7 +12,7 @@ from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, CONTENT, EMPTY, GET, NON, RST, URI_PATH
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add
-from msgin5g.coap.exchange import ACKED, DONE, OBSERVING, RESET, TIMED_OUT, Parameters
+from msgin5g.coap.retransmission import ACKED, DONE, OBSERVING, RESET, TIMED_OUT, Parameters
 
 PEER = ("192.0.2.1", 5683)
 OTHER = ("192.0.2.2", 5683)

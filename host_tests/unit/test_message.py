@@ -1,8 +1,14 @@
 """The message format, RFC 7252 section 3 and RFC 8974 section 2.1."""
 
 from checks import raises, unhex
-from msgin5g.coap.errors import BufferTooSmall, MessageFormatError
-from msgin5g.coap.message import Message, encode, insert, uint_bytes
+from msgin5g.coap.message import (
+    BufferTooSmall,
+    Message,
+    MessageFormatError,
+    encode,
+    insert,
+    uint_bytes,
+)
 from msgin5g.coap.numbers import ACCEPT, CON, GET, URI_PATH, URI_QUERY
 
 # Encoded by hand: a request of 104 bytes, and a 4.04 of 69.

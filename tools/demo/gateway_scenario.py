@@ -16,8 +16,7 @@ from msgin5g_tools.demo.scenario import OUTCOME_S, OUTCOMES, UE_HEAP, Scenario, 
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.coap.errors import MessageFormatError  # noqa: E402
-from msgin5g.coap.message import Message, code_text  # noqa: E402
+from msgin5g.coap.message import Message, MessageFormatError, code_text  # noqa: E402
 from msgin5g.coap.numbers import GET, URI_QUERY  # noqa: E402
 
 COUNT, WINDOW_S = 3, 3

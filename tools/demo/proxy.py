@@ -6,8 +6,7 @@ from msgin5g_tools.demo.actors import FOREIGN, LINKED
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.coap.errors import MessageFormatError  # noqa: E402
-from msgin5g.coap.message import Message, encode  # noqa: E402
+from msgin5g.coap.message import Message, MessageFormatError, encode  # noqa: E402
 from msgin5g.coap.numbers import CONTENT  # noqa: E402
 from msgin5g.scm.request import RECIPIENT  # noqa: E402
 

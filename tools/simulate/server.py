@@ -15,7 +15,7 @@ from msgin5g_tools.scm_server.store import Store
 import_firmware()
 from msgin5g.coap.endpoint import REQUEST  # noqa: E402
 from msgin5g.coap.responder import ServerEndpoint  # noqa: E402
-from msgin5g.coap.exchange import Parameters  # noqa: E402
+from msgin5g.coap.retransmission import Parameters  # noqa: E402
 
 _MAX_KEPT = 1 << 16  # requests kept for deduplication
 _MAX_KEPT_SIZE = 1 << 26  # bytes of their responses

@@ -5,7 +5,6 @@ A Block2 value is NUM << 4 | M << 3 | SZX; a block of exponent SZX has 2 ** (SZX
 
 from micropython import const
 
-from msgin5g.coap.errors import BlockError
 from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
 
 MORE = const(0)  # ask for `next_block`
@@ -13,6 +12,10 @@ COMPLETE = const(1)  # that was the last block
 CHANGED = const(2)  # the representation is another one now: start again
 
 _MAX_SZX = const(6)  # 7 is reserved (RFC 7959 section 2.2)
+
+
+class BlockError(Exception):
+    """A block-wise transfer that cannot go on."""
 
 
 def szx_of(size):

@@ -13,8 +13,7 @@ its own leaves no trace of it, and sends nothing. `remote` is opaque: what the t
 
 from micropython import const
 
-from msgin5g.coap.errors import MessageFormatError
-from msgin5g.coap.message import Message
+from msgin5g.coap.message import Message, MessageFormatError
 from msgin5g.coap.numbers import (
     ACK,
     CON,
@@ -26,8 +25,16 @@ from msgin5g.coap.numbers import (
     RST,
 )
 from msgin5g.coap.ticks import add, diff
-from msgin5g.coap.exchange import ACKED, DONE, OBSERVING, QUEUED, RESET, SENT, Incoming
-from msgin5g.coap.retransmission import Transmitter
+from msgin5g.coap.retransmission import (
+    ACKED,
+    DONE,
+    OBSERVING,
+    QUEUED,
+    RESET,
+    SENT,
+    Incoming,
+    Transmitter,
+)
 
 NOTHING = const(0)  # handled here, or dropped and counted
 REQUEST = const(1)  # `message` is a request that was not seen before

@@ -14,10 +14,16 @@ from array import array
 
 from micropython import const
 
-from msgin5g.coap.errors import BufferTooSmall, MessageFormatError
-
 _PAYLOAD_MARKER = const(0xFF)
 _MAX_TOKEN_SIZE = const(65804)  # RFC 8974 section 2.1: 269 + 65535
+
+
+class MessageFormatError(Exception):
+    """The peer's fault: bytes that are not a CoAP message (RFC 7252 section 3)."""
+
+
+class BufferTooSmall(Exception):
+    """Our fault, or a setting's: a message that does not fit the largest datagram."""
 
 
 class Message:

@@ -5,7 +5,7 @@ RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
 
 from msgin5g.coap.endpoint import Endpoint
 from msgin5g.coap.numbers import ACK, NON
-from msgin5g.coap.exchange import CANCELLED
+from msgin5g.coap.retransmission import CANCELLED
 
 
 class ServerEndpoint(Endpoint):

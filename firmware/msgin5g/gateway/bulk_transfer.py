@@ -20,8 +20,7 @@ have one interface:
 from micropython import const
 
 from msgin5g.cbor.reader import CborError
-from msgin5g.coap.block2 import CHANGED, COMPLETE, Block2Receiver, szx_of
-from msgin5g.coap.errors import BlockError
+from msgin5g.coap.block2 import CHANGED, COMPLETE, Block2Receiver, BlockError, szx_of
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     BLOCK2,

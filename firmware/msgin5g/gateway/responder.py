@@ -9,7 +9,7 @@ from micropython import const
 
 from msgin5g.cbor.encoder import array_of
 from msgin5g.coap.block2 import cut, szx_of
-from msgin5g.coap.exchange import QUEUED, SENT, Incoming
+from msgin5g.coap.retransmission import QUEUED, SENT, Incoming
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BAD_REQUEST,

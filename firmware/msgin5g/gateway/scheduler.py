@@ -7,7 +7,7 @@ ones go alone, and at once. No request waits longer than max_wait_s: then it get
 
 from micropython import const
 
-from msgin5g.coap.exchange import SENT
+from msgin5g.coap.retransmission import SENT
 from msgin5g.coap.numbers import GATEWAY_TIMEOUT, MAX_MESSAGE_SIZE
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import BulkTransfer

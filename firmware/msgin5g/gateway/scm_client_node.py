@@ -11,7 +11,7 @@ TS 24.546 6.2.2.1), and hands the answer back unchanged. Transport 0 goes to the
 from micropython import const
 
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.exchange import DONE, SENT
+from msgin5g.coap.retransmission import DONE, SENT
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BAD_GATEWAY,

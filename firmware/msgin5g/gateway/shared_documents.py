@@ -14,7 +14,6 @@ from msgin5g.coap.numbers import (
     TOO_MANY_REQUESTS,
     VALID,
 )
-from msgin5g.coap.observe import NotificationOrder
 from msgin5g.gateway.bulk_transfer import Download
 from msgin5g.gateway.responder import Response, response_with
 from msgin5g.scm.problem_details import compose
@@ -38,7 +37,6 @@ class SharedDocument:
         self.observation = None
         self.is_observing = False
         self._token = None  # of the observation
-        self._order = NotificationOrder()
         self._body = None  # the document, once it has come
         transfers = documents.transfers
         self.download = Download(transfers.szx, transfers.max_document_size)
@@ -109,13 +107,10 @@ class SharedDocument:
             return True
         number = message.uint(OBSERVE)
         is_observing = number is not None and message.code >> 5 == 2
-        if is_observing:
-            if not self.is_observing:
-                self._order.reset()
-            if not self._order.newer(number, now):
-                endpoint.accept(now, True)
-                endpoint.count("old_notification")
-                return False
+        if is_observing and not exchange.newer(number, now):
+            endpoint.accept(now, True)
+            endpoint.count("old_notification")
+            return False
         endpoint.accept(now, is_observing)
         self.is_observing = is_observing
         if not is_observing:

@@ -14,7 +14,7 @@ unchanged.
 from micropython import const
 
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.exchange import DONE
+from msgin5g.coap.retransmission import DONE
 from msgin5g.coap.numbers import (
     BAD_GATEWAY,
     BAD_REQUEST,

@@ -4,8 +4,7 @@ import gc
 from binascii import hexlify
 
 from micropython import const
-from msgin5g.coap.errors import MessageFormatError
-from msgin5g.coap.message import Message, code_text
+from msgin5g.coap.message import Message, MessageFormatError, code_text
 from msgin5g.coap.numbers import BLOCK2, OBSERVE, URI_PATH, URI_QUERY
 from msgin5g.coap.ticks import add
 from msgin5g.coap.ticks import diff as ticks_diff

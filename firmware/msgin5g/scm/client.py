@@ -9,10 +9,8 @@ Outcome, too. The states and the transitions between them are in _TRANSITIONS.
 from micropython import const
 
 from msgin5g.coap import numbers
-from msgin5g.coap.block2 import CHANGED, MORE, Block2Body, szx_of
-from msgin5g.coap.errors import BlockError
-from msgin5g.coap.exchange import OBSERVING
-from msgin5g.coap.observe import NotificationOrder
+from msgin5g.coap.block2 import CHANGED, MORE, Block2Body, BlockError, szx_of
+from msgin5g.coap.retransmission import OBSERVING
 from msgin5g.scm.problem_details import parse
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
@@ -115,7 +113,6 @@ class ScmClient:
         self._observation = _NONE
         self._exchange = None  # the request under way
         self._registration = None  # the exchange of the request with Observe 0
-        self._order = NotificationOrder()
         self._receiver = None  # Block2Body of the document under way
         self._etag_of = None  # the document_id that `etag` belongs to; None: the collection
         self._asked = (False, None)  # arguments of the last request, for an Echo
@@ -223,13 +220,10 @@ class ScmClient:
         registered = exchange is self._registration
         sequence = message.uint(numbers.OBSERVE) if registered else None
         observing = sequence is not None and message.code >> 5 == 2
-        if observing:
-            if self._observation != _ACTIVE:
-                self._order.reset()
-            if not self._order.newer(sequence, now):
-                endpoint.accept(now, True)
-                endpoint.count("old_notification")
-                return None
+        if observing and not exchange.newer(sequence, now):
+            endpoint.accept(now, True)
+            endpoint.count("old_notification")
+            return None
         endpoint.accept(now, observing)
         self.unanswered_size = 0
         if registered:

@@ -1,6 +1,6 @@
 """A CoAP ping (RFC 7252 section 4.3) of the MSGin5G server that a configuration names."""
 
-from msgin5g.coap.exchange import DONE, QUEUED, RESET, SENT
+from msgin5g.coap.retransmission import DONE, QUEUED, RESET, SENT
 from msgin5g.coap.numbers import EMPTY
 from msgin5g.config.schema import SERVER_ADDRESS, server_address
 

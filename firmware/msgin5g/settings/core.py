@@ -10,7 +10,7 @@ so that a person notices a typing error.
 import os
 
 from micropython import const
-from msgin5g.coap.exchange import Parameters
+from msgin5g.coap.retransmission import Parameters
 from msgin5g.config.json import JsonError
 from msgin5g.config.json import parse as parse_json
 from msgin5g.settings.rules import SettingsError, error, take_all

@@ -13,7 +13,7 @@ sys.path[:] = [sys.argv[1], __file__.rpartition("/")[0] + "/.."]
 
 from checks import xorshift  # noqa: E402
 from msgin5g.coap.message import Message, encode, uint_bytes  # noqa: E402
-from msgin5g.coap.exchange import Parameters  # noqa: E402
+from msgin5g.coap.retransmission import Parameters  # noqa: E402
 from msgin5g.gateway.gateway import Gateway  # noqa: E402
 from msgin5g.gateway.scm_local import LocalScmClient  # noqa: E402
 from msgin5g.scm.request import ScmRequest  # noqa: E402
