@@ -9,8 +9,8 @@ romfs   an image that `msgin5g image --romfs` makes, mounted with vfs.VfsRom
 
 nodes/ runs in all four. unit/ runs from source in 128 KiB and from .mpy in 96 KiB of heap, as
 small as a board's. Each test file has an interpreter of its own, because the heap of one file is
-what counts; whole nodes, many in one heap, have 2 MiB. host/test_lanes.py shows that the trees are what
-the real tools put on a board. The last line is `N passed, N failed`, the sum of all.
+what counts; whole nodes, many in one heap, have 2 MiB. host/test_lanes.py shows that the trees
+are what the real tools put on a board. The last line is `N passed, N failed`, the sum of all.
 """
 
 import argparse
