@@ -74,6 +74,7 @@ _RELAY = (
     "intermediary/__init__.py",
     "intermediary/admission.py",
     "intermediary/link_table.py",
+    "intermediary/numbers.py",
     "intermediary/rate_limiter.py",
     "relay/__init__.py",
     "relay/relay.py",
@@ -99,6 +100,7 @@ _GATEWAY = (
     "intermediary/__init__.py",
     "intermediary/admission.py",
     "intermediary/link_table.py",
+    "intermediary/numbers.py",
     "scm/document_splitter.py",
     "settings/intermediary.py",
 )

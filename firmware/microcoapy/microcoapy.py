@@ -7,12 +7,12 @@ its next call.
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE
 from msgin5g.coap.message import BufferTooSmall, encode
 from msgin5g.coap.retransmission import Parameters
-from msgin5g.coap.numbers import LINK_FORMAT, MAX_MESSAGE_SIZE, OBSERVE, URI_PATH
+from msgin5g.coap.numbers import MAX_MESSAGE_SIZE, OBSERVE, URI_PATH
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.port.system import random_byte, ticks_ms
 
-from microcoapy.coap_macros import COAP_METHOD, COAP_RESPONSE_CODE, COAP_TYPE
+from microcoapy.coap_macros import COAP_CONTENT_FORMAT, COAP_METHOD, COAP_RESPONSE_CODE, COAP_TYPE
 from microcoapy.coap_option import as_bytes
 from microcoapy.coap_packet import CoapPacket, packet_of, parts_of
 from microcoapy.transports import CustomTransport, OwnTransport
@@ -339,7 +339,8 @@ class Coap:
         elif path == ".well-known/core" and packet.method == COAP_METHOD.COAP_GET:
             links = ",".join(["</" + known + ">" for known in sorted(self.callbacks)])
             code = COAP_RESPONSE_CODE.COAP_CONTENT
-            self.sendResponse(host, port, packet.messageid, links, code, LINK_FORMAT, None)
+            link_format = COAP_CONTENT_FORMAT.COAP_APPLICATION_LINK_FORMAT
+            self.sendResponse(host, port, packet.messageid, links, code, link_format, None)
         else:
             code = COAP_RESPONSE_CODE.COAP_NOT_FOUND
             self.sendResponse(host, port, packet.messageid, None, code, -1, None)

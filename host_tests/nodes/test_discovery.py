@@ -2,7 +2,8 @@
 
 from checks import xorshift
 from msgin5g.coap.message import Message, encode
-from msgin5g.coap.numbers import BAD_OPTION, BAD_REQUEST, BLOCK2, CON, CONTENT, GET, URI_PATH
+from msgin5g.coap.numbers import BAD_REQUEST, BLOCK2, CON, CONTENT, GET, URI_PATH
+from msgin5g.intermediary.numbers import BAD_OPTION
 from msgin5g.relay.relay import Relay
 from builders import SERVER, UE_ID, relay_settings, ue_address
 

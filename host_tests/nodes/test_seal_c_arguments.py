@@ -4,7 +4,8 @@ from gateway_builders import SEAL_C, gateway_settings
 from checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
-from msgin5g.coap.numbers import CON, FETCH
+from msgin5g.coap.numbers import CON
+from msgin5g.intermediary.numbers import FETCH
 from msgin5g.gateway.scm_client_node import ScmClientNode
 from builders import SERVER
 

@@ -4,20 +4,17 @@ from checks import no_alloc, unhex, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import (
     ACK,
-    BAD_OPTION,
     BAD_REQUEST,
     CON,
     CONTENT,
-    FORBIDDEN,
     GATEWAY_TIMEOUT,
-    INTERNAL_SERVER_ERROR,
     NON,
-    NOT_ACCEPTABLE,
     NOT_FOUND,
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
     UNAUTHORIZED,
 )
+from msgin5g.intermediary.numbers import BAD_OPTION, FORBIDDEN, NOT_ACCEPTABLE
 from msgin5g.ue.ue import ConstrainedUe
 from builders import (
     DATA,
@@ -30,6 +27,8 @@ from builders import (
     names,
     ue_settings,
 )
+
+_INTERNAL_SERVER_ERROR = 0xA0  # no firmware sends it
 
 
 def alone(now=0, **settings):
@@ -146,7 +145,7 @@ def test_every_answer_has_its_outcome():
         (BAD_OPTION, b"", rejected("4.02")),
         (NOT_ACCEPTABLE, b"", rejected("4.06")),
         (TOO_MANY_REQUESTS, b"", rejected("4.29")),
-        (INTERNAL_SERVER_ERROR, b"", rejected("5.00")),
+        (_INTERNAL_SERVER_ERROR, b"", rejected("5.00")),
         (SERVICE_UNAVAILABLE, b"", rejected("5.03")),
         (GATEWAY_TIMEOUT, b"", {"event": "timeout"}),
         (0x44, b"", rejected("2.04")),

@@ -7,17 +7,8 @@ from fuzz_relay import RelayTarget
 from gateway_builders import CLIENT, SEAL_C, gateway_settings
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import uint_bytes
-from msgin5g.coap.numbers import (
-    ACK,
-    BLOCK2,
-    CON,
-    CONTENT,
-    CONTENT_FORMAT,
-    ETAG,
-    FETCH,
-    NON,
-    OBSERVE,
-)
+from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, CONTENT_FORMAT, ETAG, NON, OBSERVE
+from msgin5g.intermediary.numbers import FETCH
 from msgin5g.gateway.gateway import Gateway
 from msgin5g.gateway.scm_local import LocalScmClient
 from msgin5g.gateway.scm_remote import RemoteScmClient

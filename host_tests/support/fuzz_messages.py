@@ -8,7 +8,6 @@ from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import encode, insert, uint_bytes
 from msgin5g.coap.numbers import (
     ACK,
-    BAD_OPTION,
     BAD_REQUEST,
     BLOCK2,
     CON,
@@ -16,28 +15,26 @@ from msgin5g.coap.numbers import (
     CONTENT_FORMAT,
     ECHO,
     ETAG,
-    FORBIDDEN,
     GATEWAY_TIMEOUT,
     GET,
-    HOP_LIMIT,
     MAX_AGE,
     NOT_FOUND,
     NO_RESPONSE,
     OBSERVE,
-    PROXY_URI,
     SERVICE_UNAVAILABLE,
     SIZE2,
     TOO_MANY_REQUESTS,
     UNAUTHORIZED,
-    URI_HOST,
     URI_PATH,
     VALID,
 )
+from msgin5g.intermediary.numbers import BAD_OPTION, FORBIDDEN, HOP_LIMIT, PROXY_URI
 from msgin5g.scm.problem_details import compose
 from msgin5g.scm.request import ScmRequest
 from builders import DATA, OTHER_ID, document
 
 RECIPIENT = 65020
+URI_HOST = 3
 BLOCK_SIZE = 64
 _TOKEN = bytes(4)
 

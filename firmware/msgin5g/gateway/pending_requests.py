@@ -16,20 +16,18 @@ from micropython import const
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     ACCEPT,
-    BAD_OPTION,
     BAD_REQUEST,
-    BLOCK1,
     BLOCK2,
     CBOR,
     CON,
     ETAG,
-    NOT_ACCEPTABLE,
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
 )
+from msgin5g.intermediary.numbers import BAD_OPTION, BLOCK1, NOT_ACCEPTABLE
 from msgin5g.coap.ticks import diff
 from msgin5g.scm.request import UE_URI, ScmRequest
 

@@ -14,7 +14,6 @@ from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     BLOCK2,
-    CONCISE_PROBLEM_DETAILS,
     CONTENT,
     CONTENT_FORMAT,
     ETAG,
@@ -24,6 +23,7 @@ from msgin5g.coap.numbers import (
     SIZE2,
     VALID,
 )
+from msgin5g.intermediary.numbers import CONCISE_PROBLEM_DETAILS
 from msgin5g.coap.ticks import diff
 from msgin5g.gateway.cache import Entry
 from msgin5g.scm.problem_details import compose

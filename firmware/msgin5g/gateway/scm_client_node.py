@@ -14,19 +14,21 @@ from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.retransmission import DONE, SENT
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
-    BAD_GATEWAY,
     BAD_REQUEST,
     CON,
-    CONCISE_PROBLEM_DETAILS,
     CONTENT_FORMAT,
     ECHO,
-    FETCH,
     GATEWAY_TIMEOUT,
-    METHOD_NOT_ALLOWED,
     OBSERVE,
     SERVICE_UNAVAILABLE,
     UNAUTHORIZED,
     URI_PATH,
+)
+from msgin5g.intermediary.numbers import (
+    BAD_GATEWAY,
+    CONCISE_PROBLEM_DETAILS,
+    FETCH,
+    METHOD_NOT_ALLOWED,
 )
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter

@@ -12,7 +12,7 @@ sides share no state: each of them may restart at any time.
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError
-from msgin5g.coap.numbers import FETCH
+from msgin5g.intermediary.numbers import FETCH
 
 PATH = b"seal-c"
 

@@ -14,24 +14,26 @@ from msgin5g.coap.block2 import cut
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     ACCEPT,
-    BAD_OPTION,
     BAD_REQUEST,
     BLOCK2,
-    CONCISE_PROBLEM_DETAILS,
     CONTENT,
     CONTENT_FORMAT,
     GET,
+    MAX_AGE,
+    NO_RESPONSE,
+    URI_PATH,
+    URI_QUERY,
+)
+from msgin5g.intermediary.numbers import (
+    BAD_OPTION,
+    CONCISE_PROBLEM_DETAILS,
     HOP_LIMIT,
     LINK_FORMAT,
-    MAX_AGE,
     METHOD_NOT_ALLOWED,
-    NO_RESPONSE,
     NOT_ACCEPTABLE,
     PROXY_SCHEME,
     PROXY_URI,
     PROXYING_NOT_SUPPORTED,
-    URI_PATH,
-    URI_QUERY,
 )
 from msgin5g.scm.problem_details import compose
 from msgin5g.scm.request import UE_URI, uri_equal

@@ -16,20 +16,17 @@ from micropython import const
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.retransmission import DONE
 from msgin5g.coap.numbers import (
-    BAD_GATEWAY,
     BAD_REQUEST,
     CONTENT,
-    FORBIDDEN,
     GATEWAY_TIMEOUT,
     GET,
-    HOP_LIMIT,
-    HOP_LIMIT_REACHED,
     MAX_MESSAGE_SIZE,
     NON,
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
 )
+from msgin5g.intermediary.numbers import BAD_GATEWAY, FORBIDDEN, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.intermediary.admission import Admission
