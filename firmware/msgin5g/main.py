@@ -34,7 +34,7 @@ def main(
         # and leave a small heap full of holes.
         gc.threshold(1024)
     # These two are imported here because they are dropped again.
-    from msgin5g.settings.core import load
+    from msgin5g.settings import load
 
     settings = load(path, role_name)
     del load
@@ -44,6 +44,7 @@ def main(
     from msgin5g.builder import open_node
 
     node = open_node(settings, directory, as_json, once, trace, application)
+    prompt = settings.prompt
     del open_node, settings
     _drop("builder")
     _drop("port.resolver")
@@ -55,7 +56,7 @@ def main(
     node.running = True
     try:
         node.print_event(node.about)
-        _drive(node)
+        _drive(node, prompt)
     except KeyboardInterrupt:
         pass
     except SystemExit:  # from an application with a loop of its own
@@ -86,24 +87,22 @@ def _drop(name):
     delattr(sys.modules[package], name)  # the package refers to it as well
 
 
-def _drive(node):
-    """Run a node until it ends.
+def _drive(node, prompt):
+    """Run a node until it ends: in the blocking loop, or in asyncio beside others.
 
-    In the blocking loop, or in asyncio when the application has a coroutine or the settings ask
-    for a prompt.
+    These are the application's coroutine, if it has one, and the prompt, if `prompt` is true.
     """
     coroutine = node.application and node.application.start()
-    if not coroutine and not node.wants_prompt:
+    if not coroutine and not prompt:
         node.run()
         return
     # A node without application and prompt loads neither asyncio nor repl.
     from msgin5g.port.event_loop_asyncio import run_beside
 
-    if node.wants_prompt:
-        from msgin5g import repl
+    if prompt:
         from msgin5g.repl.prompt import Prompt
 
-        node.prompt = Prompt(node.print_event, {"node": node, "repl": repl})
+        node.prompt = Prompt(node)
     try:
         run_beside(node, coroutine, ticks_ms)
     finally:

@@ -1,6 +1,12 @@
-"""A node: a role with its transports and services; and the node that runs now."""
+"""A node: a role with its transports and services, and its events on the console."""
 
+import json
+import sys
+
+from micropython import const
 from msgin5g.coap.ticks import shorter
+
+_OUTCOMES = const(("applied", "rejected", "unchanged", "refused", "timeout"))
 
 current = None  # the Node that runs, or that ran last: what the REPL shows; set by the builder
 
@@ -13,25 +19,25 @@ class Node:
 
     `ue` is the ConstrainedUe in the role, `configuration` its ConfigurationManager; None without
     one. `running`: a loop drives the node now. `ended`: the board is to restart. The builder sets
-    the other attributes: `about` (the first event), `print_event` (an EventPrinter's `emit`),
-    `application` (an Application), `missing_application` (the name of the application that is not
-    imported, because the node is only inspected), `watchdog`, `radios`, `wants_prompt`, and
-    `trace` (a function of (out, datagram, remote) for every datagram). main sets `prompt`.
+    the other attributes: `about` (the first event), `as_json` (events are printed as JSON), `once`
+    (the first outcome ends the run), `application` (an Application), `missing_application` (the
+    name of the application that is not imported, because the node is only inspected), `watchdog`,
+    `radios`, and `trace` (a function of (out, datagram, remote) for every datagram). main sets
+    `prompt`.
     """
 
     def __init__(self, role, transports, loop=None, ticks_ms=None):
-        self._loop = loop
-        self._ticks_ms = ticks_ms
+        self.loop = loop
+        self.ticks_ms = ticks_ms
         self.role = role
         self.transports = transports
         self.ue = role if hasattr(role, "configuration") else getattr(role, "own", None)
         self.configuration = self.ue and self.ue.configuration
         self.services = []
         self.events = []  # of the services, not polled yet
-        self.about = self.print_event = self.trace = None
+        self.about = self.trace = self.prompt = None
         self.application = self.missing_application = self.watchdog = self.radios = None
-        self.prompt = None
-        self.wants_prompt = self.running = self.ended = False
+        self.as_json = self.once = self.running = self.ended = False
         self.receive = role.receive
         self.transmit = role.transmit
 
@@ -60,6 +66,32 @@ class Node:
         self.events.append({"event": name, "reasons": list(reasons)})
         self.ended = name == "restarting"
 
-    def run(self, ms=None):
+    def run(self, limit_ms=None):
         """Drive the node for that long, or for ever; true when it has ended."""
-        return self._loop(self, self.transports, self._ticks_ms, self.print_event, self.trace, ms)
+        return self.loop(
+            self, self.transports, self.ticks_ms, self.print_event, self.trace, limit_ms
+        )
+
+    def print_event(self, event):
+        """Print an event, a dict with the key "event", in one line; true when it ends the run."""
+        name = event["event"]
+        try:
+            text = json.dumps(event) if self.as_json else _text_of(event)
+        except MemoryError:  # a configuration may be large: print without a copy of it
+            text = name
+            if self.as_json:
+                json.dump(event, sys.stdout)
+                text = ""
+        print(text)
+        if hasattr(sys.stdout, "flush"):
+            sys.stdout.flush()
+        return name == "restarting" or (self.once and name in _OUTCOMES)
+
+
+def _text_of(event):
+    """`refused reasons=[...]`: the name, then what else the event has, in order of the keys."""
+    words = [event["event"]]
+    for key in sorted(event):
+        if key != "event" and event[key] is not None and event[key] != []:
+            words.append("%s=%s" % (key, event[key]))
+    return " ".join(words)

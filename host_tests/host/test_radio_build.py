@@ -12,7 +12,7 @@ from shim import espnow, network
 from msgin5g.builder import Builder
 from msgin5g.port.remote import text_of
 from msgin5g.repl.commands import status
-from msgin5g.settings.core import settings_of
+from msgin5g.settings import settings_of
 
 _MAC = b"\x24\x0a\xc4\0\0\x07"
 _TEXT = "24:0a:c4:00:00:07"

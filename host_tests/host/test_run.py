@@ -320,7 +320,7 @@ except ImportError:
 import asyncio
 from msgin5g.builder import Builder
 from msgin5g.port import event_loop_asyncio, system
-from msgin5g.settings.core import load
+from msgin5g.settings import load
 
 beats = []
 

@@ -7,7 +7,7 @@ from radio_builders import Driven, new_radios, radio_ue
 from msgin5g.builder.radio import start_radios
 from msgin5g.port.resolver import TransportError
 from msgin5g.node import Node
-from msgin5g.settings.core import settings_of
+from msgin5g.settings import settings_of
 from shim import network
 from checks import xorshift
 from builders import RELAY, UE_ID, new_relay, new_server, ue_address

@@ -8,8 +8,7 @@ from msgin5g.services.application import Application
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.record import BAD, GOOD, TRIAL
-from msgin5g.config.store import Store
+from msgin5g.config.store import BAD, GOOD, TRIAL, Store
 from msgin5g.services.trial_check import TrialCheck
 from msgin5g.node import Node
 from msgin5g.ue.ue import ConstrainedUe

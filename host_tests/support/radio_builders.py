@@ -8,7 +8,7 @@ from shim import espnow, network
 
 from checks import xorshift
 from msgin5g.builder.radio import start_radios
-from msgin5g.settings.core import settings_of
+from msgin5g.settings import settings_of
 from builders import FakeConfiguration, ue_settings
 
 

@@ -2,24 +2,36 @@
 
 import gc
 
-from msgin5g.events import EventPrinter
+from msgin5g.node import Node
+
+
+class _Role:
+    receive = transmit = None
+
+
+def printer(as_json, once):
+    """The function that prints the events of a node."""
+    node = Node(_Role(), [])
+    node.as_json = as_json
+    node.once = once
+    return node.print_event
 
 
 def test_a_large_event_is_printed_where_there_is_no_room_for_a_copy():
     event = {"event": "applied", "configuration": {"text": "x" * 3000}, "etag": None}
-    printers = [EventPrinter(True, False), EventPrinter(False, True)]
+    printers = [printer(True, False), printer(False, True)]
     hog = []
     if hasattr(gc, "mem_free"):  # not on CPython
         gc.collect()
         while gc.mem_free() > 2600 and len(hog) < 400:  # some heaps grow
             hog.append(bytearray(256))
-    ends = [bool(printer.emit(event)) for printer in printers]
+    ends = [bool(emit(event)) for emit in printers]
     del hog
     assert ends == [False, True]
 
 
 def test_what_ends_a_run():
-    emit = EventPrinter(False, False).emit
+    emit = printer(False, False)
     assert emit({"event": "restarting"})
     assert not emit({"event": "timeout", "reasons": [], "etag": None})
-    assert EventPrinter(True, True).emit({"event": "timeout"})
+    assert printer(True, True)({"event": "timeout"})

@@ -3,7 +3,7 @@
 from checks import no_alloc
 from manager_board import GOOD_MS, TRIAL_MS, Board, document
 from msgin5g.config.manager import EMPTY
-from msgin5g.config.record import BAD, GOOD, TRIAL
+from msgin5g.config.store import BAD, GOOD, TRIAL
 
 
 def test_a_new_board_has_no_configuration():

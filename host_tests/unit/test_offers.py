@@ -2,8 +2,7 @@
 
 from checks import raises
 from manager_board import GOOD_MS, TRIAL_MS, Board, document
-from msgin5g.config.record import BAD, GOOD
-from msgin5g.config.store import StorageError
+from msgin5g.config.store import BAD, GOOD, StorageError
 
 _LITTLE_MEMORY = ("memory: too little is free",)
 

@@ -5,8 +5,7 @@ import os
 
 import msgin5g.port.flash as flash_module
 from checks import raises
-from msgin5g.config.record import GOOD, TRIAL
-from msgin5g.config.store import StorageError, Store
+from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
 
 try:

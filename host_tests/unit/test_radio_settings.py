@@ -1,7 +1,7 @@
 """The settings of radios: what they become, and one line for every mistake."""
 
 from checks import raises
-from msgin5g.settings.core import parse, settings_of
+from msgin5g.settings import parse, settings_of
 from msgin5g.settings.rules import SettingsError
 
 _UE = {"ue_id": "urn:x:7", "next_hop": ["192.168.4.1", 65401]}

@@ -4,8 +4,7 @@ from manager_board import GOOD_MS, TRIAL_MS, Board
 from memory_flash import flipped
 from msgin5g.config.manager import EMPTY, ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.record import BAD, GOOD, TRIAL
-from msgin5g.config.store import Store
+from msgin5g.config.store import BAD, GOOD, TRIAL, Store
 
 
 def test_a_reset_loop_on_trial_brings_the_last_good_one_back():

@@ -1,7 +1,7 @@
 """settings.json: defaults, and one line that names the key and the rule for every mistake."""
 
 from checks import raises
-from msgin5g.settings.core import parse, settings_of
+from msgin5g.settings import parse, settings_of
 from msgin5g.settings.rules import SettingsError
 
 GOOD = {"ue_id": "urn:x-msgin5g:ue:0007", "next_hop": ["192.168.4.1", 65401]}

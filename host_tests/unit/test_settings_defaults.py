@@ -1,6 +1,6 @@
 """The default settings of the tests are the real defaults."""
 
-from msgin5g.settings.core import settings_of
+from msgin5g.settings import settings_of
 from builders import DefaultSettings
 
 GOOD = {"ue_id": "urn:x-msgin5g:ue:0007", "next_hop": ["192.168.4.1", 65401]}

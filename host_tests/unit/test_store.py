@@ -5,8 +5,7 @@ from binascii import crc32
 
 from checks import raises
 from memory_flash import MemoryFlash, flipped
-from msgin5g.config.record import BAD, GOOD, TRIAL
-from msgin5g.config.store import StorageError, Store
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store
 
 _SLOTS = ("slot-a", "slot-b")
 

@@ -17,7 +17,7 @@ from msgin5g_tools.paths import FIRMWARE
 _BASE = ("cbor", "coap")
 _PARTS = (*_BASE, "oscore", "scm", "config")
 _NODES = (*_PARTS, "ue", "intermediary")
-_BELOW_BUILDER = (*_NODES, "relay", "gateway", "events", "node", "services")
+_BELOW_BUILDER = (*_NODES, "relay", "gateway", "node", "services")
 _BELOW_MAIN = (*_BELOW_BUILDER, "port", "builder")
 
 # What the modules of a room may import beside those of their own: a room, or one module.
@@ -31,9 +31,8 @@ ALLOWED = {
     "intermediary": _PARTS,
     "relay": _NODES,
     "gateway": _NODES,
-    "events": (),
-    "node": ("coap.ticks", "events"),
-    "services": (*_NODES, "relay", "gateway", "events", "node"),
+    "node": ("coap.ticks",),
+    "services": (*_NODES, "relay", "gateway", "node"),
     "settings": (*_BASE, "config"),
     "port": ("coap.ticks",),
     "builder": (*_BELOW_BUILDER, "port"),

@@ -17,7 +17,7 @@ from msgin5g_tools.simulate.report import Report, as_json_object
 from msgin5g_tools.simulate.simulation import Simulation
 
 import_firmware()
-from msgin5g.settings.core import SettingsError  # noqa: E402
+from msgin5g.settings import SettingsError  # noqa: E402
 
 _MAX_UES = 10000
 _FORMATS = (".png", ".svg")

@@ -13,8 +13,7 @@ from msgin5g_tools.demo.processes import MSGIN5G, DemoError
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.config.record import GOOD  # noqa: E402
-from msgin5g.config.store import StorageError, Store  # noqa: E402
+from msgin5g.config.store import GOOD, StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
 UE_HEAP = "128K"  # from .mpy files, on a 64-bit virtual board: with 120K a UE refuses its document

@@ -21,7 +21,7 @@ def checked_settings(data, role=None):
     if len(data) > MAX_SETTINGS:
         raise DeviceError(WRONG_INPUT, f"settings: {len(data)} bytes are above {MAX_SETTINGS}")
     import_firmware()
-    from msgin5g.settings.core import SettingsError, parse
+    from msgin5g.settings import SettingsError, parse
 
     try:
         settings = parse(data, role)
@@ -45,7 +45,7 @@ def checked_secrets(data, settings=None):
         raise DeviceError(WRONG_INPUT, "secrets: not JSON") from None
     if settings is not None:
         import_firmware()
-        from msgin5g.settings.core import SettingsError, parse
+        from msgin5g.settings import SettingsError, parse
 
         try:
             parse(settings, None, data)

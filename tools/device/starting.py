@@ -25,7 +25,7 @@ forget()
 sys.path[:] = paths
 try:
     import msgin5g.main
-    from msgin5g.settings.core import load
+    from msgin5g.settings import load
     if "settings.json" in os.listdir("/"):
         d["refused"] = load("/settings.json") is None
 except MemoryError:

@@ -12,7 +12,6 @@ from msgin5g import node
 from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import StorageError, Store
-from msgin5g.events import EventPrinter
 from msgin5g.port.event_loop import run
 from msgin5g.port.flash import Flash
 from msgin5g.port.resolver import TransportError, bind, resolve
@@ -38,8 +37,8 @@ def open_node(
     except TransportError as error:
         print(error)
         return None
-    as_json = settings.log == "json" if as_json is None else as_json
-    built.print_event = EventPrinter(as_json, once).emit
+    built.as_json = settings.log == "json" if as_json is None else as_json
+    built.once = once
     if settings.trace or trace:
         from msgin5g.port.trace import Trace
 
@@ -82,7 +81,6 @@ class Builder:
             "ue_id": settings.ue_id,
             "bind": list(settings.bind),
         }
-        built.wants_prompt = settings.prompt
         if self.radios:
             self.radios.join(built)
         if built.configuration:

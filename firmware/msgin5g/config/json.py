@@ -10,8 +10,7 @@ from binascii import unhexlify
 
 from micropython import const
 
-MAX_DEPTH = const(8)
-
+_MAX_DEPTH = const(8)
 _NUMBER_BYTES = const(b"+-.0123456789Ee")
 _WHOLE = const("-0123456789")
 _MAX_NUMBER_SIZE = const(32)  # keeps int() and float() from quadratic work
@@ -24,10 +23,10 @@ class JsonError(Exception):
     """Not JSON, or JSON beyond our limits; `str()` gives the rule and the position in bytes."""
 
 
-def parse(text, max_depth=MAX_DEPTH):
+def parse(text):
     """The value of a JSON text, bytes; JsonError for all other bytes."""
     parser = _Parser(text)
-    value = parser.value(max_depth)
+    value = parser.value(_MAX_DEPTH)
     parser.next()
     if parser.i < len(text):
         parser.fail("text after the end")
@@ -104,10 +103,10 @@ class _Parser:
             end += 1
         digits = str(text[self.i : end], "utf-8").lower()
         # int() and float() take numbers of these characters that RFC 8259 section 6 excludes.
-        bare = digits[1:] if digits[0] == "-" else digits
+        bare = digits[1:] if digits[:1] == "-" else digits
         if (
-            not (bare[:1].isdigit() and bare[-1].isdigit())
-            or (bare[0] == "0" and bare[1:2].isdigit())
+            not (bare[:1].isdigit() and bare[-1:].isdigit())
+            or (bare[:1] == "0" and bare[1:2].isdigit())
             or ".e" in bare
             or len(digits) > _MAX_NUMBER_SIZE
         ):

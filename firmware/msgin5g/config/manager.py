@@ -55,8 +55,7 @@ from binascii import crc32
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.record import BAD, GOOD, TRIAL
-from msgin5g.config.store import StorageError
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError
 
 EMPTY = const(0)  # the other states are those of a record
 MAX_RESETS = const(3)

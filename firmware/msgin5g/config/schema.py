@@ -13,7 +13,6 @@ number of a key that sounds secret (redact).
 
 from micropython import const
 from msgin5g.config.json import JsonError, parse
-from msgin5g.config.redact import redact
 
 SERVER_ADDRESS = "MSGin5G-Server-address"
 UE_SERVICE_ID = "MSGin5G-UE-Service-id"
@@ -28,6 +27,7 @@ _MAX_SEGMENT_SIZE = const(65535)
 
 _HOST = const("abcdefghijklmnopqrstuvwxyz0123456789-._")
 _HOST6 = const("abcdef0123456789:.")
+_SECRET = const(("pass", "secret", "token", "psk", "credential", "private", "key"))
 
 
 def server_address(text):
@@ -59,7 +59,7 @@ def server_address(text):
         letters = _HOST
     if rest:
         port = rest[1:]
-        if rest[0] != ":" or not port.isdigit() or len(port) > 5:
+        if rest[:1] != ":" or not port.isdigit() or len(port) > 5:
             return None
         port = int(port)
     # strip() leaves nothing of a text that has only these letters.
@@ -68,13 +68,15 @@ def server_address(text):
     return scheme, host, port
 
 
+# They compare bytes: MicroPython keeps each character that it takes from a str.
 def _address_fault(text):
-    if min(text) <= " " or max(text) > "~" or not server_address(text):
+    octets = text.encode()
+    if min(octets) <= 0x20 or max(octets) > 0x7E or not server_address(text):
         return "must be a CoAP URI, host:port or [v6]:port"
 
 
 def _identity_fault(text):
-    if min(text) <= " " or "\x7f" in text:
+    if min(text.encode()) <= 0x20 or "\x7f" in text:
         return "has a blank or a control character"
 
 
@@ -157,3 +159,19 @@ def _broken_rule(key, value, kind, low, high, fault):
     if high is not None and size > high:
         return "%s%s, more than %s" % (what, redact(size, key), high)
     return fault(value) if fault else None
+
+
+def redact(value, key=""):
+    """The value of a key as it may be shown on the console, in events and at the REPL.
+
+    The values of all keys that sound secret are replaced.
+    """
+    key = key.lower()
+    for word in _SECRET:
+        if word in key:
+            return "(not shown)"
+    if isinstance(value, dict):
+        return {k: redact(value[k], k) for k in value}
+    if isinstance(value, list):
+        return [redact(v) for v in value]
+    return value

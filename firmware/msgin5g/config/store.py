@@ -1,9 +1,9 @@
 """Two slots on flash, A and B, that keep the configuration through any power cut.
 
-A slot holds one record (see record) in a file that is written whole and never changed in part.
-A record is written to the slot that is not needed, read back and compared; only then it is the
-newest. The record to fall back on is in the other slot, which is not touched. So no step relies
-on LittleFS replacing a file atomically, although it does.
+A slot holds one record, a document with its state, in a file that is written whole and never
+changed in part. A record is written to the slot that is not needed, read back and compared; only
+then it is the newest. The record to fall back on is in the other slot, which is not touched. So no
+step relies on LittleFS replacing a file atomically, although it does.
 
 Wear: LittleFS gives each file that is written a fresh block, in turn over the whole file system.
 But it keeps a small file inside its directory, and so always on the same two blocks: a record is
@@ -13,15 +13,62 @@ directory from time to time. A CRC picks these writes, so that a directory does 
 same blocks each time round. The directory before is removed when it is empty.
 
 Passwords and keys are not configuration: they are in secrets.json, which the store never opens.
+
+A record is written in version 2:
+
+     0  "MG5C"            magic
+     4  version           2
+     5  state             TRIAL, GOOD or BAD
+     6  boots             resets that count against the document (see manager)
+     7  etag size         0 to 8
+     8  sequence          4 bytes; the record with the higher one is the newer
+    12  text size         4 bytes
+    16  notes size        1 byte
+    17  etag, notes (bytes of the manager), text (configData), zeros
+        CRC-32            4 bytes, least significant first, of all that comes before
+
+Version 1 is only read; the store writes such a record again in version 2:
+
+     4  version           1
+     5  state
+     6  etag size
+     7  sequence          4 bytes
+    11  text size         2 bytes
+    13  etag, text, CRC-32
+
+Numbers are most significant first, except the CRC. With its bytes in that order, the CRC-32 of a
+whole undamaged file is always the same number.
+
+LittleFS stores a file of up to an eighth of a block inside its directory. The zeros make a record
+longer than that for blocks of 4 KiB.
 """
 
-from micropython import const
-from msgin5g.config.record import BAD, GOOD, VERSION, Record, decode, encode
+import struct
+from binascii import crc32
+from collections import namedtuple
 
+from micropython import const
+
+TRIAL = const(1)  # runs, and waits for its confirmation
+GOOD = const(2)  # confirmed
+BAD = const(3)  # rolled back
+
+_VERSION = const(2)
+_MAGIC = const(b"MG5C")
+_HEAD = const(">4sBBBBIIB")
+_HEAD_SIZE = const(17)
+_HEAD_1 = const(">BBIH")  # what follows the version
+_HEAD_1_SIZE = const(13)
+_CRC_SIZE = const(4)
+_CRC_OF_UNDAMAGED = const(0x2144DF1C)  # of any bytes followed by their own CRC-32
+_MIN_FILE_SIZE = const(516)
 _A = const("slot-a")
 _B = const("slot-b")
 _DAMAGED = const(".bad")
 _FOLDERS = const(("", "slots-0/", "slots-1/"))
+
+# `name` is that of the file. The text stays on flash, `text_size` bytes from `text_at` on.
+Record = namedtuple("Record", "name version sequence text_at text_size state boots etag notes")
 
 
 class StorageError(Exception):
@@ -48,7 +95,7 @@ class Store:
         self.reports = []
         self._sort(self._read(_A), self._read(_B))
         newest = self.newest
-        if newest and newest.version != VERSION:
+        if newest and newest.version != _VERSION:
             try:
                 self.write(newest.state, newest.boots, newest.etag, newest.notes)
                 report = "version 1, written again as 2"
@@ -75,7 +122,7 @@ class Store:
         kept = newest = self.newest
         if (
             newest
-            and newest.version == VERSION
+            and newest.version == _VERSION
             and newest[5:] == (state, boots, etag, notes)
             and (text is None or self.holds(newest, text))
         ):
@@ -83,14 +130,14 @@ class Store:
         if text is None:
             text = self.text(newest)
         sequence = newest.sequence + 1 if newest else 1
-        parts = encode(state, boots, sequence, etag, notes, text)
+        parts = _encode(state, boots, sequence, etag, notes, text)
         # Keep the newest GOOD record: a trial and its confirmation replace the other one. When
         # the newest record itself turns BAD, that is the other one. Without a GOOD record, keep
         # the newest.
         other = self.other
         if other and other.state == GOOD and (newest.state != GOOD or state == BAD):
             kept = other
-        slot = _B if kept and kept.name[-1] == "a" else _A
+        slot = _B if kept and kept.name.endswith(_A) else _A
         flash = self._flash
         folder = newest.name[:-6] if newest else ""
         new_folder = _FOLDERS[2 if folder == _FOLDERS[1] else 1]
@@ -108,7 +155,7 @@ class Store:
         text_at = len(parts[0])
         self._sort(
             kept,
-            Record(name, VERSION, sequence, text_at, len(text), state, boots, etag, notes),
+            Record(name, _VERSION, sequence, text_at, len(text), state, boots, etag, notes),
         )
         try:
             flash.remove([f + slot for f in _FOLDERS if f != folder])
@@ -152,7 +199,7 @@ class Store:
                 size = flash.size(name)
                 if not size:  # absent, or the power was cut when the file had just been made
                     continue
-                record = decode(flash, name, size)
+                record = _decode(flash, name, size)
                 if record:
                     if not newest or newest.sequence < record.sequence:
                         newest = record
@@ -166,3 +213,44 @@ class Store:
                 done = "cannot be renamed"
             self.reports.append("%s: %s, %s" % (slot, reason, done))
         return newest
+
+
+def _encode(state, boots, sequence, etag, notes, text):
+    """The parts of the file of a record, in order; the first one ends where the text begins."""
+    head = struct.pack(
+        _HEAD, _MAGIC, _VERSION, state, boots, len(etag), sequence, len(text), len(notes)
+    )
+    head += etag + notes
+    zeros = bytes(max(0, _MIN_FILE_SIZE - _CRC_SIZE - len(head) - len(text)))
+    crc = crc32(zeros, crc32(text, crc32(head)))
+    return head, text, zeros, struct.pack("<I", crc)
+
+
+def _decode(flash, name, size):
+    """The Record in a file of `size` bytes; None when it is damaged or of a newer version."""
+    head = flash.read(name, 0, _HEAD_SIZE)
+    if len(head) < _HEAD_SIZE or head[:4] != _MAGIC:
+        return None
+    version = head[4]
+    if version == _VERSION:
+        fields = struct.unpack_from(_HEAD, head)
+        _, _, state, boots, etag_size, sequence, text_size, notes_size = fields
+        etag_at = _HEAD_SIZE
+        max_zeros = _MIN_FILE_SIZE - 1
+    elif version == 1:
+        state, etag_size, sequence, text_size = struct.unpack_from(_HEAD_1, head, 5)
+        etag_at = _HEAD_1_SIZE
+        boots = notes_size = max_zeros = 0
+    else:
+        return None
+    notes_at = etag_at + etag_size
+    text_at = notes_at + notes_size
+    # A file is loaded only when its size is what its head says: a damaged head costs no memory.
+    if not 0 <= size - text_at - text_size - _CRC_SIZE <= max_zeros:
+        return None
+    data = flash.read(name, 0, size)
+    if crc32(data) != _CRC_OF_UNDAMAGED:
+        return None
+    etag = data[etag_at:notes_at]
+    notes = data[notes_at:text_at]
+    return Record(name, version, sequence, text_at, text_size, state, boots, etag, notes)

@@ -90,7 +90,7 @@ def _do(name, *arguments):
 def _open_node():
     """Open a node to inspect it; main has dropped these modules, or never ran."""
     from msgin5g.builder import open_node
-    from msgin5g.settings.core import load
+    from msgin5g.settings import load
 
     settings = load("settings.json")
     if settings is not None:

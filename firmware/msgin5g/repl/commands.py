@@ -9,8 +9,7 @@ from msgin5g.coap.numbers import BLOCK2, OBSERVE, URI_PATH, URI_QUERY
 from msgin5g.coap.ticks import add
 from msgin5g.coap.ticks import diff as ticks_diff
 from msgin5g.config.manager import EMPTY, MAX_RESETS
-from msgin5g.config.record import BAD, GOOD, TRIAL
-from msgin5g.config.store import StorageError
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError
 from msgin5g.port.remote import text_of
 from msgin5g.port.system import ticks_ms
 from msgin5g.repl.format import duration, escaped, print_row, print_wrapped, value_text

@@ -1,7 +1,7 @@
 """Lines for a terminal of 80 columns: labels, wrapping, escapes, redacted values."""
 
 from micropython import const
-from msgin5g.config.redact import redact
+from msgin5g.config.schema import redact
 
 _WIDTH = const(79)
 _LABEL_WIDTH = const(15)

@@ -7,6 +7,7 @@ import asyncio
 import sys
 
 from micropython import const
+from msgin5g import repl
 
 _PROMPT = "msgin5g> "
 _MAX_SIZE = const(200)
@@ -14,14 +15,14 @@ _BACKSPACE = "\x7f\x08"
 
 
 class Prompt:
-    """The line that a person types. The events of the node are printed above it.
+    """The line that a person types. The events of a Node are printed above it.
 
-    print_event: an EventPrinter's emit. names: the names that a line may use, a dict.
+    A line may use the names `node` and `repl`.
     """
 
-    def __init__(self, print_event, names):
-        self._print_event = print_event
-        self._names = names
+    def __init__(self, node):
+        self._print_event = node.print_event
+        self._names = {"node": node, "repl": repl}
         self._line = ""
         self._executing = False  # what is printed now is the output of the person's own line
 

@@ -19,7 +19,7 @@ import sys
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.record import TRIAL
+from msgin5g.config.store import TRIAL
 from msgin5g.services.ping import Ping
 
 _SOON_MS = const(1000)

@@ -6,7 +6,7 @@ ping      and when the server that the configuration names has answered a CoAP p
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff
-from msgin5g.config.record import TRIAL
+from msgin5g.config.store import TRIAL
 from msgin5g.services.ping import Ping
 
 _AGAIN_MS = const(10000)

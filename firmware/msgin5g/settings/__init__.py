@@ -1,0 +1,152 @@
+"""settings.json: read, validated, with defaults; one clear line for a mistake.
+
+secrets.json beside it has the secret values, by the same keys: {"wifi": {"key": ...}}. A key in
+it outside of all groups is left to the application. The values of secrets.json are never printed.
+
+docs/settings.md describes all keys. A key that is not known is ignored and listed in `unknown`,
+so that a person notices a typing error.
+"""
+
+import os
+
+from micropython import const
+from msgin5g.coap.retransmission import Parameters
+from msgin5g.config.json import JsonError
+from msgin5g.config.json import parse as parse_json
+from msgin5g.settings.rules import SettingsError, error, take_all
+
+# See rules. confirm auto: lasting when an application runs beside the role, else at_once.
+_KEYS = const("""\
+role c ue relay gateway seal-c
+ue_id u 1 248
+bind a 0
+next_hop a 1
+next_hop_is c relay gateway server
+server.recipient u 1 255 coap://scm.example
+server.address a 1
+service_id t 1 255 msgin5g
+ue_vendor t 1 200
+ue_type t 8 8
+recipient_option n 300 65535 65020
+content_format n 0 65535 65001
+check_source_port f 1
+security.mode c none
+observe f 1
+start_delay_s n 0 3600 3
+block_size c 1024 512 256 128 64 32 16
+max_document_size n 64 1048576 8192
+refresh.min_s n 1 86400 60
+refresh.max_s n 1 86400 86400
+retry.first_s n 1 86400 5
+retry.max_s n 1 86400 3600
+retry.jitter_percent n 0 100 50
+retry:probing_rate n 1 1000000 8
+confirm c auto at_once lasting ping application
+trial_s n 10 86400 300
+watchdog_s n 0 600 0
+button_pin n 0 63
+prompt f
+application t 1 64
+log c text json
+trace f
+transmission:ack_timeout_ms n 1 60000 2000
+transmission:ack_random_percent n 100 300 150
+transmission:max_retransmit n 0 8 4
+transmission:nstart n 1 10000""")
+
+# A UE ignores the groups of an intermediary: a file may be used for one role after the other.
+_INTERMEDIARY_KEYS = const(" bulk links strict_codes relay gateway seal_c own_configuration ")
+_MAX_FILE_SIZE = const(16384)  # bytes of settings.json; hundreds of links
+
+
+class Settings:
+    """The settings as attributes, without methods: main drops this module after the start."""
+
+
+def settings_of(values):
+    """The Settings of a dict; SettingsError for the first value that is wrong."""
+    settings = Settings()
+    # A copy: each known key is removed from it, so what is left is unknown.
+    values = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}
+    *_, ack_timeout_ms, random_percent, max_retransmit, nstart = take_all(settings, values, _KEYS)
+    is_ue = settings.role == "ue"
+    if settings.ue_id is None:
+        raise error("ue_id", "is missing: the MSGin5G UE ID, a URI")
+    settings.bind = settings.bind or ("0.0.0.0", 65401)
+    if settings.ue_type and not settings.ue_type.isdigit():
+        raise error("ue_type", "must be 8 digits")
+    if settings.refresh_min_s > settings.refresh_max_s:
+        raise error("refresh.min_s", "must not be above refresh.max_s")
+    settings.radio = None
+    if "wifi" in values or "access_point" in values or "espnow" in values:
+        from msgin5g.settings.radio import radio_of
+
+        settings.radio = radio_of(values, is_ue)
+    default = 1
+    if not is_ue:
+        from msgin5g.settings.intermediary import take_intermediary
+
+        take_intermediary(settings, values)
+        default = settings.max_flows  # requests to the server for many UEs at the same time
+    elif settings.next_hop is None and not (settings.radio and settings.radio.peers):
+        raise error("next_hop", "is missing: [host, port] of the relay or gateway")
+    settings.parameters = Parameters(
+        ack_timeout_ms, random_percent, max_retransmit, nstart or default
+    )
+    # Behind a relay or gateway a response must name its recipient.
+    settings.require_recipient = is_ue and settings.next_hop_is != "server"
+    settings.peer_key = None  # set by the builder, when check_source_port is off
+    settings.unknown = unknown = []
+    for key, value in values.items():
+        if not is_ue or " " + key + " " not in _INTERMEDIARY_KEYS:
+            unknown += [key + "." + k for k in value] if isinstance(value, dict) else [key]
+    return settings
+
+
+def parse(text, role=None, secrets=None):
+    """The Settings of JSON text, str or bytes; SettingsError for the first mistake."""
+    values = _object("settings", text)
+    for group, inner in _object("secrets", b"{}" if secrets is None else secrets).items():
+        if isinstance(inner, dict) and isinstance(values.setdefault(group, {}), dict):
+            values[group].update(inner)
+    if role:
+        values["role"] = role
+    return settings_of(values)
+
+
+def _object(name, text):
+    try:
+        values = parse_json(text.encode() if isinstance(text, str) else text)
+    except JsonError as cause:
+        raise SettingsError("%s: not JSON: %s" % (name, cause))
+    if not isinstance(values, dict):
+        raise SettingsError("%s: must be a JSON object" % name)
+    return values
+
+
+def load(path, role=None):
+    """The Settings of a file; None after printing one line that says what is wrong.
+
+    role: overrides that of the file.
+    """
+    text = _read(path)
+    if text is None:
+        print("settings: %s: cannot be read" % path)
+        return None
+    try:
+        settings = parse(text, role, _read(path[: path.rfind("/") + 1] + "secrets.json"))
+    except SettingsError as mistake:
+        print(mistake)
+        return None
+    if settings.unknown:
+        print("settings: unknown, ignored: " + ", ".join(settings.unknown))
+    return settings
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            # MicroPython allocates as many bytes as may be read.
+            return file.read(min(os.stat(path)[6] or _MAX_FILE_SIZE, _MAX_FILE_SIZE))
+    except OSError:
+        return None

@@ -90,7 +90,8 @@ def checked(key, kind, value, rule):
     if not rule[0] <= number <= rule[1]:
         what += "%d bytes are not %d to %d" if kind in "tu" else "%d is not %d to %d"
         raise error(key, what % (number, rule[0], rule[1]))
-    if kind in "tu" and (min(value) < " " or "\x7f" in value):
+    # A text is compared as bytes: MicroPython keeps each character that it takes from a str.
+    if kind in "tu" and (min(value.encode()) < 0x20 or "\x7f" in value):
         raise error(key, "has a control character")
     if kind == "u":
         # RFC 3986 section 3: a scheme, a colon and a path; no blanks.

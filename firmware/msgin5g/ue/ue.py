@@ -13,7 +13,7 @@ from msgin5g.coap import numbers
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED, Endpoint
 from msgin5g.coap.message import code_text
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.redact import redact
+from msgin5g.config.schema import redact
 from msgin5g.scm import client as scm
 from msgin5g.scm.request import ScmRequest
 from msgin5g.ue.backoff import Backoff

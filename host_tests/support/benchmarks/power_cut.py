@@ -32,8 +32,7 @@ import ram_disk  # noqa: E402
 import vfs  # noqa: E402
 from msgin5g.config.manager import ConfigurationManager  # noqa: E402
 from msgin5g.config.schema import Schema  # noqa: E402
-from msgin5g.config.record import GOOD, TRIAL  # noqa: E402
-from msgin5g.config.store import StorageError, Store  # noqa: E402
+from msgin5g.config.store import GOOD, TRIAL, StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
 BLOCK_SIZE, N_BLOCKS, PROG_SIZE, TEXT_SIZE = (int(argument) for argument in sys.argv[1:5])

@@ -12,7 +12,7 @@ import frames
 from msgin5g.port.system import random_byte
 from msgin5g.gateway.gateway import Gateway
 from msgin5g.gateway.scm_local import LocalScmClient
-from msgin5g.settings.core import settings_of
+from msgin5g.settings import settings_of
 
 
 def main():

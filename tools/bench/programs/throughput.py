@@ -15,7 +15,7 @@ from msgin5g.port.resolver import bind, resolve
 from msgin5g.port.system import random_byte
 from msgin5g.port.udp import UdpTransport
 from msgin5g.relay.relay import Relay
-from msgin5g.settings.core import settings_of
+from msgin5g.settings import settings_of
 
 _ROUNDS = 20
 _FETCHES = 50

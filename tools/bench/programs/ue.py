@@ -12,7 +12,7 @@ from measure import arguments, tell
 
 from msgin5g.builder import open_node
 from msgin5g.port.system import ticks_ms
-from msgin5g.settings.core import load
+from msgin5g.settings import load
 
 _OUTCOMES = ("applied", "unchanged", "refused", "rejected", "timeout")
 
