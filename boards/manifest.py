@@ -58,7 +58,6 @@ _EVERY_ROLE = (
     "settings/radio.py",
     "settings/rules.py",
     "ue/__init__.py",
-    "ue/backoff.py",
     "ue/ue.py",
 )
 

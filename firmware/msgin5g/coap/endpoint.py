@@ -58,7 +58,8 @@ class Endpoint(Transmitter):
     of what is sent. max_options: of what is received.
 
     Public to read: exchanges and outbox, see Transmitter; incoming, the peers' messages that are
-    remembered; message, the last one received; exchange, the one that it belongs to.
+    remembered; message, the last one received; transport and remote, where it came from; exchange,
+    the one that it belongs to.
     """
 
     def __init__(
@@ -74,14 +75,14 @@ class Endpoint(Transmitter):
         max_replies_size=4096,
     ):
         super().__init__(random, counters, parameters, peer_key, max_exchanges, max_size)
-        self._max_incoming = max_incoming
-        self._max_replies_size = max_replies_size
+        self.max_incoming = max_incoming
+        self.max_replies_size = max_replies_size
         self.incoming = []
         self._replies_size = 0
         self.message = Message(max_options)
         self.exchange = None
-        self._transport = None
-        self._remote = None
+        self.transport = None
+        self.remote = None
         self._purge_at = None
 
     def receive(self, transport, datagram, remote, now):
@@ -99,8 +100,8 @@ class Endpoint(Transmitter):
             if len(datagram) > 3 and datagram[0] >> 4 == 4:
                 self._send(transport, bytes((0x70, 0, datagram[2], datagram[3])), remote)
             return NOTHING
-        self._transport = transport
-        self._remote = remote
+        self.transport = transport
+        self.remote = remote
         mtype = message.mtype
         code = message.code
         if code == EMPTY:
@@ -140,8 +141,8 @@ class Endpoint(Transmitter):
                 if (
                     exchange.mid == mid
                     and exchange.state != QUEUED
-                    and exchange.transport == self._transport
-                    and self.same_peer(exchange.remote, self._remote)
+                    and exchange.transport == self.transport
+                    and self.same_peer(exchange.remote, self.remote)
                 ):
                     if mtype == RST:
                         self._finish(exchange, RESET)
@@ -163,15 +164,15 @@ class Endpoint(Transmitter):
         for incoming in self.incoming:
             if (
                 incoming.mid == mid
-                and incoming.transport == self._transport
-                and self.same_peer(incoming.remote, self._remote)
+                and incoming.transport == self.transport
+                and self.same_peer(incoming.remote, self.remote)
             ):
                 if not incoming.open and diff(now, incoming.expires_at) >= 0:
                     self.incoming.remove(incoming)
                     return False  # that was so long ago that this is another message
                 self.count("duplicate")
                 if incoming.reply is not None:
-                    self._send(self._transport, incoming.reply, self._remote)
+                    self._send(self.transport, incoming.reply, self.remote)
                 return True
         return False
 
@@ -209,12 +210,12 @@ class Endpoint(Transmitter):
     def _remember(self, message, now):
         known = self.incoming
         i = 0
-        while self._replies_size > self._max_replies_size and i < len(known):
+        while self._replies_size > self.max_replies_size and i < len(known):
             if known[i].open or known[i].reply is None:
                 i += 1
             else:
                 self._keep(known.pop(i), None)
-        if len(known) >= self._max_incoming:
+        if len(known) >= self.max_incoming:
             for i in range(len(known)):
                 if not known[i].open:
                     self._keep(known.pop(i), None)
@@ -228,8 +229,8 @@ class Endpoint(Transmitter):
             else self.parameters.non_lifetime_ms
         )
         incoming = Incoming(
-            self._transport,
-            self._remote,
+            self.transport,
+            self.remote,
             message.mid,
             message.token(),
             confirmable,
@@ -270,13 +271,13 @@ class Endpoint(Transmitter):
     def send_reset(self):
         """Send a Reset for the message just received."""
         mid = self.message.mid
-        self._send(self._transport, bytes((0x70, 0, mid >> 8, mid & 0xFF)), self._remote)
+        self._send(self.transport, bytes((0x70, 0, mid >> 8, mid & 0xFF)), self.remote)
 
     def send_ack(self):
         """Send an empty acknowledgement of the message just received; give its bytes."""
         mid = self.message.mid
         datagram = bytes((0x60, 0, mid >> 8, mid & 0xFF))
-        self._send(self._transport, datagram, self._remote)
+        self._send(self.transport, datagram, self.remote)
         return datagram
 
     def _send(self, transport, datagram, remote):

@@ -122,7 +122,7 @@ class Transmitter:
     """
 
     def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
-        self._random = random
+        self.random = random
         self.counters = counters
         self.parameters = parameters or Parameters()
         self.peer_key = peer_key
@@ -133,7 +133,7 @@ class Transmitter:
         self._n_observing = 0
         self._alarm_at = None  # no timer ends before this moment; None: no timer runs
         self.outbox = []
-        self._max_size = max_size
+        self.max_size = max_size
         self._mid = random() << 8 | random()
 
     def request(
@@ -144,7 +144,7 @@ class Transmitter:
         options: list of (number, value), ascending; tail: see `message.encode`. token: that of
         an observation to be renewed or ended, which must not be in use any more.
         """
-        random = self._random
+        random = self.random
         while token is None or token in self.by_token:
             # RFC 7252 section 5.3.1: at least 32 bits of randomness.
             token = bytes((random(), random(), random(), random()))
@@ -229,7 +229,7 @@ class Transmitter:
             if exchange.confirmable:
                 exchange.state = SENT
                 # Section 4.2: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
-                random = self._random
+                random = self.random
                 chance = (random() << 8 | random()) >> 4  # of 4095: stays below 2**30
                 spread_ms = parameters.spread_ms * chance // 4095
                 exchange.timeout_ms = parameters.ack_timeout_ms + spread_ms
@@ -310,7 +310,7 @@ class Transmitter:
                 size += len(option[1]) + 5
         else:
             size += len(tail)
-        buf = bytearray(min(size, self._max_size))
+        buf = bytearray(min(size, self.max_size))
         try:
             size = encode(buf, mtype, code, mid, token, options, payload, tail)
         except BufferTooSmall:

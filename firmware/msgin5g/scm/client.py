@@ -87,11 +87,13 @@ class Outcome:
 class ScmClient:
     """The configuration management client of one UE on an endpoint; one fetch at a time.
 
-    request: ScmRequest. ue_id: bytes, the Recipient that responses must carry;
-    settings.require_recipient says whether a response without one is dropped, as it is behind a
-    relay or gateway. document_id: that of the individual document, None until it is known. etag:
-    that of the last representation. individual: whether the last fetch was of the individual
-    document, not of the collection. unanswered_size: bytes sent to a server that did not answer.
+    request: ScmRequest. ue_id: bytes, the Recipient that responses must carry; require_recipient:
+    a response without one is dropped, as it must be behind a relay or gateway. It and
+    recipient_option, content_format, block_size and max_document_size are as in settings.
+    document_id: that of the individual document, None until it is known. etag: that of the last
+    representation. individual: whether the last fetch was of the individual document, not of the
+    collection. exchange: that of the request under way, or None. block2: the Block2Body of the
+    document under way, or None. unanswered_size: bytes sent to a server that did not answer.
     """
 
     def __init__(self, endpoint, transport, remote, request, ue_id, settings):
@@ -102,18 +104,17 @@ class ScmClient:
         self.etag = None
         self.individual = False
         self.unanswered_size = 0
-        self._request = request
-        self._ue_id = ue_id
-        self._recipient_option = settings.recipient_option
-        self._require_recipient = settings.require_recipient
-        self._content_format = settings.content_format
-        self._szx = szx_of(settings.block_size)
-        self._max_size = settings.max_document_size
+        self.request = request
+        self.ue_id = ue_id
+        self.recipient_option = settings.recipient_option
+        self.require_recipient = settings.require_recipient
+        self.content_format = settings.content_format
+        self.block_size = settings.block_size
+        self.max_document_size = settings.max_document_size
         self._fetch = _IDLE
         self._observation = _NONE
-        self._exchange = None  # the request under way
+        self.exchange = self.block2 = None
         self._registration = None  # the exchange of the request with Observe 0
-        self._receiver = None  # Block2Body of the document under way
         self._etag_of = None  # the document_id that `etag` belongs to; None: the collection
         self._asked = (False, None)  # arguments of the last request, for an Echo
         self._request_size = 0
@@ -181,7 +182,7 @@ class ScmClient:
 
         None while the fetch goes on.
         """
-        if exchange is not self._exchange:
+        if exchange is not self.exchange:
             return None
         if not reset:
             self.unanswered_size = self._request_size * exchange.n_sent
@@ -203,13 +204,13 @@ class ScmClient:
         endpoint = self.endpoint
         message = endpoint.message
         exchange = endpoint.exchange
-        recipient_option = self._recipient_option
+        recipient_option = self.recipient_option
         recipient = message.option(recipient_option)
         if recipient is None:
-            if self._require_recipient:
+            if self.require_recipient:
                 endpoint.count("missing_recipient")
                 return None
-        elif recipient != self._ue_id and not uri_equal(recipient, self._ue_id):
+        elif recipient != self.ue_id and not uri_equal(recipient, self.ue_id):
             endpoint.count("foreign_recipient")
             return None
         for i in range(message.n_options):
@@ -227,10 +228,10 @@ class ScmClient:
         endpoint.accept(now, observing)
         self.unanswered_size = 0
         if registered:
-            if exchange is not self._exchange:
+            if exchange is not self.exchange:
                 self._cancel()  # the blocks of a former state are worthless now
                 self._change(_NOTIFIED)
-                self._receiver = Block2Body(self._szx, self._max_size)
+                self.block2 = Block2Body(szx_of(self.block_size), self.max_document_size)
                 self.individual = True
                 self._n_restarts = self._n_resumes = 0
             if observing:
@@ -238,7 +239,7 @@ class ScmClient:
             else:
                 self._change(_CEASE)
                 self._registration = None
-        self._exchange = None
+        self.exchange = None
         code = message.code
         if code == numbers.VALID:
             return self._valid(message)
@@ -257,11 +258,11 @@ class ScmClient:
 
     def _content(self, message):
         content_format = message.uint(numbers.CONTENT_FORMAT, numbers.CBOR)
-        if content_format != numbers.CBOR and content_format != self._content_format:
+        if content_format != numbers.CBOR and content_format != self.content_format:
             return self._end(REFUSED, "Content-Format " + str(content_format))
-        receiver = self._receiver
+        block2 = self.block2
         try:
-            progress = receiver.take(message)
+            progress = block2.take(message)
             if progress == CHANGED:
                 return self._restart()
             if progress == MORE:
@@ -269,19 +270,19 @@ class ScmClient:
                 if self._ask(_NEXT):
                     return None
                 raise BlockError("no room for the next request")
-            data, document_id = find_configuration(receiver.body, self._ue_id)
+            data, document_id = find_configuration(block2.body, self.ue_id)
         except (BlockError, DocumentError) as error:
             return self._end(REFUSED, str(error))
         except MemoryError:
             return self._end(REFUSED, "too large for the memory that is free")
-        self.etag = receiver.etag
+        self.etag = block2.etag
         self._etag_of = self.document_id if self.individual else None
         if not self.individual and document_id and len(document_id) <= 255:
             self.document_id = document_id
         max_age_s = message.uint(numbers.MAX_AGE, _DEFAULT_MAX_AGE_S)
         outcome = self._end(CONFIGURATION, None, max_age_s)
         outcome.data = data
-        outcome.etag = receiver.etag
+        outcome.etag = block2.etag
         return outcome
 
     def _error(self, code, message):
@@ -322,11 +323,11 @@ class ScmClient:
     def _ask(self, event, conditional=False, observe=None, echo=None):
         """Send the request for the first block or for the next one; false: there is no room."""
         if event == _FIRST:
-            self._receiver = Block2Body(self._szx, self._max_size)
+            self.block2 = Block2Body(szx_of(self.block_size), self.max_document_size)
         document_id = self.document_id if self.individual else None
         etag = self.etag if conditional and self._etag_of == document_id else None
-        block2 = self._receiver.next_block()
-        options = self._request.options(document_id, etag, observe, block2, echo)
+        block2 = self.block2.next_block()
+        options = self.request.options(document_id, etag, observe, block2, echo)
         token = None
         if observe is not None and self._registration is not None:
             # RFC 7641 section 3.6: the same token renews or ends a registration.
@@ -339,7 +340,7 @@ class ScmClient:
             return False
         self._asked = (conditional, observe)
         self._request_size = len(exchange.datagram)
-        self._exchange = exchange
+        self.exchange = exchange
         self._change(event)
         if observe is not None:
             self._registration = exchange if observe == 0 else None
@@ -348,16 +349,16 @@ class ScmClient:
 
     def _end(self, kind, detail=None, max_age_s=None, code=0, title=None):
         """End the fetch with an Outcome."""
-        self._exchange = self._receiver = None
+        self.exchange = self.block2 = None
         self._change(_END)
         return Outcome(kind, detail, max_age_s, code, title)
 
     def _cancel(self):
         """End the fetch without an Outcome."""
-        exchange = self._exchange
+        exchange = self.exchange
         if exchange is not None and exchange is not self._registration:
             self.endpoint.cancel(exchange)
-        self._exchange = self._receiver = None
+        self.exchange = self.block2 = None
         self._change(_END)
 
     def _cease(self):

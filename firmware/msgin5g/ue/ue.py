@@ -2,7 +2,7 @@
 
 It asks for its configuration through its next hop, offers what it receives to the configuration
 manager, and asks again: before the configuration gets too old if all is well (with its ETag, or
-as an observer that receives notifications), and after a growing delay if not (see backoff).
+as an observer that receives notifications), and after a growing delay if not (see Backoff).
 """
 
 from binascii import hexlify
@@ -16,7 +16,6 @@ from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.config.schema import redact
 from msgin5g.scm import client as scm
 from msgin5g.scm.request import ScmRequest
-from msgin5g.ue.backoff import Backoff
 
 _MAX_EVENTS = const(16)
 _MAX_SIZE = const(900)  # of a request: the longest settings, ETag and Echo take less
@@ -30,7 +29,7 @@ class ConstrainedUe:
     settings: Settings. random: a function that gives a random byte. configuration: the
     ConfigurationManager. transport, remote: the next hop. endpoint: one that is shared with
     another role, which then passes its exchanges to `handle_exchange`. events: those not polled
-    yet, the oldest first.
+    yet, the oldest first. observe, refresh_min_s, refresh_max_s, probing_rate: as in settings.
     """
 
     def __init__(self, settings, random, configuration, remote, now, transport=0, endpoint=None):
@@ -57,13 +56,11 @@ class ConstrainedUe:
         self.client = scm.ScmClient(endpoint, transport, remote, request, ue_id, settings)
         self.configuration = configuration
         self.events = []
-        self._observe = settings.observe
-        self._refresh_min_s = settings.refresh_min_s
-        self._refresh_max_s = settings.refresh_max_s
-        self._probing_rate = settings.probing_rate
-        self._backoff = Backoff(
-            random, settings.retry_first_s, settings.retry_max_s, settings.retry_jitter_percent
-        )
+        self.observe = settings.observe
+        self.refresh_min_s = settings.refresh_min_s
+        self.refresh_max_s = settings.refresh_max_s
+        self.probing_rate = settings.probing_rate
+        self._backoff = Backoff(settings, random)
         # A thousand boards that one switch powers on do not ask in the same second.
         chance = (random() << 8 | random()) >> 6
         self._fetch_at = add(now, settings.start_delay_s * 125 * chance >> 7)  # None: stopped
@@ -99,7 +96,7 @@ class ConstrainedUe:
         if fetch_at is not None and not client.busy and diff(now, fetch_at) >= 0:
             # Conditional only if the ETag is that of the configuration that runs: not of one
             # that was refused or rolled back.
-            if not client.fetch(self._observe, client.etag == self.configuration.etag):
+            if not client.fetch(self.observe, client.etag == self.configuration.etag):
                 self._fetch_at = add(now, _FULL_MS)
 
     def wait_ms(self, now):
@@ -203,20 +200,20 @@ class ConstrainedUe:
         """The server has answered: ask again before the configuration gets too old."""
         self._backoff.reset()
         client = self.client
-        if self._observe and client.document_id and not (client.individual or client.observing):
+        if self.observe and client.document_id and not (client.individual or client.observing):
             self._fetch_in(0, now)  # the document is known now: register for notifications
             return
-        seconds = min(max(outcome.max_age_s, self._refresh_min_s), self._refresh_max_s)
+        seconds = min(max(outcome.max_age_s, self.refresh_min_s), self.refresh_max_s)
         # A tenth before Max-Age ends; that also satisfies RFC 7641 section 3.3.1.
         self._fetch_in(seconds * 900, now)
 
-    def _fail(self, server_s, now):
+    def _fail(self, max_age_s, now):
         """Ask again after the back-off, or after the seconds that the server asks for."""
         if self._fetch_at is None:
             return
-        delay_ms = self._backoff.delay_ms(server_s)
+        delay_ms = self._backoff.delay_ms(max_age_s)
         # PROBING_RATE, RFC 7252 section 4.7: the bytes a second to a peer that does not answer.
-        probing_ms = self.client.unanswered_size * 1000 // self._probing_rate
+        probing_ms = self.client.unanswered_size * 1000 // self.probing_rate
         delay_ms = max(delay_ms, probing_ms - self.endpoint.parameters.max_transmit_wait_ms)
         self._fetch_in(delay_ms, now)
         self._emit({"event": "backing_off", "seconds": (delay_ms + 500) // 1000})
@@ -232,6 +229,57 @@ class ConstrainedUe:
             self.events.pop(0)
             self.endpoint.count("events_lost")
         self.events.append(event)
+
+
+class Backoff:
+    """When to ask again after a failure, above CoAP's own retransmission.
+
+    The delay is retry_first_s, and twice as long after every failure, up to retry_max_s. It is
+    spread by retry_jitter_percent, but never beyond retry_max_s; the three are settings.
+    """
+
+    def __init__(self, settings, random):
+        self.random = random
+        self.retry_first_s = settings.retry_first_s
+        self.retry_max_s = settings.retry_max_s
+        self.retry_jitter_percent = settings.retry_jitter_percent
+        self._n_failures = 0  # since the last success
+
+    def reset(self):
+        """A fetch has succeeded: the next delay is the first one again."""
+        self._n_failures = 0
+
+    def delay_ms(self, max_age_s=None):
+        """How long to wait after a failure.
+
+        max_age_s: the time that the server asks for, Max-Age of 4.29 (RFC 8516) or of 5.03 (RFC
+        7252 section 5.9.3.4), or None. It is kept and only ever lengthened, up to a day; it does
+        not count as a failure.
+        """
+        if max_age_s is not None:
+            # The jitter separates UEs that were given the same number of seconds.
+            seconds = min(max(max_age_s, 1), 86400)
+            return seconds * 1000 + self._within_ms(min(seconds * 250, 30000))
+        seconds = self.retry_first_s
+        max_s = self.retry_max_s
+        n = self._n_failures
+        self._n_failures += 1
+        while n and seconds < max_s:
+            n -= 1
+            seconds *= 2
+        seconds = min(seconds, max_s)
+        half_ms = seconds * 5 * self.retry_jitter_percent
+        wait_ms = seconds * 1000 - half_ms + self._within_ms(2 * half_ms)
+        return min(wait_ms, 2000 * max_s - wait_ms)  # mirror what is beyond the longest delay
+
+    def _within_ms(self, ms):
+        """A random time from 0 to ms."""
+        # In steps of 1/4096: the product stays below 2**30 for spans of up to 4 minutes, and
+        # longer ones are divided first.
+        chance = (self.random() << 8 | self.random()) >> 4
+        if ms < 262144:
+            return ms * chance >> 12
+        return (ms >> 12) * chance
 
 
 def _hex(data):
