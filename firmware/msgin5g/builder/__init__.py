@@ -32,6 +32,7 @@ def open_node(
         for transport in node.current.transports:
             transport.close()
         node.current = None
+    settings.trace = settings.trace or trace
     try:
         built = Builder(settings, directory, application, runs).build()
     except TransportError as error:
@@ -39,10 +40,6 @@ def open_node(
         return None
     built.as_json = settings.log == "json" if as_json is None else as_json
     built.once = once
-    if settings.trace or trace:
-        from msgin5g.port.trace import Trace
-
-        built.trace = Trace(built.print_event)
     node.current = built
     return built
 
@@ -92,6 +89,7 @@ class Builder:
             self.application_name
             or settings.confirm != "at_once"
             or settings.watchdog_s
+            or settings.trace
             or settings.button_pin is not None
         ):
             from msgin5g.builder.services import add_services
@@ -106,24 +104,20 @@ class Builder:
             from msgin5g.builder.radio import start_radios
 
             self.radios = start_radios(settings.radio, random_byte)  # before there is a socket
+        espnow = self.radios and self.radios.espnow
         if not settings.check_source_port:
             from msgin5g.port.remote import host_of
 
-            espnow = self.radios and self.radios.espnow
             settings.peer_key = self.radios.peer_key if espnow else host_of
-        if settings.role == "ue":
-            return self._ue()
-        from msgin5g.builder.intermediary import build_intermediary
+        if settings.role != "ue":
+            from msgin5g.builder.intermediary import build_intermediary
 
-        return build_intermediary(self)
-
-    def _ue(self):
-        espnow = self.radios and self.radios.espnow
+            return build_intermediary(self)
         if espnow:  # one peer, the next hop, reached without IP
             self.transports.append(espnow)
             return self.constrained_ue(next(iter(espnow.peers)))
-        self.open_transport(self.settings.bind)
-        return self.constrained_ue(resolve(*self.settings.next_hop))
+        self.open_transport(settings.bind)
+        return self.constrained_ue(resolve(*settings.next_hop))
 
     def constrained_ue(self, remote, endpoint=None):
         """A ConstrainedUe; its next hop is `remote` on the first transport."""

@@ -1,12 +1,16 @@
-"""The services of a node that the settings ask for, or that its application needs."""
+"""What the settings add to a node: services, application, trace."""
 
-from msgin5g.port.resolver import Resolver
+from msgin5g.port.resolver import TransportError, resolve
 from msgin5g.port.system import ticks_ms
 
 
 def add_services(builder, node):
-    """Add the services to the Node that a Builder has made, apart from its radios."""
+    """Add what is asked for to the Node that a Builder has made, apart from its radios."""
     settings = builder.settings
+    if settings.trace:
+        from msgin5g.port.trace import Trace
+
+        node.trace = Trace(node.print_event)
     if node.configuration:
         if settings.confirm in ("lasting", "ping"):
             from msgin5g.services.trial_check import TrialCheck
@@ -28,3 +32,28 @@ def add_services(builder, node):
         builder.application.begin(node, Resolver(node).resolve, ticks_ms)
     elif builder.application_name:
         node.missing_application = builder.application_name
+
+
+class Resolver:
+    """Resolves names for a running node; its watchdog is held meanwhile.
+
+    On a board a DNS query blocks the loop, for some seconds at worst.
+    """
+
+    def __init__(self, node):
+        self._node = node
+
+    def resolve(self, host, port):
+        """The remote of an address, or None when the name is not known."""
+        watchdog = self._node.watchdog
+        if watchdog and watchdog.held:
+            watchdog = None  # held already, by a person at the REPL
+        if watchdog:
+            watchdog.hold()
+        try:
+            return resolve(host, port)
+        except TransportError:
+            return None
+        finally:
+            if watchdog:
+                watchdog.release()

@@ -68,7 +68,9 @@ _NO_NOTES = const(b"\0")
 _FAR_MS = const(1 << 28)  # three days
 
 # Why a document was rolled back, by the number in the notes.
-_CAUSES = ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
+_CAUSES = const(
+    ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
+)
 _LATE = const(1)
 _RESETS = const(2)
 _BY_HAND = const(3)
@@ -86,14 +88,18 @@ class ConfigurationManager:
     unsaved         the flash did not take the state yet
     reasons         those of the last refusal, roll-back or other event that had some
     history         the last events, a list of (now, name, reasons), oldest first, in RAM only
+    sequence        of the record that `state` is about, 0 without one
+    notes           those of that record
+
+    The arguments are attributes as well.
     """
 
     def __init__(self, store, schema, trial_ms=300_000, good_after_ms=60_000):
         """good_after_ms, at most trial_ms: how long a boot must last to count as good."""
-        self._store = store
+        self.store = store
         self.schema = schema
         self.trial_ms = trial_ms
-        self._good_after_ms = good_after_ms
+        self.good_after_ms = good_after_ms
         self.history = []
         self._clear()
 
@@ -105,15 +111,15 @@ class ConfigurationManager:
         deep sleep, and when a person inspects a board that does not run.
         """
         self._clear()
-        store = self._store
+        store = self.store
         store.load()
         for report in store.reports:
             self.note(now, "storage", (report,))
         newest = store.newest
         if not newest:
             return self.note(now, "unconfigured")
-        self._sequence = newest.sequence
-        self._notes = newest.notes or _NO_NOTES
+        self.sequence = newest.sequence
+        self.notes = newest.notes or _NO_NOTES
         self._begin(newest.state, newest.boots, now)
         if newest.state != GOOD or newest.boots:
             event = self._count_boot(counts, now)
@@ -135,7 +141,7 @@ class ConfigurationManager:
         state = TRIAL if self.trial_ms else GOOD
         if isinstance(text, str):
             text = text.encode()
-        store = self._store
+        store = self.store
         runs = self._running()
         try:
             if self.configuration is not None and runs and store.holds(runs, text):
@@ -145,7 +151,7 @@ class ConfigurationManager:
                 return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
             configuration, reasons = self.schema.check(text)
             if not reasons:
-                store.write(state, 0, etag, self._notes, text)
+                store.write(state, 0, etag, self.notes, text)
         except StorageError as error:
             reasons = (str(error),)
         except MemoryError:
@@ -154,7 +160,7 @@ class ConfigurationManager:
             return self.note(now, "refused", reasons)
         self.configuration = configuration
         self.etag = etag
-        self._sequence = store.newest.sequence
+        self.sequence = store.newest.sequence
         self._begin(state, 0, now)
         return self.note(now, "applied")
 
@@ -218,7 +224,7 @@ class ConfigurationManager:
 
     def remove_all(self, now):
         """Remove all configuration: factory_reset. StorageError when the flash refuses."""
-        self._store.erase()
+        self.store.erase()
         self._clear()
         return self.note(now, "factory_reset")
 
@@ -227,13 +233,13 @@ class ConfigurationManager:
 
         The configuration is None when the document does not fit the schema.
         """
-        record = self._store.newest if newest else self._store.other
+        record = self.store.newest if newest else self.store.other
         return record and (record.state, self.schema.check(self._text(record))[0])
 
     @property
     def cause(self):
         """Why the last document that was rolled back was, "" when none ever was."""
-        return _CAUSES[self._notes[0]]
+        return _CAUSES[self.notes[0]]
 
     def pause_timers(self, now):
         """Let no trial run out for some days: a person inspects a node that does not run."""
@@ -255,8 +261,8 @@ class ConfigurationManager:
         self.etag = b""
         self.safe_mode = self.unsaved = False
         self.reasons = ()
-        self._notes = _NO_NOTES
-        self._sequence = 0  # of the record that `state` is about
+        self.notes = _NO_NOTES
+        self.sequence = 0
         self._begin(EMPTY, 0, 0)
 
     def _begin(self, state, boots, now):
@@ -264,7 +270,7 @@ class ConfigurationManager:
         self.boots = boots
         self._passed = False
         self._late_at = add(now, self.trial_ms)
-        self._good_at = add(now, self._good_after_ms)
+        self._good_at = add(now, self.good_after_ms)
 
     def _count_boot(self, counts, now):
         """Count a boot against what is stored; an event when it was rolled back for that."""
@@ -287,11 +293,11 @@ class ConfigurationManager:
 
     def _go_back(self, cause, now):
         """Let the good document before the newest one run; the event is rolled_back."""
-        newest = self._store.newest
-        rows = self._notes[1:]
+        newest = self.store.newest
+        rows = self.notes[1:]
         if cause != _SCHEMA:  # a newer firmware may take it
             rows += _rolled_back(self._text(newest), newest.etag)
-        self._notes = bytes((cause,)) + rows[-_ROLLED_BACK_SIZE * _MAX_ROLLED_BACK :]
+        self.notes = bytes((cause,)) + rows[-_ROLLED_BACK_SIZE * _MAX_ROLLED_BACK :]
         self._begin(BAD, MAX_RESETS, now)
         self._use(self._fallback())
         self._save(now)
@@ -299,7 +305,7 @@ class ConfigurationManager:
 
     def _was_rolled_back(self, text, etag):
         """Whether a document was rolled back, by its text or by its ETag."""
-        notes = self._notes
+        notes = self.notes
         if len(notes) == 1:
             return False
         row = _rolled_back(text, etag)
@@ -310,20 +316,20 @@ class ConfigurationManager:
 
     def _fallback(self):
         """The Record of the good document behind the newest one, or None."""
-        other = self._store.other
+        other = self.store.other
         return other if other and other.state == GOOD else None
 
     def _running(self):
         """The Record whose document runs, or None."""
         if self.state == BAD:
             return self._fallback()
-        newest = self._store.newest
-        return newest if newest and newest.sequence == self._sequence else None
+        newest = self.store.newest
+        return newest if newest and newest.sequence == self.sequence else None
 
     def _text(self, record):
         """The document of a Record; b"", which is no JSON, when there is none to be read."""
         try:
-            return self._store.text(record) if record else b""
+            return self.store.text(record) if record else b""
         except StorageError:
             return b""
 
@@ -335,16 +341,16 @@ class ConfigurationManager:
 
     def _save(self, now):
         """Store the state, unless the record that it is about was lost."""
-        store = self._store
+        store = self.store
         newest = store.newest
         self.unsaved = False
-        if newest and newest.sequence == self._sequence:
+        if newest and newest.sequence == self.sequence:
             try:
-                store.write(self.state, self.boots, newest.etag, self._notes)
-                self._sequence = store.newest.sequence
+                store.write(self.state, self.boots, newest.etag, self.notes)
+                self.sequence = store.newest.sequence
             except StorageError as error:
                 self.unsaved = True
-                self._good_at = add(now, self._good_after_ms)
+                self._good_at = add(now, self.good_after_ms)
                 self.note(now, "storage", (str(error),))
 
 

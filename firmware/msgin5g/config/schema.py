@@ -15,9 +15,9 @@ from micropython import const
 from msgin5g.config.json import JsonError, parse
 
 SERVER_ADDRESS = "MSGin5G-Server-address"
-UE_SERVICE_ID = "MSGin5G-UE-Service-id"
-SEGMENT_SIZE = "Segment-size"
 
+_UE_SERVICE_ID = const("MSGin5G-UE-Service-id")
+_SEGMENT_SIZE = const("Segment-size")
 _MAX_SIZE = const(4096)
 _MAX_IDENTITY_SIZE = const(255)  # of an address or an ID: the longest value of a CoAP URI option
 # Bytes; the unit is not in the text that could be read. Under 64 a segment's headers outweigh
@@ -92,8 +92,8 @@ class Schema:
         self.before_first_check = None
         longest = _MAX_IDENTITY_SIZE
         self.declare(SERVER_ADDRESS, str, True, None, 1, longest, _address_fault)
-        self.declare(UE_SERVICE_ID, str, True, None, 1, longest, _identity_fault)
-        self.declare(SEGMENT_SIZE, int, False, None, _MIN_SEGMENT_SIZE, _MAX_SEGMENT_SIZE)
+        self.declare(_UE_SERVICE_ID, str, True, None, 1, longest, _identity_fault)
+        self.declare(_SEGMENT_SIZE, int, False, None, _MIN_SEGMENT_SIZE, _MAX_SEGMENT_SIZE)
 
     def declare(self, key, kind, required=False, default=None, low=None, high=None, fault=None):
         """Add the rule of one key.

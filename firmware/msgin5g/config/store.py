@@ -82,8 +82,8 @@ class Store:
     """
 
     def __init__(self, flash):
-        """flash: a port.flash.Flash that raises StorageError."""
-        self._flash = flash
+        """flash: a port.flash.Flash that raises StorageError, an attribute as well."""
+        self.flash = flash
         self.newest = self.other = None
         self.reports = []
 
@@ -105,11 +105,11 @@ class Store:
 
     def text(self, record):
         """The document of a record, bytes."""
-        return self._flash.read(record.name, record.text_at, record.text_size)
+        return self.flash.read(record.name, record.text_at, record.text_size)
 
     def holds(self, record, text):
         """Whether the document of a record is `text`, bytes; does not load it."""
-        return len(text) == record.text_size and self._flash.same(
+        return len(text) == record.text_size and self.flash.same(
             record.name, record.text_at, (text,)
         )
 
@@ -138,7 +138,7 @@ class Store:
         if other and other.state == GOOD and (newest.state != GOOD or state == BAD):
             kept = other
         slot = _B if kept and kept.name.endswith(_A) else _A
-        flash = self._flash
+        flash = self.flash
         folder = newest.name[:-6] if newest else ""
         new_folder = _FOLDERS[2 if folder == _FOLDERS[1] else 1]
         if flash.make_folder_when_due(sequence, new_folder[:-1]):
@@ -176,7 +176,7 @@ class Store:
         names = [_A + _DAMAGED, _B + _DAMAGED] + [name for name in names if name != last]
         if last:
             names.append(last)
-        self._flash.remove(names)
+        self.flash.remove(names)
         self.newest = self.other = None
 
     def _sort(self, a, b):
@@ -190,7 +190,7 @@ class Store:
 
         A power cut may have left an older record of the slot in another folder.
         """
-        flash = self._flash
+        flash = self.flash
         newest = None
         for folder in _FOLDERS:
             name = folder + slot

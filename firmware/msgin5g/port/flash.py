@@ -24,8 +24,8 @@ class Flash:
     """
 
     def __init__(self, directory, error):
-        self._prefix = directory.rstrip("/") + "/"
-        self._error = error
+        self.directory = directory.rstrip("/") + "/"  # what names are appended to
+        self.error = error
 
     def make_folder_when_due(self, sequence, folder):
         """Make a new folder if enough files were written into the one before; whether it did.
@@ -34,10 +34,10 @@ class Flash:
         decides which one, and n grows with the size of the file system.
         """
         try:
-            n = os.statvfs(self._prefix)[2] // _BLOCKS_PER_WRITE
+            n = os.statvfs(self.directory)[2] // _BLOCKS_PER_WRITE
             if n < _MIN_WRITES or sequence % n != crc32(b"%d" % (sequence // n)) % n:
                 return False
-            os.mkdir(self._prefix + folder)
+            os.mkdir(self.directory + folder)
             return True
         except OSError:
             return False
@@ -45,7 +45,7 @@ class Flash:
     def size(self, name):
         """Bytes of a file, None when there is none."""
         try:
-            return os.stat(self._prefix + name)[6]
+            return os.stat(self.directory + name)[6]
         except OSError as error:
             if error.errno != _ENOENT:
                 raise self._refused(error)
@@ -54,7 +54,7 @@ class Flash:
     def read(self, name, offset, size):
         """`size` bytes of a file from `offset`, fewer where it ends."""
         try:
-            with open(self._prefix + name, "rb") as file:
+            with open(self.directory + name, "rb") as file:
                 file.seek(offset)
                 return file.read(size)
         except OSError as error:
@@ -63,7 +63,7 @@ class Flash:
     def same(self, name, offset, parts):
         """Whether a file holds `parts`, joined, from `offset`; reads small pieces."""
         try:
-            with open(self._prefix + name, "rb") as file:
+            with open(self.directory + name, "rb") as file:
                 file.seek(offset)
                 for part in parts:
                     for i in range(0, len(part), _CHUNK_SIZE):
@@ -80,7 +80,7 @@ class Flash:
         When it fails, LittleFS keeps the old content; a file that is new is removed.
         """
         try:
-            with open(self._prefix + name, "wb") as file:
+            with open(self.directory + name, "wb") as file:
                 for part in parts:
                     file.write(part)
                 file.flush()
@@ -94,7 +94,7 @@ class Flash:
     def rename(self, name, new_name):
         """Rename a file; it replaces a file that has the new name."""
         try:
-            os.rename(self._prefix + name, self._prefix + new_name)
+            os.rename(self.directory + name, self.directory + new_name)
         except OSError as error:
             raise self._refused(error)
 
@@ -102,16 +102,16 @@ class Flash:
         """Remove files, those that exist, in this order, and each folder that is then empty."""
         for name in names:
             try:
-                os.remove(self._prefix + name)
+                os.remove(self.directory + name)
             except OSError as error:
                 if error.errno != _ENOENT:
                     raise self._refused(error)
             if "/" in name:
                 try:
-                    os.rmdir(self._prefix + name.partition("/")[0])
+                    os.rmdir(self.directory + name.partition("/")[0])
                 except OSError:  # not empty, or not there
                     pass
 
     def _refused(self, error):
         code = error.errno
-        return self._error("storage: full" if code == _ENOSPC else "storage: error %d" % code)
+        return self.error("storage: full" if code == _ENOSPC else "storage: error %d" % code)

@@ -29,28 +29,3 @@ def bind(host, port):
         raise TransportError("bind: %s:%d: %s" % (host, port, reason))
     udp.setblocking(False)
     return udp
-
-
-class Resolver:
-    """Resolves names for a running node; its watchdog is held meanwhile.
-
-    On a board a DNS query blocks the loop, for some seconds at worst.
-    """
-
-    def __init__(self, node):
-        self._node = node
-
-    def resolve(self, host, port):
-        """The remote of an address, or None when the name is not known."""
-        watchdog = self._node.watchdog
-        if watchdog and watchdog.held:
-            watchdog = None  # held already, by a person at the REPL
-        if watchdog:
-            watchdog.hold()
-        try:
-            return resolve(host, port)
-        except TransportError:
-            return None
-        finally:
-            if watchdog:
-                watchdog.release()

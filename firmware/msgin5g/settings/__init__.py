@@ -68,7 +68,7 @@ def settings_of(values):
     settings = Settings()
     # A copy: each known key is removed from it, so what is left is unknown.
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}
-    *_, ack_timeout_ms, random_percent, max_retransmit, nstart = take_all(settings, values, _KEYS)
+    take_all(settings, values, _KEYS)
     is_ue = settings.role == "ue"
     if settings.ue_id is None:
         raise error("ue_id", "is missing: the MSGin5G UE ID, a URI")
@@ -82,16 +82,17 @@ def settings_of(values):
         from msgin5g.settings.radio import radio_of
 
         settings.radio = radio_of(values, is_ue)
-    default = 1
     if not is_ue:
         from msgin5g.settings.intermediary import take_intermediary
 
         take_intermediary(settings, values)
-        default = settings.max_flows  # requests to the server for many UEs at the same time
     elif settings.next_hop is None and not (settings.radio and settings.radio.peers):
         raise error("next_hop", "is missing: [host, port] of the relay or gateway")
     settings.parameters = Parameters(
-        ack_timeout_ms, random_percent, max_retransmit, nstart or default
+        settings.ack_timeout_ms,
+        settings.ack_random_percent,
+        settings.max_retransmit,
+        settings.nstart or 1,
     )
     # Behind a relay or gateway a response must name its recipient.
     settings.require_recipient = is_ue and settings.next_hop_is != "server"

@@ -27,6 +27,8 @@ own_configuration f""")
 def take_intermediary(settings, values):
     """Add them to Settings; SettingsError for the first value that is wrong."""
     take_all(settings, values, _KEYS)
+    # Requests to the server for many UEs at the same time.
+    settings.nstart = settings.nstart or settings.max_flows
     urgent = take(values, "bulk.urgent")
     if urgent is None:
         urgent = []

@@ -23,8 +23,7 @@ class SettingsError(Exception):
 
 
 def take_all(settings, values, table):
-    """Set the attributes of a table from `values`, and remove these; the list of all values."""
-    taken = []
+    """Set the attributes of a table from `values`, and remove these."""
     for line in table.split("\n"):
         key, kind, *rule = line.split(" ")
         name = key.split(":")[-1].replace(".", "_")
@@ -40,8 +39,6 @@ def take_all(settings, values, table):
         elif len(rule) > 2:
             value = rule[2]
         setattr(settings, name, value)
-        taken.append(value)
-    return taken
 
 
 def take(values, key):
