@@ -1,6 +1,8 @@
 """Moments wrap at 2**30 with the functions of `time` and with ours."""
 
-from msgin5g.coap.ticks import MAX_MS, add, diff, shorter
+from msgin5g.coap.ticks import add, diff, shorter
+
+MAX_MS = 0x1FFFFFFF  # the longest wait, 6.2 days
 
 LAST = 0x3FFFFFFF
 

@@ -8,7 +8,8 @@ from msgin5g_tools.paths import import_firmware
 import_firmware()
 from msgin5g.coap.message import Message, MessageFormatError, encode  # noqa: E402
 from msgin5g.coap.numbers import CONTENT  # noqa: E402
-from msgin5g.scm.request import RECIPIENT  # noqa: E402
+
+_RECIPIENT = 65020  # the default of the setting recipient_option
 
 
 class Proxy:
@@ -69,10 +70,10 @@ def foreign_copy(datagram):
         message = Message().decode(datagram)
     except MessageFormatError:
         return None
-    if message.code != CONTENT or message.option(RECIPIENT) != LINKED.encode():
+    if message.code != CONTENT or message.option(_RECIPIENT) != LINKED.encode():
         return None
     options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
-    options = [(n, FOREIGN.encode() if n == RECIPIENT else value) for n, value in options]
+    options = [(n, FOREIGN.encode() if n == _RECIPIENT else value) for n, value in options]
     buf = bytearray(len(datagram) + 16)
     size = encode(
         buf, message.mtype, message.code, message.mid, message.token(), options, message.payload()

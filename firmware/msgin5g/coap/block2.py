@@ -1,4 +1,4 @@
-"""Block2: a body that is transferred in blocks (RFC 7959), for clients and for servers.
+"""Block2: a body that comes in blocks (RFC 7959). A server cuts it with `responder.cut`.
 
 A Block2 value is NUM << 4 | M << 3 | SZX; a block of exponent SZX has 2 ** (SZX + 4) bytes.
 """
@@ -104,27 +104,3 @@ class Block2Body(Block2Receiver):
         if progress == COMPLETE:
             self.body[end:] = b""
         return progress
-
-
-def cut(block2, body_size, max_szx):
-    """The server's side: (start, end, Block2 value) of the block that a request asks for.
-
-    block2: the value in the request, or None. max_szx: of the largest block to give. The value
-    is None when the block is the whole body. None in place of the tuple when the block lies
-    past the end, or its size is the reserved one (RFC 7959 section 2.4: 4.00).
-    """
-    start = 0
-    szx = max_szx
-    if block2 is not None:
-        szx = block2 & 7
-        if szx > _MAX_SZX:
-            return None
-        start = (block2 >> 4) << (szx + 4)
-        if start and start >= body_size:
-            return None
-        szx = min(szx, max_szx)
-    end = min(start + (16 << szx), body_size)
-    if not start and end == body_size:
-        return start, end, None
-    more = 8 if end < body_size else 0
-    return start, end, start >> (szx + 4) << 4 | more | szx

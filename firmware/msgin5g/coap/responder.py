@@ -1,11 +1,15 @@
-"""The side of an endpoint that answers: piggybacked and separate responses, notifications.
+"""The side of an endpoint that answers: piggybacked and separate responses, notifications, blocks.
 
 RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
 """
 
+from micropython import const
+
 from msgin5g.coap.endpoint import Endpoint
 from msgin5g.coap.numbers import ACK, NON
 from msgin5g.coap.retransmission import CANCELLED
+
+_RESERVED_SZX = const(7)  # RFC 7959 section 2.2
 
 
 class ServerEndpoint(Endpoint):
@@ -101,3 +105,27 @@ class ServerEndpoint(Endpoint):
         self.outbox = [
             o for o in self.outbox if o[0] != transport or not self.same_peer(o[2], remote)
         ]
+
+
+def cut(block2, body_size, max_szx):
+    """(start, end, Block2 value) of the block that a request asks for (RFC 7959).
+
+    block2: the value in the request, or None. max_szx: of the largest block to give. The value
+    is None when the block is the whole body. None in place of the tuple when the block lies
+    past the end, or its size is the reserved one (RFC 7959 section 2.4: 4.00).
+    """
+    start = 0
+    szx = max_szx
+    if block2 is not None:
+        szx = block2 & 7
+        if szx == _RESERVED_SZX:
+            return None
+        start = (block2 >> 4) << (szx + 4)
+        if start and start >= body_size:
+            return None
+        szx = min(szx, max_szx)
+    end = min(start + (16 << szx), body_size)
+    if not start and end == body_size:
+        return start, end, None
+    more = 8 if end < body_size else 0
+    return start, end, start >> (szx + 4) << 4 | more | szx

@@ -3,7 +3,7 @@
 Moments (`..._at`, `now`) are 0 to 2**30 - 1; two of them compare correctly while they are
 less than 2**29 ms (6.2 days) apart. All values are small integers on a board of 32 bits.
 
-    add(moment, ms)         the moment `ms` milliseconds after `moment`; `ms` is at most MAX_MS
+    add(moment, ms)         the moment `ms` milliseconds after `moment`; `ms` is below 2**29
     diff(later, earlier)    milliseconds from `earlier` to `later`, negative in the other order
 
 On a board they are the functions of `time`: no call into Python code.
@@ -15,8 +15,6 @@ from micropython import const
 
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
-
-MAX_MS = const(0x1FFFFFFF)  # the longest wait that a moment can express, 6.2 days
 
 if hasattr(time, "ticks_add") and time.ticks_add(_MASK, 1) == 0:
     add = time.ticks_add

@@ -7,7 +7,7 @@ have one interface:
     download            the request under way, and what has come of the answer
     ask(now, echo)      ask for what comes next: the first block, or a later one
     accept(message, now)            take a message; false when it is an old one
-    found(document)     a UeConfigDoc of the answer has come
+    found(document)     a SplitDocument of the answer has come
     complete(now)       all documents have come
     restart()           begin again; false when that has happened too often
     refused(code, message, now)     another answer than 2.05
@@ -38,9 +38,8 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.coap.ticks import add
 from msgin5g.gateway.responder import Response, response_with
-from msgin5g.scm.document_splitter import DocumentSplitter
+from msgin5g.scm.document_splitter import DocumentSplitter, SplitDocument
 from msgin5g.scm.request import uri_equal
-from msgin5g.scm.ue_config_doc import UeConfigDoc
 
 _MAX_RESTARTS = const(3)
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
@@ -226,7 +225,7 @@ class Transfers:
 
     def _found(self, transfer, splitter):
         try:
-            transfer.found(UeConfigDoc(splitter.view, splitter.start, splitter.end))
+            transfer.found(SplitDocument(splitter.view, splitter.start, splitter.end))
         except CborError:
             self.endpoint.count("invalid_document")
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 from micropython import const
 
 from msgin5g.coap.ticks import add, diff
-from msgin5g.scm.ue_config_doc import UeConfigDoc
+from msgin5g.scm.document_splitter import SplitDocument
 
 _KEPT_MS = const(100000)  # a stale body still serves the blocks of a transfer that has begun
 _ENTRY_SIZE = const(256)  # bytes that an entry takes besides its body
@@ -27,12 +27,12 @@ class Entry:
 
     def is_for(self, ue_id):
         """Whether the body, one UeConfigDoc, is for this UE."""
-        document = UeConfigDoc(self.body, 0, len(self.body))
+        document = SplitDocument(self.body, 0, len(self.body))
         return document.names_everybody or document.names(ue_id)
 
     def copy_for(self, ue_id):
         """The body, one UeConfigDoc, as an Entry that names this UE alone; None: not for it."""
-        document = UeConfigDoc(self.body, 0, len(self.body))
+        document = SplitDocument(self.body, 0, len(self.body))
         if not (document.names_everybody or document.names(ue_id)):
             return None
         return Entry(None, document.copy(ue_id), self.fresh_until)

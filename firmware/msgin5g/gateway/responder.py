@@ -8,7 +8,8 @@ for one message goes block by block: the later blocks are cut from the body that
 from micropython import const
 
 from msgin5g.cbor.encoder import array_of
-from msgin5g.coap.block2 import cut, szx_of
+from msgin5g.coap.block2 import szx_of
+from msgin5g.coap.responder import cut
 from msgin5g.coap.retransmission import QUEUED, SENT, Incoming
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (

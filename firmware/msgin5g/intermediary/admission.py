@@ -10,7 +10,6 @@ A request without Recipient is for this node: it has /.well-known/core (RFC 6690
 
 from micropython import const
 
-from msgin5g.coap.block2 import cut
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     ACCEPT,
@@ -35,6 +34,7 @@ from msgin5g.intermediary.numbers import (
     PROXY_URI,
     PROXYING_NOT_SUPPORTED,
 )
+from msgin5g.coap.responder import cut
 from msgin5g.scm.problem_details import compose
 from msgin5g.scm.request import UE_URI, uri_equal
 

@@ -47,7 +47,7 @@ _CEASE = const(7)  # any other response, a time-out, a Reset; or it is deregiste
 _NO = const(-1)  # no such transition: a bug
 
 # fmt: off
-_TRANSITIONS = (
+_TRANSITIONS = const((
     # _FIRST       _NEXT          _BUSY    _NOTIFIED    _END
     (_REQUESTING,  _NO,           _NO,     _REQUESTING, _IDLE),  # _IDLE
     (_REQUESTING,  _TRANSFERRING, _NO,     _REQUESTING, _IDLE),  # _REQUESTING
@@ -57,7 +57,7 @@ _TRANSITIONS = (
     (_REGISTERING, _NO,           _NONE),                        # _NONE
     (_REGISTERING, _ACTIVE,       _NONE),                        # _REGISTERING
     (_REGISTERING, _ACTIVE,       _NONE),                        # _ACTIVE
-)
+))
 # fmt: on
 
 _BUSY_CODES = (

@@ -3,7 +3,10 @@
 Of the whole array there is never more in memory than one document and the block that it ends in.
 """
 
-from msgin5g.cbor.reader import CborError, Reader
+from msgin5g.cbor.encoder import write_head
+from msgin5g.cbor.reader import TEXT, CborError, Reader
+from msgin5g.scm.request import uri_equal
+from msgin5g.scm.ue_config_doc import UeConfigDoc
 
 
 class DocumentSplitter:
@@ -61,3 +64,38 @@ class DocumentSplitter:
         self.start = start
         self.end = reader.i
         return True
+
+
+class SplitDocument(UeConfigDoc):
+    """A UeConfigDoc that the gateway copies out of a body, for those that it is for."""
+
+    def __init__(self, view, start, end):
+        super().__init__(view, start, end)
+        self._start = start
+        self._ids_end = self.reader.ends[2]
+
+    def copies(self, ue_ids):
+        """(UE ID, copy for this UE) of those of the UEs `ue_ids` (bytes) that it names.
+
+        Not of a document that names everybody.
+        """
+        found = []
+        for uri in self.reader.texts(self.ids, b"uris"):
+            lower = uri.lower()
+            for ue_id in ue_ids:
+                # Most of them differ in more than the case of letters: no call for those.
+                if uri == ue_id or (lower == ue_id.lower() and uri_equal(uri, ue_id)):
+                    found.append(ue_id)
+        return [(ue_id, self.copy(ue_id)) for ue_id in found]
+
+    def copy(self, ue_id=None):
+        """It as bytes; with `ue_id`, this UE alone is left of all that it names."""
+        view = self.reader.view
+        if ue_id is None or self.ids is None:
+            return bytes(view[self._start : self.end])
+        out = bytearray(view[self._start : self.ids])
+        out.extend(b"\xa1\x64uris\x81")
+        write_head(out, TEXT, len(ue_id))
+        out.extend(ue_id)
+        out.extend(view[self._ids_end : self.end])
+        return out

@@ -5,8 +5,8 @@ from micropython import const
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import ACCEPT, BLOCK2, ECHO, ETAG, OBSERVE, URI_PATH, URI_QUERY
 
-RECIPIENT = const(65020)  # elective, safe to forward, NoCacheKey; a setting
-CONTENT_FORMAT_UE_CONFIG = const(65001)  # ...seal-ue-config-info+cbor has no number; a setting
+_RECIPIENT = const(65020)  # elective, safe to forward, NoCacheKey; a setting
+_CONTENT_FORMAT = const(65001)  # ...seal-ue-config-info+cbor has no number; a setting
 
 UE_URI = b"ue-uri="
 
@@ -15,7 +15,8 @@ class ScmRequest:
     """A GET for the configuration of one UE, or of several (bulk), without what changes.
 
     ue_ids: list of MSGin5G UE IDs as bytes. recipient: the server's URI as bytes, None to leave
-    the option out. queries: further Uri-Query values as bytes.
+    the option out. queries: further Uri-Query values as bytes. The attributes path, queries and
+    recipient are the options that every request has, as (number, value).
     """
 
     def __init__(
@@ -23,11 +24,11 @@ class ScmRequest:
         service_id,
         ue_ids,
         recipient,
-        recipient_option=RECIPIENT,
-        content_format=CONTENT_FORMAT_UE_CONFIG,
+        recipient_option=_RECIPIENT,
+        content_format=_CONTENT_FORMAT,
         queries=(),
     ):
-        self._path = path = []
+        self.path = path = []
         for segment in (
             b"su-uc",
             b"v1",
@@ -36,13 +37,13 @@ class ScmRequest:
             b"ue-configurations",
         ):
             path.append((URI_PATH, segment))
-        self._query = query = []
+        self.queries = query = []
         for ue_id in ue_ids:
             query.append((URI_QUERY, UE_URI + ue_id))
         for value in queries:
             query.append((URI_QUERY, value))
         query.append((ACCEPT, uint_bytes(content_format)))
-        self._recipient = None if recipient is None else (recipient_option, recipient)
+        self.recipient = None if recipient is None else (recipient_option, recipient)
 
     def options(self, document_id=None, etag=None, observe=None, block2=None, echo=None):
         """The options of a GET, ascending, as list of (number, bytes).
@@ -54,16 +55,16 @@ class ScmRequest:
             options.append((ETAG, etag))
         if observe is not None:
             options.append((OBSERVE, uint_bytes(observe)))
-        options.extend(self._path)
+        options.extend(self.path)
         if document_id:
             options.append((URI_PATH, document_id))
-        options.extend(self._query)
+        options.extend(self.queries)
         if block2 is not None:
             options.append((BLOCK2, uint_bytes(block2)))
         if echo:
             options.append((ECHO, echo))
-        if self._recipient:
-            options.append(self._recipient)
+        if self.recipient:
+            options.append(self.recipient)
         return options
 
 

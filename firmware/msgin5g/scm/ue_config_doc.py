@@ -5,11 +5,13 @@
 A body is an array of UeConfigDoc (collection) or one UeConfigDoc (individual document).
 """
 
+from micropython import const
+
 from msgin5g.cbor.reader import ARRAY, TEXT, CborError, Reader
 from msgin5g.scm.request import uri_equal
 
 # The CDDL of TS 24.546 C.3.1.5.2 writes the first letter of the ID large, the table small.
-_KEYS = (b"ueConfigDocId", b"UeConfigDocId", b"valUeIds", b"ueConfigs")
+_KEYS = const((b"ueConfigDocId", b"UeConfigDocId", b"valUeIds", b"ueConfigs"))
 
 
 class DocumentError(Exception):
@@ -19,34 +21,32 @@ class DocumentError(Exception):
 class UeConfigDoc:
     """The UeConfigDoc that begins at view[start]; CborError when there is none.
 
-    end: where it ends. names_everybody: it has no valUeIds, so it is for every UE of the domain
-    (TS 24.546 7.2.5).
+    end: where it ends. ids: where its valUeIds begin, or None. names_everybody: it has none, so it
+    is for every UE of the domain (TS 24.546 7.2.5). reader: the Reader that moves over it.
     """
 
     def __init__(self, view, start, end):
-        self._start = start
-        self._reader = reader = Reader(view, start, end)
-        name, other_name, self._ids, self._configs = reader.find(_KEYS)
-        self._ids_end = reader.ends[2]
+        self.reader = reader = Reader(view, start, end)
+        name, other_name, self.ids, self._configs = reader.find(_KEYS)
         self.end = reader.i
         if name is None:
             name = other_name
         self._name = name
         if name is not None and view[name] >> 5 != TEXT:
             reader.text(name)  # a text with a tag, or CborError
-        self.names_everybody = self._ids is None
+        self.names_everybody = self.ids is None
 
     @property
     def document_id(self):
         """Its ueConfigDocId as bytes, or None."""
-        return None if self._name is None else self._reader.text(self._name)
+        return None if self._name is None else self.reader.text(self._name)
 
     def uris(self):
         """The URIs of the UEs that it names; ranges of IMEI name no URI.
 
         Take them all before the next call of another method.
         """
-        return () if self._ids is None else self._reader.texts(self._ids, b"uris")
+        return () if self.ids is None else self.reader.texts(self.ids, b"uris")
 
     def names(self, ue_id):
         """Whether it names the UE `ue_id` (bytes)."""
@@ -55,17 +55,6 @@ class UeConfigDoc:
                 return True
         return False
 
-    def copies(self, ue_ids):
-        """(UE ID, copy for this UE) of those of the UEs `ue_ids` (bytes) that it names."""
-        found = []
-        for uri in self.uris():
-            lower = uri.lower()
-            for ue_id in ue_ids:
-                # Most of them differ in more than the case of letters: no call for those.
-                if uri == ue_id or (lower == ue_id.lower() and uri_equal(uri, ue_id)):
-                    found.append(ue_id)
-        return [(ue_id, self.copy(ue_id)) for ue_id in found]
-
     def config_data(self):
         """The configData of its ON_NETWORK part (TS 24.538 7.2.3), else of the COMMON one.
 
@@ -73,7 +62,7 @@ class UeConfigDoc:
         """
         if self._configs is None:
             return None
-        reader = self._reader
+        reader = self.reader
         reader.i = self._configs
         best = None
         n = reader.begin(ARRAY)
@@ -86,20 +75,6 @@ class UeConfigDoc:
             reader.i = end
             n -= n > 0
         return None if best is None else reader.text(best)
-
-    def copy(self, ue_id=None):
-        """It as bytes; with `ue_id`, this UE alone is left of all that it names."""
-        view = self._reader.view
-        if ue_id is None or self._ids is None:
-            return bytes(view[self._start : self.end])
-        from msgin5g.cbor.encoder import write_head  # a UE makes no copies
-
-        out = bytearray(view[self._start : self._ids])
-        out.extend(b"\xa1\x64uris\x81")
-        write_head(out, TEXT, len(ue_id))
-        out.extend(ue_id)
-        out.extend(view[self._ids_end : self.end])
-        return out
 
 
 def find_configuration(body, ue_id):
