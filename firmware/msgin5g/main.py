@@ -16,13 +16,13 @@ def main(
     as_json=None,
     once=False,
     trace=False,
-    role_name=None,
+    role=None,
     application=None,
 ):
     """Run the role of the settings in the file `path`; what is stored goes into `directory`.
 
     as_json: events as JSON, in place of the setting `log`. once: end with the first outcome.
-    trace: print every datagram. role_name: in place of the settings' own role. application: the
+    trace: print every datagram. role: in place of the settings' own role. application: the
     module that runs beside the role if the board has a file of that name.
 
     Gives 0 when a person or `once` ended it. Gives 2 when the settings or an address cannot be
@@ -36,7 +36,7 @@ def main(
     # These two are imported here because they are dropped again.
     from msgin5g.settings import load
 
-    settings = load(path, role_name)
+    settings = load(path, role)
     del load
     _drop("settings")
     if settings is None:

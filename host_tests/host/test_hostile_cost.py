@@ -16,7 +16,7 @@ from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.coap.message import encode, insert
 from msgin5g.config.json import JsonError
-from msgin5g.config.json import parse as parse_json
+from msgin5g.config.json import loads as loads_json
 from msgin5g.relay.relay import Relay
 from msgin5g.ue.ue import ConstrainedUe
 from msgin5g.scm.ue_config_doc import find_configuration
@@ -125,7 +125,7 @@ CALLS = {
     "cbor": refused(lambda data: (Reader(data).skip(), loads(data)), CborError),
     "document": refused(lambda data: find_configuration(data, UE_ID.encode()), DocumentError),
     "problem": parse_problem,
-    "json": refused(parse_json, JsonError),
+    "json": refused(loads_json, JsonError),
 }
 
 

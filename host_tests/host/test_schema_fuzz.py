@@ -6,7 +6,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgin5g.config.schema import Schema
-from msgin5g.config.json import JsonError, parse
+from msgin5g.config.json import JsonError, loads
 
 _NUMBERS = st.integers(-(2**53), 2**53 - 1) | st.floats(
     -(2.0**127), 2.0**127, allow_nan=False, allow_infinity=False
@@ -76,7 +76,7 @@ def _agree(text):
     except ValueError:
         expected = ValueError
     try:
-        value = parse(text)
+        value = loads(text)
     except JsonError as fault:
         if expected is not ValueError:
             assert "32 characters" in str(fault), (text, fault)  # a limit that json does not have

@@ -9,7 +9,7 @@ from msgin5g.coap.block2 import MORE, Block2Body, BlockError
 from msgin5g.coap.message import Message, MessageFormatError, encode
 from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
 from msgin5g.config.json import JsonError
-from msgin5g.config.json import parse as parse_json
+from msgin5g.config.json import loads as loads_json
 from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
 from msgin5g.scm.problem_details import parse as parse_problem
 from builders import DATA, UE_ID
@@ -130,7 +130,7 @@ class PartsTarget:
 
     def _json(self):
         try:
-            parse_json(self._spoilt(self._texts))
+            loads_json(self._spoilt(self._texts))
         except JsonError:
             pass
 

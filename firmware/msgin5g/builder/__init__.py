@@ -60,17 +60,17 @@ class Builder:
         self.radios = None
         self.transports = []
         self.application = None
-        self.application_name = settings.application or _on_board(application)
+        settings.application = settings.application or _on_board(application)
         if settings.confirm == "auto":
-            settings.confirm = "lasting" if self.application_name else "at_once"
+            settings.confirm = "lasting" if settings.application else "at_once"
 
     def build(self):
         """The Node; TransportError when an address or a radio cannot be used."""
         settings = self.settings
-        if self.application_name and self.runs:
+        if settings.application and self.runs:
             from msgin5g.services.application import Application
 
-            self.application = Application(self.application_name)
+            self.application = Application(settings.application)
         built = node.Node(self.build_role(), self.transports, run, ticks_ms)
         built.about = {
             "event": "started",
@@ -86,7 +86,7 @@ class Builder:
                 if reasons:
                     built.emit(name, reasons)
         if (
-            self.application_name
+            settings.application
             or settings.confirm != "at_once"
             or settings.watchdog_s
             or settings.trace

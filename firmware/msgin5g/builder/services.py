@@ -30,8 +30,8 @@ def add_services(builder, node):
         node.application = builder.application
         node.services.append(builder.application)
         builder.application.begin(node, Resolver(node).resolve, ticks_ms)
-    elif builder.application_name:
-        node.missing_application = builder.application_name
+    else:
+        node.missing_application = settings.application
 
 
 class Resolver:

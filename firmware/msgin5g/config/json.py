@@ -23,7 +23,7 @@ class JsonError(Exception):
     """Not JSON, or JSON beyond our limits; `str()` gives the rule and the position in bytes."""
 
 
-def parse(text):
+def loads(text):
     """The value of a JSON text, bytes; JsonError for all other bytes."""
     parser = _Parser(text)
     value = parser.value(_MAX_DEPTH)

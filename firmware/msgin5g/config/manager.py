@@ -234,7 +234,7 @@ class ConfigurationManager:
         The configuration is None when the document does not fit the schema.
         """
         record = self.store.newest if newest else self.store.other
-        return record and (record.state, self.schema.check(self._text(record))[0])
+        return record and (record.state, self.schema.check(self._text_of(record))[0])
 
     @property
     def cause(self):
@@ -296,7 +296,7 @@ class ConfigurationManager:
         newest = self.store.newest
         rows = self.notes[1:]
         if cause != _SCHEMA:  # a newer firmware may take it
-            rows += _rolled_back(self._text(newest), newest.etag)
+            rows += _rolled_back(self._text_of(newest), newest.etag)
         self.notes = bytes((cause,)) + rows[-_ROLLED_BACK_SIZE * _MAX_ROLLED_BACK :]
         self._begin(BAD, MAX_RESETS, now)
         self._use(self._fallback())
@@ -326,7 +326,7 @@ class ConfigurationManager:
         newest = self.store.newest
         return newest if newest and newest.sequence == self.sequence else None
 
-    def _text(self, record):
+    def _text_of(self, record):
         """The document of a Record; b"", which is no JSON, when there is none to be read."""
         try:
             return self.store.text(record) if record else b""
@@ -335,7 +335,7 @@ class ConfigurationManager:
 
     def _use(self, record):
         """Let the document of a Record run. The reasons why it cannot."""
-        self.configuration, reasons = self.schema.check(self._text(record))
+        self.configuration, reasons = self.schema.check(self._text_of(record))
         self.etag = b"" if reasons else record.etag
         return reasons
 

@@ -12,7 +12,7 @@ number of a key that sounds secret (redact).
 """
 
 from micropython import const
-from msgin5g.config.json import JsonError, parse
+from msgin5g.config.json import JsonError, loads
 
 SERVER_ADDRESS = "MSGin5G-Server-address"
 
@@ -124,7 +124,7 @@ class Schema:
             elif text.lstrip()[:1] == b"<":
                 reason = "XML is not taken, only JSON"
             else:
-                configuration = parse(text)
+                configuration = loads(text)
                 if type(configuration) is not dict:
                     reason = "not a JSON object"
         except (JsonError, UnicodeError) as error:

@@ -208,10 +208,10 @@ class Store:
                 reason = str(error)
             try:
                 flash.rename(name, slot + _DAMAGED)
-                done = "kept as " + slot + _DAMAGED
+                done = ", kept as " + slot + _DAMAGED
             except StorageError:
-                done = "cannot be renamed"
-            self.reports.append("%s: %s, %s" % (slot, reason, done))
+                done = ", cannot be renamed"
+            self.reports.append("%s: %s" % (slot, reason + done))
         return newest
 
 

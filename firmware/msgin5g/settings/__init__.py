@@ -11,8 +11,7 @@ import os
 
 from micropython import const
 from msgin5g.coap.retransmission import Parameters
-from msgin5g.config.json import JsonError
-from msgin5g.config.json import parse as parse_json
+from msgin5g.config.json import JsonError, loads
 from msgin5g.settings.rules import SettingsError, error, take_all
 
 # See rules. confirm auto: lasting when an application runs beside the role, else at_once.
@@ -117,7 +116,7 @@ def parse(text, role=None, secrets=None):
 
 def _object(name, text):
     try:
-        values = parse_json(text.encode() if isinstance(text, str) else text)
+        values = loads(text.encode() if isinstance(text, str) else text)
     except JsonError as cause:
         raise SettingsError("%s: not JSON: %s" % (name, cause))
     if not isinstance(values, dict):
