@@ -11,7 +11,6 @@ _EVERY_ROLE = (
     "builder/radio.py",
     "builder/services.py",
     "cbor/__init__.py",
-    "cbor/encoder.py",
     "cbor/reader.py",
     "coap/__init__.py",
     "coap/block2.py",
@@ -44,7 +43,6 @@ _EVERY_ROLE = (
     "repl/prompt.py",
     "scm/__init__.py",
     "scm/client.py",
-    "scm/problem_details.py",
     "scm/request.py",
     "scm/ue_config_doc.py",
     "services/__init__.py",
@@ -65,6 +63,7 @@ _UE = ()
 
 _RELAY = (
     "builder/intermediary.py",
+    "cbor/encoder.py",
     "coap/responder.py",
     "intermediary/__init__.py",
     "intermediary/admission.py",
@@ -73,12 +72,14 @@ _RELAY = (
     "intermediary/rate_limiter.py",
     "relay/__init__.py",
     "relay/relay.py",
+    "scm/problem_details.py",
     "settings/intermediary.py",
 )
 
 _GATEWAY = (
     "builder/intermediary.py",
     "cbor/decoder.py",
+    "cbor/encoder.py",
     "coap/responder.py",
     "gateway/__init__.py",
     "gateway/bulk_transfer.py",
@@ -97,6 +98,7 @@ _GATEWAY = (
     "intermediary/link_table.py",
     "intermediary/numbers.py",
     "scm/document_splitter.py",
+    "scm/problem_details.py",
     "settings/intermediary.py",
 )
 

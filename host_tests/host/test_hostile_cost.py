@@ -21,7 +21,7 @@ from msgin5g.relay.relay import Relay
 from msgin5g.ue.ue import ConstrainedUe
 from msgin5g.scm.ue_config_doc import find_configuration
 from msgin5g.scm.ue_config_doc import DocumentError
-from msgin5g.scm.problem_details import parse as parse_problem
+from msgin5g.scm.client import problem_of
 from msgin5g.scm.request import ScmRequest
 from msgin5g_tools.paths import FIRMWARE
 from builders import (
@@ -124,7 +124,7 @@ READERS = {
 CALLS = {
     "cbor": refused(lambda data: (Reader(data).skip(), loads(data)), CborError),
     "document": refused(lambda data: find_configuration(data, UE_ID.encode()), DocumentError),
-    "problem": parse_problem,
+    "problem": problem_of,
     "json": refused(loads_json, JsonError),
 }
 

@@ -12,7 +12,7 @@ from gateway_builders import (
     shared,
 )
 from msgin5g.cbor.decoder import loads
-from msgin5g.scm.problem_details import parse
+from msgin5g.scm.client import problem_of
 from network_sim import NetworkSim
 
 
@@ -162,7 +162,7 @@ def test_a_ue_without_a_document_gets_its_own_404():
     assert answered(sim, clients)
     assert [client.answers[0].code for client in clients] == [0x45, 0x84, 0x45]
     missing = clients[1].answers[0]
-    assert missing.uint(12) == 257 and parse(missing.payload())[0]
+    assert missing.uint(12) == 257 and problem_of(missing.payload())[0]
     assert missing.option(65020) == name(2).encode()
     assert len(server.asked) == 1
 
@@ -175,7 +175,10 @@ def test_a_refused_bulk_is_repeated_singly_once_and_one_denied_ue_starves_nobody
             client.get()
         assert answered(sim, clients)
         assert [client.answers[0].code for client in clients] == [0x45, 0x45, 0x83, 0x45]
-        assert parse(clients[2].answers[0].payload()) == ("Forbidden", name(3) + " is not allowed")
+        assert problem_of(clients[2].answers[0].payload()) == (
+            "Forbidden",
+            name(3) + " is not allowed",
+        )
         assert len(server.asked) == 5 and len(server.bulks) == 1
         assert gateway.counters == {"bulk_rejected": 1}
 

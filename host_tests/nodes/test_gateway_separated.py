@@ -17,7 +17,7 @@ from gateway_builders import (
 )
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message
-from msgin5g.scm.problem_details import parse
+from msgin5g.scm.client import problem_of
 
 
 def new_separated(*arguments, **settings):
@@ -135,7 +135,7 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
     ):
         sim, _, _, _ = new_separated((1,), [doc(1)])
         scm_client, (answer,) = ask(sim, body, **fields)
-        assert answer.code == code and parse(answer.payload())[0], body
+        assert answer.code == code and problem_of(answer.payload())[0], body
         assert scm_client.pending_requests == []
     sim, _, _, _ = new_separated((1,), [doc(1)])
     scm_client, (ack, get) = ask(sim, good)

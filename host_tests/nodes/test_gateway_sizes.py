@@ -14,7 +14,7 @@ from gateway_builders import (
     shared,
 )
 from msgin5g.cbor.decoder import loads
-from msgin5g.scm.problem_details import parse
+from msgin5g.scm.client import problem_of
 from msgin5g.scm.request import ScmRequest
 from network_sim import NetworkSim
 
@@ -124,7 +124,7 @@ def test_a_large_answer_goes_block_by_block():
         client.get(block2=500 << 4 | 6)
         assert sim.run(lambda: len(client.answers) > n)
         answer = client.answers[-1]
-        assert (answer.code, answer.uint(12)) == (0x80, 257) and parse(answer.payload())[0]
+        assert (answer.code, answer.uint(12)) == (0x80, 257) and problem_of(answer.payload())[0]
         assert answer.option(65020) == name(1).encode()
 
 
@@ -175,7 +175,7 @@ def test_requests_that_make_no_sense_are_refused_with_a_reason():
         sim, gateway, server, (client,) = new((1,), [doc(1)])
         client.get(more=more)
         assert answered(sim, [client], 1000), more
-        assert client.answers[0].code == code and parse(client.answers[0].payload())[0]
+        assert client.answers[0].code == code and problem_of(client.answers[0].payload())[0]
         assert not server.asked and gateway.n_waiting == 0
 
 
@@ -217,7 +217,7 @@ def test_a_document_that_is_too_large_is_one_clear_answer_at_the_block_that_is_t
         client.get(document_id)
         assert answered(sim, [client])
         assert client.answers[0].code == 0xA3
-        assert parse(client.answers[0].payload())[0] == "Too large"
+        assert problem_of(client.answers[0].payload())[0] == "Too large"
         # 8192 bytes are taken: eight blocks, and the one that is too much.
         assert len(server.asked) == 9 and gateway.counters == {"bad_answer": 1}
 
@@ -239,4 +239,4 @@ def test_a_document_for_which_there_is_no_memory_is_asked_for_once_more():
         assert answered(sim, [client])
     finally:
         DocumentSplitter.feed = feed
-    assert parse(client.answers[0].payload())[0] == "Too large" and len(server.asked) == 12
+    assert problem_of(client.answers[0].payload())[0] == "Too large" and len(server.asked) == 12

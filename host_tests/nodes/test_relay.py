@@ -4,7 +4,7 @@ from checks import no_alloc, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON
 from msgin5g.relay.relay import Relay
-from msgin5g.scm.problem_details import parse
+from msgin5g.scm.client import problem_of
 from msgin5g.scm.request import ScmRequest
 from builders import (
     OTHER_ID,
@@ -236,7 +236,7 @@ def test_other_methods_and_options_are_refused_with_a_reason():
         ((message, remote),) = taken(relay)
         assert (message.code, remote) == (code, UE)
         assert message.option(65020) == UE_ID.encode() and message.uint(12) == 257
-        assert parse(message.payload())[0]
+        assert problem_of(message.payload())[0]
         assert counter is None or relay.counters == {counter: 1}
         if option:
             assert bytes((0x27,)) + _cbor_uint(option) in message.payload()

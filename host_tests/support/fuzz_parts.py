@@ -11,7 +11,7 @@ from msgin5g.coap.numbers import BLOCK2, ETAG, SIZE2
 from msgin5g.config.json import JsonError
 from msgin5g.config.json import loads as loads_json
 from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
-from msgin5g.scm.problem_details import parse as parse_problem
+from msgin5g.scm.client import problem_of
 from builders import DATA, UE_ID
 
 _MAX_BODY = 2048
@@ -102,7 +102,7 @@ class PartsTarget:
         assert document_id is None or isinstance(document_id, bytes)
 
     def _problem(self):
-        for text in parse_problem(self._spoilt(self._problems)):
+        for text in problem_of(self._spoilt(self._problems)):
             assert text is None or len(text) <= 200
 
     def _block(self):

@@ -12,7 +12,7 @@ from builders import SERVER, FakeConfiguration, relay_settings, ue_address
 _HOP_ID = "urn:x-msgin5g:hop:1"
 
 # The parsers stay loaded: thousands of responses are read.
-load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
+load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc")
 
 
 class RelayTarget(Node):

@@ -10,7 +10,7 @@ from msgin5g.ue.ue import ConstrainedUe
 from builders import RELAY, UE_ID, FakeConfiguration, ue_settings
 
 # The parsers stay loaded: thousands of responses are read.
-load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "msgin5g.scm.problem_details")
+load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc")
 
 
 class UeTarget(Node):

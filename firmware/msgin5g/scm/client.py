@@ -8,10 +8,10 @@ Outcome, too. The states and the transitions between them are in _TRANSITIONS.
 
 from micropython import const
 
+from msgin5g.cbor.reader import ARRAY, MAP, NINT, TEXT, CborError, Reader
 from msgin5g.coap import numbers
 from msgin5g.coap.block2 import CHANGED, MORE, Block2Body, BlockError, szx_of
 from msgin5g.coap.retransmission import OBSERVING
-from msgin5g.scm.problem_details import parse
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
 
@@ -60,11 +60,11 @@ _TRANSITIONS = const((
 ))
 # fmt: on
 
-_BUSY_CODES = (
-    numbers.TOO_MANY_REQUESTS,
-    numbers.SERVICE_UNAVAILABLE,
-    numbers.GATEWAY_TIMEOUT,
-)
+# Keys of concise problem details.
+_TITLE = const(-1)
+_DETAIL = const(-2)
+_MAX_TEXT_SIZE = const(200)  # bytes kept of each: they go into events and logs
+
 _MAX_RESTARTS = const(3)  # of a transfer whose document changes meanwhile
 _MAX_RESUMES = const(4)  # of one block without a usable response
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
@@ -92,8 +92,9 @@ class ScmClient:
     recipient_option, content_format, block_size and max_document_size are as in settings.
     document_id: that of the individual document, None until it is known. etag: that of the last
     representation. individual: whether the last fetch was of the individual document, not of the
-    collection. exchange: that of the request under way, or None. block2: the Block2Body of the
-    document under way, or None. unanswered_size: bytes sent to a server that did not answer.
+    collection. state: that of the fetch. exchange: that of the request under way, or None.
+    block2: the Block2Body of the document under way, or None. unanswered_size: bytes sent to a
+    server that did not answer.
     """
 
     def __init__(self, endpoint, transport, remote, request, ue_id, settings):
@@ -111,7 +112,7 @@ class ScmClient:
         self.content_format = settings.content_format
         self.block_size = settings.block_size
         self.max_document_size = settings.max_document_size
-        self._fetch = _IDLE
+        self.state = _IDLE
         self._observation = _NONE
         self.exchange = self.block2 = None
         self._registration = None  # the exchange of the request with Observe 0
@@ -124,8 +125,8 @@ class ScmClient:
     def _change(self, event):
         """Change the state; nothing else does."""
         if event < _REGISTER:
-            self._fetch = _TRANSITIONS[self._fetch][event]
-            assert self._fetch != _NO, "no such transition"
+            self.state = _TRANSITIONS[self.state][event]
+            assert self.state != _NO, "no such transition"
         else:
             self._observation = _TRANSITIONS[self._observation][event - _REGISTER]
             assert self._observation != _NO, "no such transition"
@@ -133,7 +134,7 @@ class ScmClient:
     @property
     def busy(self):
         """Whether a request is under way."""
-        return self._fetch == _REQUESTING or self._fetch == _TRANSFERRING
+        return self.state == _REQUESTING or self.state == _TRANSFERRING
 
     @property
     def observing(self):
@@ -146,7 +147,7 @@ class ScmClient:
         conditional: with the ETag of the last representation, which must still be held. observe:
         register, or renew the registration, once the document is known.
         """
-        if self._fetch == _PAUSED:
+        if self.state == _PAUSED:
             return self._ask(_NEXT)
         self.individual = observe and self.document_id is not None
         self._n_restarts = self._n_resumes = 0
@@ -186,7 +187,7 @@ class ScmClient:
             return None
         if not reset:
             self.unanswered_size = self._request_size * exchange.n_sent
-            if self._fetch == _TRANSFERRING and self._resume() and self._ask(_NEXT):
+            if self.state == _TRANSFERRING and self._resume() and self._ask(_NEXT):
                 return None
         if exchange is self._registration:
             self._cease()
@@ -287,10 +288,14 @@ class ScmClient:
 
     def _error(self, code, message):
         max_age_s = message.uint(numbers.MAX_AGE)
-        if self._fetch == _TRANSFERRING:
+        if self.state == _TRANSFERRING:
             if code == numbers.BAD_REQUEST:
                 return self._restart()  # the block is past the end: the document is shorter now
-            if code in _BUSY_CODES and self._resume():
+            if (
+                code == numbers.TOO_MANY_REQUESTS
+                or code == numbers.SERVICE_UNAVAILABLE
+                or code == numbers.GATEWAY_TIMEOUT
+            ) and self._resume():
                 self._change(_BUSY)
                 return Outcome(PAUSED, None, max_age_s)
         echo = message.option(numbers.ECHO)
@@ -302,10 +307,10 @@ class ScmClient:
         ):
             # RFC 9175 section 2.3: show that we are reachable at our address.
             self._n_restarts += 1
-            event = _NEXT if self._fetch == _TRANSFERRING else _FIRST
+            event = _NEXT if self.state == _TRANSFERRING else _FIRST
             if self._ask(event, self._asked[0], self._asked[1], echo):
                 return None
-        title, detail = parse(message.payload())
+        title, detail = problem_of(message.payload())
         return self._end(REJECTED, detail, max_age_s, code, title)
 
     def _restart(self):
@@ -367,3 +372,37 @@ class ScmClient:
             self.endpoint.cancel(self._registration)
             self._registration = None
         self._change(_CEASE)
+
+
+def problem_of(payload):
+    """(title, detail) of concise problem details (RFC 9290), each may be None; never raises."""
+    found = [None, None]
+    try:
+        reader = Reader(payload)
+        n = reader.begin(MAP)
+        while reader.more(n):
+            key = 0
+            if reader.peek() == NINT:
+                reader.head()
+                key = -1 - reader.argument
+            else:
+                reader.skip()
+            if key == _TITLE or key == _DETAIL:
+                found[-1 - key] = _text(reader)
+            else:
+                reader.skip()
+            n -= n > 0
+    except CborError:
+        pass
+    return found[0], found[1]
+
+
+def _text(reader):
+    """A text, or one with its language (tag 38: an array of the language and the text)."""
+    if reader.peek() == ARRAY:
+        reader.begin(ARRAY)
+        reader.skip()
+    try:
+        return str(reader.string(TEXT)[:_MAX_TEXT_SIZE], "utf-8")
+    except UnicodeError:
+        return None  # not UTF-8, or cut within a character
