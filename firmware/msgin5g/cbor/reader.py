@@ -79,10 +79,6 @@ class Reader:
             raise CborError("no array" if major == ARRAY else "no map")
         return self.argument
 
-    def begin_items(self):
-        """Enter an array, if one comes; anything else counts as the one item."""
-        return self.begin(ARRAY) if self.peek() == ARRAY else 1
-
     def more(self, n):
         """Whether one of the last n items is still to come; for -1, reads the closing break."""
         if n >= 0:

@@ -32,6 +32,7 @@ from msgin5g.coap.retransmission import (
     QUEUED,
     RESET,
     SENT,
+    TIMED_OUT,
     Incoming,
     Transmitter,
 )
@@ -98,7 +99,7 @@ class Endpoint(Transmitter):
             # Section 4.2: a confirmable message with a format error is rejected with a Reset;
             # section 3: a version that we do not know is ignored.
             if len(datagram) > 3 and datagram[0] >> 4 == 4:
-                self._send(transport, bytes((0x70, 0, datagram[2], datagram[3])), remote)
+                self.send(transport, bytes((0x70, 0, datagram[2], datagram[3])), remote)
             return NOTHING
         self.transport = transport
         self.remote = remote
@@ -172,7 +173,7 @@ class Endpoint(Transmitter):
                     return False  # that was so long ago that this is another message
                 self.count("duplicate")
                 if incoming.reply is not None:
-                    self._send(self.transport, incoming.reply, self.remote)
+                    self.send(self.transport, incoming.reply, self.remote)
                 return True
         return False
 
@@ -240,12 +241,19 @@ class Endpoint(Transmitter):
         return incoming
 
     def step(self, now):
-        """Let time pass: an exchange that has just timed out, or None."""
+        """Let time pass: an exchange that has just timed out, or None.
+
+        It has waited MAX_TRANSMIT_WAIT (section 4.8.2).
+        """
         if self._purge_at is None or diff(now, self._purge_at) >= 0:
             self._purge(now)
         if self._alarm_at is None or diff(now, self._alarm_at) < 0:
             return None
-        return self.timed_out(now)
+        for exchange in self.exchanges:
+            if SENT <= exchange.state <= ACKED and diff(now, exchange.expires_at) >= 0:
+                self._finish(exchange, TIMED_OUT)
+                return exchange
+        return None
 
     def _purge(self, now):
         """Forget the incoming messages that have expired, before their moments wrap around."""
@@ -271,16 +279,17 @@ class Endpoint(Transmitter):
     def send_reset(self):
         """Send a Reset for the message just received."""
         mid = self.message.mid
-        self._send(self.transport, bytes((0x70, 0, mid >> 8, mid & 0xFF)), self.remote)
+        self.send(self.transport, bytes((0x70, 0, mid >> 8, mid & 0xFF)), self.remote)
 
     def send_ack(self):
         """Send an empty acknowledgement of the message just received; give its bytes."""
         mid = self.message.mid
         datagram = bytes((0x60, 0, mid >> 8, mid & 0xFF))
-        self._send(self.transport, datagram, self.remote)
+        self.send(self.transport, datagram, self.remote)
         return datagram
 
-    def _send(self, transport, datagram, remote):
+    def send(self, transport, datagram, remote):
+        """Send a datagram that needs no timer; it is dropped when the outbox is full."""
         if len(self.outbox) >= _OUTBOX_SIZE:
             self.count("outbox_full")
             return

@@ -21,7 +21,7 @@ class ServerEndpoint(Endpoint):
             incoming.acknowledged = True
             reply = bytes((0x60, 0, incoming.mid >> 8, incoming.mid & 0xFF))
             self._keep(incoming, reply)
-            self._send(incoming.transport, reply, incoming.remote)
+            self.send(incoming.transport, reply, incoming.remote)
 
     def respond(self, incoming, code, options, payload, owner=None, tail=None):
         """Answer a request: on its acknowledgement, separately, or non-confirmably.
@@ -47,10 +47,10 @@ class ServerEndpoint(Endpoint):
         incoming.acknowledged = True
         mid = incoming.mid if incoming.confirmable else self._new_mid()
         mtype = ACK if incoming.confirmable else NON
-        reply = self._encode(mtype, code, mid, incoming.token, options, payload, tail)
+        reply = self.encode(mtype, code, mid, incoming.token, options, payload, tail)
         self._keep(incoming, reply)
         if reply is not None:
-            self._send(incoming.transport, reply, incoming.remote)
+            self.send(incoming.transport, reply, incoming.remote)
         return None
 
     def notify(
@@ -78,13 +78,13 @@ class ServerEndpoint(Endpoint):
             if exchange and former is not None and former.state == CANCELLED:
                 exchange.expires_at = former.expires_at
             return exchange
-        datagram = self._encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)
+        datagram = self.encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)
         if datagram is not None:
-            self._send(incoming.transport, datagram, incoming.remote)
+            self.send(incoming.transport, datagram, incoming.remote)
         return None
 
     def _new_mid(self):
-        self._mid = mid = (self._mid + 1) & 0xFFFF
+        self.mid = mid = (self.mid + 1) & 0xFFFF
         return mid
 
     def forget(self, incoming):

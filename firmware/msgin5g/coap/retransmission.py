@@ -118,7 +118,8 @@ class Transmitter:
     """Sends messages and keeps the exchanges that wait; the arguments are those of Endpoint.
 
     Public to read: exchanges, the list of those with a timer; by_token, {token: exchange} of those
-    that expect a response; outbox, what is sent next and needs no timer.
+    that expect a response; outbox, what is sent next and needs no timer; mid, that of the last
+    message.
     """
 
     def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
@@ -134,7 +135,7 @@ class Transmitter:
         self._alarm_at = None  # no timer ends before this moment; None: no timer runs
         self.outbox = []
         self.max_size = max_size
-        self._mid = random() << 8 | random()
+        self.mid = random() << 8 | random()
 
     def request(
         self, transport, remote, code, options, owner, confirmable=True, tail=None, token=None
@@ -163,9 +164,9 @@ class Transmitter:
         if len(self.exchanges) + self._n_observing >= self.max_exchanges:
             self.count("exchanges_full")
             return None
-        self._mid = mid = (self._mid + 1) & 0xFFFF
+        self.mid = mid = (self.mid + 1) & 0xFFFF
         mtype = CON if confirmable else NON
-        datagram = self._encode(mtype, code, mid, token, options, payload, tail)
+        datagram = self.encode(mtype, code, mid, token, options, payload, tail)
         if datagram is None:
             return None
         exchange = Exchange(transport, remote, mid, confirmable, owner)
@@ -193,14 +194,6 @@ class Transmitter:
         self._stop(exchange, state)
         if exchange.token is not None:
             del self.by_token[exchange.token]
-
-    def timed_out(self, now):
-        """An exchange that has just timed out (MAX_TRANSMIT_WAIT, section 4.8.2), or None."""
-        for exchange in self.exchanges:
-            if SENT <= exchange.state <= ACKED and diff(now, exchange.expires_at) >= 0:
-                self._finish(exchange, TIMED_OUT)
-                return exchange
-        return None
 
     def transmit(self, now):
         """The next datagram to send as (transport, datagram, remote), or None."""
@@ -301,7 +294,8 @@ class Transmitter:
         """Add one to the counter `name`."""
         self.counters[name] = self.counters.get(name, 0) + 1
 
-    def _encode(self, mtype, code, mid, token, options, payload, tail):
+    def encode(self, mtype, code, mid, token, options, payload, tail):
+        """A message as bytes; None, and counted, when it is larger than max_size."""
         # The most that `encode` may need: no buffer of the largest size is kept.
         size = len(token) + 6
         if tail is None:

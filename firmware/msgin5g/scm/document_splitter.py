@@ -4,7 +4,7 @@ Of the whole array there is never more in memory than one document and the block
 """
 
 from msgin5g.cbor.encoder import write_head
-from msgin5g.cbor.reader import TEXT, CborError, Reader
+from msgin5g.cbor.reader import ARRAY, TEXT, CborError, Reader
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import UeConfigDoc
 
@@ -42,7 +42,8 @@ class DocumentSplitter:
         try:
             left = self._left
             if left is None:
-                left = self._left = reader.begin_items()
+                # Anything but an array counts as the one document.
+                left = self._left = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
                 self.end = reader.i
             if left == 0 or (left < 0 and not reader.more(left)):
                 if reader.i != len(view):

@@ -86,7 +86,8 @@ def find_configuration(body, ue_id):
     best = None
     reader = Reader(body)
     try:
-        n = reader.begin_items()
+        # Anything but an array counts as the one document.
+        n = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
         empty = True
         named = False
         while reader.more(n):

@@ -42,9 +42,10 @@ class ConstrainedUe:
         self.transmit = endpoint.transmit
         ue_id = settings.ue_id.encode()
         queries = []
-        for name, value in (("ue-vendor=", settings.ue_vendor), ("ue-type=", settings.ue_type)):
-            if value:
-                queries.append((name + value).encode())
+        if settings.ue_vendor:
+            queries.append(b"ue-vendor=" + settings.ue_vendor.encode())
+        if settings.ue_type:
+            queries.append(b"ue-type=" + settings.ue_type.encode())
         request = ScmRequest(
             settings.service_id,
             [ue_id],
@@ -157,7 +158,14 @@ class ConstrainedUe:
         kind = outcome.kind
         code = outcome.code
         if kind == scm.CONFIGURATION:
-            self._offer(outcome, now)
+            configuration = self.configuration
+            name, reasons = configuration.offer(outcome.data, outcome.etag or b"", now)
+            event = {"event": name, "etag": _hex(outcome.etag)}
+            if reasons:
+                event["reasons"] = list(reasons)
+            elif name == "applied":
+                event["configuration"] = redact(configuration.configuration)
+            self._emit(event)
             self._succeed(outcome, now)
         elif kind == scm.UNCHANGED:
             self._emit({"event": "unchanged", "etag": _hex(outcome.etag)})
@@ -185,16 +193,6 @@ class ConstrainedUe:
             # 4.29 (RFC 8516) and 5.03 say with Max-Age when the server wants to be asked again.
             busy = code == numbers.TOO_MANY_REQUESTS or code == numbers.SERVICE_UNAVAILABLE
             self._fail(outcome.max_age_s if busy else None, now)
-
-    def _offer(self, outcome, now):
-        configuration = self.configuration
-        name, reasons = configuration.offer(outcome.data, outcome.etag or b"", now)
-        event = {"event": name, "etag": _hex(outcome.etag)}
-        if reasons:
-            event["reasons"] = list(reasons)
-        elif name == "applied":
-            event["configuration"] = redact(configuration.configuration)
-        self._emit(event)
 
     def _succeed(self, outcome, now):
         """The server has answered: ask again before the configuration gets too old."""
