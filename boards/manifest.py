@@ -55,8 +55,7 @@ _EVERY_ROLE = (
     "settings/__init__.py",
     "settings/radio.py",
     "settings/rules.py",
-    "ue/__init__.py",
-    "ue/ue.py",
+    "ue.py",
 )
 
 _UE = ()
@@ -70,8 +69,7 @@ _RELAY = (
     "intermediary/link_table.py",
     "intermediary/numbers.py",
     "intermediary/rate_limiter.py",
-    "relay/__init__.py",
-    "relay/relay.py",
+    "relay.py",
     "scm/problem_details.py",
     "settings/intermediary.py",
 )

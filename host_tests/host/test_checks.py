@@ -39,9 +39,9 @@ def test_an_import_against_the_direction_is_found_wherever_it_stands(tmp_path):
 
 
 def test_a_module_of_the_package_itself_is_seen(tmp_path):
-    root = firmware(tmp_path, ue__ue="def f():\n    from msgin5g import main\n", main="")
-    assert list(faults(root)) == ["firmware/msgin5g/ue/ue.py:2: ue may not import msgin5g.main"]
-    root = firmware(tmp_path, ue__ue="import msgin5g\n")
+    root = firmware(tmp_path, ue="def f():\n    from msgin5g import main\n", main="")
+    assert list(faults(root)) == ["firmware/msgin5g/ue.py:2: ue may not import msgin5g.main"]
+    root = firmware(tmp_path, ue="import msgin5g\n")
     assert list(faults(root)) == []
 
 

@@ -65,14 +65,14 @@ def test_a_role_gets_what_it_needs_and_a_change_of_role_removes_the_rest(board, 
     said = msgin5g("flash", "--port", board.port, "--settings", relay)
     assert re.search(r"files copied, relay running after \d+\.\d s", said), said
     files = {"ue": _paths("ue"), "relay": _paths("relay")}
-    assert "msgin5g/relay/relay.mpy" in files["relay"] - files["ue"]
+    assert "msgin5g/relay.mpy" in files["relay"] - files["ue"]
     assert _on_board(board) == files["relay"]
 
     with Terminal(board) as terminal:
         terminal.presses(b"\x03\x03")
         terminal.types("f = open('/msgin5g/old.py', 'w'); n = f.write('1/0'); f.close()")
     said = msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 0), "--dry-run")
-    assert "would remove /msgin5g/relay/relay.mpy" in said and "would copy settings.json" in said
+    assert "would remove /msgin5g/relay.mpy" in said and "would copy settings.json" in said
     assert _on_board(board) == {*files["relay"], "msgin5g/old.py"}
     put(board, ue_file(tmp_path, 0))
     assert _on_board(board) == files["ue"]

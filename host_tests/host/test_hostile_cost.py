@@ -17,8 +17,8 @@ from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.coap.message import encode, insert
 from msgin5g.config.json import JsonError
 from msgin5g.config.json import loads as loads_json
-from msgin5g.relay.relay import Relay
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.relay import Relay
+from msgin5g.ue import ConstrainedUe
 from msgin5g.scm.ue_config_doc import find_configuration
 from msgin5g.scm.ue_config_doc import DocumentError
 from msgin5g.scm.client import problem_of

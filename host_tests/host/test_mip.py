@@ -51,8 +51,8 @@ def test_the_packages_are_in_order():
 
 def test_a_package_that_is_not_in_order(tmp_path, monkeypatch):
     found = packages.packages()
-    assert "msgin5g/relay/relay.py" in found["relay.json"]
-    assert "msgin5g/relay/relay.py" not in found["ue.json"]
+    assert "msgin5g/relay.py" in found["relay.json"]
+    assert "msgin5g/relay.py" not in found["ue.json"]
     assert "msgin5g/coap/responder.py" in found["microcoapy.json"]
     for name in ("msgin5g", "main.py", "microcoapy"):
         (tmp_path / name).symlink_to(FIRMWARE / name)
@@ -75,7 +75,7 @@ def test_a_role_is_installed_and_ends_configured(served, board, tmp_path):
     mpremote(board, *documented("docs/boards.md", served))
     listed = mpremote(board, "ls")
     assert "main.py" in listed and "msgin5g/" in listed
-    for name in ("main.py", "msgin5g/ue/ue.py"):
+    for name in ("main.py", "msgin5g/ue.py"):
         mpremote(board, "cp", f":{name}", tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == (FIRMWARE / name).read_bytes(), name
     mpremote(board, "cp", ue_file(tmp_path, 0), ":settings.json")

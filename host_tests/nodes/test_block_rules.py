@@ -13,7 +13,7 @@ from msgin5g.coap.numbers import (
     SIZE2,
     TOO_MANY_REQUESTS,
 )
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.ue import ConstrainedUe
 from builders import RELAY, UE_ID, FakeConfiguration, document, drain, names, ue_settings
 
 TEXT = "".join(["%08d" % n for n in range(80)])

@@ -10,9 +10,9 @@ from builders import RELAY, SERVER, UE_ID, document, drain, names, new_sim, ue_a
 from network_sim import chance
 
 load(
-    "msgin5g.ue.ue",
-    "msgin5g.relay.relay",
-    "msgin5g.ue.ue",
+    "msgin5g.ue",
+    "msgin5g.relay",
+    "msgin5g.ue",
     "msgin5g.scm.ue_config_doc",
     "servers",
 )

@@ -7,7 +7,7 @@ from fast_network_sim import FastNetworkSim
 from builders import DATA, SERVER, document, drain, new_relay, new_server, new_ue
 from network_sim import chance
 
-load("msgin5g.relay.relay", "msgin5g.ue.ue", "msgin5g.scm.ue_config_doc")
+load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc")
 
 # A UE takes 4 KiB: on MicroPython the crowd is a small one, and the relay as much smaller.
 # host/test_block_heap.py runs it in a heap that has room for 30.

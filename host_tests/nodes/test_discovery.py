@@ -4,7 +4,7 @@ from checks import xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import BAD_REQUEST, BLOCK2, CON, CONTENT, GET, URI_PATH
 from msgin5g.intermediary.numbers import BAD_OPTION
-from msgin5g.relay.relay import Relay
+from msgin5g.relay import Relay
 from builders import SERVER, UE_ID, relay_settings, ue_address
 
 UE = ue_address(2)

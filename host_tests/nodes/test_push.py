@@ -3,7 +3,7 @@
 from checks import load, xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, ETAG, GET, OBSERVE, RST, URI_PATH
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.ue import ConstrainedUe
 from builders import (
     DATA,
     RELAY,
@@ -20,7 +20,7 @@ from builders import (
 )
 from network_sim import all_but, chance
 
-load("msgin5g.relay.relay", "msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "servers")
+load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "servers")
 
 UE = ue_address(2)
 HOPS = ((SERVER, RELAY), (RELAY, UE))

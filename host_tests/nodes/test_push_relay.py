@@ -21,9 +21,9 @@ from builders import (
 from network_sim import NetworkSim, chance
 
 load(
-    "msgin5g.relay.relay",
-    "msgin5g.ue.ue",
-    "msgin5g.ue.ue",
+    "msgin5g.relay",
+    "msgin5g.ue",
+    "msgin5g.ue",
     "msgin5g.scm.ue_config_doc",
     "servers",
 )
@@ -190,7 +190,7 @@ def test_a_ue_that_begins_anew_again_and_again_does_not_fill_the_table():
 
 
 def test_an_observation_taken_away_by_the_limit_keeps_hop_limit_and_options():
-    from msgin5g.relay.relay import Relay
+    from msgin5g.relay import Relay
 
     relay = Relay(relay_settings(max_observations=0), xorshift(5), SERVER, 0)
     relay.link_up(UE_ID.encode(), 0, UE)
@@ -224,7 +224,7 @@ def test_with_loss_and_many_changes_all_end_with_the_last_state():
 
 
 def test_a_non_confirmable_notification_stays_one():
-    from msgin5g.relay.relay import Relay
+    from msgin5g.relay import Relay
 
     relay = Relay(relay_settings(), xorshift(5), SERVER, 0)
     relay.link_up(UE_ID.encode(), 0, UE)

@@ -14,7 +14,7 @@ _HOP = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1",
 
 
 def test_an_esp_now_peer_out_of_range():
-    from msgin5g.relay.relay import Relay
+    from msgin5g.relay import Relay
 
     espnow.reset()
     sim = NetworkSim(record=False)

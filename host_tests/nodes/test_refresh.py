@@ -3,7 +3,7 @@
 from checks import xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, CONTENT, ETAG, GET, MAX_AGE, OBSERVE, URI_PATH, VALID
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.ue import ConstrainedUe
 from builders import (
     DATA,
     RELAY,

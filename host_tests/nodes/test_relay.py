@@ -3,7 +3,7 @@
 from checks import no_alloc, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON
-from msgin5g.relay.relay import Relay
+from msgin5g.relay import Relay
 from msgin5g.scm.client import problem_of
 from msgin5g.scm.request import ScmRequest
 from builders import (

@@ -5,7 +5,7 @@ from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, insert
 from msgin5g.coap.numbers import ACCEPT, ACK, BLOCK2, CON, CONTENT, GET, NO_RESPONSE, NON
 from msgin5g.coap.ticks import add
-from msgin5g.relay.relay import Relay
+from msgin5g.relay import Relay
 from msgin5g.scm.request import ScmRequest
 from builders import SERVER, UE_ID, relay_settings, ue_address
 

@@ -3,7 +3,7 @@
 from checks import xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET
-from msgin5g.relay.relay import Relay
+from msgin5g.relay import Relay
 from msgin5g.scm.request import ScmRequest
 from builders import SERVER, UE_ID, relay_settings, ue_address
 

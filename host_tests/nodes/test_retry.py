@@ -24,7 +24,7 @@ from network_sim import chance
 
 _INTERNAL_SERVER_ERROR = 0xA0  # no firmware sends it
 
-load("msgin5g.relay.relay", "msgin5g.ue.ue", "msgin5g.scm.ue_config_doc", "servers")
+load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "servers")
 
 
 def after_failures(ue, code, n, options=(), now=0):

@@ -11,7 +11,7 @@ from msgin5g.config.schema import Schema
 from msgin5g.config.store import BAD, GOOD, TRIAL, Store
 from msgin5g.services.trial_check import TrialCheck
 from msgin5g.node import Node
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.ue import ConstrainedUe
 from builders import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
 from network_sim import NetworkSim
 

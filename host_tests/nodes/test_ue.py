@@ -15,7 +15,7 @@ from msgin5g.coap.numbers import (
     UNAUTHORIZED,
 )
 from msgin5g.intermediary.numbers import BAD_OPTION, FORBIDDEN, NOT_ACCEPTABLE
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.ue import ConstrainedUe
 from builders import (
     DATA,
     OTHER_ID,

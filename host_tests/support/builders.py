@@ -125,7 +125,7 @@ def relay_settings(**more):
 
 
 def new_ue(sim, address, seed=3, remote=RELAY, **settings):
-    from msgin5g.ue.ue import ConstrainedUe
+    from msgin5g.ue import ConstrainedUe
 
     ue = ConstrainedUe(
         ue_settings(**settings), xorshift(seed), FakeConfiguration(), remote, sim.now
@@ -136,7 +136,7 @@ def new_ue(sim, address, seed=3, remote=RELAY, **settings):
 
 def new_relay(sim, links, seed=5, **settings):
     """links: {UE ID: address}."""
-    from msgin5g.relay.relay import Relay
+    from msgin5g.relay import Relay
 
     relay = Relay(relay_settings(**settings), xorshift(seed), SERVER, sim.now)
     for ue_id in links:

@@ -92,7 +92,7 @@ def way_in():
     from msgin5g.config.schema import Schema
     from msgin5g.config.store import Store
     from msgin5g.coap.numbers import CONTENT, CONTENT_FORMAT, ETAG
-    from msgin5g.ue.ue import ConstrainedUe
+    from msgin5g.ue import ConstrainedUe
     from ue_alone import answer, asked, body
 
     flash = MemoryFlash()

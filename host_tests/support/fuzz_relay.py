@@ -5,14 +5,14 @@ from fuzz_bytes import mutate
 from fuzz_messages import answers, blocks, requests, with_ids
 from fuzz_node import QUIET_MS, SERVER_URI, STRANGER, Node
 from msgin5g.coap.numbers import ACK, CON, NON
-from msgin5g.relay.relay import Relay
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.relay import Relay
+from msgin5g.ue import ConstrainedUe
 from builders import SERVER, FakeConfiguration, relay_settings, ue_address
 
 _HOP_ID = "urn:x-msgin5g:hop:1"
 
 # The parsers stay loaded: thousands of responses are read.
-load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc")
+load("msgin5g.ue", "msgin5g.scm.ue_config_doc")
 
 
 class RelayTarget(Node):

@@ -6,11 +6,11 @@ from fuzz_messages import answers, blocks, requests, with_ids
 from fuzz_node import QUIET_MS, SERVER_URI, STRANGER, Node
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, BLOCK2, CON, NON, OBSERVE
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.ue import ConstrainedUe
 from builders import RELAY, UE_ID, FakeConfiguration, ue_settings
 
 # The parsers stay loaded: thousands of responses are read.
-load("msgin5g.ue.ue", "msgin5g.scm.ue_config_doc")
+load("msgin5g.ue", "msgin5g.scm.ue_config_doc")
 
 
 class UeTarget(Node):

@@ -23,7 +23,7 @@ def new_radios(**settings):
 
 
 def radio_ue(sim, remote, **settings):
-    from msgin5g.ue.ue import ConstrainedUe
+    from msgin5g.ue import ConstrainedUe
 
     return ConstrainedUe(
         ue_settings(**settings), xorshift(3), FakeConfiguration(), remote, sim.now

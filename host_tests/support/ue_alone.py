@@ -4,7 +4,7 @@ from checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK
-from msgin5g.ue.ue import ConstrainedUe
+from msgin5g.ue import ConstrainedUe
 from builders import DATA, RELAY, UE_ID, FakeConfiguration, document, ue_settings
 
 

@@ -5,7 +5,7 @@ from msgin5g_tools.paths import import_firmware
 import_firmware()
 from msgin5g.gateway.gateway import Gateway  # noqa: E402
 from msgin5g.gateway.scm_local import LocalScmClient  # noqa: E402
-from msgin5g.relay.relay import Relay  # noqa: E402
+from msgin5g.relay import Relay  # noqa: E402
 from msgin5g.settings import SettingsError, settings_of  # noqa: E402
 
 ROLES = ("relay", "gateway")

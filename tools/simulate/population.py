@@ -8,7 +8,7 @@ from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.settings import settings_of  # noqa: E402
-from msgin5g.ue.ue import ConstrainedUe  # noqa: E402
+from msgin5g.ue import ConstrainedUe  # noqa: E402
 
 CONFIGURED, NOT_FOUND, FORBIDDEN, WRONG, NONE = "2.05", "4.04", "4.03", "wrong", "none"
 SERVICE = "msgin5g"

@@ -121,7 +121,7 @@ class Builder:
 
     def constrained_ue(self, remote, endpoint=None):
         """A ConstrainedUe; its next hop is `remote` on the first transport."""
-        from msgin5g.ue.ue import ConstrainedUe
+        from msgin5g.ue import ConstrainedUe
 
         settings = self.settings
         configuration = self._configuration()

@@ -29,7 +29,7 @@ def build_intermediary(builder):
 
 
 def _relay(builder, server):
-    from msgin5g.relay.relay import Relay
+    from msgin5g.relay import Relay
 
     return Relay(builder.settings, random_byte, server, builder.now)
 

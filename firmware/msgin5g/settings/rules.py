@@ -22,9 +22,9 @@ class SettingsError(Exception):
     """A setting that cannot be used; the text names the key and the rule in one line."""
 
 
-def take_all(settings, values, table):
-    """Set the attributes of a table from `values`, and remove these."""
-    for line in table.split("\n"):
+def take_all(settings, values, keys):
+    """Set the attributes of `keys`, a table, from `values`, and remove these."""
+    for line in keys.split("\n"):
         key, kind, *rule = line.split(" ")
         name = key.split(":")[-1].replace(".", "_")
         key = key.replace(":", ".")

@@ -109,7 +109,7 @@ def play(role, links=None, ticks_ms=None, tell=None, trace=None, limit_ms=None):
 
 def alone():
     """The role with the settings' defaults."""
-    from msgin5g.ue.ue import ConstrainedUe
+    from msgin5g.ue import ConstrainedUe
 
     class settings:
         pass

@@ -11,7 +11,7 @@ from measure import arguments, heap_in_use, tell
 
 import frames
 from msgin5g.port.system import random_byte
-from msgin5g.relay.relay import Relay
+from msgin5g.relay import Relay
 from msgin5g.settings import settings_of
 
 

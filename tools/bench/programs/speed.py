@@ -21,7 +21,7 @@ from msgin5g.coap.endpoint import Endpoint
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import GET
 from msgin5g.port.system import random_byte
-from msgin5g.relay.relay import Relay
+from msgin5g.relay import Relay
 from msgin5g.settings import settings_of
 
 _MAX_RATE = 1000  # requests a second: one in each millisecond of the relay's clock

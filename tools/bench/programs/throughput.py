@@ -14,7 +14,7 @@ import frames
 from msgin5g.port.resolver import bind, resolve
 from msgin5g.port.system import random_byte
 from msgin5g.port.udp import UdpTransport
-from msgin5g.relay.relay import Relay
+from msgin5g.relay import Relay
 from msgin5g.settings import settings_of
 
 _ROUNDS = 20
