@@ -1,4 +1,4 @@
-"""The registries, continued: codes, options and Content-Formats that only an intermediary needs."""
+"""The registries, continued: codes, options and Content-Formats for an intermediary only."""
 
 from micropython import const
 
