@@ -98,10 +98,16 @@ def _helpers_of(tests):
 
 
 def compile_all(jobs, target, optimise):
-    """Compile {target file: source file}, and remove every other .mpy file below target."""
-    for old in target.glob("**/*.mpy"):
+    """Compile {target file: source file}, and remove every other .mpy file below target.
+
+    A folder that is left empty goes, too: MicroPython would import it in place of the module.
+    """
+    for old in list(target.glob("**/*.mpy")):
         if old not in jobs:
             old.unlink()
+    for folder in sorted(target.glob("**/"), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda job: compile_file(job[1], job[0], optimise), jobs.items()))
 
