@@ -343,3 +343,17 @@ def test_a_document_that_changes_while_its_last_observer_goes_is_asked_for_in_pe
         and gateway.transfers.under_way == []
         and gateway.n_waiting == 0
     )
+
+
+def test_a_document_whose_ids_are_malformed_is_counted_and_kept_for_nobody():
+    for ids in ({"uris": [7]}, {"uris": 7}, [name(1)], {7: [name(1)]}):
+        broken = dict(shared([name(1), name(2)]), valUeIds=ids)
+        sim, gateway, server, clients = new((1, 2), [shared([name(1), name(2)])], {})
+        server.documents_of = lambda what, broken=broken: [broken]
+        for client in clients:
+            client.get(b"shared")
+        assert answered(sim, clients), ids
+        assert [client.answers[0].code for client in clients] == [0xA3, 0xA3], ids
+        assert gateway.counters["invalid_document"] >= 1, ids
+        clients[0].get(b"shared")  # not from the cache
+        assert more(sim, clients[0]).code == 0xA3, ids

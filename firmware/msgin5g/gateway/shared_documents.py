@@ -125,6 +125,9 @@ class SharedDocument:
         return True
 
     def found(self, document):
+        # Read its URIs now: CborError counts it as invalid, and the cache holds only valid ones.
+        for _ in document.uris():
+            pass
         self._body = document.copy()
 
     def complete(self, now):
