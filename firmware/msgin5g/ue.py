@@ -14,7 +14,7 @@ from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHE
 from msgin5g.coap.message import code_text
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.config.schema import redact
-from msgin5g.scm import client as scm
+from msgin5g.scm.client import ScmClient
 from msgin5g.scm.request import ScmRequest
 
 _MAX_EVENTS = const(16)
@@ -54,7 +54,7 @@ class ConstrainedUe:
             settings.content_format,
             queries,
         )
-        self.client = scm.ScmClient(endpoint, transport, remote, request, ue_id, settings)
+        self.client = ScmClient(endpoint, transport, remote, request, ue_id, settings)
         self.configuration = configuration
         self.events = []
         self.observe = settings.observe
@@ -157,7 +157,7 @@ class ConstrainedUe:
         """Offer a configuration, emit an event, and schedule the next fetch."""
         kind = outcome.kind
         code = outcome.code
-        if kind == scm.CONFIGURATION:
+        if kind == "configuration":
             configuration = self.configuration
             name, reasons = configuration.offer(outcome.data, outcome.etag or b"", now)
             event = {"event": name, "etag": _hex(outcome.etag)}
@@ -167,15 +167,15 @@ class ConstrainedUe:
                 event["configuration"] = redact(configuration.configuration)
             self._emit(event)
             self._succeed(outcome, now)
-        elif kind == scm.UNCHANGED:
+        elif kind == "unchanged":
             self._emit({"event": "unchanged", "etag": _hex(outcome.etag)})
             self._succeed(outcome, now)
-        elif kind == scm.PAUSED:
+        elif kind == "paused":
             self._fetch_in(self._backoff.delay_ms(outcome.max_age_s), now)
-        elif kind == scm.REFUSED:
+        elif kind == "refused":
             self._emit({"event": "refused", "reasons": [outcome.detail]})
             self._fail(None, now)
-        elif kind == scm.TIMEOUT or code == numbers.GATEWAY_TIMEOUT:
+        elif kind == "timeout" or code == numbers.GATEWAY_TIMEOUT:
             # 5.04: the next hop has waited as long as this UE would have waited itself.
             self._emit({"event": "timeout"})
             self._fail(None, now)

@@ -14,7 +14,7 @@ from msgin5g.coap.numbers import (
     OBSERVE,
     SERVICE_UNAVAILABLE,
 )
-from msgin5g.scm.client import CONFIGURATION, PAUSED, REJECTED, TIMEOUT, ScmClient
+from msgin5g.scm.client import ScmClient
 from msgin5g.scm.request import ScmRequest
 
 _BODY = dumps([document(UE_ID, DATA)])
@@ -63,7 +63,7 @@ def test_a_fetch_that_pauses_goes_on_with_the_same_block():
     client = it.client
     assert not client.busy and client.fetch() and client.busy
     assert it.block(it.request(), 0) is None and client.busy
-    assert it.response(it.request(), SERVICE_UNAVAILABLE).kind == PAUSED and not client.busy
+    assert it.response(it.request(), SERVICE_UNAVAILABLE).kind == "paused" and not client.busy
     assert client.fetch() and client.busy
     request = it.request()
     assert request.uint(BLOCK2) == 1 << 4 | 2
@@ -74,27 +74,27 @@ def test_a_fetch_that_pauses_goes_on_with_the_same_block():
             break
         request = it.request()
         number += 1
-    assert outcome.kind == CONFIGURATION and outcome.data == DATA.encode() and not client.busy
+    assert outcome.kind == "configuration" and outcome.data == DATA.encode() and not client.busy
 
 
 def test_an_observation_is_registered_active_and_ended():
     it = Fetcher()
     client = it.client
     client.fetch()
-    assert it.response(it.request(), CONTENT, [], _BODY).kind == CONFIGURATION
+    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
     assert client.document_id and not client.individual and not client.observing
     assert client.fetch(True)
     registration = it.request()
     assert registration.uint(OBSERVE) == 0 and not client.observing
-    assert it.response(registration, CONTENT, [(OBSERVE, b"\x05")], _BODY).kind == CONFIGURATION
+    assert it.response(registration, CONTENT, [(OBSERVE, b"\x05")], _BODY).kind == "configuration"
     assert client.observing and not client.busy and client.individual
     # A notification gives an Outcome without a fetch; an older one does not.
     newer = it.response(registration, CONTENT, [(OBSERVE, b"\x07")], _BODY, CON)
-    assert newer.kind == CONFIGURATION and not client.busy
+    assert newer.kind == "configuration" and not client.busy
     assert it.response(registration, CONTENT, [(OBSERVE, b"\x06")], _BODY, CON) is None
     assert client.observing and it.endpoint.counters == {"old_notification": 1}
     ended = it.response(registration, NOT_FOUND, mtype=CON)
-    assert ended.kind == REJECTED and not client.observing and not client.busy
+    assert ended.kind == "rejected" and not client.observing and not client.busy
 
 
 def test_stop_deregisters_with_the_token_of_the_registration():
@@ -124,6 +124,6 @@ def test_without_a_response_the_fetch_ends_and_so_does_the_registration():
         if exchange is not None:
             break
         it.endpoint.transmit(it.now)
-    assert client.no_response(exchange, False).kind == TIMEOUT
+    assert client.no_response(exchange, False).kind == "timeout"
     assert not client.busy and not client.observing and client.unanswered_size > 0
     assert client.fetch(True) and client.busy

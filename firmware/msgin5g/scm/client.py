@@ -15,14 +15,6 @@ from msgin5g.coap.retransmission import OBSERVING
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
 
-# Kinds of Outcome.
-CONFIGURATION = const(0)  # data, etag: a configuration for this UE
-UNCHANGED = const(1)  # 2.03: the configuration with this ETag is still valid
-REJECTED = const(2)  # code, title, detail: an error of the server or of the next hop
-REFUSED = const(3)  # detail: why the response holds no configuration for this UE
-TIMEOUT = const(4)  # no response within MAX_TRANSMIT_WAIT
-PAUSED = const(5)  # the server is busy during a transfer: the next fetch goes on with it
-
 # States of a fetch.
 _IDLE = const(0)
 _REQUESTING = const(1)  # the first block is asked for
@@ -71,8 +63,18 @@ _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 
 
 class Outcome:
-    """How a fetch ended. max_age_s: how long a configuration is fresh, or, for a rejection, when
-    the server wants to be asked again; None where a rejection does not say."""
+    """How a fetch ended. kind is one of
+
+    configuration  data, etag: a configuration for this UE
+    unchanged      2.03: the configuration with this etag is still valid
+    rejected       code, title, detail: an error of the server or of the next hop
+    refused        detail: why the response holds no configuration for this UE
+    timeout        no response within MAX_TRANSMIT_WAIT
+    paused         the server is busy during a transfer: the next fetch goes on with it
+
+    max_age_s: how long a configuration is fresh, or, for a rejection, when the server wants to be
+    asked again; None where a rejection does not say.
+    """
 
     def __init__(self, kind, detail=None, max_age_s=None, code=0, title=None):
         self.kind = kind
@@ -155,14 +157,14 @@ class ScmClient:
 
     def stop(self):
         """Deregister from notifications, if registered (RFC 7641 section 3.6)."""
-        self._cancel()
+        self.cancel()
         if self._registration is not None:
             self.individual = True
             self._ask(_FIRST, True, 1)
 
     def forget(self):
         """Forget the document: the next fetch is as the first one was."""
-        self._cancel()
+        self.cancel()
         self._cease()
         self.document_id = self.etag = self._etag_of = None
 
@@ -173,7 +175,7 @@ class ScmClient:
         """
         if exchange.state < OBSERVING:
             return False
-        self._cancel()
+        self.cancel()
         if exchange.state != OBSERVING and exchange is self._registration:
             self._cease()
         return True
@@ -192,9 +194,9 @@ class ScmClient:
         if exchange is self._registration:
             self._cease()
         return (
-            self._end(REJECTED, None, None, 0, "Reset by the peer")
+            self._end("rejected", None, None, 0, "Reset by the peer")
             if reset
-            else self._end(TIMEOUT)
+            else self._end("timeout")
         )
 
     def response(self, now):
@@ -230,7 +232,7 @@ class ScmClient:
         self.unanswered_size = 0
         if registered:
             if exchange is not self.exchange:
-                self._cancel()  # the blocks of a former state are worthless now
+                self.cancel()  # the blocks of a former state are worthless now
                 self._change(_NOTIFIED)
                 self.block2 = Block2Body(szx_of(self.block_size), self.max_document_size)
                 self.individual = True
@@ -253,14 +255,14 @@ class ScmClient:
         if self.etag is None or (etag is not None and etag != self.etag):
             return self._restart()  # a representation is valid that is not held any more
         max_age_s = message.uint(numbers.MAX_AGE, _DEFAULT_MAX_AGE_S)
-        outcome = self._end(UNCHANGED, None, max_age_s)
+        outcome = self._end("unchanged", None, max_age_s)
         outcome.etag = self.etag
         return outcome
 
     def _content(self, message):
         content_format = message.uint(numbers.CONTENT_FORMAT, numbers.CBOR)
         if content_format != numbers.CBOR and content_format != self.content_format:
-            return self._end(REFUSED, "Content-Format " + str(content_format))
+            return self._end("refused", "Content-Format " + str(content_format))
         block2 = self.block2
         try:
             progress = block2.take(message)
@@ -273,15 +275,15 @@ class ScmClient:
                 raise BlockError("no room for the next request")
             data, document_id = find_configuration(block2.body, self.ue_id)
         except (BlockError, DocumentError) as error:
-            return self._end(REFUSED, str(error))
+            return self._end("refused", str(error))
         except MemoryError:
-            return self._end(REFUSED, "too large for the memory that is free")
+            return self._end("refused", "too large for the memory that is free")
         self.etag = block2.etag
         self._etag_of = self.document_id if self.individual else None
         if not self.individual and document_id and len(document_id) <= 255:
             self.document_id = document_id
         max_age_s = message.uint(numbers.MAX_AGE, _DEFAULT_MAX_AGE_S)
-        outcome = self._end(CONFIGURATION, None, max_age_s)
+        outcome = self._end("configuration", None, max_age_s)
         outcome.data = data
         outcome.etag = block2.etag
         return outcome
@@ -297,7 +299,7 @@ class ScmClient:
                 or code == numbers.GATEWAY_TIMEOUT
             ) and self._resume():
                 self._change(_BUSY)
-                return Outcome(PAUSED, None, max_age_s)
+                return Outcome("paused", None, max_age_s)
         echo = message.option(numbers.ECHO)
         if (
             code == numbers.UNAUTHORIZED
@@ -311,14 +313,14 @@ class ScmClient:
             if self._ask(event, self._asked[0], self._asked[1], echo):
                 return None
         title, detail = problem_of(message.payload())
-        return self._end(REJECTED, detail, max_age_s, code, title)
+        return self._end("rejected", detail, max_age_s, code, title)
 
     def _restart(self):
         """Ask for the first block again, unconditionally."""
         self._n_restarts += 1
         if self._n_restarts <= _MAX_RESTARTS and self._ask(_FIRST):
             return None
-        return self._end(REFUSED, "the document kept changing during its transfer")
+        return self._end("refused", "the document kept changing during its transfer")
 
     def _resume(self):
         """Whether the same block may be asked for once more."""
@@ -358,7 +360,7 @@ class ScmClient:
         self._change(_END)
         return Outcome(kind, detail, max_age_s, code, title)
 
-    def _cancel(self):
+    def cancel(self):
         """End the fetch without an Outcome."""
         exchange = self.exchange
         if exchange is not None and exchange is not self._registration:
