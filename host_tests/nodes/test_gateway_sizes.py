@@ -79,7 +79,7 @@ def test_a_bulk_request_fits_a_datagram_however_long_the_names_are():
 def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
     numbers = tuple(range(1, 31))
     for block_size, hold_size in ((1024, 0), (64, 500), (16, 2000)):
-        peaks = []
+        peak = [0]
         sim, gateway, server, clients = new(
             numbers, [doc(n) for n in numbers], bulk_count=30, hold_size=hold_size,
             block_size=block_size, max_answers=2,
@@ -88,12 +88,12 @@ def test_only_so_much_is_held_and_all_get_theirs_from_small_blocks_too():
             client.get(block2=6)
 
         def done():
-            peaks.append(gateway.pending_requests.held_size)
+            peak[0] = max(peak[0], gateway.pending_requests.held_size)
             return all(client.answers for client in clients)
 
         assert sim.run(done, 80000), block_size
         # A document that comes in the block that fills the room is the last one.
-        assert max(peaks) <= hold_size + block_size + 200, (block_size, max(peaks))
+        assert peak[0] <= hold_size + block_size + 200, (block_size, peak[0])
         assert gateway.pending_requests.held_size == 0 and len(server.bulks) == 1
         for client in clients:
             assert client.answers[0].option(65020) == name(client.n).encode()
