@@ -75,7 +75,7 @@ def main(
 def _drop(name):
     """Drop a module or package that only start-up needs; no other module is ever dropped.
 
-    From .mpy files settings, builder and resolver take 14 KB of heap on the 64-bit port, which a
+    From .mpy files settings, builder and resolver take 10 KB of heap on the 64-bit port, which a
     UE needs for its role and for documents. Frozen modules take next to nothing. The REPL imports
     them again to open a node that does not run.
     """
