@@ -57,7 +57,8 @@ def reply(request, source, recipient):
     options.append((65020, recipient))
     out = bytearray(size + 128)
     payload = source.part(start, size)
-    return bytes(out[: encode(out, 2, 0x45, message.mid, message.token(), options, payload)])
+    size = encode(out, 2, 0x45, message.mid, message.token(), options, payload)
+    return memoryview(out)[:size]  # no copy: the network takes its heap from the UE's
 
 
 class FakeConfiguration:
