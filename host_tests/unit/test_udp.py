@@ -1,0 +1,55 @@
+"""A UDP socket as a transport: what it reads, and what becomes of a datagram that is too long."""
+
+from checks import xorshift
+from msgin5g.coap.endpoint import NOTHING, REQUEST
+from msgin5g.coap.numbers import GET
+from msgin5g.coap.responder import ServerEndpoint
+from msgin5g.port.udp import UdpTransport
+
+PEER = ("192.0.2.1", 5683)
+
+
+class Socket:
+    """A socket with these datagrams; as a real one, it cuts off what is not read."""
+
+    def __init__(self, *datagrams):
+        self.datagrams = list(datagrams)
+
+    def recvfrom(self, size):
+        if not self.datagrams:
+            raise OSError(11)  # EAGAIN
+        return self.datagrams.pop(0)[:size], PEER
+
+
+def request(size, mtype):
+    """A GET of `size` bytes with a payload, in which each byte but the last one counts."""
+    head = bytes((0x41 | mtype << 4, GET, 0, mtype)) + b"t\xff"
+    return head + bytes(size - len(head))
+
+
+def test_a_datagram_of_1153_bytes_is_dropped_and_not_read_cut_off():
+    for mtype in (0, 1):  # confirmable, non-confirmable
+        transport = UdpTransport(Socket(request(1152, mtype), request(1153, mtype)))
+        endpoint = ServerEndpoint(xorshift(7), {})
+        datagram, remote = transport.receive()
+        assert endpoint.receive(0, datagram, remote, 0) == REQUEST
+        assert endpoint.message.size == 1152 and endpoint.counters == {}
+        datagram, remote = transport.receive()
+        assert endpoint.receive(0, datagram, remote, 0) == NOTHING
+        assert endpoint.counters == {"malformed": 1}
+        # RFC 7252 section 4.2: a confirmable one is rejected, so that it is not repeated.
+        out = endpoint.transmit(0)
+        assert out is None if mtype else bytes(out[1]) == b"\x70\0\0\0"
+        assert transport.receive() is None
+
+
+def test_a_datagram_for_which_there_is_no_memory_is_counted_and_the_next_one_is_read():
+    class Short(Socket):
+        def recvfrom(self, size):
+            if size > 1000 and len(self.datagrams) > 1:
+                raise MemoryError
+            return Socket.recvfrom(self, size)
+
+    transport = UdpTransport(Short(b"first", b"second"))
+    assert transport.receive() is None and transport.n_lost == 1
+    assert transport.receive() == (b"second", PEER)
