@@ -125,3 +125,35 @@ def test_where_there_is_no_radio():
     except TransportError as error:
         assert str(error) == "link: ESP-NOW is not on this board"
     del sys.modules["network"]
+
+
+def test_over_a_soft_reset_an_interface_that_the_settings_do_not_name_is_off():
+    for port in ("esp32", "rp2"):
+        network.reset(port, lambda: 60000)
+        network.air["site"] = "the right key"
+        key = "the right key"
+        new_radios(access_point={"ssid": "relay", "key": key}, **_HOP)
+        station, point = network.WLAN(0), network.WLAN(1)
+        assert point.active(), port
+        new_radios(wifi={"ssid": "site", "key": key}, **_UE)
+        assert not point.active() and station.active(), port
+        station.connect("site", key)
+        new_radios(access_point={"ssid": "relay", "key": key}, **_HOP)
+        assert point.active() and not station.isconnected(), port
+
+
+def test_a_driver_that_fails_without_a_name_is_not_a_machine_without_radio():
+    sys.modules["network"] = network
+    network.reset("esp32", lambda: 0)
+    radio = settings_of(dict(_UE, wifi={"ssid": "relay", "key": "12345678"})).radio
+    network.WLAN(0).active = _out_of_memory
+    try:
+        start_radios(radio, xorshift(11))
+        raise AssertionError("nothing was raised")
+    except TransportError as error:
+        assert str(error) == "link: the radio refuses: Wifi Unknown Error 0x0101"
+    del sys.modules["network"]
+
+
+def _out_of_memory(on=None):
+    raise RuntimeError("Wifi Unknown Error 0x0101")

@@ -168,5 +168,86 @@ def test_a_driver_that_takes_settings_only_before_or_after_activation():
 
 def test_an_open_access_point():
     Clock("esp32")
-    AccessPoint(network, "relay", None, None, {})
-    assert network.WLAN(1).parameters == {"ssid": "relay", "security": 0}
+    AccessPoint(network, "relay", None, 1, {})
+    assert network.WLAN(1).on_air == {"ssid": "relay", "security": 0, "channel": 1}
+
+
+def test_a_slow_dhcp_server_is_waited_for():
+    for port in ("esp32", "rp2"):
+        clock = Clock(port)
+        network.air["site"] = "the key"
+        network.slow["dhcp"] = 40000
+        station = _station(clock)
+        clock.run(station, 39000)
+        assert clock.emitted == [] and network.WLAN(0).n_connects == 1, (port, clock.emitted)
+        clock.run(station, 5000)
+        assert clock.last() == ("link_up", "wifi: site"), port
+
+
+def test_a_dhcp_server_that_is_silent_is_the_reason():
+    for port in ("esp32", "rp2"):
+        clock = Clock(port)
+        network.air["site"] = "the key"
+        network.slow["dhcp"] = 1 << 30
+        station = _station(clock)
+        clock.run(station, 300000)
+        assert clock.emitted[0][0] < 70000 and len(clock.emitted) == 1, (port, clock.emitted)
+        assert clock.last() == ("link_down", "wifi: no address from DHCP"), port
+        assert station.status()["reason"] == "no address from DHCP", port
+        network.slow["dhcp"] = 0
+        clock.run(station, 90000)
+        assert clock.last() == ("link_up", "wifi: site"), port
+
+
+def test_an_esp32_whose_authentication_expired_has_not_joined():
+    clock = Clock("esp32")
+    station = _station(clock)
+    wlan = network.WLAN(0)
+    # WIFI_REASON_AUTH_EXPIRE has the number of the RP2's CYW43_LINK_NOIP.
+    wlan.status = lambda what=None: _not_connected() if what else 2
+    clock.run(station, 1000)
+    assert clock.last() == ("link_down", "wifi: failed with status 2")
+
+
+def _not_connected():
+    raise OSError("Wifi Not Connected")
+
+
+def test_over_a_soft_reset_a_static_address_that_was_removed_is_gone():
+    for port in ("esp32", "rp2"):
+        clock = Clock(port)
+        network.air["site"] = "the key"
+        clock.run(_station(clock, address="192.168.9.77"), 5000)
+        assert network.WLAN(0).ifconfig()[0] == "192.168.9.77", port
+        station = _station(clock)  # the radio is still connected
+        assert not network.WLAN(0).isconnected(), port
+        clock.run(station, 5000)
+        assert station.status()["address"] == "192.168.4.2", port
+
+
+def test_over_a_soft_reset_an_access_point_has_its_new_name_key_and_channel():
+    for port in ("esp32", "rp2"):
+        Clock(port)
+        AccessPoint(network, "old", "12345678", 6, {})
+        AccessPoint(network, "new", None, 1, {})
+        on_air = network.WLAN(1).on_air
+        assert on_air["ssid"] == "new" and on_air["security"] == 0, port
+        assert on_air["channel"] == 1, port
+
+
+def test_a_driver_code_without_a_name_is_a_failed_attempt():
+    clock = Clock("esp32")
+    network.air["site"] = "the key"
+    station = _station(clock)
+    wlan = network.WLAN(0)
+    connect = wlan.connect
+    wlan.connect = _unknown_error
+    clock.run(station, 500)
+    assert clock.last() == ("link_down", "wifi: refused by the driver: Wifi Unknown Error 0x0101")
+    wlan.connect = connect
+    clock.run(station, 30000)
+    assert clock.last() == ("link_up", "wifi: site")
+
+
+def _unknown_error(ssid, key):
+    raise RuntimeError("Wifi Unknown Error 0x0101")

@@ -6,6 +6,9 @@
 
 `emit(name, reasons)` is the node's, set before the first step: `link_up` and `link_down` with a
 reason. Status codes and exceptions are those of the `network` module of the ESP32 and RP2 ports.
+
+A soft reset leaves the radio as it was: connected, with its static address, its access point on
+the air. So each start sets or clears everything that a setting is about.
 """
 
 from micropython import const
@@ -17,12 +20,15 @@ _CONNECTED = const(2)
 
 _POLL_MS = const(1000)
 _POLL_CONNECTING_MS = const(250)
-_CONNECT_MS = const(12000)  # association and DHCP; after that the attempt has failed
+_CONNECT_MS = const(12000)  # association; after that the attempt has failed
+_ADDRESS_MS = const(60000)  # and as long for an address: a DHCP server may be slow
 _FIRST_RETRY_MS = const(1000)
 _LONGEST_RETRY_MS = const(16000)
 # Codes of the ESP32 port that have no constant in `network` (IEEE 802.11, ESP-IDF).
 _WRONG_KEY = (15, 204)  # the four-way handshake timed out
 _NO_ACCESS_POINT = (200, 210, 211, 212)  # no beacons; none with that security; signal too weak
+_NO_ADDRESS = "0.0.0.0"
+_DRIVER_ERRORS = (OSError, RuntimeError)  # the ESP32 has the latter for codes without a name
 
 
 class Station:
@@ -44,6 +50,7 @@ class Station:
         self._deadline_at = 0
         self._n_failures = 0
         self.reason = "connecting"
+        self._associated = False
         self._wlan = wlan = network.WLAN(network.WLAN.IF_STA)
         wlan.active(True)
         try:
@@ -51,9 +58,17 @@ class Station:
             wlan.config(reconnects=0)
         except (ValueError, OSError):
             pass  # the RP2 has no such setting, and does not retry
+        self._disconnect()
         if address is not None:
             gateway = address[: address.rfind(".")] + ".1"
             wlan.ifconfig((address, "255.255.255.0", gateway, gateway))
+        elif not wlan.ipconfig("dhcp4"):
+            # `ifconfig("dhcp")` would wait for ten seconds on the RP2, whose interface also keeps
+            # an address that DHCP did not give.
+            old = wlan.ifconfig()
+            if old[0] != _NO_ADDRESS:
+                wlan.ifconfig((_NO_ADDRESS, old[1], _NO_ADDRESS, old[3]))
+            wlan.ipconfig(dhcp4=True)
 
     def step(self, now):
         """The clock has moved."""
@@ -71,8 +86,12 @@ class Station:
             self._at = now  # the first attempt is at once
         else:
             reason = self._failure()
+            if reason is None and not self._associated and self._is_associated():
+                self._associated = True
+                self._deadline_at = add(now, _ADDRESS_MS)
             if reason is not None or diff(now, self._deadline_at) >= 0:
-                self._failed(reason or "no answer", now)
+                late = "no address from DHCP" if self._associated else "no answer"
+                self._failed(reason or late, now)
             else:
                 self._at = add(now, _POLL_CONNECTING_MS)
 
@@ -92,11 +111,12 @@ class Station:
 
     def _connect(self, now):
         self._state = _CONNECTING
+        self._associated = False
         self._deadline_at = add(now, _CONNECT_MS)
         self._at = add(now, _POLL_CONNECTING_MS)
         try:
             self._wlan.connect(self._ssid, self._key)
-        except OSError as error:  # the driver is busy
+        except _DRIVER_ERRORS as error:  # the driver is busy
             self._failed("refused by the driver: " + str(error), now)
 
     def _connected(self, now):
@@ -116,16 +136,31 @@ class Station:
             return "wrong key for " + self._ssid
         if status == network.STAT_NO_AP_FOUND or status in _NO_ACCESS_POINT:
             return "no access point " + self._ssid
-        if status in (network.STAT_IDLE, network.STAT_CONNECTING, network.STAT_GOT_IP, 2):
-            return None  # 2 is the RP2's: associated, no address yet
-        return "failed with status " + str(status)
+        if status in (network.STAT_IDLE, network.STAT_CONNECTING, network.STAT_GOT_IP):
+            return None
+        return None if self._is_associated() else "failed with status " + str(status)
+
+    def _is_associated(self):
+        """Whether the access point has let us in; an address may still be missing."""
+        network = self._network
+        if not hasattr(network, "STAT_BEACON_TIMEOUT"):  # the RP2: CYW43_LINK_NOIP has no name
+            return self._wlan.status() == network.STAT_GOT_IP - 1
+        try:
+            # The ESP32 gives a signal strength only then.
+            self._wlan.status("rssi")
+            return True
+        except _DRIVER_ERRORS:
+            return False
+
+    def _disconnect(self):
+        try:
+            self._wlan.disconnect()
+        except _DRIVER_ERRORS:
+            pass  # it was not connected
 
     def _failed(self, reason, now):
         self._state = _WAITING
-        try:
-            self._wlan.disconnect()
-        except OSError:
-            pass
+        self._disconnect()
         if reason != self.reason:
             self.reason = reason
             self.emit("link_down", ["wifi: " + reason])
@@ -151,17 +186,17 @@ class AccessPoint:
         self.n_unknown_peer = 0
         kind = network.WLAN
         self._wlan = wlan = kind(kind.IF_AP)
-        values = {"ssid": ssid, "security": kind.SEC_OPEN}
+        if wlan.active():
+            wlan.active(False)  # an access point that is on the air keeps its old name
+        values = {"ssid": ssid, "security": kind.SEC_OPEN, "channel": channel}
         if key is not None:
             # The RP2 has only the mixed mode.
             mode = kind.SEC_WPA2 if hasattr(kind, "SEC_WPA2") else kind.SEC_WPA_WPA2
             values.update({"key": key, "security": mode})
-        if channel:
-            values["channel"] = channel
         try:
             wlan.config(**values)  # before activation: on an RP2 it has no effect later
             wlan.active(True)
-        except OSError:
+        except _DRIVER_ERRORS:
             wlan.active(True)
             wlan.config(**values)  # other drivers refuse it before activation
 
@@ -172,7 +207,7 @@ class AccessPoint:
         self._at = add(now, _POLL_MS)
         try:
             present = {bytes(row[0]) for row in self._wlan.status("stations")}
-        except OSError:
+        except _DRIVER_ERRORS:
             return  # not started yet
         for mac in present - self._present:
             ue_id = self.stations.get(mac)

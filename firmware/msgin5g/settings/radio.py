@@ -11,7 +11,7 @@ wifi:key t 8 64
 wifi:address t 7 15
 access_point.ssid t 1 32
 access_point.key t 8 63
-access_point.channel n 1 13
+access_point.channel n 1 13 1
 espnow:channel n 1 13
 espnow:probe_s n 1 15 10""")
 
