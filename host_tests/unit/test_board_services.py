@@ -63,8 +63,17 @@ class Machine:
         return module
 
 
-def watchdog(machine, timeout_ms=6000):
-    return machine.load("watchdog").Watchdog(timeout_ms)
+class Platform:
+    """Stands for `sys` on a board of this platform."""
+
+    def __init__(self, platform):
+        self.platform = platform
+
+
+def watchdog(machine, timeout_ms=6000, platform="linux"):
+    module = machine.load("watchdog")
+    module.sys = Platform(platform)
+    return module.Watchdog(timeout_ms)
 
 
 def test_the_watchdog_is_fed_by_the_loop_which_never_waits_long():
@@ -95,6 +104,23 @@ def test_a_machine_without_a_timer_gets_a_watchdog_with_more_patience():
     assert machine.log[-1] == ("wdt", 3600000) and dog.held
     dog.release()
     assert machine.log[-2:] == [("wdt", 6000), "feed"] and not dog.held
+
+
+def test_a_watchdog_of_60_s_on_rp2_is_8388_ms():
+    for platform, asked_ms, given_ms in (
+        ("rp2", 60000, 8388),
+        ("rp2", 8389, 8388),
+        ("rp2", 8388, 8388),
+        ("rp2", 2000, 2000),
+        ("esp32", 60000, 60000),
+    ):
+        machine = Machine()
+        dog = watchdog(machine, asked_ms, platform)
+        assert machine.log == [("wdt", given_ms)], (platform, asked_ms)
+        assert dog.wait_ms(5) == given_ms // 3 and dog.timeout_ms == given_ms
+        dog.hold()
+        number = 0 if platform == "esp32" else -1
+        assert machine.log[2:] == [("timer", number), ("every", given_ms // 3)]
 
 
 class Node:

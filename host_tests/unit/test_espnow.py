@@ -84,14 +84,49 @@ def test_a_lost_piece_loses_the_datagram_and_nothing_else():
     frames.insert(1, frames[0])  # a radio may repeat a frame
     frames[2], frames[3] = frames[3], frames[2]
     assert b.receive() == (_datagram(600), _A)
-    a.send(_datagram(600), _B)
-    frames.pop()
-    b.step(0)
+
+
+def _piece(n_pieces, number, index, text):
+    """A frame with one piece of a datagram, from A."""
+    return _A, bytes((0xC0 | n_pieces, number, index)) + text
+
+
+def test_pieces_of_two_datagrams_never_make_one():
+    _, b = _pair()
+    inbox = espnow.boards[_B].inbox
+    # The number tells them apart; so does how many there are, as of a board that began anew.
+    for other in (_piece(2, 8, 1, b"new"), _piece(3, 7, 1, b"new")):
+        n_broken = b.n_broken
+        inbox.extend((_piece(2, 7, 0, b"old"), other))
+        assert b.receive() is None and b.n_broken == n_broken + 1, other
+        # The second piece of the first one comes late: it does not complete the other one either.
+        inbox.append(_piece(2, 7, 1, b"late"))
+        assert b.receive() is None, other
+        inbox.append(_piece(2, 7, 0, b"old"))
+        assert b.receive() == (b"oldlate", _A), other
+    # Two peers may use the same number.
+    b = _transport(_C, {_A: (None, "urn:a"), _B: (None, "urn:b")})
+    frame = _piece(2, 7, 1, b"B's")[1]
+    espnow.boards[_C].inbox.extend((_piece(2, 7, 0, b"A's"), (_B, frame)))
     assert b.receive() is None
-    b.step(3000)
-    assert b.n_broken >= 1
-    a.send(b"next", _B)
-    assert b.receive() == (b"next", _A)
+
+
+def test_old_pieces_are_forgotten_and_counted_once():
+    _, b = _pair()
+    inbox = espnow.boards[_B].inbox
+    start = _MASK - 2000  # the clock wraps meanwhile
+    b.step(start)
+    inbox.append(_piece(2, 7, 0, b"old"))
+    assert b.receive() is None
+    b.step((start + 2999) & _MASK)
+    assert b.n_broken == 0 and b.wait_ms((start + 2999) & _MASK) == 1
+    for ms in (3000, 3001, 6000, 60000):
+        b.step((start + ms) & _MASK)
+        assert b.n_broken == 1, ms
+    inbox.append(_piece(2, 7, 1, b"new"))  # 256 datagrams later the number is the same
+    assert b.receive() is None and b.n_broken == 1
+    inbox.append(_piece(2, 7, 0, b"all "))
+    assert b.receive() == (b"all new", _A) and b.n_broken == 1
 
 
 def test_frames_of_unknown_devices_are_dropped():

@@ -191,3 +191,46 @@ def test_a_folder_goes_with_its_last_file():
         assert os.listdir(directory) == []
 
     _with_files(test)
+
+
+class _File:
+    """A file that notes what is done with it."""
+
+    def __init__(self, log):
+        self._log = log
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._log.append("close")
+
+    def write(self, part):
+        self._log.append(part)
+
+    def flush(self):
+        self._log.append("flush")
+
+    def fileno(self):
+        return 42
+
+
+class _Synced:
+    """`os` with fsync, as CPython has it; a board's flush does what it does."""
+
+    def __init__(self, log):
+        self.fsync = lambda number: log.append(("sync", number))
+
+
+def test_writing_flushes_and_syncs_in_this_order_before_the_file_is_closed():
+    for has_fsync in (True, False):
+        log = []
+        flash_module.open = lambda path, mode: log.append((path, mode)) or _File(log)
+        flash_module.os = _Synced(log) if has_fsync else None
+        try:
+            Flash("/flash", StorageError).write("f", (b"head", b"text"))
+        finally:
+            del flash_module.open
+            flash_module.os = os
+        synced = ["flush", ("sync", 42)] if has_fsync else ["flush"]
+        assert log == [("/flash/f", "wb"), b"head", b"text"] + synced + ["close"], log

@@ -86,6 +86,20 @@ def test_a_wake_from_deep_sleep_is_no_failed_boot():
     assert board.flash.n_writes == n_writes
 
 
+def test_a_person_who_inspects_a_trial_for_longer_than_it_lasts_does_not_roll_it_back():
+    board = Board("one")
+    board.offer("two")
+    n_writes = board.flash.n_writes
+    board.reset(counts=False)  # the board does not run: a person opens what is stored
+    board.manager.pause_timers(board.now)
+    board.manager.check_passed()
+    assert board.wait(10 * TRIAL_MS) == []
+    assert board.manager.step(board.now) is None
+    assert board.where() == (TRIAL, "two", False) and board.flash.n_writes == n_writes
+    board.reset()
+    assert board.wait(TRIAL_MS) == ["rolled_back"]  # when it runs the trial counts again
+
+
 def test_factory_reset_removes_everything():
     board = Board("one", "two")
     board.offer("three")

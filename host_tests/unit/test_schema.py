@@ -1,7 +1,7 @@
 """The strict JSON reader and the declared schema."""
 
 from checks import raises
-from msgin5g.config.schema import Schema, server_address
+from msgin5g.config.schema import Schema, redact, server_address
 from msgin5g.config.json import JsonError, loads
 
 _GOOD = (
@@ -236,6 +236,25 @@ def test_reasons_do_not_give_numbers_of_keys_that_sound_secret_away():
             "api-token: size (not shown), less than 8",
             "blink-ms: 20, less than 50",
         ]
+
+
+def test_each_word_that_makes_a_key_secret_hides_its_value():
+    words = ("pass", "secret", "token", "psk", "credential", "private", "key")
+    for word in words:
+        for key in (word, "my-" + word + "-2", word.upper(), "Wifi" + word[0].upper() + word[1:]):
+            for value in ("swordfish", 4711, True, ["swordfish"], {"a": "swordfish"}):
+                assert redact(value, key) == "(not shown)", key
+                assert redact({"a": [{key: value}], "n": 5}) == {
+                    "a": [{key: "(not shown)"}],
+                    "n": 5,
+                }
+        schema = Schema()
+        schema.declare("my-" + word, int, low=5000)
+        assert _reasons(_document(more=', "my-%s": 4711' % word), schema) == [
+            "my-%s: (not shown), less than 5000" % word
+        ]
+    for key in ("MSGin5G-Server-address", "Segment-size", "blink-ms", ""):
+        assert redact("plain", key) == "plain"
 
 
 # Whole documents

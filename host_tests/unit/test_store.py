@@ -197,6 +197,24 @@ def test_version_1_is_read_and_the_newest_written_again():
         assert flash.n_writes == 1
 
 
+def test_a_version_1_slot_with_a_flipped_bit_is_set_aside():
+    older = _version_1(GOOD, 7, b"old", b"the old one")
+    newer = _version_1(TRIAL, 8, b"new", b"the new one")
+    for bit in range(8 * len(newer)):
+        flash = MemoryFlash()
+        damaged = flipped(newer, bit)
+        flash.files = {"slot-a": damaged, "slot-b": older}
+        store = _store(flash)
+        assert _text(store) == b"the old one" and store.newest.state == GOOD, bit
+        assert store.reports[0] == "slot-a: unreadable, kept as slot-a.bad", bit
+        assert flash.files["slot-a.bad"] == damaged, bit
+        # The one that is sound has been written again in the version of today.
+        assert store.reports[1:] == ["slot-b: version 1, written again as 2"], bit
+        flash.files = {"slot-a": damaged}
+        store = _store(flash)
+        assert (store.newest, store.other, list(flash.files)) == (None, None, ["slot-a.bad"]), bit
+
+
 def test_a_migration_that_fails_leaves_version_1_in_use():
     flash = MemoryFlash()
     flash.files["slot-a"] = _version_1(GOOD, 8, b"e", b"text")
