@@ -113,3 +113,27 @@ def test_what_is_wrong_with_the_secrets_is_said_without_them():
     with raises(SettingsError, "settings: wifi: must be an object"):
         parse('{"ue_id": "urn:x:7", "wifi": 1}', None, '{"wifi": {"key": "swordfish"}}')
     assert parse(text, None, '{"wifi": {"kee": "swordfish"}}').unknown == ["wifi.kee"]
+
+
+def test_numbers_from_secrets_are_not_told_in_a_mistake():
+    text = '{"ue_id": "urn:x:7", "next_hop": ["h", 1], "role": "relay", "server": %s}'
+    server = '{"address": ["h", 1]}'
+    for secrets, rule in (
+        ('{"access_point": {"channel": 4711}}', "access_point.channel: must be 1 to 13"),
+        ('{"retry": {"first_s": 4711000}}', "retry.first_s: must be 1 to 86400"),
+        ('{"relay": {"max_rate": -4711}}', "relay.max_rate: must be 1 to 1000"),
+        ('{"server": {"address": ["h", 471100]}}', "server.address: port must be 1 to 65535"),
+        ('{"links": {"urn:x": ["h", 471100]}}', "links urn:x: port must be 1 to 65535"),
+        ('{"wifi": {"key": 47114711}}', "wifi.key: must be a text"),
+        ('{"espnow": {"pmk": 4711}}', "espnow.pmk: must be a key of 32 hex digits"),
+        ('{"block": 1, "block_size": 4711}', None),  # outside of all groups: the application's
+    ):
+        if rule is None:
+            assert parse(text % server, None, secrets).block_size == 1024
+            continue
+        with raises(SettingsError, rule) as caught:
+            parse(text % server, None, secrets)
+        assert str(caught.error) == "settings: " + rule and "4711" not in str(caught.error)
+    # The number of settings.json is told, whatever secrets.json has beside it.
+    with raises(SettingsError, "settings: server.address: port 471100 is not 1 to 65535"):
+        parse(text % '{"address": ["h", 471100]}', None, '{"wifi": {"key": "swordfish"}}')

@@ -106,12 +106,19 @@ def settings_of(values):
 def parse(text, role=None, secrets=None):
     """The Settings of JSON text, str or bytes; SettingsError for the first mistake."""
     values = _object("settings", text)
-    for group, inner in _object("secrets", b"{}" if secrets is None else secrets).items():
+    secrets = _object("secrets", b"{}" if secrets is None else secrets)
+    for group, inner in secrets.items():
         if isinstance(inner, dict) and isinstance(values.setdefault(group, {}), dict):
             values[group].update(inner)
     if role:
         values["role"] = role
-    return settings_of(values)
+    try:
+        return settings_of(values)
+    except SettingsError as mistake:
+        # `links` has keys of its own: "links urn:x-msgin5g:ue:0007".
+        if mistake.without_value and mistake.key.replace(" ", ".").partition(".")[0] in secrets:
+            raise SettingsError(mistake.without_value)
+        raise
 
 
 def _object(name, text):

@@ -19,7 +19,13 @@ _SCHEME = const("abcdefghijklmnopqrstuvwxyz0123456789+-.")
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; the text names the key and the rule in one line."""
+    """A setting that cannot be used; the text names the key and the rule in one line.
+
+    key: the key. without_value: the text without the number of the key, None where it has none.
+    """
+
+    key = ""
+    without_value = None
 
 
 def take_all(settings, values, keys):
@@ -85,8 +91,12 @@ def checked(key, kind, value, rule):
     if type(number) is not int:
         raise error(key, what + "must be a whole number")
     if not rule[0] <= number <= rule[1]:
-        what += "%d bytes are not %d to %d" if kind in "tu" else "%d is not %d to %d"
-        raise error(key, what % (number, rule[0], rule[1]))
+        bounds = "%d to %d" % (rule[0], rule[1])
+        if kind in "tu":
+            raise error(key, "%d bytes are not %s" % (number, bounds))
+        mistake = error(key, what + "%d is not %s" % (number, bounds))
+        mistake.without_value = str(error(key, what + "must be " + bounds))
+        raise mistake
     # A text is compared as bytes: MicroPython keeps each character that it takes from a str.
     if kind in "tu" and (min(value.encode()) < 0x20 or "\x7f" in value):
         raise error(key, "has a control character")
@@ -100,7 +110,9 @@ def checked(key, kind, value, rule):
 
 def error(key, rule):
     """The SettingsError of a key."""
-    return SettingsError("settings: %s: %s" % (key, rule))
+    mistake = SettingsError("settings: %s: %s" % (key, rule))
+    mistake.key = key
+    return mistake
 
 
 def checked_ue_id(key, value):
