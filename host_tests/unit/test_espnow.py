@@ -211,3 +211,127 @@ def test_a_peer_that_was_never_there():
     a = _transport(_A, {_B: (None, "urn:b")}, emitted)
     _run(a, 0, 30000)
     assert emitted == [("link_down", "espnow: urn:b is out of range")]
+
+
+def test_memory_that_is_short_loses_a_frame_and_not_the_node():
+    a, b = _pair()
+    a.send(b"one", _B)
+    espnow.air.receive_errors = [MemoryError()]
+    assert b.receive() is None and b.n_lost == 1
+    assert b.receive() == (b"one", _A)
+    espnow.air.send_errors = [MemoryError()]
+    a.send(b"two", _B)
+    assert a.n_lost == 1 and b.receive() is None
+    _run(a, 0, 100)
+    assert b.receive() == (b"two", _A) and a.n_failed == 0
+    assert a.n_restarts == b.n_restarts == 0
+
+
+def test_memory_that_stays_short_for_the_driver_restarts_it():
+    a, b = _pair()
+    a.send(b"one", _B)
+    espnow.air.receive_errors = [MemoryError() for _ in range(8)]
+    for _ in range(8):
+        assert b.receive() is None
+    b.step(0)
+    assert b.n_restarts == 1 and b.n_lost == 8
+    a.send(b"two", _B)
+    assert b.receive() == (b"two", _A)
+
+
+def test_memory_that_is_short_for_the_pieces_leaves_no_part_of_a_datagram():
+    class Scarce:
+        """A datagram whose second half cannot be copied."""
+
+        def __len__(self):
+            return 400
+
+        def __getitem__(self, part):
+            if part.start:
+                raise MemoryError
+            return bytes(247)
+
+    a, b = _pair()
+    a.send(Scarce(), _B)
+    assert a.n_failed == 1 and a.n_lost == 1 and a.wait_ms(0) == 0
+    a.send(b"next", _B)
+    assert b.receive() == (b"next", _A) and espnow.air.n_sent == 1
+
+
+def test_a_link_that_memory_was_too_short_for_comes_up_with_the_next_frame():
+    up = []
+    a, b = _pair()
+
+    def on_up(peer, now, again):
+        up.append(peer.ue_id)
+        if len(up) == 1:
+            raise MemoryError
+
+    b.on_up = on_up
+    a.send(b"one", _B)
+    assert b.receive() is None and b.n_lost == 1
+    a.send(b"two", _B)
+    assert b.receive() == (b"two", _A) and up == ["urn:a", "urn:a"]
+
+
+def test_an_error_without_arguments_is_a_frame_that_was_not_sent():
+    a, b = _pair()
+    espnow.air.send_errors = [OSError()]
+    a.send(b"one", _B)
+    assert a.n_failed == 1 and b.receive() is None
+    espnow.air.receive_errors = [OSError()]
+    assert b.receive() is None
+    a.send(b"two", _B)
+    assert b.receive() == (b"two", _A)
+
+
+def test_a_ring_buffer_that_lost_its_place_is_restarted_with_its_peers_and_keys():
+    espnow.reset()
+    key, pmk = b"k" * 16, b"p" * 16
+    a = _transport(_A, {_B: (key, "urn:b")}, pmk=pmk)
+    b = _transport(_B, {_A: (key, "urn:a")}, pmk=pmk)
+    espnow.boards[_B].lost_place = True
+    a.send(b"one", _B)
+    assert b.receive() is None and b.n_restarts == 0
+    assert b.wait_ms(5) == 0
+    b.step(5)
+    assert b.n_restarts == 1
+    a.send(b"two", _B)
+    assert b.receive() == (b"two", _A)
+    b.send(b"three", _A)
+    assert a.receive() == (b"three", _B)
+
+
+def test_a_driver_that_cannot_be_restarted_is_tried_once_a_second():
+    a, b = _pair()
+    board = espnow.boards[_B]
+    board.lost_place = True
+    assert b.receive() is None
+    active = board.active
+    board.active = _refuse
+    now = _run(b, _MASK - 5000, 10000)
+    assert 8 <= b.n_restarts <= 12
+    board.active = active
+    now = _run(b, now, 2000)
+    n = b.n_restarts
+    _run(b, now, 10000)
+    assert b.n_restarts == n
+    a.send(b"one", _B)
+    assert b.receive() == (b"one", _A)
+
+
+def _refuse(on=None):
+    raise RuntimeError("Wifi Unknown Error 0x0101")
+
+
+def test_a_driver_whose_acknowledgements_stay_away_is_restarted():
+    # One that the driver has lost for good lets every later send time out.
+    a, b = _pair()
+    espnow.air.send_errors = [OSError(116) for _ in range(8)]
+    for _ in range(8):
+        a.send(b"x", _B)
+    assert a.receive() is None and a.n_failed == 8
+    a.step(0)
+    assert a.n_restarts == 1
+    a.send(b"y", _B)
+    assert b.receive() == (b"y", _A)

@@ -234,3 +234,18 @@ def test_writing_flushes_and_syncs_in_this_order_before_the_file_is_closed():
             flash_module.os = os
         synced = ["flush", ("sync", 42)] if has_fsync else ["flush"]
         assert log == [("/flash/f", "wb"), b"head", b"text"] + synced + ["close"], log
+
+
+def test_an_error_of_the_file_system_without_a_number_is_one_of_storage():
+    real = flash_module.os
+
+    class Os:
+        def rename(self, name, new_name):
+            raise OSError
+
+    flash_module.os = Os()
+    try:
+        with raises(StorageError, "storage: error"):
+            Flash("/", StorageError).rename("a", "b")
+    finally:
+        flash_module.os = real

@@ -10,12 +10,15 @@ lost, the datagram is lost, and CoAP sends it again.
 `espnow.send` waits for the acknowledgement of the peer's radio, so it shows whether the peer is
 in range. A peer that was silent for a while is probed. A peer that misses three frames in a row is
 out of range; it is probed less and less often until it answers.
+
+A driver that lost its place in its ring buffer, or fails again and again, is restarted.
 """
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff
 
 _MARK = const(0xC0)
+_PROBE = const(b"\xc0")
 _PIECE_SIZE = const(247)  # espnow.MAX_DATA_LEN less the header
 _MAX_PIECES = const(6)  # 1,281 bytes and more
 _MAX_QUEUE = const(24)  # frames; a datagram that does not fit is dropped
@@ -25,6 +28,8 @@ _MAX_BUSY = const(50)  # at most this often
 _JOIN_MS = const(3000)  # an incomplete datagram is dropped after this time
 _MAX_LOST = const(3)
 _FIRST_PROBE_MS = const(1000)
+_MAX_FAULTS = const(8)  # of the driver, one after the other, before it is restarted
+_RESTART_MS = const(1000)  # from one restart to the next
 
 
 class Peer:
@@ -47,41 +52,53 @@ class EspNowTransport:
     on_up(peer, now, again): a peer has come into range; again is true after it had been out of
     range. on_down(peer): it has gone out of range. emit: the node's, set by Radios. probe_ms: how
     long a peer may be silent. n_failed: datagrams that were not sent; n_unknown_peer: frames from
-    devices that are not peers; n_broken: datagrams with missing pieces.
+    devices that are not peers; n_broken: datagrams with missing pieces; n_lost: what memory was
+    too short for; n_restarts: of the driver.
     """
 
     def __init__(self, espnow, pmk, peers, probe_ms=10000):
         self.socket = espnow
         self.peers = {}
         self.on_up = self.on_down = self.emit = None
-        self.n_failed = self.n_unknown_peer = self.n_broken = 0
+        self.n_failed = self.n_unknown_peer = self.n_broken = self.n_lost = self.n_restarts = 0
+        self._pmk = pmk
+        self._keys = peers
+        self._n_receive_faults = self._n_send_faults = 0  # of the driver, one after the other
+        self._restart_at = None  # not before this moment; None: at once
         self._probe_ms = probe_ms
         self._queue = []  # [peer, frame, number of the datagram]
         self._n_busy = 0
         self._busy_until = None
         self._number = 0
         self._now = 0
-        espnow.config(rxbuf=_RECEIVE_BUFFER)
-        espnow.active(True)
-        if pmk is not None:
-            espnow.set_pmk(pmk)
         for mac in peers:
-            key, ue_id = peers[mac]
-            if key is None:
-                espnow.add_peer(mac)
-            else:
-                espnow.add_peer(mac, key, encrypt=True)
-            self.peers[mac] = Peer(mac, ue_id)
+            self.peers[mac] = Peer(mac, peers[mac][1])
+        self._start()
 
     # The transport
 
     def receive(self):
         """(datagram, remote), or None when no complete datagram has come."""
+        try:
+            return self._receive()
+        except MemoryError:
+            self.n_lost += 1
+            return None
+
+    def _receive(self):
         while True:
             try:
                 mac, frame = self.socket.recv(0)
-            except (OSError, ValueError):  # not active; the driver's buffer is corrupt
+            except OSError:  # not active
+                self._n_receive_faults += 1
                 return None
+            except MemoryError:
+                self._n_receive_faults += 1
+                raise
+            except ValueError:  # the driver has lost its place in its buffer: it stays lost
+                self._n_receive_faults = _MAX_FAULTS
+                return None
+            self._n_receive_faults = 0
             if mac is None:
                 return None
             peer = self.peers.get(bytes(mac))
@@ -102,10 +119,18 @@ class EspNowTransport:
             self.n_failed += 1
             return
         self._number = number = (self._number + 1) & 0xFF
-        for i in range(n_pieces):
-            header = bytes((_MARK | n_pieces, number, i))
-            piece = datagram[i * _PIECE_SIZE : (i + 1) * _PIECE_SIZE]
-            self._queue.append((peer, header + bytes(piece), number))
+        n_queued = len(self._queue)
+        try:
+            for i in range(n_pieces):
+                frame = bytearray((_MARK | n_pieces, number, i))
+                frame.extend(datagram[i * _PIECE_SIZE : (i + 1) * _PIECE_SIZE])
+                self._queue.append((peer, frame, number))
+        except MemoryError:
+            while len(self._queue) > n_queued:
+                self._queue.pop()
+            self.n_failed += 1
+            self.n_lost += 1
+            return
         self._flush()
 
     def close(self):
@@ -117,6 +142,13 @@ class EspNowTransport:
     def step(self, now):
         """The clock has moved."""
         self._now = now
+        self._restart_when_due()
+        try:
+            self._run_due(now)
+        except MemoryError:
+            self.n_lost += 1  # it is still due
+
+    def _run_due(self, now):
         if self._queue:
             self._flush()
         for peer in self.peers.values():
@@ -125,7 +157,7 @@ class EspNowTransport:
                 self.n_broken += 1
             if peer.probe_at is None or diff(now, peer.probe_at) >= 0:
                 if not self._queue:
-                    self._queue.append((peer, bytes((_MARK,)), -1))
+                    self._queue.append((peer, _PROBE, -1))
                     self._flush()
 
     def wait_ms(self, now):
@@ -133,6 +165,9 @@ class EspNowTransport:
         if self._queue:
             return max(diff(self._busy_until, now), 0) if self._busy_until is not None else 0
         wait = self._probe_ms
+        if self._must_restart():
+            at = self._restart_at
+            wait = 0 if at is None else min(wait, max(diff(at, now), 0))
         for peer in self.peers.values():
             wait = 0 if peer.probe_at is None else min(wait, max(diff(peer.probe_at, now), 0))
             if peer.pieces is not None:
@@ -152,6 +187,42 @@ class EspNowTransport:
             "reason": ", ".join(sorted(down)) or None,
         }
 
+    # The driver
+
+    def _start(self):
+        espnow = self.socket
+        espnow.config(rxbuf=_RECEIVE_BUFFER)
+        espnow.active(True)
+        if self._pmk is not None:
+            espnow.set_pmk(self._pmk)
+        for mac in self._keys:
+            key = self._keys[mac][0]
+            if key is None:
+                espnow.add_peer(mac)
+            else:
+                espnow.add_peer(mac, key, encrypt=True)
+
+    def _must_restart(self):
+        return max(self._n_receive_faults, self._n_send_faults) >= _MAX_FAULTS
+
+    def _restart_when_due(self):
+        """Restart the driver, which empties its buffers; the peers are added again."""
+        now = self._now
+        if self._restart_at is not None:
+            if diff(now, self._restart_at) < 0:
+                return
+            self._restart_at = None
+        if not self._must_restart():
+            return
+        self._restart_at = add(now, _RESTART_MS)
+        self.n_restarts += 1
+        try:
+            self.socket.active(False)
+            self._start()
+            self._n_receive_faults = self._n_send_faults = 0
+        except (OSError, RuntimeError, MemoryError):
+            pass  # again, in a while
+
     # Frames
 
     def _flush(self):
@@ -159,15 +230,26 @@ class EspNowTransport:
             if diff(self._now, self._busy_until) < 0:
                 return
             self._busy_until = None
+        try:
+            self._send_frames()
+        except MemoryError:
+            self.n_lost += 1
+            self._busy_until = add(self._now, _BUSY_MS)
+
+    def _send_frames(self):
         while self._queue:
             peer, frame, number = self._queue[0]
             try:
                 acknowledged = self.socket.send(peer.mac, frame, True)
+                self._n_send_faults = 0
             except OSError as error:
-                if error.args[-1] == "ESP_ERR_ESPNOW_NO_MEM" and self._n_busy < _MAX_BUSY:
+                busy = error.args and error.args[-1] == "ESP_ERR_ESPNOW_NO_MEM"
+                if busy and self._n_busy < _MAX_BUSY:
                     self._n_busy += 1
                     self._busy_until = add(self._now, _BUSY_MS)
                     return
+                if not busy:
+                    self._n_send_faults += 1
                 acknowledged = False  # the interface is down: the same as out of range
             self._n_busy = 0
             self._queue.pop(0)
@@ -183,11 +265,11 @@ class EspNowTransport:
         peer.n_lost = 0
         peer.probe_at = add(self._now, self._probe_ms)
         if not peer.up:
-            again = peer.up is not None
+            # `up` follows: what memory is too short for is repeated at the next frame.
+            if self.on_up is not None:
+                self.on_up(peer, self._now, peer.up is not None)
             peer.up = True
             self._emit("link_up", peer.ue_id)
-            if self.on_up is not None:
-                self.on_up(peer, self._now, again)
 
     def _note_missed(self, peer):
         peer.n_lost += 1
@@ -195,10 +277,10 @@ class EspNowTransport:
         delay_ms = _FIRST_PROBE_MS if n < 0 else _FIRST_PROBE_MS << min(n, 4)
         peer.probe_at = add(self._now, min(delay_ms, self._probe_ms))
         if n >= 0 and peer.up is not False:
-            peer.up = False
-            self._emit("link_down", peer.ue_id + " is out of range")
             if self.on_down is not None:
                 self.on_down(peer)
+            peer.up = False
+            self._emit("link_down", peer.ue_id + " is out of range")
 
     def _emit(self, name, text):
         if self.emit is not None:

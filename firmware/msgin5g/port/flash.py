@@ -114,4 +114,4 @@ class Flash:
 
     def _refused(self, error):
         code = error.errno
-        return self.error("storage: full" if code == _ENOSPC else "storage: error %d" % code)
+        return self.error("storage: full" if code == _ENOSPC else "storage: error %s" % code)

@@ -16,6 +16,13 @@ from msgin5g.repl.format import duration, escaped, print_row, print_wrapped, val
 
 _FETCH_MS = const(30000)  # how long repl.fetch() waits when the node is stopped
 _SLICE_MS = const(100)
+_TRANSPORT_COUNTERS = (
+    ("n_failed", "datagrams not sent"),
+    ("n_lost", "lost for want of memory"),
+    ("n_broken", "with missing pieces"),
+    ("n_unknown_peer", "frames of unknown devices"),
+    ("n_restarts", "restarts of the driver"),
+)
 _OUTCOMES = ("applied", "rejected", "unchanged", "refused", "timeout")
 _HELP = (
     ("status", "state, peers, counters, memory", "What runs, whether its configuration is "
@@ -37,7 +44,7 @@ _HELP = (
     ("trace", "show messages: trace(60), trace(0)", "Shows each message in a line. "
      "While the node runs: until repl.trace(0). Stopped: the node works for that many seconds."),
     ("links", "the next hop, the linked UEs", "The next hop of a UE; the linked UEs of a relay "
-     "or gateway; the number of datagrams that could not be sent."),
+     "or gateway; the number of datagrams that could not be sent, or were lost."),
     ("factory_reset", "remove all configuration", 'With "erase" it removes every stored '
      "configuration; the settings stay. So does holding the button "
      "of button_pin for 10 s."),
@@ -131,9 +138,13 @@ def links(node):
         for ue in linked:
             print_row(text_of(ue.remote), str(ue.ue_id, "utf-8"))
     for i in range(len(node.transports)):
-        n_failed = node.transports[i].n_failed
-        if n_failed:
-            print_row("transport " + str(i), str(n_failed) + " datagrams not sent")
+        counts = []
+        for name, text in _TRANSPORT_COUNTERS:
+            n = getattr(node.transports[i], name, 0)
+            if n:
+                counts.append(str(n) + " " + text)
+        if counts:
+            print_row("transport " + str(i), ", ".join(counts))
 
 
 # The configuration

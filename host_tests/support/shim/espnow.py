@@ -4,6 +4,8 @@
     espnow.here = b"......"      the board whose ESPNow() is made next
     espnow.apart.add((a, b))     a and b are out of each other's range
     espnow.air.full = 3          so many sends find the driver's buffers full
+    espnow.air.receive_errors, send_errors      exceptions of the next calls
+    espnow.boards[mac].lost_place = True        its ring buffer is corrupt until it is restarted
     espnow.lost.add(2)           this frame, counted from 0, does not arrive
 
 A peer's radio acknowledges a frame whenever it is active and in range, whoever it is.
@@ -28,6 +30,8 @@ _ERRORS = {
 class _Air:
     def __init__(self):
         self.full = 0
+        self.receive_errors = []
+        self.send_errors = []
         self.n_sent = 0
 
 
@@ -62,6 +66,7 @@ class ESPNow:
             made.rxbuf = 526
             made.pmk = None
             made.is_active = False
+            made.lost_place = False
             boards[here] = made
         return boards[here]
 
@@ -76,7 +81,9 @@ class ESPNow:
             self.is_active = bool(on)
             if not on:
                 self.peers = {}
+                self.pmk = None
                 self.inbox = []
+                self.lost_place = False
         return self.is_active
 
     def set_pmk(self, pmk):
@@ -103,6 +110,8 @@ class ESPNow:
             raise _error("ESP_ERR_ESPNOW_NOT_FOUND")
         if len(msg) > MAX_DATA_LEN:
             raise ValueError("invalid buffer length")
+        if air.send_errors:
+            raise air.send_errors.pop(0)
         if air.full:
             air.full -= 1
             raise _error("ESP_ERR_ESPNOW_NO_MEM")
@@ -131,4 +140,8 @@ class ESPNow:
     def recv(self, timeout_ms=None):
         if not self.is_active:
             raise _error("ESP_ERR_ESPNOW_NOT_INIT")
+        if air.receive_errors:
+            raise air.receive_errors.pop(0)
+        if self.lost_place:
+            raise ValueError("ESPNow.recv(): buffer error")
         return self.inbox.pop(0) if self.inbox else (None, None)

@@ -28,7 +28,7 @@ def mount(raw, control, image, state, blank):
             vfs.VfsLfs2.mkfs(flash, progsize=256)  # as a Pico W's own firmware does
         vfs.mount(vfs.VfsLfs2(flash, progsize=256), "/")
     except OSError as error:
-        control.write(b"failed %d" % error.errno)
+        control.write(b"failed %d" % (error.errno or 0))
         sys.stdin.read(1)
     os.chdir("/")
     os.putenv("MICROPYINSPECT", "1")  # from here on the end of this script is a prompt
