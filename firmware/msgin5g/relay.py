@@ -18,6 +18,7 @@ from msgin5g.coap.retransmission import DONE
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     CONTENT,
+    FORBIDDEN,
     GATEWAY_TIMEOUT,
     GET,
     MAX_MESSAGE_SIZE,
@@ -26,7 +27,7 @@ from msgin5g.coap.numbers import (
     OBSERVE,
     SERVICE_UNAVAILABLE,
 )
-from msgin5g.intermediary.numbers import BAD_GATEWAY, FORBIDDEN, HOP_LIMIT, HOP_LIMIT_REACHED
+from msgin5g.intermediary.numbers import BAD_GATEWAY, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.intermediary.admission import Admission

@@ -8,6 +8,7 @@ from msgin5g.coap.numbers import (
     CONTENT,
     ECHO,
     ETAG,
+    FORBIDDEN,
     MAX_AGE,
     NOT_FOUND,
     OBSERVE,
@@ -15,7 +16,7 @@ from msgin5g.coap.numbers import (
     TOO_MANY_REQUESTS,
     UNAUTHORIZED,
 )
-from msgin5g.intermediary.numbers import BAD_GATEWAY, FORBIDDEN, PROXYING_NOT_SUPPORTED
+from msgin5g.intermediary.numbers import BAD_GATEWAY, PROXYING_NOT_SUPPORTED
 from msgin5g.coap.ticks import add
 from msgin5g.coap.retransmission import QUEUED, SENT, Parameters
 from builders import DATA, RELAY, UE_ID, document, drain, names, new_sim

@@ -7,6 +7,7 @@ from msgin5g.coap.numbers import (
     BAD_REQUEST,
     CON,
     CONTENT,
+    FORBIDDEN,
     GATEWAY_TIMEOUT,
     NON,
     NOT_FOUND,
@@ -14,7 +15,7 @@ from msgin5g.coap.numbers import (
     TOO_MANY_REQUESTS,
     UNAUTHORIZED,
 )
-from msgin5g.intermediary.numbers import BAD_OPTION, FORBIDDEN, NOT_ACCEPTABLE
+from msgin5g.intermediary.numbers import BAD_OPTION, NOT_ACCEPTABLE
 from msgin5g.ue import ConstrainedUe
 from builders import (
     DATA,

@@ -15,6 +15,7 @@ from msgin5g.coap.numbers import (
     CONTENT_FORMAT,
     ECHO,
     ETAG,
+    FORBIDDEN,
     GATEWAY_TIMEOUT,
     GET,
     MAX_AGE,
@@ -28,7 +29,7 @@ from msgin5g.coap.numbers import (
     URI_PATH,
     VALID,
 )
-from msgin5g.intermediary.numbers import BAD_OPTION, FORBIDDEN, HOP_LIMIT, PROXY_URI
+from msgin5g.intermediary.numbers import BAD_OPTION, HOP_LIMIT, PROXY_URI
 from msgin5g.scm.problem_details import compose
 from msgin5g.scm.request import ScmRequest
 from builders import DATA, OTHER_ID, document

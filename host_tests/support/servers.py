@@ -13,6 +13,7 @@ from msgin5g.coap.numbers import (
     CONTENT,
     CONTENT_FORMAT,
     ETAG,
+    FORBIDDEN,
     MAX_AGE,
     NOT_FOUND,
     OBSERVE,
@@ -21,7 +22,6 @@ from msgin5g.coap.numbers import (
     URI_QUERY,
     VALID,
 )
-from msgin5g.intermediary.numbers import FORBIDDEN
 from msgin5g.coap.ticks import add, diff
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.scm.problem_details import compose

@@ -10,6 +10,8 @@ from msgin5g.coap.numbers import (
     BLOCK2,
     CON,
     CONTENT,
+    ETAG,
+    FORBIDDEN,
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
@@ -93,8 +95,35 @@ def test_an_observation_is_registered_active_and_ended():
     assert newer.kind == "configuration" and not client.busy
     assert it.response(registration, CONTENT, [(OBSERVE, b"\x06")], _BODY, CON) is None
     assert client.observing and it.endpoint.counters == {"old_notification": 1}
-    ended = it.response(registration, NOT_FOUND, mtype=CON)
+    # The collection shows whether another document has taken the place of one that is gone.
+    assert it.response(registration, NOT_FOUND, mtype=CON) is None
+    assert not client.observing and client.busy and not client.individual
+    ended = it.response(it.request(), NOT_FOUND)
     assert ended.kind == "rejected" and not client.observing and not client.busy
+
+
+def test_a_document_that_is_for_other_ues_now_makes_it_ask_for_the_collection():
+    for code in (FORBIDDEN, NOT_FOUND):
+        it = Fetcher()
+        client = it.client
+        client.fetch()
+        it.response(it.request(), CONTENT, [], _BODY)
+        client.fetch(True)
+        assert it.response(it.request(), code) is None and not client.individual
+        request = it.request()
+        assert request.find(OBSERVE) < 0 and request.option(ETAG) is None
+        assert it.response(request, CONTENT, [], _BODY).kind == "configuration", code
+
+
+def test_the_answer_to_a_deregistration_starts_nothing():
+    it = Fetcher()
+    client = it.client
+    client.fetch()
+    it.response(it.request(), CONTENT, [], _BODY)
+    client.fetch(True)
+    it.response(it.request(), CONTENT, [(OBSERVE, b"\x05")], _BODY)
+    client.stop()
+    assert it.response(it.request(), NOT_FOUND).kind == "rejected" and not client.busy
 
 
 def test_stop_deregisters_with_the_token_of_the_registration():

@@ -4,7 +4,6 @@ from micropython import const
 
 FETCH = const(0x05)  # RFC 8132
 BAD_OPTION = const(0x82)
-FORBIDDEN = const(0x83)
 METHOD_NOT_ALLOWED = const(0x85)
 NOT_ACCEPTABLE = const(0x86)
 BAD_GATEWAY = const(0xA2)

@@ -312,6 +312,14 @@ class ScmClient:
             event = _NEXT if self.state == _TRANSFERRING else _FIRST
             if self._ask(event, self._asked[0], self._asked[1], echo):
                 return None
+        is_none = code == numbers.FORBIDDEN or code == numbers.NOT_FOUND
+        if self.individual and is_none and self._asked[1] != 1:
+            # The document is gone, or it is for other UEs now. The collection shows whether there
+            # is another one for this UE.
+            self.forget()
+            self.individual = False
+            if self._ask(_FIRST):
+                return None
         title, detail = problem_of(message.payload())
         return self._end("rejected", detail, max_age_s, code, title)
 
