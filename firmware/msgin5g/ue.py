@@ -46,6 +46,8 @@ class ConstrainedUe:
             queries.append(b"ue-vendor=" + settings.ue_vendor.encode())
         if settings.ue_type:
             queries.append(b"ue-type=" + settings.ue_type.encode())
+        if settings.ue_snr:
+            queries.append(b"ue-snr=" + settings.ue_snr.encode())
         request = ScmRequest(
             settings.service_id,
             [ue_id],

@@ -25,14 +25,18 @@ def made(n, **more):
 
 
 def gateway(folder, server, links, heap=None, **settings):
-    """A gateway in the heap that `msgin5g run` gives it; links is {UE ID: (host, port)}."""
+    """A gateway in the heap that `msgin5g run` gives it; links is {UE ID: (host, port)}.
+
+    server: its (host, port), None when only the configuration client needs it.
+    """
+    address = {} if server is None else {"address": list(server)}
     return Role(
         folder,
         {
             "role": "gateway",
             "ue_id": "urn:x-msgin5g:gateway:1",
             "bind": [host(), PORT],
-            "server": {"recipient": SERVER_URI, "address": list(server)},
+            "server": {"recipient": SERVER_URI, **address},
             "links": {ue_id: list(address) for ue_id, address in links.items()},
             **QUICKER,
             **settings,
@@ -137,6 +141,17 @@ def test_the_configuration_client_killed_in_the_middle_is_504_and_comes_back(tmp
             assert time.monotonic() - started_at < 10
         with seal_c(tmp_path, scm.address, ends):
             assert cbor2.loads(ask(2).removesuffix(b"\n"))
+
+
+def test_a_separated_gateway_is_configured_without_a_way_to_the_server(tmp_path, scm):
+    own = made(0, valUeIds={"uris": ["urn:x-msgin5g:gateway:1"]})
+    scm.put("gw-1", own)
+    ends = {"mode": "separated", "bind": [host(), PORT], "peer": [host(), PORT]}
+    with (
+        seal_c(tmp_path, scm.address, ends),
+        gateway(tmp_path, None, {}, seal_c=ends, own_configuration=True, start_delay_s=0) as role,
+    ):
+        assert role.event("applied")["configuration"]["MSGin5G-UE-Service-id"] == "0"
 
 
 def test_200_ues_wait_at_a_gateway_of_256_kib_and_all_get_theirs(tmp_path, scm):

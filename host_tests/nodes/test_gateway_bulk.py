@@ -66,6 +66,16 @@ def test_urgent_requests_go_alone_and_at_once():
     assert server.bulks == [(name(1), name(3))]
 
 
+def test_without_bulk_each_request_goes_alone_and_at_once():
+    numbers = (1, 2, 3)
+    sim, _, server, clients = new(numbers, [doc(1), doc(2)], bulk_enabled=False)
+    for client in clients:
+        client.get()
+    assert answered(sim, clients)
+    assert sim.elapsed_ms < 200 and server.bulks == [] and len(server.asked) == 3
+    assert [client.answers[0].code for client in clients] == [0x45, 0x45, 0x84]
+
+
 def test_vendor_and_type_go_up_only_when_all_share_them():
     numbers = (1, 2)
     for queries, expected in (

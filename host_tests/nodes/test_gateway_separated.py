@@ -1,8 +1,10 @@
 """SEAL-C between two nodes: the same on the PC5 side, and what happens when one is gone."""
 
 from checks import xorshift
+from builders import SERVER, FakeConfiguration, document
 from gateway_builders import (
     CLIENT,
+    GATEWAY_ID,
     SEAL_C,
     address,
     answered,
@@ -17,7 +19,9 @@ from gateway_builders import (
 )
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message
+from msgin5g.gateway.scm_remote import RemoteScmRequest
 from msgin5g.scm.client import problem_of
+from msgin5g.ue import ConstrainedUe
 
 
 def new_separated(*arguments, **settings):
@@ -96,6 +100,42 @@ def test_a_new_configuration_client_goes_on_where_the_old_one_was_killed():
     for client in clients:
         assert client.documents() == [doc(client.n, text=700 * "x")]
     assert len(server.bulks) == 1
+
+
+def own_configuration(sim, gateway):
+    """The ConstrainedUe of a separated gateway, as the builder makes it."""
+    settings = gateway_settings(
+        start_delay_s=0, require_recipient=False, ue_vendor="acme", ue_type="35123456"
+    )
+    scm = gateway.transfers.scm
+    gateway.own = own = ConstrainedUe(
+        settings, xorshift(8), FakeConfiguration(), scm.remote, sim.now, 0, gateway.endpoint
+    )
+    own.client.request = RemoteScmRequest(scm, own.client)
+    return own
+
+
+def test_the_gateways_own_configuration_goes_over_seal_c_as_that_of_its_ues():
+    for text in ("", 2500 * "x"):
+        documents = [document(GATEWAY_ID, '{"a":1}', "own", text=text), doc(1)]
+        sim, gateway, server, (client,) = new_separated((1,), documents, {"max_age_s": 100})
+        own = own_configuration(sim, gateway)
+        client.get()
+        assert sim.run(lambda: own.client.observing and client.answers, 20000)
+        assert own.configuration.data == b'{"a":1}' and client.documents() == [doc(1)]
+        # It is pushed, and its observation is renewed.
+        server.change("own", document(GATEWAY_ID, '{"a":2}', "own", text=text))
+        assert sim.run(lambda: own.configuration.data == b'{"a":2}', 5000)
+        server.asked = []
+        sim.run(None, 300000)
+        assert own.client.observing and len(server.observers) == 1 and len(server.asked) <= 4
+        # The server has heard of the gateway from the configuration client only.
+        assert {e[1] for e in sim.log if e[2] == SERVER} == {CLIENT}
+        assert {a[0] for a in server.asked} == {(GATEWAY_ID,)}
+        assert server.queries[0] == [b"ue-vendor=acme", b"ue-type=35123456"]
+        own.stop()
+        sim.run(None, 5000)
+        assert server.observers == []
 
 
 def ask(sim, body, code=5, path=b"seal-c", source=SEAL_C[0], transport=1):

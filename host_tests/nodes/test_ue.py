@@ -1,6 +1,7 @@
 """The constrained UE, TS 24.538 6.2.2.2: what it asks, what it takes, what it makes of it."""
 
 from checks import no_alloc, unhex, xorshift
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import (
     ACK,
@@ -42,8 +43,6 @@ def alone(now=0, **settings):
 
 
 def answer(request, mtype=ACK, code=CONTENT, recipient=UE_ID, token=None, mid=None, payload=None):
-    from msgin5g.cbor.encoder import dumps
-
     buf = bytearray(1152)
     options = [(12, b"\xfd\xe9")]
     if code != CONTENT:
@@ -84,10 +83,31 @@ def test_the_bytes_of_the_request():
     assert request.size == 104
 
 
-def test_vendor_and_type_are_asked_for_when_they_are_set():
-    _, request = alone(ue_vendor="acme", ue_type="35123456")
+def test_vendor_type_and_serial_number_are_asked_for_when_they_are_set():
+    _, request = alone(ue_vendor="acme", ue_type="35123456", ue_snr="42")
     queries = [request.value(i) for i in range(request.n_options) if request.numbers[i] == 15]
-    assert queries == [b"ue-uri=" + UE_ID.encode(), b"ue-vendor=acme", b"ue-type=35123456"]
+    assert queries == [b"ue-uri=" + UE_ID.encode(), b"ue-vendor=acme", b"ue-type=35123456",
+                       b"ue-snr=42"]  # fmt: skip
+
+
+def test_a_ue_applies_the_document_for_its_type_and_observes_it_without_queries():
+    for ranges, settings in (
+        ([{"tac": "35123456"}], {}),
+        ([{"tac": "35123456", "snrs": ["000042"]}], {"ue_snr": "42"}),
+        ([{"tac": "35123456", "snrRange": {"low": "1", "high": "99"}}], {"ue_snr": "42"}),
+    ):
+        ue, request = alone(ue_vendor="acme", ue_type="35123456", observe=True, **settings)
+        body = dumps([document("", DATA, "type", valUeIds={"imeiRanges": ranges})])
+        ue.receive(0, answer(request, payload=body), RELAY, 5)
+        assert ue.poll()["event"] == "applied", ranges
+        ue.step(5)
+        request = Message(32).decode(bytes(ue.transmit(5)[1]))
+        options = [(request.numbers[i], request.value(i)) for i in range(request.n_options)]
+        assert [o for o in options if o[0] in (6, 11, 15)][-2:] == [
+            (11, b"type"),
+            (15, b"ue-uri=" + UE_ID.encode()),
+        ]
+        assert request.uint(6) == 0
 
 
 def test_what_is_not_for_this_ue_has_no_effect_but_a_count():

@@ -58,7 +58,7 @@ class DefaultSettings:
         self.ue_id = UE_ID
         self.server_recipient = "coap://scm.example"
         self.service_id = "msgin5g"
-        self.ue_vendor = self.ue_type = None
+        self.ue_vendor = self.ue_type = self.ue_snr = None
         self.recipient_option = 65020
         self.content_format = 65001
         self.strict_codes = False
@@ -76,6 +76,7 @@ class DefaultSettings:
         self.max_flows = 16
         self.max_observations = 32
         self.max_rate = 20
+        self.bulk_enabled = True
         self.bulk_id = "msgin5g-bulk"
         self.bulk_count = 20
         self.bulk_window_s = 2

@@ -7,6 +7,8 @@ from msgin5g.settings.rules import SettingsError
 GOOD = {"ue_id": "urn:x-msgin5g:ue:0007", "next_hop": ["192.168.4.1", 65401]}
 RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}
 
+_SEAL_C = {"bind": ["127.0.0.1", 65402], "peer": ["127.0.0.1", 65403]}
+
 
 def test_the_defaults_are_those_of_the_contract():
     settings = settings_of(GOOD)
@@ -16,6 +18,9 @@ def test_the_defaults_are_those_of_the_contract():
     assert settings.service_id == "msgin5g"
     relay = settings_of(RELAY)
     assert (relay.bulk_id, relay.bulk_count) == ("msgin5g-bulk", 20)
+    assert (
+        relay.bulk_enabled and not settings_of(dict(RELAY, bulk={"enabled": False})).bulk_enabled
+    )
     assert settings.require_recipient and settings.check_source_port
     assert settings.unknown == [] and relay.links == {}
     assert settings.parameters.nstart == 1
@@ -45,6 +50,13 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
          "settings: server.recipient: 300 bytes are not 1 to 255"),
         ({"ue_type": "1234567"}, "settings: ue_type: 7 bytes are not 8 to 8"),
         ({"ue_type": "1234567x"}, "settings: ue_type: must be 8 digits"),
+        ({"ue_type": "35123456", "ue_snr": "1234567"},
+         "settings: ue_snr: 7 bytes are not 1 to 6"),
+        ({"ue_type": "35123456", "ue_snr": "12a"}, "settings: ue_snr: must be 1 to 6 digits"),
+        ({"ue_snr": "42"},
+         "settings: ue_snr: needs ue_type, the first 8 digits of the same IMEI"),
+        ({"role": "gateway", "bulk": {"enabled": 0}},
+         "settings: bulk.enabled: must be true or false"),
         ({"recipient_option": 11}, "settings: recipient_option: 11 is not 300 to 65535"),
         ({"recipient_option": True}, "settings: recipient_option: must be a whole number"),
         ({"role": "relay", "strict_codes": 1}, "settings: strict_codes: must be true or false"),
@@ -62,6 +74,13 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
          "settings: refresh.min_s: must not be above refresh.max_s"),
         ({"transmission": {"nstart": 0}}, "settings: transmission.nstart: 0 is not 1 to 10000"),
         ({"role": "relay"}, "settings: server.address: is missing: [host, port] of the server"),
+        ({"role": "gateway", "seal_c": dict(_SEAL_C, mode="collocated")},
+         "settings: server.address: is missing: [host, port] of the server"),
+        ({"role": "seal-c", "seal_c": _SEAL_C},
+         "settings: server.address: is missing: [host, port] of the server"),
+        ({"role": "seal-c", "seal_c": _SEAL_C, "server": {"address": ["192.0.2.1", 5683]},
+          "own_configuration": True},
+         "settings: own_configuration: is for relay and gateway: set it at the gateway"),
     )  # fmt: skip
     for change, line in cases:
         values = dict(GOOD)
@@ -70,6 +89,18 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
             settings_of(values)
         assert str(caught.error) == line, str(caught.error)
         assert "\n" not in str(caught.error)
+
+
+def test_a_separated_gateway_needs_no_server_address():
+    settings = settings_of(
+        dict(GOOD, role="gateway", seal_c=dict(_SEAL_C, mode="separated"), own_configuration=True)
+    )
+    assert settings.server_address is None and settings.own_configuration
+
+
+def test_a_serial_number_of_one_to_six_digits_goes_with_the_type():
+    for snr in ("0", "000042", "999999"):
+        assert settings_of(dict(GOOD, ue_type="35123456", ue_snr=snr)).ue_snr == snr
 
 
 def test_text_that_is_not_a_json_object_is_named():

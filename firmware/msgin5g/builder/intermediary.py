@@ -11,19 +11,21 @@ def build_intermediary(builder):
     settings = builder.settings
     radios = builder.radios
     builder.open_transport(settings.bind)
-    server = resolve(*settings.server_address)
+    # A gateway with a configuration client elsewhere needs no way to the server.
+    is_separated = settings.role == "gateway" and settings.seal_c_mode == "separated"
+    server = None if is_separated else resolve(*settings.server_address)
     links = _pack(settings)
     if settings.role == "relay":
         role = _relay(builder, server)
     elif settings.role == "gateway":
-        role = _gateway(builder, server)
+        role = _separated_gateway(builder) if is_separated else _gateway(builder, server)
     else:
         role = _scm_client_node(builder, server)
     if radios and radios.espnow:
         builder.transports.append(radios.espnow)
     if settings.role != "seal-c":
         _link(role, links, radios)
-    if settings.own_configuration:
+    if settings.own_configuration and not is_separated:
         role.own = builder.constrained_ue(server, role.endpoint)
     return role
 
@@ -36,19 +38,26 @@ def _relay(builder, server):
 
 def _gateway(builder, server):
     from msgin5g.gateway.gateway import Gateway
+    from msgin5g.gateway.scm_local import LocalScmClient
 
     settings = builder.settings
-    if settings.seal_c_mode == "separated":
-        from msgin5g.gateway.scm_remote import RemoteScmClient
+    role = Gateway(settings, random_byte, builder.now)
+    role.connect(LocalScmClient(settings, role.endpoint, 0, server))
+    return role
 
-        peer = _open_seal_c(builder)
-        role = Gateway(settings, random_byte, builder.now)
-        role.connect(RemoteScmClient(role.endpoint, 1, peer))
-    else:
-        from msgin5g.gateway.scm_local import LocalScmClient
 
-        role = Gateway(settings, random_byte, builder.now)
-        role.connect(LocalScmClient(settings, role.endpoint, 0, server))
+def _separated_gateway(builder):
+    from msgin5g.gateway.gateway import Gateway
+    from msgin5g.gateway.scm_remote import RemoteScmClient, RemoteScmRequest
+
+    settings = builder.settings
+    peer = _open_seal_c(builder)
+    role = Gateway(settings, random_byte, builder.now)
+    scm = RemoteScmClient(role.endpoint, 1, peer)
+    role.connect(scm)
+    if settings.own_configuration:
+        role.own = own = builder.constrained_ue(peer, role.endpoint)
+        own.client.request = RemoteScmRequest(scm, own.client)
     return role
 
 

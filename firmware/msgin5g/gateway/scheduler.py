@@ -36,6 +36,7 @@ class Scheduler:
         self._max_transfers = settings.max_transfers
         self._hold_size = settings.hold_size
         self._silence_ms = _SILENCE * endpoint.parameters.ack_timeout_ms
+        self._is_bulk_enabled = settings.bulk_enabled
         self._count = settings.bulk_count
         self._window_ms = settings.bulk_window_s * 1000
         self._max_wait_ms = settings.max_wait_s * 1000
@@ -58,6 +59,7 @@ class Scheduler:
         elif (
             parameters.document_id is not None
             or parameters.is_special
+            or not self._is_bulk_enabled
             or request.ue.ue_id in self._urgent
         ):
             self.singles.append(request)

@@ -12,7 +12,9 @@ sides share no state: each of them may restart at any time.
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError
+from msgin5g.coap.numbers import URI_QUERY
 from msgin5g.intermediary.numbers import FETCH
+from msgin5g.scm.request import UE_URI
 
 PATH = b"seal-c"
 
@@ -41,6 +43,27 @@ def decode_arguments(payload):
         if not isinstance(text, bytes) or len(text) > _MAX_TEXT_SIZE:
             return None
     return arguments
+
+
+class RemoteScmRequest:
+    """In place of a ScmRequest: the gateway's own configuration, too, is asked for over SEAL-C.
+
+    scm: the RemoteScmClient. client: the ScmClient of the gateway's own configuration.
+    """
+
+    def __init__(self, scm, client):
+        self._scm = scm
+        self._ue_ids = [client.ue_id]
+        self._queries = []
+        for number, value in client.request.queries:
+            if number == URI_QUERY and not value.startswith(UE_URI):
+                self._queries.append(value)
+
+    def start(self, client, document_id, etag, observe, block2, echo, token):
+        """As ScmRequest.start."""
+        return self._scm.ask(
+            client, self._ue_ids, self._queries, document_id, block2, etag, observe, token, echo
+        )
 
 
 class RemoteScmClient:

@@ -13,7 +13,7 @@ from msgin5g.coap import numbers
 from msgin5g.coap.block2 import CHANGED, MORE, Block2Body, BlockError, szx_of
 from msgin5g.coap.retransmission import OBSERVING
 from msgin5g.scm.request import uri_equal
-from msgin5g.scm.ue_config_doc import DocumentError, find_configuration
+from msgin5g.scm.ue_config_doc import DocumentError, find_configuration, imei_of
 
 # States of a fetch.
 _IDLE = const(0)
@@ -89,14 +89,14 @@ class Outcome:
 class ScmClient:
     """The configuration management client of one UE on an endpoint; one fetch at a time.
 
-    request: ScmRequest. ue_id: bytes, the Recipient that responses must carry; require_recipient:
-    a response without one is dropped, as it must be behind a relay or gateway. It and
-    recipient_option, content_format, block_size and max_document_size are as in settings.
-    document_id: that of the individual document, None until it is known. etag: that of the last
-    representation. individual: whether the last fetch was of the individual document, not of the
-    collection. state: that of the fetch. exchange: that of the request under way, or None.
-    block2: the Block2Body of the document under way, or None. unanswered_size: bytes sent to a
-    server that did not answer.
+    request: ScmRequest. imei: that of the UE, see imei_of. ue_id: bytes, the Recipient that
+    responses must carry; require_recipient: a response without one is dropped, as it must be
+    behind a relay or gateway. It and recipient_option, content_format, block_size and
+    max_document_size are as in settings. document_id: that of the individual document, None until
+    it is known. etag: that of the last representation. individual: whether the last fetch was of
+    the individual document, not of the collection. state: that of the fetch. exchange: that of
+    the request under way, or None. block2: the Block2Body of the document under way, or None.
+    unanswered_size: bytes sent to a server that did not answer.
     """
 
     def __init__(self, endpoint, transport, remote, request, ue_id, settings):
@@ -109,6 +109,7 @@ class ScmClient:
         self.unanswered_size = 0
         self.request = request
         self.ue_id = ue_id
+        self.imei = imei_of([value for _, value in request.queries])
         self.recipient_option = settings.recipient_option
         self.require_recipient = settings.require_recipient
         self.content_format = settings.content_format
@@ -273,7 +274,7 @@ class ScmClient:
                 if self._ask(_NEXT):
                     return None
                 raise BlockError("no room for the next request")
-            data, document_id = find_configuration(block2.body, self.ue_id)
+            data, document_id = find_configuration(block2.body, self.ue_id, self.imei)
         except (BlockError, DocumentError) as error:
             return self._end("refused", str(error))
         except MemoryError:
@@ -342,15 +343,12 @@ class ScmClient:
         document_id = self.document_id if self.individual else None
         etag = self.etag if conditional and self._etag_of == document_id else None
         block2 = self.block2.next_block()
-        options = self.request.options(document_id, etag, observe, block2, echo)
         token = None
         if observe is not None and self._registration is not None:
             # RFC 7641 section 3.6: the same token renews or ends a registration.
             token = self._registration.token
             self.endpoint.cancel(self._registration)
-        exchange = self.endpoint.request(
-            self.transport, self.remote, numbers.GET, options, self, True, None, token
-        )
+        exchange = self.request.start(self, document_id, etag, observe, block2, echo, token)
         if exchange is None:
             return False
         self._asked = (conditional, observe)

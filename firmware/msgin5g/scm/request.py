@@ -3,20 +3,24 @@
 from micropython import const
 
 from msgin5g.coap.message import uint_bytes
-from msgin5g.coap.numbers import ACCEPT, BLOCK2, ECHO, ETAG, OBSERVE, URI_PATH, URI_QUERY
+from msgin5g.coap.numbers import ACCEPT, BLOCK2, ECHO, ETAG, GET, OBSERVE, URI_PATH, URI_QUERY
 
 _RECIPIENT = const(65020)  # elective, safe to forward, NoCacheKey; a setting
 _CONTENT_FORMAT = const(65001)  # ...seal-ue-config-info+cbor has no number; a setting
 
 UE_URI = b"ue-uri="
+UE_VENDOR = b"ue-vendor="
+UE_TYPE = b"ue-type="
+UE_SNR = b"ue-snr="
 
 
 class ScmRequest:
     """A GET for the configuration of one UE, or of several (bulk), without what changes.
 
     ue_ids: list of MSGin5G UE IDs as bytes. recipient: the server's URI as bytes, None to leave
-    the option out. queries: further Uri-Query values as bytes. The attributes path, queries and
-    recipient are the options that every request has, as (number, value).
+    the option out. queries: further Uri-Query values as bytes. The attributes are options as
+    (number, value): path and recipient of every request, queries of one for the collection,
+    document_queries of one for an individual document.
     """
 
     def __init__(
@@ -43,7 +47,15 @@ class ScmRequest:
         for value in queries:
             query.append((URI_QUERY, value))
         query.append((ACCEPT, uint_bytes(content_format)))
+        self.document_queries = [option for option in query if not is_filter(option[1])]
         self.recipient = None if recipient is None else (recipient_option, recipient)
+
+    def start(self, client, document_id, etag, observe, block2, echo, token):
+        """Start the exchange of a ScmClient, see Endpoint.request; see `options`."""
+        options = self.options(document_id, etag, observe, block2, echo)
+        return client.endpoint.request(
+            client.transport, client.remote, GET, options, client, True, None, token
+        )
 
     def options(self, document_id=None, etag=None, observe=None, block2=None, echo=None):
         """The options of a GET, ascending, as list of (number, bytes).
@@ -58,7 +70,9 @@ class ScmRequest:
         options.extend(self.path)
         if document_id:
             options.append((URI_PATH, document_id))
-        options.extend(self.queries)
+            options.extend(self.document_queries)
+        else:
+            options.extend(self.queries)
         if block2 is not None:
             options.append((BLOCK2, uint_bytes(block2)))
         if echo:
@@ -66,6 +80,14 @@ class ScmRequest:
         if self.recipient:
             options.append(self.recipient)
         return options
+
+
+def is_filter(query):
+    """Whether a Uri-Query selects documents of the collection by what the UE is.
+
+    TS 24.546 C.3.1.2.2.3.1 has these queries, C.3.1.2.3.3.1, the individual document, has not.
+    """
+    return query[: query.find(b"=") + 1] in (UE_VENDOR, UE_TYPE, UE_SNR)
 
 
 def uri_equal(a, b):

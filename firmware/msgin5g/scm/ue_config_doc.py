@@ -8,7 +8,7 @@ A body is an array of UeConfigDoc (collection) or one UeConfigDoc (individual do
 from micropython import const
 
 from msgin5g.cbor.reader import ARRAY, TEXT, CborError, Reader
-from msgin5g.scm.request import uri_equal
+from msgin5g.scm.request import UE_SNR, UE_TYPE, uri_equal
 
 # The CDDL of TS 24.546 C.3.1.5.2 writes the first letter of the ID large, the table small.
 _KEYS = const((b"ueConfigDocId", b"UeConfigDocId", b"valUeIds", b"ueConfigs"))
@@ -48,12 +48,55 @@ class UeConfigDoc:
         """
         return () if self.ids is None else self.reader.texts(self.ids, b"uris")
 
-    def names(self, ue_id):
-        """Whether it names the UE `ue_id` (bytes)."""
+    def names(self, ue_id, imei=None):
+        """Whether it names the UE `ue_id` (bytes), by its URI or by its IMEI (see imei_of)."""
         for uri in self.uris():
             if uri == ue_id or uri_equal(uri, ue_id):
                 return True
+        return imei is not None and self.has_imei(imei)
+
+    def has_imei(self, imei):
+        """Whether one of its imeiRanges has this IMEI (see imei_of).
+
+        TS 24.546 7.2.5: a TAC without serial numbers stands for every UE of that type.
+        """
+        reader = self.reader
+        if self.ids is None:
+            return False
+        reader.i = self.ids
+        reader.i = reader.find((b"imeiRanges",))[0]
+        if reader.i is None:
+            return False
+        n = reader.begin(ARRAY)
+        while reader.more(n):
+            tac, snrs, limits = reader.find((b"tac", b"snrs", b"snrRange"))
+            end = reader.i
+            if tac is not None and reader.text(tac) == imei[0]:
+                if snrs is None and limits is None:
+                    return True
+                if imei[1] >= 0 and self._has_snr(imei[1], snrs, limits):
+                    return True
+            reader.i = end
+            n -= n > 0
         return False
+
+    def _has_snr(self, snr, snrs, limits):
+        """Whether a serial number is in the array at `snrs` or in the snrRange at `limits`."""
+        reader = self.reader
+        if snrs is not None:
+            reader.i = snrs
+            n = reader.begin(ARRAY)
+            while reader.more(n):
+                if _snr(reader.string(TEXT)) == snr:
+                    return True
+                n -= n > 0
+        if limits is None:
+            return False
+        reader.i = limits
+        low, high = reader.find((b"low", b"high"))
+        if low is None or high is None:
+            return False
+        return 0 <= _snr(reader.text(low)) <= snr <= _snr(reader.text(high))
 
     def config_data(self):
         """The configData of its ON_NETWORK part (TS 24.538 7.2.3), else of the COMMON one.
@@ -77,11 +120,32 @@ class UeConfigDoc:
         return None if best is None else reader.text(best)
 
 
-def find_configuration(body, ue_id):
+def imei_of(queries):
+    """(TAC as bytes, serial number or -1) that the Uri-Queries `queries` tell of a UE, or None.
+
+    The first eight digits of an IMEI are the TAC, the query ue-type. The serial number, the query
+    ue-snr, makes it one UE. A serial number alone is no IMEI.
+    """
+    tac = None
+    snr = -1
+    for query in queries:
+        if query.startswith(UE_TYPE):
+            tac = query[len(UE_TYPE) :]
+        elif query.startswith(UE_SNR):
+            snr = _snr(query[len(UE_SNR) :])
+    return None if tac is None else (tac, snr)
+
+
+def _snr(text):
+    """A serial number as a number: leading zeros may be left out. -1 when the text is none."""
+    return int(text) if text.isdigit() and len(text) <= 6 else -1
+
+
+def find_configuration(body, ue_id, imei=None):
     """(configData as bytes, ueConfigDocId as bytes or None) for the UE `ue_id` (bytes).
 
-    A document that names the UE goes before one that names nobody. DocumentError says why
-    there is none.
+    imei: see imei_of. A document that names the UE goes before one that names nobody.
+    DocumentError says why there is none.
     """
     best = None
     reader = Reader(body)
@@ -96,7 +160,7 @@ def find_configuration(body, ue_id):
             empty = False
             if document.names_everybody:
                 best = best or document
-            elif not named and document.names(ue_id):
+            elif not named and document.names(ue_id, imei):
                 best = document
                 named = True
             n -= n > 0

@@ -26,6 +26,7 @@ server.address a 1
 service_id t 1 255 msgin5g
 ue_vendor t 1 200
 ue_type t 8 8
+ue_snr t 1 6
 recipient_option n 300 65535 65020
 content_format n 0 65535 65001
 check_source_port f 1
@@ -72,8 +73,13 @@ def settings_of(values):
     if settings.ue_id is None:
         raise error("ue_id", "is missing: the MSGin5G UE ID, a URI")
     settings.bind = settings.bind or ("0.0.0.0", 65401)
-    if settings.ue_type and not settings.ue_type.isdigit():
+    if settings.ue_type and not settings.ue_type.encode().isdigit():
         raise error("ue_type", "must be 8 digits")
+    if settings.ue_snr:
+        if not settings.ue_snr.encode().isdigit():
+            raise error("ue_snr", "must be 1 to 6 digits")
+        if not settings.ue_type:
+            raise error("ue_snr", "needs ue_type, the first 8 digits of the same IMEI")
     if settings.refresh_min_s > settings.refresh_max_s:
         raise error("refresh.min_s", "must not be above refresh.max_s")
     settings.radio = None

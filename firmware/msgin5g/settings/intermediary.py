@@ -4,6 +4,7 @@ from micropython import const
 from msgin5g.settings.rules import checked, checked_ue_id, error, take, take_all
 
 _KEYS = const("""\
+bulk.enabled f 1
 bulk.id t 1 240 msgin5g-bulk
 bulk.count n 1 1000 20
 bulk.window_s n 0 60 2
@@ -44,10 +45,13 @@ def take_intermediary(settings, values):
         checked_ue_id("links", ue_id): checked("links " + ue_id, "a", links[ue_id], (1,))
         for ue_id in links
     }
-    if settings.server_address is None:
-        raise error("server.address", "is missing: [host, port] of the server")
     role = settings.role
-    if role == "seal-c" or (role == "gateway" and settings.seal_c_mode == "separated"):
+    is_separated = role == "gateway" and settings.seal_c_mode == "separated"
+    if settings.server_address is None and not is_separated:
+        raise error("server.address", "is missing: [host, port] of the server")
+    if role == "seal-c" and settings.own_configuration:
+        raise error("own_configuration", "is for relay and gateway: set it at the gateway")
+    if role == "seal-c" or is_separated:
         if settings.seal_c_bind is None:
             raise error("seal_c.bind", "is missing: [host, port] of this end of SEAL-C")
         if settings.seal_c_peer is None:

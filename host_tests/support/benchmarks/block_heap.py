@@ -118,7 +118,8 @@ def alone():
     settings.ue_id = "urn:x-msgin5g:ue:0007"
     settings.server_recipient = "coap://scm.example"
     settings.service_id = "msgin5g"
-    settings.ue_vendor = settings.ue_type = settings.parameters = settings.peer_key = None
+    settings.ue_vendor = settings.ue_type = settings.ue_snr = None
+    settings.parameters = settings.peer_key = None
     settings.recipient_option = 65020
     settings.content_format = 65001
     settings.observe = False

@@ -1,0 +1,94 @@
+"""Which UEs a UeConfigDoc is for (TS 24.546 7.2.5): by URI, by IMEI, or everybody."""
+
+from builders import DATA, OTHER_ID, UE_ID, document
+from checks import raises
+from msgin5g.cbor.encoder import dumps
+from msgin5g.scm.request import ScmRequest
+from msgin5g.scm.ue_config_doc import DocumentError, UeConfigDoc, find_configuration, imei_of
+
+_UE = UE_ID.encode()
+
+
+def is_for(imei, *ranges):
+    """Whether a document with these imeiRanges is for a UE with this IMEI, but not by its URI."""
+    body = dumps(document("", DATA, valUeIds={"uris": [OTHER_ID], "imeiRanges": list(ranges)}))
+    found = UeConfigDoc(body, 0, len(body)).names(_UE, imei)
+    try:
+        assert find_configuration(body, _UE, imei)[0] == DATA.encode() and found
+    except DocumentError as error:
+        assert str(error) == "no document is for this UE" and not found
+    return found
+
+
+def test_a_tac_without_serial_numbers_is_for_every_ue_of_that_type():
+    only_tac = {"tac": "35123456"}
+    for snr in (-1, 0, 42, 999999):
+        assert is_for((b"35123456", snr), only_tac)
+        assert is_for((b"35123456", snr), {"tac": "11111111"}, only_tac)
+        assert not is_for((b"35123457", snr), only_tac)
+    assert not is_for(None, only_tac)
+
+
+def test_serial_numbers_are_for_the_ues_that_have_them():
+    some = {"tac": "35123456", "snrs": ["7", "000042"]}
+    span = {"tac": "35123456", "snrRange": {"low": "000100", "high": "199"}}
+    both = {"tac": "35123456", "snrs": ["5"], "snrRange": {"low": "9", "high": "9"}}
+    for imei_range, inside, outside in (
+        (some, (7, 42), (0, 4, 6, 8, 43, 999999)),
+        (span, (100, 150, 199), (0, 99, 200)),
+        (both, (5, 9), (4, 6, 8, 10)),
+    ):
+        for snr in inside:
+            assert is_for((b"35123456", snr), imei_range), snr
+            assert not is_for((b"35123457", snr), imei_range), snr
+        for snr in outside:
+            assert not is_for((b"35123456", snr), imei_range), snr
+        # A UE that does not know its serial number is not one of them.
+        assert not is_for((b"35123456", -1), imei_range)
+
+
+def test_a_range_that_is_not_whole_names_nobody():
+    for imei_range in (
+        {},
+        {"snrs": ["42"]},
+        {"tac": "35123456", "snrs": []},
+        {"tac": "35123456", "snrs": ["x", "", "0000042"]},
+        {"tac": "35123456", "snrRange": {}},
+        {"tac": "35123456", "snrRange": {"low": "1"}},
+        {"tac": "35123456", "snrRange": {"high": "50"}},
+        {"tac": "35123456", "snrRange": {"low": "x", "high": "50"}},
+        {"tac": "35123456", "snrRange": {"low": "1", "high": "x"}},
+        {"tac": "35123456", "snrRange": {"low": "50", "high": "1"}},
+    ):
+        assert not is_for((b"35123456", 42), imei_range), imei_range
+    for value in (
+        7,
+        [7],
+        {"tac": "35123456"},
+        [{"tac": 35123456}],
+        [{"tac": "35123456", "snrs": [42]}],
+        [{"tac": "35123456", "snrRange": []}],
+    ):
+        body = dumps(document("", DATA, valUeIds={"imeiRanges": value}))
+        with raises(DocumentError, "body is not CBOR"):
+            find_configuration(body, _UE, (b"35123456", 42))
+
+
+def test_the_queries_of_a_request_tell_the_imei_of_its_ue():
+    for queries, imei in (
+        ((), None),
+        ((b"ue-vendor=acme", b"ue-snr=42"), None),
+        ((b"ue-type=35123456",), (b"35123456", -1)),
+        ((b"ue-snr=000042", b"ue-type=35123456"), (b"35123456", 42)),
+        ((b"ue-type=35123456", b"ue-snr=x"), (b"35123456", -1)),
+        ((b"ue-type=35123456", b"ue-snr=1234567"), (b"35123456", -1)),
+    ):
+        assert imei_of(queries) == imei, queries
+
+
+def test_what_selects_in_the_collection_is_not_asked_of_an_individual_document():
+    queries = (b"ue-vendor=acme", b"ue-type=35123456", b"ue-snr=42", b"x=1")
+    request = ScmRequest("msgin5g", [_UE], None, queries=queries)
+    for document_id, expected in ((None, queries), (b"d", queries[3:])):
+        found = [value for number, value in request.options(document_id) if number == 15]
+        assert found == [b"ue-uri=" + _UE] + list(expected)
