@@ -410,7 +410,11 @@ def _text(reader):
     if reader.peek() == ARRAY:
         reader.begin(ARRAY)
         reader.skip()
+    octets = reader.string(TEXT)
+    end = min(len(octets), _MAX_TEXT_SIZE)
+    while 0 < end < len(octets) and octets[end] & 0xC0 == 0x80:
+        end -= 1  # a character is cut off whole (RFC 3629 section 3)
     try:
-        return str(reader.string(TEXT)[:_MAX_TEXT_SIZE], "utf-8")
+        return str(octets[:end], "utf-8")
     except UnicodeError:
-        return None  # not UTF-8, or cut within a character
+        return None
