@@ -14,6 +14,7 @@ unchanged.
 from micropython import const
 
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
+from msgin5g.coap.message import BufferTooSmall, encode, insert
 from msgin5g.coap.retransmission import DONE
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
@@ -25,11 +26,10 @@ from msgin5g.coap.numbers import (
     NON,
     NOT_FOUND,
     OBSERVE,
-    SERVICE_UNAVAILABLE,
 )
 from msgin5g.intermediary.numbers import BAD_GATEWAY, HOP_LIMIT, HOP_LIMIT_REACHED
-from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.coap.ticks import add, diff, shorter
+from msgin5g.coap.responder import ServerEndpoint, must_confirm
+from msgin5g.coap.ticks import diff, shorter
 from msgin5g.intermediary.admission import Admission
 from msgin5g.intermediary.link_table import LinkTable
 from msgin5g.intermediary.rate_limiter import RateLimiter
@@ -40,18 +40,21 @@ _ACK_DELAY_MS = const(1000)  # well below ACK_TIMEOUT: a slow server gets an emp
 
 
 class Flow:
-    """One request of a UE under way, or one observation. It ends with the link of its UE."""
+    """One request of a UE under way, or one observation. It ends with the link of its UE.
+
+    An observation is named by its UE and the token of the UE's request, which is in `incoming`.
+    """
 
     request = None  # (options, tail, token) of the request to the server, while it is held back
     exchange = None  # the request to the server
-    notification = None  # the last confirmable response to the UE, until it is acknowledged
+    notification = None  # the exchange of the last response to the UE, if it has one
     wants_observe = False
     observing = False
 
-    def __init__(self, ue, incoming, acknowledge_at):
+    def __init__(self, ue, incoming, now):
         self.ue = ue
         self.incoming = incoming
-        self.acknowledge_at = acknowledge_at
+        self.confirmed_at = now  # when the UE asked, or got the last confirmable notification
 
 
 class Relay:
@@ -61,7 +64,8 @@ class Relay:
     own: a ConstrainedUe on the same endpoint, for the relay's own configuration, or None. At most
     settings.max_flows requests and settings.max_observations observations are under way, and
     the server gets settings.max_rate requests in any second: as many requests are held back, and
-    the response to those beyond is 5.03 with Max-Age.
+    the response to those beyond is 5.03 with Max-Age. Each UE may have four of the requests, and
+    an equal share of the observations.
     """
 
     own = None
@@ -85,10 +89,13 @@ class Relay:
         self._recipient_option = settings.recipient_option
         self._server = server
         self._server_transport = server_transport
-        self.flows = set()  # a set, in which a flow is found at once
+        self.flows = set()  # a set, in which a flow is found at once; a LinkedUe has its own
         self.held_back = []  # flows whose requests the rate limiter holds back, the oldest first
-        self._unacknowledged = []  # flows whose UEs may need an empty ACK, the oldest first
+        # Flows whose UEs may need an empty ACK, the oldest first. Those that have ended meanwhile
+        # stay until their turn comes, so that nothing has to look for them.
+        self._unacknowledged = []
         self.n_observing = 0
+        self._n_wanted = 0  # observations, with those that were only asked for
         self._rate_limiter = RateLimiter(settings.max_rate, now)
 
     # The four verbs
@@ -127,9 +134,8 @@ class Relay:
                 self._timed_out(flow, exchange)
             elif self.own is not None:
                 self.own.handle_exchange(NOTHING, exchange, now)
-        waiting = self._unacknowledged
-        while waiting and diff(now, waiting[0].acknowledge_at) >= 0:
-            self.endpoint.acknowledge(waiting.pop(0).incoming)
+        while self._unacknowledged and self._acknowledge_in_ms(now) == 0:
+            self.endpoint.acknowledge(self._unacknowledged.pop(0).incoming)
         self._rate_limiter.step(now)
         while self.held_back and self._rate_limiter.take(now):
             flow = self.held_back.pop(0)
@@ -144,8 +150,7 @@ class Relay:
         if self.own is not None:
             wait = shorter(wait, self.own.own_wait_ms(now))
         if self._unacknowledged:
-            acknowledge_at = self._unacknowledged[0].acknowledge_at
-            wait = shorter(wait, max(diff(acknowledge_at, now), 0))
+            wait = shorter(wait, self._acknowledge_in_ms(now))
         if self.held_back:
             wait = shorter(wait, self._rate_limiter.wait_ms(now))
         return wait
@@ -166,7 +171,7 @@ class Relay:
         """The link with a UE has ended: forget everything under way for it."""
         ue = self.links.down(ue_id)
         if ue is not None:
-            for flow in [f for f in self.flows if f.ue is ue]:
+            for flow in list(ue.flows):
                 self._end(flow)
             self.endpoint.forget_peer(ue.transport, ue.remote)
 
@@ -203,12 +208,12 @@ class Relay:
         endpoint = self.endpoint
         message = endpoint.message
         settings = self._settings
-        token = observe = None
-        if message.find(OBSERVE) >= 0:
-            observe = message.uint(OBSERVE)
-            known = self._flow_of(ue, message)
+        token = None
+        observe = message.uint(OBSERVE)
+        if observe is not None:
+            known = self._observation_of(ue, message.token())
             if known is not None:
-                token = known.exchange.token
+                token = known.exchange and known.exchange.token
                 self._end(known)
         full = (
             len(self.flows) - self.n_observing >= settings.max_flows
@@ -216,7 +221,7 @@ class Relay:
         )
         held = full or self.held_back or not self._rate_limiter.take(now)
         if full or (held and len(self.held_back) >= settings.max_rate):
-            self._busy(ue, now)
+            self._admission.refuse_busy("Relay is busy", ue, now)
             return
         incoming = endpoint.accept(now)
         if incoming is None:
@@ -234,12 +239,21 @@ class Relay:
                 if message.numbers[i] != OBSERVE
             ]
             tail = None
-        flow = Flow(ue, incoming, add(now, _ACK_DELAY_MS))
+        flow = Flow(ue, incoming, now)
         if observe == 0:
             flow.wants_observe = True
+            self._n_wanted += 1
         self.flows.add(flow)
         ue.n_requests += 1
+        if ue.flows:
+            ue.flows.append(flow)
+        else:
+            ue.flows = [flow]
         if incoming.confirmable:
+            if len(self._unacknowledged) >= 2 * settings.max_flows:
+                first = self._unacknowledged.pop(0).incoming
+                if first.open:
+                    endpoint.acknowledge(first)  # early, for room
             self._unacknowledged.append(flow)
         if held:
             flow.request = (options, tail and bytes(tail), token)
@@ -262,29 +276,38 @@ class Relay:
             self._end(flow)
 
     def _may_observe(self, ue):
-        """Whether there is room for one more observation; those asked for count too."""
-        observing = [flow for flow in self.flows if flow.wants_observe]
-        if len(observing) < self._settings.max_observations:
-            return True
-        for flow in observing:
-            if flow.ue is ue:  # it has begun anew, and lost its token
-                self._end(flow)
-                return True
-        return False
+        """Whether a UE may observe once more.
 
-    def _flow_of(self, ue, message):
-        """The observation of a UE that this request renews or ends: the one with its token."""
-        token = message.token()
-        for flow in self.flows:
-            if flow.observing and flow.ue is ue and flow.incoming.token == token:
+        Those asked for count, too. In place of one beyond its share its oldest ends: it has begun
+        anew, and lost its token.
+        """
+        is_full = self._n_wanted >= self._settings.max_observations
+        n = 0
+        oldest = None
+        for flow in ue.flows:
+            if flow.wants_observe:
+                n += 1
+                oldest = oldest or flow
+        if oldest is not None and (is_full or n >= self._admission.max_observations_of_ue):
+            self._end(oldest)
+            return True
+        return not is_full
+
+    def _observation_of(self, ue, token):
+        """The observation of a UE that a request with this token renews or ends, or None."""
+        for flow in ue.flows:
+            if flow.wants_observe and flow.incoming.token == token:
                 return flow
         return None
 
-    def _busy(self, ue, now):
-        """Respond 5.03 with a time to retry, a later one for each UE."""
-        self.endpoint.count("busy")
-        max_age_s = self._rate_limiter.retry_after_s(now)
-        self._admission.refuse(SERVICE_UNAVAILABLE, "Relay is busy", ue, now, max_age_s)
+    def _acknowledge_in_ms(self, now):
+        """Milliseconds until the next UE needs an empty ACK, None when none does."""
+        waiting = self._unacknowledged
+        while waiting:
+            if waiting[0].incoming.open:
+                return max(_ACK_DELAY_MS - diff(now, waiting[0].confirmed_at), 0)
+            waiting.pop(0)
+        return None
 
     # Downlink
 
@@ -292,43 +315,51 @@ class Relay:
         endpoint = self.endpoint
         message = endpoint.message
         code = message.code
+        ue = flow.ue
         i = message.find(self._recipient_option)
-        if i < 0:
+        if i >= 0:
+            recipient = message.value(i)
+            if recipient != ue.ue_id and not uri_equal(recipient, ue.ue_id):
+                # It is another UE than the one that asked, linked or not.
+                linked = self.links.of_ue(recipient) is not None
+                endpoint.count("recipient_mismatch" if linked else "recipient_not_linked")
+                return
+        elif not self._settings.add_recipient:
             endpoint.count("missing_recipient")
-            return
-        recipient = message.value(i)
-        if recipient != flow.ue.ue_id and not uri_equal(recipient, flow.ue.ue_id):
-            # It is another UE than the one that asked, linked or not.
-            linked = self.links.of_ue(recipient) is not None
-            endpoint.count("recipient_mismatch" if linked else "recipient_not_linked")
             return
         if self._settings.strict_codes and code not in (CONTENT, FORBIDDEN, NOT_FOUND):
             endpoint.count("code_not_relayed")
             return
-        observing = flow.wants_observe and message.find(OBSERVE) >= 0 and code >> 5 == 2
-        tail = message.tail()
+        number = message.uint(OBSERVE) if flow.wants_observe and code >> 5 == 2 else None
+        observing = number is not None
+        if observing and not flow.exchange.newer(number, now):
+            # RFC 7641 section 3.4: it has overtaken this one.
+            endpoint.accept(now, True)
+            endpoint.count("old_notification")
+            return
+        tail = message.tail() if i >= 0 else self._with_recipient(message, ue)
         fault = None
         if self._admission.not_understood(message):
             # RFC 7252 section 5.7.1: an unsafe option that is not understood is 5.02 to the UE.
             endpoint.count("option_not_relayed")
             fault = "Option not relayed"
-        elif len(flow.incoming.token) + len(tail) + 6 > MAX_MESSAGE_SIZE:
+        elif tail is None or _head_size(flow.incoming.token) + len(tail) > MAX_MESSAGE_SIZE:
             # The UE's token is longer than ours: the UE may ask for smaller blocks.
             endpoint.count("too_large")
             fault = "Too large with this token"
         if fault:
             endpoint.accept(now)
-            self._admission.respond_error(flow.incoming, BAD_GATEWAY, fault, flow.ue)
+            self._admission.respond_error(flow.incoming, BAD_GATEWAY, fault, ue)
             self._end(flow)
             return
-        confirmable = message.mtype != NON
+        confirmable = message.mtype != NON or must_confirm(flow.confirmed_at, now)
         endpoint.accept(now, observing)
         if flow.incoming.open:
-            if flow in self._unacknowledged:
-                self._unacknowledged.remove(flow)
             flow.notification = endpoint.respond(flow.incoming, code, (), b"", flow, tail)
         else:
             # Only the newest state matters: it replaces one that is not acknowledged yet.
+            if confirmable:
+                flow.confirmed_at = now
             flow.notification = endpoint.notify(
                 flow.incoming, code, (), b"", flow, tail, confirmable, flow.notification
             )
@@ -338,6 +369,17 @@ class Relay:
             self.n_observing += 1
         if not observing:
             self._remove(flow)
+
+    def _with_recipient(self, message, ue):
+        """The tail of a response with a Recipient; None when that is too large."""
+        options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
+        insert(options, self._recipient_option, ue.ue_id)
+        buf = bytearray(MAX_MESSAGE_SIZE)
+        try:
+            size = encode(buf, NON, CONTENT, 0, b"", options, message.payload())
+        except BufferTooSmall:
+            return None
+        return memoryview(buf)[4:size]
 
     # Ends
 
@@ -376,13 +418,22 @@ class Relay:
         self._remove(flow)
 
     def _remove(self, flow):
-        if flow in self.held_back:
+        ue = flow.ue
+        if flow not in ue.flows:
+            return
+        ue.flows.remove(flow)
+        self.flows.remove(flow)
+        if flow.request is not None:
             self.held_back.remove(flow)
-        if flow in self._unacknowledged:
-            self._unacknowledged.remove(flow)
-        if flow in self.flows:
-            self.flows.remove(flow)
-            flow.ue.n_requests -= not flow.observing
+            flow.request = None
         if flow.observing:
             self.n_observing -= 1
-            flow.observing = False
+        else:
+            ue.n_requests -= 1
+        self._n_wanted -= flow.wants_observe
+
+
+def _head_size(token):
+    """Bytes of a message before its options; a long token takes one or two more (RFC 8974)."""
+    n = len(token)
+    return 4 + n + (n > 12) + (n > 268)

@@ -77,6 +77,7 @@ class DefaultSettings:
         self.max_observations = 32
         self.max_rate = 20
         self.bulk_enabled = True
+        self.add_recipient = False
         self.bulk_id = "msgin5g-bulk"
         self.bulk_count = 20
         self.bulk_window_s = 2
@@ -107,6 +108,19 @@ def document(ue_id, data, document_id="doc-1", **more):
     }
     doc.update(more)
     return doc
+
+
+def raw_get(mid, token, document_id="", observe=None):
+    """The GET of the UE urn:x-msgin5g:ue:0042 as bytes, written by hand; mid, token: hex."""
+    text = "4401" + mid + token
+    text += "b5" if observe is None else "6055" if observe == 0 else "610155"
+    text += "73752d7563 027631 0c76616c2d7365727669636573"  # su-uc, v1, val-services
+    text += "076d7367696e3567 0d0475652d636f6e66696775726174696f6e73"  # msgin5g, ue-configurations
+    if document_id:
+        text += "%02x" % len(document_id) + "".join(["%02x" % ord(c) for c in document_id])
+    text += "4d0f 75652d7572693d75726e3a782d6d7367696e35673a75653a30303432"  # ue-uri
+    text += "22fde9 edfcde05 636f61703a2f2f73636d2e6578616d706c65"  # Accept, Recipient
+    return bytes.fromhex(text.replace(" ", ""))
 
 
 def ue_settings(**more):

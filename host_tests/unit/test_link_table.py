@@ -41,10 +41,3 @@ def test_no_more_requests_than_the_rate_go_in_any_second():
     assert limiter.wait_ms(add(START, 900)) == 100
     assert limiter.take(add(START, 1000)) and not limiter.take(add(START, 1050))
     assert limiter.take(add(START, 1100))
-
-
-def test_each_one_beyond_gets_a_later_time_to_retry():
-    limiter = RateLimiter(2, START)
-    assert [limiter.retry_after_s(START) for _ in range(5)] == [1, 2, 2, 3, 3]
-    limiter.step(add(START, 60000))
-    assert limiter.retry_after_s(add(START, 60000)) == 1

@@ -7,9 +7,11 @@ from micropython import const
 
 from msgin5g.coap.endpoint import Endpoint
 from msgin5g.coap.numbers import ACK, NON
-from msgin5g.coap.retransmission import CANCELLED
+from msgin5g.coap.retransmission import CANCELLED, SENT
+from msgin5g.coap.ticks import diff
 
 _RESERVED_SZX = const(7)  # RFC 7959 section 2.2
+_CONFIRM_MS = const(43200000)
 
 
 class ServerEndpoint(Endpoint):
@@ -63,6 +65,8 @@ class ServerEndpoint(Endpoint):
         4.5.2): a peer that has gone is noticed even if notifications are frequent.
         """
         if former is not None:
+            if former.confirmable and former.state <= SENT:
+                confirmable = True  # else nobody would notice that the peer has gone
             self.cancel(former)
         if confirmable:
             exchange = self.start(
@@ -89,6 +93,7 @@ class ServerEndpoint(Endpoint):
 
     def forget(self, incoming):
         """Forget a request that will not be answered."""
+        incoming.open = False
         if incoming in self.incoming:
             self.incoming.remove(incoming)
 
@@ -105,6 +110,15 @@ class ServerEndpoint(Endpoint):
         self.outbox = [
             o for o in self.outbox if o[0] != transport or not self.same_peer(o[2], remote)
         ]
+
+
+def must_confirm(confirmed_at, now):
+    """Whether the next notification must be confirmable, whatever the others are.
+
+    RFC 7641 section 4.5: at least one in 24 hours is, so that a peer that has gone is noticed.
+    confirmed_at: when the last one was sent, or the observation began.
+    """
+    return not 0 <= diff(now, confirmed_at) < _CONFIRM_MS
 
 
 def cut(block2, body_size, max_szx):

@@ -23,7 +23,6 @@ from msgin5g.coap.numbers import (
     ETAG,
     NOT_FOUND,
     OBSERVE,
-    SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
 )
@@ -32,7 +31,6 @@ from msgin5g.coap.ticks import diff
 from msgin5g.scm.request import UE_URI, ScmRequest
 
 _PATH_SIZE = const(5)
-_MAX_RETRY_AFTER_S = const(30)
 
 # What a request asks for; equal requests of several UEs share one tuple.
 #   document_id     of the individual document, None for the collection
@@ -86,7 +84,6 @@ class PendingRequests:
         self._path = [segment for _, segment in path]
         self._max_waiting = settings.max_waiting
         self._lifetime_ms = settings.parameters.exchange_lifetime_ms
-        self._retry_after_s = 0  # given to the last one without room
         self._parameters = None  # of the last request: the next ones are often equal
         self.n_waiting = 0
         self.held_size = 0
@@ -175,10 +172,7 @@ class PendingRequests:
     def add(self, ue, request_key, parameters, now):
         """Put a request into the table; None when it was refused for want of room."""
         if self.n_waiting >= self._max_waiting:
-            self._endpoint.count("busy")
-            # A different time for each UE, so that they do not all come back together.
-            self._retry_after_s = self._retry_after_s % _MAX_RETRY_AFTER_S + 1
-            self._admission.refuse(SERVICE_UNAVAILABLE, "Busy", ue, now, self._retry_after_s)
+            self._admission.refuse_busy("Busy", ue, now)
             return None
         ue.request = request = PendingRequest(ue, parameters)
         ue.request_key = request_key

@@ -20,6 +20,7 @@ from msgin5g.coap.numbers import (
     GET,
     MAX_AGE,
     NO_RESPONSE,
+    SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
 )
@@ -35,6 +36,7 @@ from msgin5g.intermediary.numbers import (
     PROXYING_NOT_SUPPORTED,
 )
 from msgin5g.coap.responder import cut
+from msgin5g.coap.ticks import add, diff
 from msgin5g.scm.problem_details import compose
 from msgin5g.scm.request import UE_URI, uri_equal
 
@@ -45,13 +47,15 @@ _UNDERSTOOD = const(0x0880C8C8)
 _UNDERSTOOD_BY_PAGE = const(0x00028888)
 _PAGE = b"</.well-known/core>;ct=40"
 _MAX_SZX = const(6)
+_MAX_OBSERVATIONS_OF_A_UE = const(4)
+_RETRY_MS = const(1000)  # the first time to retry
 
 
 class Admission:
     """The rules for requests, over the endpoint and the LinkTable of a relay or gateway.
 
     hop_limit_at: the index of the Hop-Limit option of the request that `admit` took, -1 when it
-    has none.
+    has none. max_observations_of_ue: the share of each UE in settings.max_observations.
     """
 
     def __init__(self, settings, endpoint, links):
@@ -61,6 +65,12 @@ class Admission:
         self._recipient_option = settings.recipient_option
         self._strict_codes = settings.strict_codes
         self.hop_limit_at = -1
+        share = settings.max_observations // settings.max_links
+        self.max_observations_of_ue = max(min(share, _MAX_OBSERVATIONS_OF_A_UE), 1)
+        self._interval_ms = 1000 // settings.max_rate
+        # Each linked UE has one time to retry, so none is later than this.
+        self._max_retry_ms = _RETRY_MS + settings.max_links * self._interval_ms
+        self._retry_at = None  # the last one that was given
 
     def admit(self, transport, remote, now):
         """The LinkedUe whose request the endpoint has received, None when it is dealt with."""
@@ -137,6 +147,22 @@ class Admission:
             ):
                 return number
         return 0
+
+    def refuse_busy(self, title, ue, now):
+        """Respond 5.03 with a time to retry (Max-Age) to the request just received.
+
+        Each UE has a time of its own, and keeps it when it asks too early: so it cannot push
+        those of others away.
+        """
+        self._endpoint.count("busy")
+        last_ms = 0 if self._retry_at is None else diff(self._retry_at, now)
+        if not 0 < last_ms <= self._max_retry_ms:
+            last_ms = 0  # it has passed, or the clock has wrapped since then
+        ahead_ms = 0 if ue.retry_at is None else diff(ue.retry_at, now)
+        if not 0 < ahead_ms <= last_ms:
+            ahead_ms = max(last_ms + self._interval_ms, _RETRY_MS)
+            ue.retry_at = self._retry_at = add(now, ahead_ms)
+        self.refuse(SERVICE_UNAVAILABLE, title, ue, now, (ahead_ms + 999) // 1000)
 
     def refuse(self, code, title, ue, now, max_age_s=None, option=None):
         """Respond with an error to the request just received."""

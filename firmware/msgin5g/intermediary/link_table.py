@@ -8,11 +8,16 @@ proves nothing about one.
 class LinkedUe:
     """A UE with an established one-to-one link: its identity (bytes) and where it is reached.
 
-    n_requests: how many requests a relay has under way for it, without observations. request,
+    flows: what a relay has under way for it, the oldest first; n_requests: how many of them do
+    not observe yet. observers: what it observes at a gateway, the oldest first. request,
     request_key, asked_at: its newest request to a gateway, see gateway/pending_requests.
+    retry_at: when it is to come again after it was refused, see Admission.
     """
 
+    flows = ()
     n_requests = 0
+    observers = ()
+    retry_at = None
 
     def __init__(self, ue_id, transport, remote):
         self.ue_id = ue_id

@@ -2,13 +2,13 @@
 
 from array import array
 
-from msgin5g.coap.ticks import add, diff
+from msgin5g.coap.ticks import diff
 
 _WINDOW_MS = 1000
 
 
 class RateLimiter:
-    """At most `rate` requests in any second, and a time to retry for each one beyond."""
+    """At most `rate` requests in any second."""
 
     def __init__(self, rate, now):
         self._taken = array(
@@ -17,15 +17,11 @@ class RateLimiter:
         self._n = 0
         self._next = 0
         self._newest_at = now
-        self._interval_ms = _WINDOW_MS // rate
-        self._retry_at = None  # the last moment to retry that was given, None when it has passed
 
     def step(self, now):
         """Forget moments that have passed, before the clock wraps and they lie in the future."""
         if self._n and diff(now, self._newest_at) >= _WINDOW_MS:
             self._n = self._next = 0
-        if self._retry_at is not None and diff(now, self._retry_at) > 0:
-            self._retry_at = None
 
     def take(self, now):
         """Whether a request may go now; counts it when it may."""
@@ -46,12 +42,3 @@ class RateLimiter:
         if self._n < len(self._taken):
             return 0
         return max(_WINDOW_MS - diff(now, self._taken[self._next]), 0)
-
-    def retry_after_s(self, now):
-        """After how many whole seconds to retry: at least 1, and later for each caller."""
-        if self._retry_at is None or diff(self._retry_at, now) < _WINDOW_MS:
-            self._retry_at = add(now, _WINDOW_MS)
-        ahead_ms = diff(self._retry_at, now)
-        if ahead_ms < 86400000:
-            self._retry_at = add(self._retry_at, self._interval_ms)
-        return (ahead_ms + 999) // 1000

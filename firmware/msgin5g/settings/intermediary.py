@@ -22,6 +22,7 @@ relay:max_links n 1 10000 32
 relay:max_flows n 1 10000 16
 relay:max_observations n 0 10000 32
 relay:max_rate n 1 1000 20
+relay:add_recipient f
 own_configuration f""")
 
 
