@@ -93,7 +93,7 @@ class ConstrainedUe:
         """Do what is due, apart from the endpoint's timers."""
         event = self.configuration.step(now)
         if event is not None:
-            self._emit({"event": event[0], "reasons": list(event[1])})
+            self._emit_of(event, self.configuration.etag)
         fetch_at = self._fetch_at
         client = self.client
         if fetch_at is not None and not client.busy and diff(now, fetch_at) >= 0:
@@ -157,17 +157,15 @@ class ConstrainedUe:
 
     def _conclude(self, outcome, now):
         """Offer a configuration, emit an event, and schedule the next fetch."""
+        client = self.client
         kind = outcome.kind
         code = outcome.code
         if kind == "configuration":
-            configuration = self.configuration
-            name, reasons = configuration.offer(outcome.data, outcome.etag or b"", now)
-            event = {"event": name, "etag": _hex(outcome.etag)}
-            if reasons:
-                event["reasons"] = list(reasons)
-            elif name == "applied":
-                event["configuration"] = redact(configuration.configuration)
-            self._emit(event)
+            event = self.configuration.offer(outcome.texts, outcome.etag or b"", now)
+            if event[0] == "postponed":
+                self.endpoint.count("postponed")
+            else:
+                self._emit_of(event, outcome.etag)
             self._succeed(outcome, now)
         elif kind == "unchanged":
             self._emit({"event": "unchanged", "etag": _hex(outcome.etag)})
@@ -182,8 +180,6 @@ class ConstrainedUe:
             self._emit({"event": "timeout"})
             self._fail(None, now)
         else:
-            if code == numbers.NOT_FOUND:
-                self.client.forget()  # another document may have taken its place
             self._emit(
                 {
                     "event": "rejected",
@@ -192,6 +188,13 @@ class ConstrainedUe:
                     "detail": outcome.detail,
                 }
             )
+            if code == numbers.NOT_FOUND:
+                # Another document may have taken the place of an individual one: only a 4.04 for
+                # the collection means that there is none for this UE.
+                event = None if client.individual else self.configuration.document_deleted(now)
+                if event is not None:
+                    self._emit_of(event, None)
+                client.forget()
             # 4.29 (RFC 8516) and 5.03 say with Max-Age when the server wants to be asked again.
             busy = code == numbers.TOO_MANY_REQUESTS or code == numbers.SERVICE_UNAVAILABLE
             self._fail(outcome.max_age_s if busy else None, now)
@@ -222,6 +225,18 @@ class ConstrainedUe:
         """Schedule the next fetch, unless `stop` was called."""
         if self._fetch_at is not None:
             self._fetch_at = add(now, delay_ms)
+
+    def _emit_of(self, event, etag):
+        """Emit an event of the configuration manager."""
+        name, reasons = event
+        event = {"event": name}
+        if name in ("applied", "unchanged", "refused"):
+            event["etag"] = _hex(etag)
+        if name == "applied":
+            event["configuration"] = redact(self.configuration.configuration)
+        elif name != "unchanged":
+            event["reasons"] = list(reasons)
+        self._emit(event)
 
     def _emit(self, event):
         """Keep an event, a dict, until it is polled."""

@@ -45,8 +45,10 @@ class Answering:
 class Device:
     """A UE that can be reset, its server, and perhaps an application: `module`."""
 
-    def __init__(self, confirm, module=None):
+    def __init__(self, confirm, module=None, observe=False, **manager):
         self.sim = NetworkSim()
+        self.observe = observe
+        self.manager_settings = manager
         self.server = new_server(self.sim, {}, max_age_s=60)
         self.confirm = confirm
         self.module = module
@@ -58,7 +60,7 @@ class Device:
         now = self.sim.now
         trial_ms = 0 if self.confirm == "at_once" else TRIAL_MS
         self.manager = ConfigurationManager(
-            Store(self.flash), Schema(), trial_ms, min(GOOD_MS, trial_ms)
+            Store(self.flash), Schema(), trial_ms, min(GOOD_MS, trial_ms), **self.manager_settings
         )
         self.app = None
         if self.module:
@@ -66,7 +68,7 @@ class Device:
             self.app = Application("trial_app")
             self.app.prepare(self.manager)
         name = self.manager.start(now)[0]
-        settings = ue_settings(require_recipient=False)
+        settings = ue_settings(require_recipient=False, observe=self.observe)
         self.n_boots += 1
         ue = ConstrainedUe(settings, xorshift(self.n_boots), self.manager, SERVER, now)
         self.node = node = Node(ue, [])
@@ -209,6 +211,112 @@ def test_the_application_is_told_of_each_change_once():
     device.boot()
     device.run(1000)
     assert device.module.seen == [500, 100, 100]
+
+
+def deleted(device, until, limit_ms=60000):
+    """The server deletes the document; the events to `until`."""
+    device.server.change(UE_ID, None)
+    if not device.observe:
+        device.node.ue.fetch(device.sim.now)
+    return device.run(limit_ms, until)
+
+
+def test_a_deleted_document_is_removed_and_the_application_is_told():
+    device = Device("at_once", Program(), on_deleted="remove")
+    device.serve()
+    device.run(1000)
+    assert deleted(device, "removed") == ["rejected", "removed", "backing_off"]
+    device.run(1000)
+    assert device.module.seen == [500, None]
+    assert device.manager.configuration is None and device.flash.files == {}
+    ping = device.app.ping()
+    assert (ping.answered, ping.why) == (False, "no configuration")
+    assert "removed" not in device.run(600000)
+    device.boot()
+    device.run(1000)
+    assert device.module.seen == [500, None]
+    device.serve()  # the same document again
+    assert "applied" in device.run(1000) and device.module.seen == [500, None, 500]
+
+
+def test_a_deleted_document_runs_on_unless_the_setting_says_otherwise_and_is_reported_once():
+    device = Device("at_once", Program())
+    device.serve()
+    device.run(1000)
+    assert deleted(device, "deleted") == ["rejected", "deleted", "backing_off"]
+    said = device.run(600000)
+    assert "rejected" in said and "deleted" not in said
+    assert device.module.seen == [500] and device.runs() == MSGIN5G[0]
+    device.serve()
+    assert "unchanged" in device.run(1000)
+    assert "deleted" in deleted(device, "deleted")
+
+
+def test_a_document_deleted_while_it_is_observed_is_removed_when_the_collection_has_none_either():
+    device = Device("lasting", Program(), True, on_deleted="remove")
+    device.serve()
+    device.run(2 * GOOD_MS, "confirmed")
+    n_requests = device.server.n_requests
+    assert deleted(device, "removed") == ["rejected", "removed", "backing_off"]
+    assert device.server.n_requests == n_requests + 1
+    assert device.flash.files == {} and device.module.seen == [500, None]
+
+
+def test_a_document_that_takes_the_place_of_a_deleted_one_keeps_the_configuration_running():
+    device = Device("at_once", Program(), True, on_deleted="remove")
+    device.serve()
+    device.run(1000)
+    new = device.server.documents[UE_ID]
+    device.server.change(UE_ID, None)
+    new["ueConfigs"][0]["configData"] = new["ueConfigs"][0]["configData"][:-1] + ',"blink-ms":100}'
+    device.server.documents[UE_ID] = new
+    said = device.run(60000)
+    assert "applied" in said and "removed" not in said
+    assert device.module.seen == [500, 100]
+
+
+def test_a_ue_that_is_denied_keeps_its_configuration():
+    for observe in (False, True):
+        device = Device("at_once", Program(), observe, on_deleted="remove")
+        device.serve()
+        device.run(1000)
+        device.server.denied = (UE_ID,)
+        device.node.ue.fetch(device.sim.now)
+        said = device.run(600000)
+        assert "rejected" in said and "removed" not in said
+        assert device.module.seen == [500] and device.runs() == MSGIN5G[0]
+
+
+def test_four_hundred_notifications_in_ten_seconds_are_three_writes():
+    device = Device("at_once", Program(), True, apply_interval_ms=5000)
+    device.serve()
+    device.run(20000)
+    n_writes = device.flash.n_writes
+    said = []
+    for n in range(400):
+        data = '{"MSGin5G-Server-address":"good.example:5683","MSGin5G-UE-Service-id":"u%d"}' % n
+        device.server.change(UE_ID, document(UE_ID, data))
+        said += device.run(25)
+    said += device.run(20000)
+    assert said == ["applied"] * 3 and device.flash.n_writes == n_writes + 3
+    assert device.manager.configuration["MSGin5G-UE-Service-id"] == "u399"
+    assert device.node.ue.counters["postponed"] >= 390
+    # The ETag of what is stored counts again: the server has nothing to send.
+    device.node.ue.fetch(device.sim.now)
+    n_bodies = device.server.n_bodies
+    assert device.run(1000) == ["unchanged"] and device.server.n_bodies == n_bodies
+
+
+def test_while_a_document_waits_the_ue_does_not_say_that_it_has_it():
+    device = Device("at_once", None, apply_interval_ms=5000)
+    device.serve()
+    device.run(1000)
+    device.serve("second.example")
+    assert device.run(1000) == [] and device.runs() == MSGIN5G[0]
+    n_bodies = device.server.n_bodies
+    device.node.ue.fetch(device.sim.now)
+    assert device.run(1000) == [] and device.server.n_bodies == n_bodies + 1
+    assert device.run(5000) == ["applied"] and device.runs() == "second.example"
 
 
 def test_a_bad_value_is_refused_with_key_and_rule_and_changes_nothing():

@@ -211,8 +211,75 @@ def test_a_document_for_this_ue_is_found_among_others():
     ue, request = alone()
     ue.receive(0, answer(request, payload=dumps(docs)), RELAY, 5)
     assert names(ue) == ["applied"]
-    assert ue.configuration.data == mine.encode()
+    assert ue.configuration.data == mine.encode() + b"{}"
     assert ue.client.document_id == b"other-spelling"
+
+
+def test_keys_of_the_common_part_reach_the_application_behind_those_of_on_network():
+    from msgin5g.cbor.encoder import dumps
+    from manager_board import Board
+
+    on_network = {"configType": "ON_NETWORK", "configData": DATA}
+    common = {"configType": "COMMON", "configData": '{"blink-ms": 250, "Segment-size": 512}'}
+    later = {"configType": "LATER", "configData": '{"blink-ms": 1}'}
+    rival = {
+        "configType": "COMMON",
+        "configData": DATA.replace("user-7", "rival")[:-1] + ',"a":1}',
+    }
+    for parts, more in (
+        ([on_network, common, later], {"blink-ms": 250, "Segment-size": 512}),
+        ([later, common, on_network], {"blink-ms": 250, "Segment-size": 512}),
+        ([rival, on_network], {"a": 1}),  # never two values: that of ON_NETWORK counts
+        ([on_network, rival], {"a": 1}),
+        ([on_network], {}),
+        # More parts of one type: the first of them has the say, and none is dropped.
+        ([common, rival, on_network, rival], {"blink-ms": 250, "Segment-size": 512, "a": 1}),
+    ):
+        board = Board(trial_ms=0)
+        ue = ConstrainedUe(ue_settings(), xorshift(3), board.manager, RELAY, board.now)
+        ue.step(board.now)
+        request = Message(32).decode(bytes(ue.transmit(board.now)[1]))
+        payload = dumps([document(UE_ID, DATA, ueConfigs=parts)])
+        ue.receive(0, answer(request, payload=payload), RELAY, board.now)
+        assert names(ue) == ["applied"]
+        expected = {
+            "MSGin5G-Server-address": "coap://msgin5g.example:5683",
+            "MSGin5G-UE-Service-id": "user-7@example.com",
+        }
+        expected.update(more)
+        assert board.manager.configuration == expected, parts
+        board.reset()
+        assert board.manager.configuration == expected, parts
+
+
+def test_only_a_404_with_the_ues_own_recipient_removes_the_configuration():
+    from manager_board import Board
+
+    board = Board("one", on_deleted="remove")
+    ue = ConstrainedUe(ue_settings(), xorshift(3), board.manager, RELAY, board.now)
+    ue.step(board.now)
+    request = Message(32).decode(bytes(ue.transmit(board.now)[1]))
+    for recipient in (None, OTHER_ID):
+        datagram = answer(request, code=NOT_FOUND, recipient=recipient, payload=b"")
+        ue.receive(0, datagram, RELAY, board.now)
+        assert names(ue) == [] and board.runs() == "one"
+    own = answer(request, code=NOT_FOUND, payload=b"")
+    ue.receive(0, own, ("192.168.4.9", 65401), board.now)
+    assert names(ue) == [] and board.runs() == "one"
+    ue.receive(0, own, RELAY, board.now)
+    assert names(ue) == ["rejected", "removed", "backing_off"] and board.runs() is None
+
+
+def test_other_errors_than_404_remove_nothing():
+    from manager_board import Board
+
+    for code in (FORBIDDEN, BAD_REQUEST, UNAUTHORIZED, SERVICE_UNAVAILABLE, GATEWAY_TIMEOUT):
+        board = Board("one", on_deleted="remove")
+        ue = ConstrainedUe(ue_settings(), xorshift(3), board.manager, RELAY, board.now)
+        ue.step(board.now)
+        request = Message(32).decode(bytes(ue.transmit(board.now)[1]))
+        ue.receive(0, answer(request, code=code, payload=b""), RELAY, board.now)
+        assert "removed" not in names(ue) and board.runs() == "one", code
 
 
 def test_a_reset_of_the_request_is_a_rejection():

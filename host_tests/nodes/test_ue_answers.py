@@ -5,11 +5,20 @@ from checks import xorshift
 from memory_flash import MemoryFlash
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, uint_bytes
-from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, CONTENT_FORMAT, ETAG, OBSERVE, RST
+from msgin5g.coap.numbers import (
+    ACK,
+    BLOCK2,
+    CON,
+    CONTENT,
+    CONTENT_FORMAT,
+    ETAG,
+    FORBIDDEN,
+    OBSERVE,
+    RST,
+)
 from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import Store
-from msgin5g.intermediary.numbers import FORBIDDEN
 from msgin5g.scm.client import problem_of
 from msgin5g.ue import ConstrainedUe
 

@@ -22,9 +22,10 @@ class FakeConfiguration:
         self.n_applied = 0
         self.reasons = []
 
-    def offer(self, data, etag, now):
+    def offer(self, texts, etag, now):
         if self.reasons:
             return "refused", self.reasons
+        data = b"".join([bytes(text) for text in texts])
         self.etag = etag
         if data == self.data:
             return "unchanged", ()
@@ -32,6 +33,9 @@ class FakeConfiguration:
         self.configuration = {"data": data}
         self.n_applied += 1
         return "applied", ()
+
+    def document_deleted(self, now):
+        return None
 
     def confirm(self, now):
         return None
@@ -63,6 +67,8 @@ class DefaultSettings:
         self.content_format = 65001
         self.strict_codes = False
         self.observe = True
+        self.apply_interval_s = 5
+        self.on_deleted = "keep"
         self.start_delay_s = 3
         self.block_size = 1024
         self.max_document_size = 8192

@@ -20,9 +20,11 @@ def document(name):
 class Board:
     """A node that can be reset: its flash and its clock stay, all else is new."""
 
-    def __init__(self, *good, trial_ms=TRIAL_MS):
+    def __init__(self, *good, trial_ms=TRIAL_MS, apply_interval_ms=0, on_deleted="keep"):
         self.flash = MemoryFlash()
         self.trial_ms = trial_ms
+        self.apply_interval_ms = apply_interval_ms
+        self.on_deleted = on_deleted
         self.now = _EPOCH
         self.reset()
         for name in good:
@@ -31,7 +33,12 @@ class Board:
 
     def reset(self, counts=True):
         self.manager = ConfigurationManager(
-            Store(self.flash), Schema(), self.trial_ms, min(GOOD_MS, self.trial_ms)
+            Store(self.flash),
+            Schema(),
+            self.trial_ms,
+            min(GOOD_MS, self.trial_ms),
+            self.apply_interval_ms,
+            self.on_deleted,
         )
         self.event = self.manager.start(self.now, counts)
         return self.event[0]

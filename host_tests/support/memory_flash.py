@@ -28,14 +28,14 @@ class MemoryFlash:
         return self._file(name)[offset : offset + size]
 
     def same(self, name, offset, parts):
-        expected = b"".join(parts)
+        expected = _joined(parts)
         return self._file(name)[offset : offset + len(expected)] == expected
 
     def write(self, name, parts):
         if self.is_full:
             raise StorageError("storage: full")
         self.n_writes += 1
-        data = b"".join(parts)
+        data = _joined(parts)
         self.files[name] = data[:-1] + b"?" if self.forgets else data
 
     def rename(self, name, new_name):
@@ -45,6 +45,10 @@ class MemoryFlash:
     def remove(self, names):
         for name in names:
             self.files.pop(name, None)
+
+
+def _joined(parts):
+    return b"".join([bytes(part) for part in parts])
 
 
 def flipped(data, bit):

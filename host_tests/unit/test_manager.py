@@ -30,6 +30,23 @@ def test_str_and_bytes_are_the_same_document():
     assert board.offer("one") == "unchanged"
 
 
+def test_both_texts_of_a_document_are_stored_and_a_change_of_either_is_one():
+    board = Board(trial_ms=0)
+    manager = board.manager
+    for common, event in (
+        (b'{"blink-ms": 1}', "applied"),
+        (b'{"blink-ms": 1}', "unchanged"),
+        (b'{"blink-ms": 2}', "applied"),
+    ):
+        texts = (memoryview(document("one")), memoryview(common))
+        assert manager.offer(texts, b"e", board.now)[0] == event, common
+    assert board.reset() == "applied"
+    assert (board.runs(), board.manager.configuration["blink-ms"]) == ("one", 2)
+    assert board.flash.n_writes == 2
+    assert board.offer("one") == "applied"
+    assert "blink-ms" not in board.manager.configuration
+
+
 def test_the_application_confirms():
     board = Board()
     board.offer("one")

@@ -71,6 +71,84 @@ def test_what_a_person_rolls_back_without_a_trial_stays_refused():
     assert board.offer("two") == "refused"
 
 
+def test_a_document_that_comes_soon_after_another_is_applied_later_and_the_newest_wins():
+    board = Board(trial_ms=0, apply_interval_ms=5000)
+    assert board.offer("one") == "applied"  # the first one at once
+    board.wait(1000)
+    for name in ("two", "three", "four"):
+        assert board.offer(name) == "postponed"
+        # What runs is what is stored: nobody says that the newer one is held.
+        assert (board.runs(), board.manager.etag) == ("one", b"one")
+    assert board.flash.n_writes == 1
+    assert board.manager.wait_ms(board.now) == 4000
+    assert board.wait(3999) == []
+    assert board.wait(1) == ["applied"]
+    assert (board.runs(), board.manager.etag) == ("four", b"four")
+    assert board.flash.n_writes == 2
+    assert board.wait(5000) == [] and board.manager.wait_ms(board.now) is None
+    assert board.offer("five") == "applied"
+    assert [row[1] for row in board.manager.history].count("postponed") == 0
+
+
+def test_four_hundred_documents_in_ten_seconds_are_three_writes():
+    board = Board(trial_ms=0, apply_interval_ms=5000)
+    for n in range(400):
+        board.offer("n%d" % n)
+        board.wait(25)
+    board.wait(5000)
+    assert board.runs() == "n399"
+    assert board.flash.n_writes == 3  # at 0, 5 and 10 s
+
+
+def test_a_document_that_waits_is_dropped_when_the_server_returns_to_the_one_that_runs():
+    board = Board(trial_ms=0, apply_interval_ms=5000)
+    board.offer("one")
+    assert board.offer("two") == "postponed"
+    assert board.offer("one", b"again") == "unchanged"
+    assert board.wait(20000) == []
+    assert (board.runs(), board.manager.etag, board.flash.n_writes) == ("one", b"again", 1)
+
+
+def test_a_refused_document_does_not_replace_the_one_that_waits():
+    board = Board(trial_ms=0, apply_interval_ms=5000)
+    board.offer("one")
+    assert board.offer("two") == "postponed"
+    assert board.manager.offer(b"{", b"x", board.now)[0] == "refused"
+    assert board.wait(5000) == ["applied"] and board.runs() == "two"
+
+
+def test_a_document_that_waits_does_not_outlive_a_reset():
+    board = Board(trial_ms=0, apply_interval_ms=5000)
+    board.offer("one")
+    assert board.offer("two") == "postponed"
+    board.reset()
+    assert board.wait(20000) == []
+    assert (board.runs(), board.manager.etag) == ("one", b"one")
+    assert board.offer("two") == "applied"
+
+
+def test_the_interval_is_over_also_when_the_clock_has_wrapped_meanwhile():
+    board = Board(trial_ms=0, apply_interval_ms=5000)
+    board.offer("one")
+    for _ in range(3):
+        assert board.wait(0x30000000) == []
+        assert board.manager.wait_ms(board.now) is None
+    assert board.offer("two") == "applied"
+
+
+def test_a_trial_is_replaced_by_the_document_that_waited():
+    board = Board("good")
+    board.manager.apply_interval_ms = 5000
+    board.offer("one")
+    assert board.offer("two") == "postponed"
+    board.manager.check_passed()  # of "one"
+    assert board.wait(5000) == ["applied"]
+    assert board.wait(TRIAL_MS) == ["rolled_back"]
+    assert board.runs() == "good"
+    assert board.offer("two") == "refused"
+    assert board.offer("one") == "applied"  # it was replaced, not rolled back
+
+
 def test_without_memory_a_document_is_refused_and_nothing_is_lost():
     board = Board(trial_ms=0)
     board.offer("one")

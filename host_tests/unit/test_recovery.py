@@ -4,7 +4,7 @@ from manager_board import GOOD_MS, TRIAL_MS, Board
 from memory_flash import flipped
 from msgin5g.config.manager import EMPTY, ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.store import BAD, GOOD, TRIAL, Store
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store
 
 
 def test_a_reset_loop_on_trial_brings_the_last_good_one_back():
@@ -108,6 +108,83 @@ def test_factory_reset_removes_everything():
     assert board.flash.files == {}
     assert board.reset() == "unconfigured"
     assert board.offer("three") == "applied"
+
+
+def stored_boards(on_deleted):
+    """Boards with a document in each state: on trial, good, rolled back."""
+    for state in (TRIAL, GOOD, BAD):
+        board = Board("one", on_deleted=on_deleted)
+        board.offer("two")
+        if state == GOOD:
+            board.manager.confirm(board.now)
+        elif state == BAD:
+            board.wait(TRIAL_MS)
+        assert board.manager.state == state
+        yield state, board
+
+
+def test_a_deleted_document_is_kept_and_reported_once():
+    for state, board in stored_boards("keep"):
+        manager = board.manager
+        runs = board.runs()
+        before = dict(board.flash.files)
+        assert manager.document_deleted(board.now) == ("deleted", ())
+        assert manager.document_deleted(board.now) is None
+        assert manager.deleted and board.where() == (state, runs, False)
+        assert board.flash.files == before
+        assert board.offer(runs) == "unchanged"
+        assert not manager.deleted
+        assert manager.document_deleted(board.now) == ("deleted", ())
+
+
+def test_a_deleted_document_is_removed_and_no_reset_or_roll_back_brings_one_back():
+    for _, board in stored_boards("remove"):
+        manager = board.manager
+        assert manager.document_deleted(board.now) == ("removed", ())
+        assert board.where() == (EMPTY, None, False)
+        assert (manager.etag, board.flash.files) == (b"", {})
+        assert manager.document_deleted(board.now) is None
+        assert manager.roll_back(board.now) is None and manager.confirm(board.now) is None
+        assert board.wait(TRIAL_MS) == [] and board.flash.files == {}
+        assert board.reset() == "unconfigured"
+        assert board.manager.document_deleted(board.now) is None
+        for name in ("one", "two"):
+            assert board.offer(name) == "applied", name
+
+
+def test_a_removal_that_the_flash_refuses_changes_nothing_and_is_tried_again():
+    board = Board("one", on_deleted="remove")
+    remove = board.flash.remove
+
+    def stuck(names):
+        raise StorageError("storage: error 5")
+
+    board.flash.remove = stuck
+    assert board.manager.document_deleted(board.now) == ("storage", ("storage: error 5",))
+    assert board.where() == (GOOD, "one", False) and board.manager.etag == b"one"
+    board.flash.remove = remove
+    assert board.manager.document_deleted(board.now) == ("removed", ())
+    assert board.flash.files == {}
+
+
+def test_a_removal_takes_the_document_that_waits_along():
+    board = Board(trial_ms=0, apply_interval_ms=5000, on_deleted="remove")
+    board.offer("one")
+    assert board.offer("two") == "postponed"
+    assert board.manager.document_deleted(board.now) == ("removed", ())
+    assert board.wait(20000) == []
+    assert board.where() == (EMPTY, None, False) and board.flash.files == {}
+
+
+def test_a_removal_in_safe_mode_ends_it_with_the_next_start():
+    board = Board(on_deleted="remove")
+    board.offer("one")
+    for _ in range(3):
+        board.reset()
+    assert board.manager.document_deleted(board.now) == ("removed", ())
+    assert board.where() == (EMPTY, None, True)
+    assert board.reset() == "unconfigured"
+    assert board.where() == (EMPTY, None, False)
 
 
 def test_a_full_flash_refuses_and_keeps_the_old_one():

@@ -117,6 +117,34 @@ def test_a_good_configuration_has_no_reasons():
     assert Schema().check(str(_GOOD, "utf-8")) == (configuration, [])
 
 
+def test_a_key_has_the_value_of_the_first_text_that_has_it():
+    schema = Schema()
+    schema.declare("blink_ms", int, default=500)
+    common = b'{"Segment-size": 64, "blink_ms": 250, "more": {"a": 1}}'
+    configuration, reasons = schema.check((_GOOD, common))
+    assert reasons == []
+    assert configuration["Segment-size"] == 1024
+    assert (configuration["blink_ms"], configuration["more"]) == (250, {"a": 1})
+    for texts, reason in (
+        ((_GOOD, b"<xml/>"), "configData: XML is not taken, only JSON"),
+        ((_GOOD, b"[]"), "configData: not a JSON object"),
+        ((_GOOD, b'{"a": 1, "a": 1}'), "configData: JSON: key a twice at byte 12"),
+        ((_GOOD, b'{"blink_ms": "x"}'), "blink_ms: must be of type int"),
+        ((_GOOD, b'{"a":' + 8 * b"[" + 8 * b"]" + b"}"),
+         "configData: JSON: nested too deep at byte 12"),
+        ((_GOOD, b'{"a": "' + 4096 * b"x" + b'"}'), "configData: more than 4096 bytes"),
+        ((_GOOD, b'{"a": "' + (4088 - len(_GOOD)) * b"x" + b'"}'),
+         "configData: more than 4096 bytes"),
+    ):  # fmt: skip
+        assert schema.check(texts) == (None, [reason]), texts
+    fits = (_GOOD, b'{"a": "' + (4087 - len(_GOOD)) * b"x" + b'"}')
+    assert schema.check(fits)[1] == []
+
+
+def test_a_text_with_the_separator_of_stored_texts_is_not_json():
+    assert _reasons(_GOOD + b"\x1e{}")[0].startswith("configData: JSON: text after the end")
+
+
 def test_unknown_keys_are_kept():
     configuration, reasons = Schema().check(_document(more=', "x-new": [1, {"y": null}]'))
     assert reasons == []

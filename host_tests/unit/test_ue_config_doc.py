@@ -14,7 +14,7 @@ def is_for(imei, *ranges):
     body = dumps(document("", DATA, valUeIds={"uris": [OTHER_ID], "imeiRanges": list(ranges)}))
     found = UeConfigDoc(body, 0, len(body)).names(_UE, imei)
     try:
-        assert find_configuration(body, _UE, imei)[0] == DATA.encode() and found
+        assert bytes(find_configuration(body, _UE, imei)[0][0]) == DATA.encode() and found
     except DocumentError as error:
         assert str(error) == "no document is for this UE" and not found
     return found

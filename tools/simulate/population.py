@@ -68,9 +68,12 @@ class _RamConfiguration:
         self.configuration = None
         self.etag = b""
 
-    def offer(self, data, etag, now):
-        self.configuration, self.etag = json.loads(bytes(data)), etag
+    def offer(self, texts, etag, now):
+        self.configuration, self.etag = json.loads(bytes(texts[0])), etag
         return "applied", ()
+
+    def document_deleted(self, now):
+        return None
 
     def step(self, now):
         return None

@@ -134,7 +134,14 @@ class Builder:
         schema = Schema(settings.max_document_size)
         good_after_ms = min(_GOOD_AFTER_MS, trial_ms // 2)
         store = Store(Flash(self.directory, StorageError))
-        manager = ConfigurationManager(store, schema, trial_ms, good_after_ms)
+        manager = ConfigurationManager(
+            store,
+            schema,
+            trial_ms,
+            good_after_ms,
+            settings.apply_interval_s * 1000,
+            settings.on_deleted,
+        )
         now = self.now
         if not self.runs:
             manager.start(now, False)

@@ -114,6 +114,18 @@ class Reader:
         self.i = i
         return self.string(TEXT)
 
+    def text_in_place(self, i):
+        """The same without a copy, as a memoryview; a text that came in chunks is joined."""
+        self.i = i
+        self._untag()
+        if self.head() != TEXT or self.argument < 0:
+            return self.text(i)
+        start = self.i
+        self.i = start + self.argument
+        if self.i > self.end:
+            raise CborError("cut off")
+        return memoryview(self.view)[start : self.i]
+
     def texts(self, i, key):
         """The bytes of each text string in an array, one after the other.
 

@@ -24,7 +24,7 @@ class JsonError(Exception):
 
 
 def loads(text):
-    """The value of a JSON text, bytes; JsonError for all other bytes."""
+    """The value of a JSON text, bytes or a memoryview; JsonError for all other bytes."""
     parser = _Parser(text)
     value = parser.value(_MAX_DEPTH)
     parser.next()
@@ -34,10 +34,10 @@ def loads(text):
 
 
 class _Parser:
-    """A cursor in `text`, at index `i`."""
+    """A cursor in `text`, a memoryview, at index `i`: what is passed over is not copied."""
 
     def __init__(self, text):
-        self.text = text
+        self.text = memoryview(text)
         self.i = 0
 
     def value(self, depth):
@@ -101,6 +101,7 @@ class _Parser:
         end = self.i
         while end < len(text) and text[end] in _NUMBER_BYTES:
             end += 1
+        end = min(end, self.i + _MAX_NUMBER_SIZE + 1)
         digits = str(text[self.i : end], "utf-8").lower()
         # int() and float() take numbers of these characters that RFC 8259 section 6 excludes.
         bare = digits[1:] if digits[:1] == "-" else digits
@@ -128,7 +129,7 @@ class _Parser:
     def string(self):
         text = self.text
         self.i = start = i = self.i + 1
-        decoded = bytearray()  # the characters before `start`
+        decoded = None  # the characters before `start`, once there was an escape
         c = 0
         while c != 0x22:
             if i >= len(text):
@@ -139,6 +140,8 @@ class _Parser:
             if c < 0x20:
                 self.fail("control character")
             if c == 0x5C:
+                if decoded is None:
+                    decoded = bytearray()
                 decoded.extend(text[start : self.i])
                 decoded.extend(self.escape())
                 start = i = self.i
@@ -154,9 +157,12 @@ class _Parser:
                 ):
                     self.fail("not UTF-8")
         self.i = i
-        decoded.extend(text[start : i - 1])
+        last = text[start : i - 1]
+        if decoded is not None:
+            decoded.extend(last)
+            last = decoded
         try:
-            return str(decoded, "utf-8")
+            return str(last, "utf-8")
         except UnicodeError:
             self.fail("not UTF-8")
 
@@ -165,7 +171,7 @@ class _Parser:
         text = self.text
         i = self.i + 1
         self.i = i + 1
-        c = text[i : i + 1]
+        c = bytes(text[i : i + 1])
         if c == b"u":
             code = self.hex()
             if 0xD800 <= code < 0xE000:

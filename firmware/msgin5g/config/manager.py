@@ -17,11 +17,19 @@ The state is that of the newest document:
     TRIAL   `roll_back`, or the document no longer fits the schema              BAD
     GOOD    the same                                                            BAD
     BAD     at the start, the record of the GOOD document is lost               TRIAL
+    any     `document_deleted`, and `on_deleted` is "remove"                    EMPTY
     any     `remove_all`                                                        EMPTY
 
 A roll-back needs a GOOD document to go back to. Without one, a document stays on trial however
 long that takes. A document that was rolled back is refused until the server changes it; one that
 does not fit the schema may be offered again, as a newer firmware may take it.
+
+A document may have more than one text: each gives the keys that those before it lack. They are
+stored one after the other, with the byte 0x1E between them (RFC 7464), which no JSON text has.
+
+A document that comes within `apply_interval_ms` of the one that was applied last is postponed: it
+is kept in RAM, and `step` applies it when that time is over. A newer one takes its place. So a
+server whose document changes many times a second does not wear out the flash.
 
 A reset on trial counts as a failed boot; a wake from deep sleep does not. Both start the time of
 the trial anew. After a roll-back, boots are counted until one has lasted `good_after_ms`. Boots
@@ -45,9 +53,9 @@ A record keeps, besides document, ETag and state, the number of resets and the n
     oldest first: CRC-32 of its text (4 bytes), size of its ETag (1), ETag (8, zeros at its end)
 
 An event is a tuple (name, reasons), reasons a list or tuple of str, mostly empty. Names: applied,
-unchanged, refused, confirmed, rolled_back, safe_mode, unconfigured, factory_reset. The history
-also has storage (what the store found damaged, or what the flash refused) and what a service
-adds with `note`.
+unchanged, postponed, refused, confirmed, rolled_back, safe_mode, unconfigured, deleted, removed,
+factory_reset, and storage (what the store found damaged, or what the flash refused). The history
+also has what a service adds with `note`.
 """
 
 import struct
@@ -66,6 +74,7 @@ _ROLLED_BACK = const("<IB8s")
 _ROLLED_BACK_SIZE = const(13)
 _NO_NOTES = const(b"\0")
 _FAR_MS = const(1 << 28)  # three days
+_SEPARATOR = const(b"\x1e")  # between the texts of a document
 
 # Why a document was rolled back, by the number in the notes.
 _CAUSES = const(
@@ -87,6 +96,7 @@ class ConfigurationManager:
     safe_mode       holds until the next start
     unsaved         the flash did not take the state yet
     reasons         those of the last refusal, roll-back or other event that had some
+    deleted         the server has deleted the document; in RAM only
     history         the last events, a list of (now, name, reasons), oldest first, in RAM only
     sequence        of the record that `state` is about, 0 without one
     notes           those of that record
@@ -94,13 +104,27 @@ class ConfigurationManager:
     The arguments are attributes as well.
     """
 
-    def __init__(self, store, schema, trial_ms=300_000, good_after_ms=60_000):
-        """good_after_ms, at most trial_ms: how long a boot must last to count as good."""
+    def __init__(
+        self,
+        store,
+        schema,
+        trial_ms=300_000,
+        good_after_ms=60_000,
+        apply_interval_ms=0,
+        on_deleted="keep",
+    ):
+        """good_after_ms, at most trial_ms: how long a boot must last to count as good.
+
+        on_deleted: "keep" or "remove", what happens to the document that the server has deleted.
+        """
         self.store = store
         self.schema = schema
         self.trial_ms = trial_ms
         self.good_after_ms = good_after_ms
+        self.apply_interval_ms = apply_interval_ms
+        self.on_deleted = on_deleted
         self.history = []
+        self._apply_at = None  # when the next document may be applied; None: at once
         self._clear()
 
     def start(self, now, counts=True):
@@ -132,25 +156,29 @@ class ConfigurationManager:
             return self.note(now, "safe_mode", ("%d resets" % self.boots,))
         return self.note(now, "unconfigured" if reasons else "applied", reasons)
 
-    def offer(self, text, etag, now):
-        """A document has come from the server: `text` is bytes or str, `etag` 0 to 8 bytes.
+    def offer(self, texts, etag, now):
+        """A document has come from the server: `texts` as for Schema.check, `etag` 0 to 8 bytes.
 
         applied: it is stored and runs. unchanged: it runs already; its ETag is kept in RAM.
-        refused: the reasons say why, and nothing has changed.
+        postponed: it is valid and waits. refused: the reasons say why, and nothing has changed.
         """
         state = TRIAL if self.trial_ms else GOOD
-        if isinstance(text, str):
-            text = text.encode()
         store = self.store
         runs = self._running()
         try:
+            text = _joined(texts)
             if self.configuration is not None and runs and store.holds(runs, text):
                 self.etag = etag
+                self._postponed = None
+                self.deleted = False
                 return "unchanged", ()
             if self._was_rolled_back(text, etag):
                 return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
-            configuration, reasons = self.schema.check(text)
+            configuration, reasons = self.schema.check(texts)
             if not reasons:
+                if self._apply_at is not None:
+                    self._postponed = (texts, etag)
+                    return "postponed", ()
                 store.write(state, 0, etag, self.notes, text)
         except StorageError as error:
             reasons = (str(error),)
@@ -161,8 +189,34 @@ class ConfigurationManager:
         self.configuration = configuration
         self.etag = etag
         self.sequence = store.newest.sequence
+        self.deleted = False
         self._begin(state, 0, now)
+        if self.apply_interval_ms:
+            self._apply_at = add(now, self.apply_interval_ms)
         return self.note(now, "applied")
+
+    def document_deleted(self, now):
+        """The server has deleted the document. An event, or None.
+
+        on_deleted "keep": deleted, once; what runs goes on. "remove": removed, when nothing is
+        stored and nothing runs any more; storage, when the flash refuses that, and all is as
+        before. None when nothing was held.
+        """
+        if self.configuration is None and not self.store.newest:
+            return None
+        if self.on_deleted == "keep":
+            if self.deleted:
+                return None
+            self.deleted = True
+            return self.note(now, "deleted")
+        safe_mode = self.safe_mode
+        try:
+            self.store.erase()
+        except StorageError as error:
+            return self.note(now, "storage", (str(error),))
+        self._clear()
+        self.safe_mode = safe_mode  # the application was not imported: see Application
+        return self.note(now, "removed")
 
     def confirm(self, now):
         """The application, or a person, says that the configuration on trial works.
@@ -183,6 +237,12 @@ class ConfigurationManager:
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
         if self.wait_ms(now) != 0:
             return None
+        if self._apply_at is not None and diff(now, self._apply_at) >= 0:
+            self._apply_at = None
+            if self._postponed:
+                texts, etag = self._postponed
+                self._postponed = None
+                return self.offer(texts, etag, now)
         if self.unsaved and diff(now, self._good_at) >= 0:
             self._save(now)
         if self.safe_mode:
@@ -211,6 +271,8 @@ class ConfigurationManager:
             wait = max(0, diff(self._good_at, now))
         if runs and self.state == TRIAL:
             wait = shorter(wait, max(0, diff(self._late_at, now)))
+        if self._apply_at is not None:
+            wait = shorter(wait, max(0, diff(self._apply_at, now)))
         return wait
 
     def roll_back(self, now):
@@ -234,7 +296,7 @@ class ConfigurationManager:
         The configuration is None when the document does not fit the schema.
         """
         record = self.store.newest if newest else self.store.other
-        return record and (record.state, self.schema.check(self._text_of(record))[0])
+        return record and (record.state, self.schema.check(self._texts_of(record))[0])
 
     @property
     def cause(self):
@@ -257,9 +319,9 @@ class ConfigurationManager:
 
     def _clear(self):
         """Forget all but the history."""
-        self.configuration = None
+        self.configuration = self._postponed = None  # texts and ETag of the one that waits
         self.etag = b""
-        self.safe_mode = self.unsaved = False
+        self.safe_mode = self.unsaved = self.deleted = False
         self.reasons = ()
         self.notes = _NO_NOTES
         self.sequence = 0
@@ -333,9 +395,22 @@ class ConfigurationManager:
         except StorageError:
             return b""
 
+    def _texts_of(self, record):
+        """The same as a list of texts."""
+        text = self._text_of(record)
+        texts = []
+        start = 0
+        end = text.find(_SEPARATOR)
+        while end >= 0:
+            texts.append(memoryview(text)[start:end])
+            start = end + 1
+            end = text.find(_SEPARATOR, start)
+        texts.append(memoryview(text)[start:])
+        return texts
+
     def _use(self, record):
         """Let the document of a Record run. The reasons why it cannot."""
-        self.configuration, reasons = self.schema.check(self._text_of(record))
+        self.configuration, reasons = self.schema.check(self._texts_of(record))
         self.etag = b"" if reasons else record.etag
         return reasons
 
@@ -352,6 +427,21 @@ class ConfigurationManager:
                 self.unsaved = True
                 self._good_at = add(now, self.good_after_ms)
                 self.note(now, "storage", (str(error),))
+
+
+def _joined(texts):
+    """The texts of a document as they are stored; a single one is not copied."""
+    if isinstance(texts, str):
+        return texts.encode()
+    if isinstance(texts, bytes):
+        return texts
+    if len(texts) == 1:
+        return texts[0]
+    text = bytearray(texts[0])
+    for more in texts[1:]:
+        text.extend(_SEPARATOR)
+        text.extend(more)
+    return text
 
 
 def _rolled_back(text, etag):

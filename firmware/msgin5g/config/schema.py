@@ -1,7 +1,8 @@
 """What a configuration must look like: the keys of TS 24.538 clause 7.2.3, and the application's.
 
-`configData` is one JSON object. Keys that nobody declared are kept and ignored, so that a newer
-server can serve an older board.
+`configData` is one JSON object; a document may have another one for all networks (COMMON), which
+gives the keys that the first one lacks. Keys that nobody declared are kept and ignored, so that a
+newer server can serve an older board.
 
     schema = Schema()
     schema.declare("blink_ms", int, default=500, low=50, high=10_000)
@@ -105,32 +106,38 @@ class Schema:
         """
         self.rules.append((key, kind, required, default, low, high, fault))
 
-    def check(self, text):
-        """(configuration, reasons) of a document, bytes or str.
+    def check(self, texts):
+        """(configuration, reasons) of a document: its texts, each bytes or a memoryview.
 
-        A valid one gives its dict with the defaults filled in, and no reasons. An invalid one
-        gives None and a list of str, one for each key that breaks its rule. No input raises.
+        These are JSON objects, of which the first one that has a key gives its value. One text
+        may come without a list, and as str. A valid document gives its dict with the defaults
+        filled in, and no reasons. An invalid one gives None and a list of str, one for each key
+        that breaks its rule. No input raises.
         """
         declare_more = self.before_first_check
         if declare_more:
             self.before_first_check = None
             declare_more(self)
-        reason = None
-        try:
-            if isinstance(text, str):
-                text = text.encode()
-            if len(text) > self.max_size:
-                reason = "more than %d bytes" % self.max_size
-            elif text.lstrip()[:1] == b"<":
-                reason = "XML is not taken, only JSON"
+        if isinstance(texts, str):
+            try:
+                texts = texts.encode()
+            except UnicodeError as error:
+                return None, ["configData: %s" % error]
+        if isinstance(texts, bytes):
+            texts = (texts,)
+        if sum([len(text) for text in texts]) > self.max_size:
+            return None, ["configData: more than %d bytes" % self.max_size]
+        configuration = None
+        for text in texts:
+            values, reason = _object_of(text)
+            if reason:
+                return None, ["configData: %s" % reason]
+            if configuration is None:
+                configuration = values
             else:
-                configuration = loads(text)
-                if type(configuration) is not dict:
-                    reason = "not a JSON object"
-        except (JsonError, UnicodeError) as error:
-            reason = str(error)
-        if reason:
-            return None, ["configData: %s" % reason]
+                for key in values:
+                    if key not in configuration:
+                        configuration[key] = values[key]
         reasons = []
         for key, kind, required, default, low, high, fault in self.rules:
             if key in configuration:
@@ -142,6 +149,22 @@ class Schema:
             elif default is not None:
                 configuration[key] = default
         return (None if reasons else configuration), reasons
+
+
+def _object_of(text):
+    """(dict, None) of a JSON object, (None, the reason) of any other text."""
+    i = 0
+    while i < len(text) and text[i] in b" \t\n\r":
+        i += 1
+    if i < len(text) and text[i] == 0x3C:
+        return None, "XML is not taken, only JSON"
+    try:
+        values = loads(text)
+    except JsonError as error:
+        return None, str(error)
+    if type(values) is not dict:
+        return None, "not a JSON object"
+    return values, None
 
 
 def _broken_rule(key, value, kind, low, high, fault):

@@ -65,7 +65,7 @@ _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
 class Outcome:
     """How a fetch ended. kind is one of
 
-    configuration  data, etag: a configuration for this UE
+    configuration  texts, etag: a configuration for this UE, see UeConfigDoc.config_data
     unchanged      2.03: the configuration with this etag is still valid
     rejected       code, title, detail: an error of the server or of the next hop
     refused        detail: why the response holds no configuration for this UE
@@ -81,7 +81,7 @@ class Outcome:
         self.code = code
         self.title = title
         self.detail = detail
-        self.data = None
+        self.texts = None
         self.etag = None
         self.max_age_s = max_age_s
 
@@ -93,9 +93,9 @@ class ScmClient:
     responses must carry; require_recipient: a response without one is dropped, as it must be
     behind a relay or gateway. It and recipient_option, content_format, block_size and
     max_document_size are as in settings. document_id: that of the individual document, None until
-    it is known. etag: that of the last representation. individual: whether the last fetch was of
-    the individual document, not of the collection. state: that of the fetch. exchange: that of
-    the request under way, or None. block2: the Block2Body of the document under way, or None.
+    it is known. etag: that of the last representation. individual: whether the last request was
+    for the individual document, not for the collection. state: that of the fetch. exchange: that
+    of the request under way, or None. block2: the Block2Body of the document under way, or None.
     unanswered_size: bytes sent to a server that did not answer.
     """
 
@@ -274,7 +274,7 @@ class ScmClient:
                 if self._ask(_NEXT):
                     return None
                 raise BlockError("no room for the next request")
-            data, document_id = find_configuration(block2.body, self.ue_id, self.imei)
+            texts, document_id = find_configuration(block2.body, self.ue_id, self.imei)
         except (BlockError, DocumentError) as error:
             return self._end("refused", str(error))
         except MemoryError:
@@ -285,7 +285,7 @@ class ScmClient:
             self.document_id = document_id
         max_age_s = message.uint(numbers.MAX_AGE, _DEFAULT_MAX_AGE_S)
         outcome = self._end("configuration", None, max_age_s)
-        outcome.data = data
+        outcome.texts = texts
         outcome.etag = block2.etag
         return outcome
 
@@ -321,6 +321,7 @@ class ScmClient:
             self.individual = False
             if self._ask(_FIRST):
                 return None
+            self.individual = True
         title, detail = problem_of(message.payload())
         return self._end("rejected", detail, max_age_s, code, title)
 

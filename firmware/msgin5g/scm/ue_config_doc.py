@@ -12,6 +12,7 @@ from msgin5g.scm.request import UE_SNR, UE_TYPE, uri_equal
 
 # The CDDL of TS 24.546 C.3.1.5.2 writes the first letter of the ID large, the table small.
 _KEYS = const((b"ueConfigDocId", b"UeConfigDocId", b"valUeIds", b"ueConfigs"))
+_CONFIG_TYPES = const((b"ON_NETWORK", b"COMMON"))  # others are reserved
 
 
 class DocumentError(Exception):
@@ -99,25 +100,26 @@ class UeConfigDoc:
         return 0 <= _snr(reader.text(low)) <= snr <= _snr(reader.text(high))
 
     def config_data(self):
-        """The configData of its ON_NETWORK part (TS 24.538 7.2.3), else of the COMMON one.
+        """The configData of its ON_NETWORK part (TS 24.538 7.2.3), then of its COMMON one.
 
-        None when there is neither.
+        A list of texts, mostly memoryviews of the body: a key has the value of the first one that
+        has it. More parts of one type follow the first of that type.
         """
         if self._configs is None:
-            return None
+            return []
         reader = self.reader
         reader.i = self._configs
-        best = None
+        found = ([], [])
         n = reader.begin(ARRAY)
         while reader.more(n):
             kind, data = reader.find((b"configType", b"configData"))
             end = reader.i
             kind = None if kind is None else reader.text(kind)
-            if kind == b"ON_NETWORK" or (kind == b"COMMON" and best is None):
-                best = data
+            if data is not None and kind in _CONFIG_TYPES:
+                found[_CONFIG_TYPES.index(kind)].append(data)
             reader.i = end
             n -= n > 0
-        return None if best is None else reader.text(best)
+        return [reader.text_in_place(i) for i in found[0] + found[1]]
 
 
 def imei_of(queries):
@@ -142,7 +144,7 @@ def _snr(text):
 
 
 def find_configuration(body, ue_id, imei=None):
-    """(configData as bytes, ueConfigDocId as bytes or None) for the UE `ue_id` (bytes).
+    """(texts, ueConfigDocId as bytes or None) for the UE `ue_id` (bytes); see config_data.
 
     imei: see imei_of. A document that names the UE goes before one that names nobody.
     DocumentError says why there is none.
@@ -170,9 +172,9 @@ def find_configuration(body, ue_id, imei=None):
             raise DocumentError("bytes after the documents")
         if best is None:
             raise DocumentError("no document is for this UE")
-        data = best.config_data()
+        texts = best.config_data()
     except CborError as error:
         raise DocumentError("body is not CBOR: " + str(error))
-    if data is None:
+    if not texts:
         raise DocumentError("the document has no configData")
-    return data, best.document_id
+    return texts, best.document_id

@@ -18,6 +18,10 @@ class Ping:
         resolve: a function (host, port) that gives the remote, or None when it cannot.
         """
         self._exchange = None
+        self._skipped = False
+        if configuration is None:  # none yet, or it was removed
+            self.why = "no configuration"
+            return
         text = configuration[SERVER_ADDRESS]
         scheme, host, port = server_address(text)
         self.why = text

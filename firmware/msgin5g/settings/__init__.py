@@ -43,6 +43,8 @@ retry.jitter_percent n 0 100 50
 retry:probing_rate n 1 1000000 8
 confirm c auto at_once lasting ping application
 trial_s n 10 86400 300
+apply_interval_s n 0 3600 5
+on_deleted c keep remove
 watchdog_s n 0 600 0
 button_pin n 0 63
 prompt f

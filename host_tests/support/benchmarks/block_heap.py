@@ -67,9 +67,9 @@ class FakeConfiguration:
     etag = b""
     configuration = None
 
-    def offer(self, data, etag, now):
+    def offer(self, texts, etag, now):
         self.etag = etag
-        self.configuration = data
+        self.configuration = texts[0]
         return "applied", ()
 
     def step(self, now):

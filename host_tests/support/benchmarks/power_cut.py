@@ -150,6 +150,11 @@ def factory_reset(manager):
     manager.remove_all(0)
 
 
+def removed(manager):
+    manager.on_deleted = "remove"
+    manager.document_deleted(0)
+
+
 def put_file(name, data):
     def scenario(manager):
         with open("/flash/" + name, "wb") as file:
@@ -203,6 +208,9 @@ SCENARIOS = (
     ("migration, then second", (old_layout,), offer("two"), ("one", "two")),
     ("damaged slot", (good("one"), put_file("slot-a", b"?" * 600)), offer("two"), ("one", "two")),
     ("factory reset", (good("one"), good("two")), factory_reset, ("two", None)),
+    ("removed", (good("one"), good("two")), removed, ("two", None)),
+    ("removed on trial", (good("one"), offer("two")), removed, ("two", None)),
+    ("removed, rolled back", (good("one"), offer("two"), too_late), removed, ("one", None)),
 )
 
 counts = {"single": 0, "double": 0}
