@@ -44,8 +44,11 @@ class Node:
     def step(self, now):
         """The clock has moved."""
         self.role.step(now)
-        for service in self.services:
-            service.step(now)
+        try:
+            for service in self.services:
+                service.step(now)
+        except MemoryError:
+            self.role.lose(now)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""

@@ -15,7 +15,7 @@ from micropython import const
 
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.message import BufferTooSmall, encode, insert
-from msgin5g.coap.retransmission import DONE
+from msgin5g.coap.retransmission import DONE, OBSERVING
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     CONTENT,
@@ -29,6 +29,7 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.intermediary.numbers import BAD_GATEWAY, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint, must_confirm
+from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import diff, shorter
 from msgin5g.intermediary.admission import Admission
 from msgin5g.intermediary.link_table import LinkTable
@@ -57,7 +58,7 @@ class Flow:
         self.confirmed_at = now  # when the UE asked, or got the last confirmable notification
 
 
-class Relay:
+class Relay(Role):
     """A relay; settings and random as for ConstrainedUe.
 
     server: the remote of the configuration management server, on transport `server_transport`.
@@ -71,18 +72,18 @@ class Relay:
     own = None
 
     def __init__(self, settings, random, server, now, server_transport=0):
-        self.counters = {}
         n = settings.max_flows + settings.max_observations
         # Room for every flow twice: towards the server and to the UE.
-        self.endpoint = ServerEndpoint(
-            random,
-            self.counters,
-            settings.parameters,
-            settings.peer_key,
-            2 * n + 4,
-            settings.max_flows + 16,
+        super().__init__(
+            ServerEndpoint(
+                random,
+                {},
+                settings.parameters,
+                settings.peer_key,
+                2 * n + 4,
+                settings.max_flows + 16,
+            )
         )
-        self.transmit = self.endpoint.transmit
         self.links = LinkTable(settings.max_links, settings.peer_key)
         self._admission = Admission(settings, self.endpoint, self.links)
         self._settings = settings
@@ -98,10 +99,9 @@ class Relay:
         self._n_wanted = 0  # observations, with those that were only asked for
         self._rate_limiter = RateLimiter(settings.max_rate, now)
 
-    # The four verbs
+    # The verbs, see Role
 
-    def receive(self, transport, datagram, remote, now):
-        """One datagram has arrived."""
+    def handle_datagram(self, transport, datagram, remote, now):
         kind = self.endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
             self._uplink(transport, remote, now)
@@ -123,8 +123,7 @@ class Relay:
             foreign = i >= 0 and self.links.of_ue(message.value(i)) is None
             self.endpoint.count("recipient_not_linked" if foreign else "unmatched_response")
 
-    def step(self, now):
-        """The clock has moved."""
+    def run_due(self, now):
         while True:
             exchange = self.endpoint.step(now)
             if exchange is None:
@@ -139,10 +138,37 @@ class Relay:
         self._rate_limiter.step(now)
         while self.held_back and self._rate_limiter.take(now):
             flow = self.held_back.pop(0)
-            self._send_request(flow, *flow.request)
+            request = flow.request
             flow.request = None
+            self._send_request(flow, *request)
         if self.own is not None:
             self.own.tick(now)
+
+    def drop_half_done(self, now):
+        for flow in list(self.flows):
+            exchange = flow.exchange
+            if exchange is None:
+                lives = flow in self.held_back
+                if not lives:
+                    flow.request = None
+            elif exchange.state == OBSERVING:
+                lives = flow.observing
+            else:
+                lives = exchange.state < OBSERVING
+            if flow not in flow.ue.flows:
+                self.flows.remove(flow)
+            elif not lives:
+                self._end(flow)
+        for ue in self.links:
+            ue.n_requests = 0
+        self.n_observing = self._n_wanted = 0
+        for flow in self.flows:
+            flow.ue.n_requests += not flow.observing
+            self.n_observing += flow.observing
+            self._n_wanted += flow.wants_observe
+        self.endpoint.drop_half_done(self.flows)
+        if self.own is not None:
+            self.own.drop_half_fetched(now)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
@@ -332,11 +358,6 @@ class Relay:
             return
         number = message.uint(OBSERVE) if flow.wants_observe and code >> 5 == 2 else None
         observing = number is not None
-        if observing and not flow.exchange.newer(number, now):
-            # RFC 7641 section 3.4: it has overtaken this one.
-            endpoint.accept(now, True)
-            endpoint.count("old_notification")
-            return
         tail = message.tail() if i >= 0 else self._with_recipient(message, ue)
         fault = None
         if self._admission.not_understood(message):
@@ -354,6 +375,9 @@ class Relay:
             return
         confirmable = message.mtype != NON or must_confirm(flow.confirmed_at, now)
         endpoint.accept(now, observing)
+        if observing and not flow.exchange.newer(number, now):
+            endpoint.count("old_notification")  # RFC 7641 section 3.4: a newer one was passed on
+            return
         if flow.incoming.open:
             flow.notification = endpoint.respond(flow.incoming, code, (), b"", flow, tail)
         else:

@@ -12,6 +12,7 @@ from micropython import const
 from msgin5g.coap import numbers
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED, Endpoint
 from msgin5g.coap.message import code_text
+from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.config.schema import redact
 from msgin5g.scm.client import ScmClient
@@ -23,7 +24,7 @@ _OUT_OF_MEMORY_MS = const(60000)  # until the next fetch
 _FULL_MS = const(1000)  # until the next attempt on a shared endpoint that has no room
 
 
-class ConstrainedUe:
+class ConstrainedUe(Role):
     """A UE that keeps itself configured.
 
     settings: Settings. random: a function that gives a random byte. configuration: the
@@ -37,9 +38,7 @@ class ConstrainedUe:
             endpoint = Endpoint(
                 random, {}, settings.parameters, settings.peer_key, 3, 4, _MAX_SIZE, 32
             )
-        self.endpoint = endpoint
-        self.counters = endpoint.counters
-        self.transmit = endpoint.transmit
+        super().__init__(endpoint)
         ue_id = settings.ue_id.encode()
         queries = []
         if settings.ue_vendor:
@@ -68,10 +67,9 @@ class ConstrainedUe:
         chance = (random() << 8 | random()) >> 6
         self._fetch_at = add(now, settings.start_delay_s * 125 * chance >> 7)  # None: stopped
 
-    # The four verbs, and the events
+    # The verbs, see Role, and the events
 
-    def receive(self, transport, datagram, remote, now):
-        """One datagram has arrived."""
+    def handle_datagram(self, transport, datagram, remote, now):
         kind = self.endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
             self.endpoint.count("request_to_ue")  # a UE serves nothing
@@ -80,8 +78,7 @@ class ConstrainedUe:
         elif kind:
             self.handle_exchange(kind, self.endpoint.exchange, now)
 
-    def step(self, now):
-        """The clock has moved."""
+    def run_due(self, now):
         while True:
             exchange = self.endpoint.step(now)
             if exchange is None:
@@ -101,6 +98,19 @@ class ConstrainedUe:
             # that was refused or rolled back.
             if not client.fetch(self.observe, client.etag == self.configuration.etag):
                 self._fetch_at = add(now, _FULL_MS)
+
+    def drop_half_done(self, now):
+        # Only time is lost: a message that was not accepted is repeated by the peer, and
+        # everything else is asked for again.
+        self.endpoint.drop_half_done()
+        self.drop_half_fetched(now)
+
+    def drop_half_fetched(self, now):
+        """As `drop_half_done`, apart from the endpoint."""
+        self.client.drop_half_done()
+        fetch_at = self._fetch_at
+        if fetch_at is not None and not self.client.busy and diff(now, fetch_at) >= 0:
+            self._fetch_in(_OUT_OF_MEMORY_MS, now)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
@@ -141,19 +151,12 @@ class ConstrainedUe:
         client = self.client
         if exchange.owner is not client:
             return
-        try:
-            if kind == RESPONSE:
-                outcome = client.response(now)
-            else:
-                outcome = client.no_response(exchange, kind == REJECTED)
-            if outcome is not None:
-                self._conclude(outcome, now)
-        except MemoryError:
-            # Only time is lost: a message that was not accepted is repeated by the peer, and
-            # everything else is asked for again.
-            self.endpoint.count("no_memory")
-            if client.out_of_memory(exchange):
-                self._fetch_in(_OUT_OF_MEMORY_MS, now)
+        if kind == RESPONSE:
+            outcome = client.response(now)
+        else:
+            outcome = client.no_response(exchange, kind == REJECTED)
+        if outcome is not None:
+            self._conclude(outcome, now)
 
     def _conclude(self, outcome, now):
         """Offer a configuration, emit an event, and schedule the next fetch."""

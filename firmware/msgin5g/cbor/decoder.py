@@ -2,6 +2,8 @@
 
 import struct
 
+from micropython import const
+
 from msgin5g.cbor.reader import (
     ARRAY,
     BYTES,
@@ -14,13 +16,17 @@ from msgin5g.cbor.reader import (
     Reader,
 )
 
+_MAX_ITEMS = const(1000)
 
-def loads(data):
+
+def loads(data, max_items=_MAX_ITEMS):
     """The one item that `data` holds: int, bytes, str, list, dict, bool, None or float.
 
-    Tags are dropped, so big integers of tags 2 and 3 stay byte strings.
+    Tags are dropped, so big integers of tags 2 and 3 stay byte strings. max_items: how many items
+    it may hold, keys too. Each takes 32 bytes of heap or more, however few bytes it has in CBOR.
     """
     reader = Reader(data)
+    reader.n_left = max_items
     item = _item(reader)
     if reader.i != reader.end:
         raise CborError("bytes after the item")
@@ -29,6 +35,9 @@ def loads(data):
 
 def _item(reader, depth=MAX_DEPTH):
     """One item as an object: int, bytes, str, list, dict, bool, None or float."""
+    reader.n_left -= 1
+    if reader.n_left < 0:
+        raise CborError("too many items")
     major = reader.peek()
     if major == TEXT:
         return _decoded(reader.string(TEXT))

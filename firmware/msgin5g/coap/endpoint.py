@@ -268,6 +268,23 @@ class Endpoint(Transmitter):
                 size += len(incoming.reply)
         self._replies_size = size
 
+    def drop_half_done(self, pending=()):
+        """Drop what is in some of the tables only, after a MemoryError.
+
+        pending: objects whose `incoming` is still to be answered; all others are forgotten, so
+        that what the peer repeats is a new message.
+        """
+        self.drop_half_started()
+        known = self.incoming
+        for i in range(len(known) - 1, -1, -1):
+            incoming = known[i]
+            if incoming.open:
+                for one in pending:
+                    if one.incoming is incoming:
+                        break
+                else:
+                    known.pop(i)
+
     def _keep(self, incoming, reply):
         """Keep the reply to a message for its duplicates; None: no longer."""
         if incoming.reply is not None:

@@ -31,7 +31,11 @@ class ServerEndpoint(Endpoint):
         A separate response to a confirmable request is an exchange of its own (section 5.2.2),
         which is given. Otherwise None.
         """
-        incoming.open = False
+        exchange = self._respond(incoming, code, options, payload, owner, tail)
+        incoming.open = False  # now that there was memory for it
+        return exchange
+
+    def _respond(self, incoming, code, options, payload, owner, tail):
         if incoming.unwanted >> ((code >> 5) - 1) & 1:
             self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
             return None
@@ -46,10 +50,10 @@ class ServerEndpoint(Endpoint):
                 tail,
                 owner,
             )
-        incoming.acknowledged = True
         mid = incoming.mid if incoming.confirmable else self._new_mid()
         mtype = ACK if incoming.confirmable else NON
         reply = self.encode(mtype, code, mid, incoming.token, options, payload, tail)
+        incoming.acknowledged = True
         self._keep(incoming, reply)
         if reply is not None:
             self.send(incoming.transport, reply, incoming.remote)

@@ -62,7 +62,6 @@ class Exchange:
 
     # Attributes of the class until they change: that saves memory.
     token = None
-    state = QUEUED
     datagram = None
     n_sent = 0
     expires_at = None  # from its first transmission on, as timeout_ms and retransmit_at
@@ -74,6 +73,7 @@ class Exchange:
         self.mid = mid
         self.confirmable = confirmable
         self.owner = owner
+        self.state = QUEUED  # has its memory now: a change of it cannot fail
 
     def newer(self, number, now):
         """Whether the notification with the Observe value `number` is newer than all before it.
@@ -149,18 +149,33 @@ class Transmitter:
         while token is None or token in self.by_token:
             # RFC 7252 section 5.3.1: at least 32 bits of randomness.
             token = bytes((random(), random(), random(), random()))
+        self.by_token[token] = None  # takes the memory for it before there is an exchange
         exchange = self.start(
-            transport, remote, code, token, options, b"", tail, owner, confirmable
+            transport, remote, code, token, options, b"", tail, owner, confirmable, token
         )
         if exchange:
-            exchange.token = token
             self.by_token[token] = exchange
+        else:
+            del self.by_token[token]
         return exchange
 
     def start(
-        self, transport, remote, code, token, options, payload, tail, owner, confirmable=True
+        self,
+        transport,
+        remote,
+        code,
+        token,
+        options,
+        payload,
+        tail,
+        owner,
+        confirmable=True,
+        expected=None,
     ):
-        """Start the exchange of a message that has no response of its own; see `request`."""
+        """Start the exchange of a message that has no response of its own; see `request`.
+
+        expected: the token of the response that is expected.
+        """
         if len(self.exchanges) + self._n_observing >= self.max_exchanges:
             self.count("exchanges_full")
             return None
@@ -171,6 +186,8 @@ class Transmitter:
             return None
         exchange = Exchange(transport, remote, mid, confirmable, owner)
         exchange.datagram = datagram
+        if expected is not None:
+            exchange.token = expected
         self.exchanges.append(exchange)
         self._queued.append(exchange)
         return exchange
@@ -195,6 +212,24 @@ class Transmitter:
         if exchange.token is not None:
             del self.by_token[exchange.token]
 
+    def drop_half_started(self):
+        """Drop each exchange that is in one table only, after a MemoryError."""
+        exchanges = self.exchanges
+        queued = self._queued
+        for i in range(len(exchanges) - 1, -1, -1):
+            if exchanges[i].state == QUEUED and exchanges[i] not in queued:
+                exchanges.pop(i)
+        for i in range(len(queued) - 1, -1, -1):
+            if queued[i] not in exchanges:
+                queued.pop(i)
+        stale = [
+            token
+            for token, exchange in self.by_token.items()
+            if exchange is None or (exchange.state != OBSERVING and exchange not in exchanges)
+        ]
+        for token in stale:
+            del self.by_token[token]
+
     def transmit(self, now):
         """The next datagram to send as (transport, datagram, remote), or None."""
         if self.outbox:
@@ -212,15 +247,14 @@ class Transmitter:
         for exchange in self._queued:
             if exchange.confirmable and self._held_back(exchange):
                 continue
-            self._queued.remove(exchange)
             parameters = self.parameters
             if exchange.expires_at is None:
                 exchange.expires_at = add(now, parameters.max_transmit_wait_ms)
             alarm_at = exchange.expires_at
             exchange.n_sent = 1
             datagram = exchange.datagram
+            out = (exchange.transport, datagram, exchange.remote)
             if exchange.confirmable:
-                exchange.state = SENT
                 # Section 4.2: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
                 random = self.random
                 chance = (random() << 8 | random()) >> 4  # of 4095: stays below 2**30
@@ -229,12 +263,14 @@ class Transmitter:
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
                 if parameters.max_retransmit:
                     alarm_at = exchange.retransmit_at
+                exchange.state = SENT
             else:
                 exchange.state = ACKED
                 exchange.datagram = None
+            self._queued.remove(exchange)  # now that there was memory for all that
             if self._alarm_at is None or diff(alarm_at, self._alarm_at) < 0:
                 self._alarm_at = alarm_at
-            return (exchange.transport, datagram, exchange.remote)
+            return out
         return None
 
     def _retransmit(self, now):

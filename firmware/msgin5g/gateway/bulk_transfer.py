@@ -235,8 +235,11 @@ class Transfers:
         return add(now, max_age_s * 1000)
 
     def restart(self, transfer):
-        """Begin a transfer again."""
-        if not transfer.restart():
+        """Begin a transfer again for those that have no response yet."""
+        transfer.requests = [r for r in transfer.requests if r.response is None]
+        if not transfer.remove(None):
+            self.end(transfer)
+        elif not transfer.restart():
             self.fail(transfer, SERVICE_UNAVAILABLE, "Changing")
 
 

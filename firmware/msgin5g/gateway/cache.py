@@ -54,12 +54,12 @@ class Cache:
 
     def put(self, key, body, fresh_until, server_etag=None):
         """Keep a body in place of the former one of its key; gives its Entry."""
-        self.drop(key)
-        self._size += len(body) + _ENTRY_SIZE
-        while self._entries and self._size > self._max_size:
-            self._remove(0)
         entry = Entry(key, body, fresh_until, server_etag)
+        self.drop(key)
         self._entries.append(entry)
+        self._size += len(body) + _ENTRY_SIZE
+        while len(self._entries) > 1 and self._size > self._max_size:
+            self._remove(0)
         return entry
 
     def find(self, key):

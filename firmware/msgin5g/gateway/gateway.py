@@ -25,6 +25,7 @@ from micropython import const
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import CON, GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
 from msgin5g.coap.responder import ServerEndpoint
+from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import Transfers
 from msgin5g.gateway.cache import Cache
@@ -41,7 +42,7 @@ _FRESH_MS = const(1000)  # what is fresh for less is asked for again
 _MAX_INCOMING = const(4)  # the gateway itself remembers the requests that it acknowledged
 
 
-class Gateway:
+class Gateway(Role):
     """A gateway; settings and random as for ConstrainedUe. `connect` it before it runs.
 
     own: a ConstrainedUe on the same endpoint, for the gateway's own configuration, or None.
@@ -54,17 +55,16 @@ class Gateway:
     own = None
 
     def __init__(self, settings, random, now):
-        self.counters = {}
         n = 4 * settings.max_answers + 2 * settings.max_transfers + 2 * settings.max_observations
-        self.endpoint = endpoint = ServerEndpoint(
+        endpoint = ServerEndpoint(
             random,
-            self.counters,
+            {},
             settings.parameters,
             settings.peer_key,
             n + 4,
             _MAX_INCOMING,
         )
-        self.transmit = endpoint.transmit
+        super().__init__(endpoint)
         self.links = LinkTable(settings.max_links, settings.peer_key)
         self.cache = cache = Cache(settings.cache_size)
         self._admission = Admission(settings, endpoint, self.links)
@@ -89,10 +89,9 @@ class Gateway:
         """How many requests and notifications wait to be sent."""
         return self.pending_requests.n_waiting
 
-    # The four verbs
+    # The verbs, see Role
 
-    def receive(self, transport, datagram, remote, now):
-        """One datagram has arrived."""
+    def handle_datagram(self, transport, datagram, remote, now):
         endpoint = self.endpoint
         kind = endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
@@ -120,8 +119,7 @@ class Gateway:
                 # RFC 7252 section 4.2: what nobody waits for any more need not be repeated.
                 endpoint.send_reset()
 
-    def step(self, now):
-        """The clock has moved."""
+    def run_due(self, now):
         while True:
             exchange = self.endpoint.step(now)
             if exchange is None:
@@ -134,16 +132,24 @@ class Gateway:
             else:
                 self.endpoint.count("not_acknowledged")
                 self.shared_documents.drop_observer(owner)
-        try:
-            self.scheduler.run_due(now)
-        except MemoryError:
-            self.scheduler.retry_after_out_of_memory(now)
+        self.scheduler.run_due(now)
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
             self.cache.purge(now)
             self.pending_requests.purge(self.links, now)
         if self.own is not None:
             self.own.tick(now)
+
+    def drop_half_done(self, now):
+        self.responder.drop_half_done()
+        self.observers.drop_half_done(self.shared_documents.documents)
+        waiting = self.scheduler.drop_half_done(now) + self.responder.ready
+        self.pending_requests.drop_half_done(self.links, waiting)
+        for document in list(self.shared_documents.documents):
+            self.shared_documents.release(document)
+        self.endpoint.drop_half_done()
+        if self.own is not None:
+            self.own.drop_half_fetched(now)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
@@ -197,15 +203,11 @@ class Gateway:
         else:
             if request is not None:
                 self._forget_request(ue)
-            try:
-                request = pending_requests.add(ue, key, parameters, now)
-                if request is None:
-                    return
-                self.scheduler.take(request, now)
-            except MemoryError:
-                self._forget_request(ue)  # not acknowledged: it will come again
-                endpoint.count("no_memory")
+            # Without memory for it, it is not acknowledged, and will come again.
+            request = pending_requests.add(ue, key, parameters, now)
+            if request is None:
                 return
+            self.scheduler.take(request, now)
         if parameters.confirmable:
             endpoint.send_ack()
 

@@ -60,6 +60,13 @@ class Observers:
                 self._responder.withdraw(observer)
                 self._pending_requests.n_waiting -= 1
 
+    def drop_half_done(self, documents):
+        """Drop observers that have ended, and count those that are left, after a MemoryError."""
+        self.n_observers = 0
+        for document in documents:
+            document.observers = [o for o in document.observers if o.is_active]
+            self.n_observers += len(document.observers)
+
     def notify(self, document, response, ue_id=None):
         """Notify the observers of a SharedDocument, or only the one with this MSGin5G UE ID.
 

@@ -209,6 +209,24 @@ class PendingRequests:
             ue.request = None
         ue.request_key = None
 
+    def drop_half_done(self, links, waiting):
+        """Forget each request that nothing works on, after a MemoryError.
+
+        waiting: the requests and Observers that are asked for, or that have a response.
+        """
+        self.n_waiting = self.held_size = 0
+        for ue in links:
+            request = ue.request
+            if request is not None and request not in waiting:
+                request.documents = ue.request = ue.request_key = None
+            elif request is not None:
+                self.n_waiting += 1
+                for document in request.documents or ():
+                    self.held_size += len(document)
+        for one in waiting:
+            if one.observer is one:
+                self.n_waiting += 1  # a notification
+
     def is_expired(self, ue, now):
         """Whether the UE's request is so old that the same request_key is another request."""
         return ue.request is None and diff(now, ue.asked_at) >= self._lifetime_ms

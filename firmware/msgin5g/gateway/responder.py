@@ -110,6 +110,13 @@ class Responder:
             request.response = None
             self.ready.remove(request)
 
+    def drop_half_done(self):
+        """Drop what is ready without a response, after a MemoryError."""
+        ready = self.ready
+        for i in range(len(ready) - 1, -1, -1):
+            if ready[i].response is None:
+                ready.pop(i)
+
     def flush(self, now):
         """Send what is ready while there is room."""
         unacknowledged = self.unacknowledged

@@ -7,7 +7,7 @@ ones go alone, and at once. No request waits longer than max_wait_s: then it get
 
 from micropython import const
 
-from msgin5g.coap.retransmission import SENT
+from msgin5g.coap.retransmission import ACKED, SENT
 from msgin5g.coap.numbers import GATEWAY_TIMEOUT, MAX_MESSAGE_SIZE
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import BulkTransfer
@@ -107,6 +107,23 @@ class Scheduler:
         """There was no memory: try again when some of it may have been freed."""
         self._endpoint.count("no_memory")
         self._next_expiry_at = add(now, _RETRY_MS)
+
+    def drop_half_done(self, now):
+        """Begin transfers again that wait for nothing, after a MemoryError.
+
+        Gives the requests that are collected or asked for.
+        """
+        self._next_expiry_at = add(now, _RETRY_MS)
+        transfers = self._transfers
+        for transfer in list(transfers.under_way):
+            exchange = transfer.download.exchange
+            if not transfer.download.wants_next and (exchange is None or exchange.state > ACKED):
+                transfer.download.exchange = None
+                transfers.restart(transfer)
+        waiting = self.collecting + self.singles
+        for transfer in transfers.under_way + self.queued:
+            waiting.extend(transfer.requests)
+        return waiting
 
     def wait_ms(self, now):
         """Milliseconds until something is due, None when nothing is."""

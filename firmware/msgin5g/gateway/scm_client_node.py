@@ -11,7 +11,7 @@ TS 24.546 6.2.2.1), and hands the answer back unchanged. Transport 0 goes to the
 from micropython import const
 
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.retransmission import DONE, SENT
+from msgin5g.coap.retransmission import DONE, OBSERVING, SENT
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
@@ -31,6 +31,7 @@ from msgin5g.intermediary.numbers import (
     METHOD_NOT_ALLOWED,
 )
 from msgin5g.coap.responder import ServerEndpoint
+from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.scm_local import LocalScmClient
 from msgin5g.gateway.scm_remote import PATH, decode_arguments
@@ -53,27 +54,25 @@ class PendingRequest:
         self.has_echoed = False
 
 
-class ScmClientNode:
+class ScmClientNode(Role):
     """The node; server: its remote on transport 0, gateway: the gateway's on transport 1.
 
     At most 2 * (max_transfers + max_observations) requests are under way.
     """
 
     def __init__(self, settings, random, server, gateway):
-        self.counters = {}
         n = 2 * (settings.max_transfers + settings.max_observations)
-        self.endpoint = ServerEndpoint(
-            random, self.counters, settings.parameters, settings.peer_key, 2 * n, n
+        super().__init__(
+            ServerEndpoint(random, {}, settings.parameters, settings.peer_key, 2 * n, n)
         )
         self.own = None
         self._client = LocalScmClient(settings, self.endpoint, 0, server)
         self._gateway = gateway
         self.pending_requests = []
 
-    # The four verbs
+    # The verbs, see Role
 
-    def receive(self, transport, datagram, remote, now):
-        """One datagram has arrived."""
+    def handle_datagram(self, transport, datagram, remote, now):
         endpoint = self.endpoint
         kind = endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
@@ -95,8 +94,7 @@ class ScmClientNode:
                 # RFC 7252 section 4.2: what was asked for before a restart need not be repeated.
                 endpoint.send_reset()
 
-    def step(self, now):
-        """The clock has moved."""
+    def run_due(self, now):
         for request in self.pending_requests:
             if self._silent_ms(request, now) == 0:
                 self.endpoint.cancel(request.exchange)
@@ -113,9 +111,16 @@ class ScmClientNode:
             else:
                 self._end(request)
 
-    def transmit(self, now):
-        """(transport, datagram, remote) to send, or None."""
-        return self.endpoint.transmit(now)
+    def drop_half_done(self, now):
+        for request in list(self.pending_requests):
+            exchange = request.exchange
+            if (
+                exchange is None
+                or exchange.state > OBSERVING
+                or (exchange.state == OBSERVING and not request.is_observing)
+            ):
+                self._end(request)
+        self.endpoint.drop_half_done(self.pending_requests)
 
     def wait_ms(self, now):
         """Milliseconds for which nothing will happen by itself; None: for ever."""

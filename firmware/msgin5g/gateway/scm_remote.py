@@ -19,6 +19,7 @@ from msgin5g.scm.request import UE_URI
 PATH = b"seal-c"
 
 _MAX_TEXT_SIZE = 248
+_MAX_ITEMS = 128  # more UEs than one message to the server can name
 _MAX_BLOCK2 = 0xFFFFFF  # RFC 7959 section 2.1: at most three bytes
 
 
@@ -30,7 +31,7 @@ def encode_arguments(document_id, block2, etag, ue_ids, queries):
 def decode_arguments(payload):
     """[document_id, block2, etag, ue_ids, queries], or None when the payload is not such."""
     try:
-        arguments = loads(payload)
+        arguments = loads(payload, _MAX_ITEMS)
         document_id, block2, etag, ue_ids, queries = arguments
         texts = [t for t in (document_id, etag) if t is not None] + ue_ids + queries
     except (CborError, ValueError, TypeError):

@@ -107,11 +107,10 @@ class SharedDocument:
             return True
         number = message.uint(OBSERVE)
         is_observing = number is not None and message.code >> 5 == 2
+        endpoint.accept(now, is_observing)
         if is_observing and not exchange.newer(number, now):
-            endpoint.accept(now, True)
             endpoint.count("old_notification")
             return False
-        endpoint.accept(now, is_observing)
         self.is_observing = is_observing
         if not is_observing:
             self.observation = None

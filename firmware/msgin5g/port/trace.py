@@ -12,11 +12,14 @@ class Trace:
         self._emit = emit
 
     def __call__(self, out, datagram, remote):
-        self._emit(
-            {
-                "event": "datagram",
-                "direction": "out" if out else "in",
-                "remote": text_of(remote),
-                "hex": hexlify(datagram).decode(),
-            }
-        )
+        try:
+            self._emit(
+                {
+                    "event": "datagram",
+                    "direction": "out" if out else "in",
+                    "remote": text_of(remote),
+                    "hex": hexlify(datagram).decode(),
+                }
+            )
+        except MemoryError:
+            pass  # the datagram itself is more important

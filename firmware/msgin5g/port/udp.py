@@ -22,14 +22,14 @@ class UdpTransport:
                 # No free block is large enough: drop the datagram; CoAP repeats it.
                 self.socket.recvfrom(1)
                 self.n_lost += 1
-        except OSError:
+        except (OSError, MemoryError):
             pass  # EAGAIN; what an ICMP message reports shows as a time-out
 
     def send(self, datagram, remote):
         """Send one datagram; one that the network does not take counts as failed."""
         try:
             self.socket.sendto(datagram, remote)
-        except OSError:
+        except (OSError, MemoryError):
             self.n_failed += 1
 
     def close(self):

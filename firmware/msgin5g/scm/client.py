@@ -169,17 +169,13 @@ class ScmClient:
         self._cease()
         self.document_id = self.etag = self._etag_of = None
 
-    def out_of_memory(self, exchange):
-        """The work on `exchange` ran out of memory: treat it as lost.
-
-        False when the peer will repeat it; true when the fetch has ended without an Outcome.
-        """
-        if exchange.state < OBSERVING:
-            return False
-        self.cancel()
-        if exchange.state != OBSERVING and exchange is self._registration:
+    def drop_half_done(self):
+        """End a fetch and an observation that wait for nothing, after a MemoryError."""
+        exchange = self.exchange
+        if self.busy and (exchange is None or exchange.state >= OBSERVING):
+            self.cancel()
+        if self._registration is not None and self._registration.state > OBSERVING:
             self._cease()
-        return True
 
     def no_response(self, exchange, reset):
         """An exchange has timed out, or was rejected with a Reset: the Outcome.
@@ -225,11 +221,10 @@ class ScmClient:
         registered = exchange is self._registration
         sequence = message.uint(numbers.OBSERVE) if registered else None
         observing = sequence is not None and message.code >> 5 == 2
+        endpoint.accept(now, observing)
         if observing and not exchange.newer(sequence, now):
-            endpoint.accept(now, True)
             endpoint.count("old_notification")
             return None
-        endpoint.accept(now, observing)
         self.unanswered_size = 0
         if registered:
             if exchange is not self.exchange:
@@ -349,10 +344,11 @@ class ScmClient:
             # RFC 7641 section 3.6: the same token renews or ends a registration.
             token = self._registration.token
             self.endpoint.cancel(self._registration)
+        asked = (conditional, observe)
         exchange = self.request.start(self, document_id, etag, observe, block2, echo, token)
         if exchange is None:
             return False
-        self._asked = (conditional, observe)
+        self._asked = asked
         self._request_size = len(exchange.datagram)
         self.exchange = exchange
         self._change(event)
