@@ -151,6 +151,23 @@ def test_what_does_not_fit_beside_a_long_token_is_a_5_02_or_nothing():
     assert [m.code for m, _ in taken(relay, 6)] in ([], [0xA2]) and not relay.flows
 
 
+def test_observe_in_an_answer_to_a_plain_get_is_a_plain_answer():
+    relay = new()
+    request = asked(relay, get())
+    options = [(6, b"\x05"), (65020, UE_ID.encode())]
+    relay.receive(
+        0, packet(ACK, CONTENT, request.mid, request.token(), options, b"body"), SERVER, 5
+    )
+    ((answer, _),) = taken(relay, 5)
+    assert (answer.code, answer.payload()) == (CONTENT, b"body")
+    assert not relay.flows and relay.n_observing == 0 and relay.wait_ms(5) is None
+    # What follows with its token is nobody's, which a Reset says (RFC 7641 section 3.6).
+    options[0] = (6, b"\x06")
+    relay.receive(0, packet(CON, CONTENT, 0x1267, request.token(), options), SERVER, 10)
+    ((reset, remote),) = taken(relay, 10)
+    assert (reset.mtype, reset.code, reset.mid, remote) == (3, 0, 0x1267, SERVER)
+
+
 def test_its_own_page_knows_few_options_and_names_the_first_that_it_does_not():
     def answer(more):
         relay = new()

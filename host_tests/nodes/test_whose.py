@@ -137,6 +137,21 @@ def test_a_document_that_names_abc_is_not_given_to_ABC_by_the_gateway():
     assert THERE not in answers or b"for-abc" not in answers[THERE].payload()
 
 
+def test_the_own_ue_uri_of_a_ue_twice_is_refused():
+    ids = [LOWER.encode(), LOWER.encode()]
+    for other in (LOWER, SCHEME):
+        ids[1] = other.encode()
+        options = ScmRequest("msgin5g", ids, b"coap://scm.example").options()
+        for node in (new_relay(), linked(new_gateway())):
+            for n in (1, 2):
+                node.receive(0, packet(CON, GET, 7, b"toke", options), HERE, 0)
+                node.step(0)
+                assert taken(node) == [] and node.counters == {"wrong_ue_uri": n}, other
+            node.receive(0, get(LOWER, 8), HERE, 0)
+            node.step(0)
+            assert taken(node) and node.counters == {"wrong_ue_uri": 2}
+
+
 # The transport
 
 

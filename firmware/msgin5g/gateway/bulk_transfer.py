@@ -176,7 +176,12 @@ class Transfers:
             self._take_block(transfer, message, content_format, fresh_until, now)
         elif code == BAD_REQUEST and transfer.download.block2.size:
             self.restart(transfer)  # a block past the end: the body has become shorter
-        elif code == UNAUTHORIZED and message.find(ECHO) >= 0 and transfer.restart():
+        elif (
+            code == UNAUTHORIZED
+            and message.find(ECHO) >= 0
+            and not self.scm.handles_echo
+            and transfer.restart()
+        ):
             # RFC 9175 section 2.3: show that we are reachable at our address.
             self.ask(transfer, now, message.option(ECHO))
         else:

@@ -12,7 +12,12 @@ from msgin5g.scm.request import ScmRequest
 
 
 class LocalScmClient:
-    """A configuration client on the gateway's own endpoint; server: its remote on `transport`."""
+    """A configuration client on the gateway's own endpoint; server: its remote on `transport`.
+
+    handles_echo: whether this client repeats a request with the Echo that the server asks for.
+    """
+
+    handles_echo = False
 
     def __init__(self, settings, endpoint, transport, server):
         self._settings = settings

@@ -70,6 +70,8 @@ class RemoteScmRequest:
 class RemoteScmClient:
     """The way to a configuration client elsewhere; peer: its remote on `transport`."""
 
+    handles_echo = True
+
     def __init__(self, endpoint, transport, peer):
         self._endpoint = endpoint
         self.transport = transport
@@ -77,7 +79,7 @@ class RemoteScmClient:
 
     def ask(self, owner, ue_ids, queries, document_id=None, block2=None, etag=None, observe=None,
             token=None, echo=None):  # fmt: skip
-        """As LocalScmClient.ask; the other side handles Echo itself."""
+        """As LocalScmClient.ask."""
         # Uri-Path seal-c, after Observe if there is one.
         options = b"\xb6" + PATH
         if observe is not None:
