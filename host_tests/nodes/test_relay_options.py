@@ -151,6 +151,42 @@ def test_what_does_not_fit_beside_a_long_token_is_a_5_02_or_nothing():
     assert [m.code for m, _ in taken(relay, 6)] in ([], [0xA2]) and not relay.flows
 
 
+def test_exactly_1152_bytes_pass_and_1153_become_a_5_02_with_a_long_token():
+    recipient = [(65020, UE_ID.encode())]
+    rest = len(packet(ACK, CONTENT, 0, b"", recipient)) - 4 + 1  # options and payload marker
+    # An extended token length takes one byte, or two (RFC 8974 section 2.1).
+    for size, head in ((5, 4), (8, 4), (12, 4), (13, 5), (100, 5), (268, 5), (269, 6), (700, 6)):
+        token = bytes(n & 255 for n in range(size))
+        for at_once in (True, False):
+            for mtype in (CON, NON):
+                for total, code in ((1152, CONTENT), (1153, 0xA2)):
+                    relay = new()
+                    request = asked(relay, get(mtype, token=token))
+                    now = 5 if at_once else 1500
+                    relay.step(now)
+                    taken(relay, now)
+                    payload = bytes(total - head - size - rest)
+                    down = packet(
+                        ACK if mtype == CON else NON,
+                        CONTENT,
+                        request.mid if mtype == CON else 99,
+                        request.token(),
+                        recipient,
+                        payload,
+                    )
+                    assert len(down) <= 1152
+                    relay.receive(0, down, SERVER, now)
+                    ((answer, remote),) = taken(relay, now)
+                    case = (size, at_once, mtype, total)
+                    assert remote == UE and answer.code == code, case
+                    assert answer.token() == token and not relay.flows, case
+                    if code == CONTENT:
+                        assert answer.size == 1152 and answer.payload() == payload, case
+                        assert relay.counters == {}, case
+                    else:
+                        assert relay.counters == {"too_large": 1}, case
+
+
 def test_observe_in_an_answer_to_a_plain_get_is_a_plain_answer():
     relay = new()
     request = asked(relay, get())
