@@ -76,19 +76,133 @@ def test_without_bulk_each_request_goes_alone_and_at_once():
     assert [client.answers[0].code for client in clients] == [0x45, 0x45, 0x84]
 
 
-def test_vendor_and_type_go_up_only_when_all_share_them():
-    numbers = (1, 2)
-    for queries, expected in (
-        (((b"ue-vendor=a", b"ue-type=35123456"), (b"ue-type=35123456",)), [b"ue-type=35123456"]),
-        (((b"ue-vendor=a",), (b"ue-vendor=b",)), []),
-        (((b"ue-vendor=a",), (b"ue-vendor=a",)), [b"ue-vendor=a"]),
-        (((), (b"ue-vendor=a",)), []),
+def test_ues_go_together_only_where_their_queries_are_equal():
+    vendor = b"ue-vendor=acme"
+    tac = b"ue-type=35123456"
+    flag = b"bulkConfFlag=msgin5g-bulk"
+    sim, _, server, clients = new(range(1, 8), [doc(n) for n in range(1, 8)])
+    for client, queries in zip(
+        clients, ((vendor,), (vendor, tac), (), (vendor,), (b"ue-vendor=b",), (vendor, tac), ())
     ):
-        sim, _, server, clients = new(numbers, [doc(n) for n in numbers])
-        for client, these in zip(clients, queries):
-            client.get(queries=these)
+        client.get(queries=queries)
+    assert answered(sim, clients)
+    asked = sorted((a[0], q) for a, q in zip(server.asked, server.queries))
+    assert asked == [
+        ((name(1), name(4)), [vendor, flag]),
+        ((name(2), name(6)), [vendor, tac, flag]),
+        ((name(3), name(7)), [flag]),
+        ((name(5),), [b"ue-vendor=b"]),
+    ]
+    assert [client.documents() for client in clients] == [[doc(n)] for n in range(1, 8)]
+
+
+def test_a_vendors_document_comes_whoever_else_waits():
+    acme = shared(None, "acme")
+    acme["ueVendors"] = ["acme"]
+    sim, _, _, (one, two, three) = new((1, 2, 3), [acme, doc(2)])
+    one.get(queries=(b"ue-vendor=acme",))
+    two.get(queries=(b"ue-vendor=other",))
+    three.get(queries=(b"ue-vendor=other",))
+    assert answered(sim, [one, two, three])
+    assert [one.documents(), two.documents()] == [[acme], [doc(2)]]
+    assert three.answers[0].code == 0x84
+
+
+def test_each_of_several_groups_goes_when_it_is_full_or_when_its_oldest_has_waited():
+    numbers = tuple(range(1, 7))
+    sim, gateway, server, clients = new(numbers, [doc(n) for n in numbers], bulk_count=3)
+    clients[0].get(queries=(b"ue-vendor=a",))
+    sim.run(None, 500)
+    clients[1].get(queries=(b"ue-vendor=b",))
+    sim.run(None, 500)
+    for client in clients[2:5]:
+        client.get(queries=(b"ue-vendor=c",))
+    sim.run(None, 100)
+    assert server.bulks == [(name(3), name(4), name(5))]
+    clients[5].get(queries=(b"ue-vendor=b",))
+    sim.run(None, 500)
+    # A UE that goes takes its place in the group with it.
+    gateway.link_down(name(2).encode())
+    sim.run(None, 500)
+    assert server.asked[1:] == [((name(1),), 0, None, None)]
+    sim.run(None, 900)
+    assert len(server.asked) == 2
+    sim.run(None, 200)
+    assert server.asked[2:] == [((name(6),), 0, None, None)]
+    assert gateway.scheduler.collecting == [] and gateway.n_waiting == 0
+
+
+def test_a_document_for_a_type_goes_to_every_ue_of_it_alone_and_in_bulk():
+    tac = dict(shared(()), valUeIds={"imeiRanges": [{"tac": "35123456"}]})
+    some = dict(shared((), "some"), valUeIds={"imeiRanges": [{"tac": "35123456", "snrs": ["7"]}]})
+    queries = (b"ue-type=35123456",)
+    for numbers in ((1,), (1, 2)):
+        sim, _, server, clients = new(numbers, [tac, some])
+        for client in clients:
+            client.get(queries=queries)
         assert answered(sim, clients)
-        assert server.queries == [expected + [b"bulkConfFlag=msgin5g-bulk"]]
+        assert len(server.asked) == 1
+        for client in clients:
+            # Without a serial number no UE is one of those that `some` is for.
+            assert client.documents() == [dict(tac, valUeIds={"uris": [name(client.n)]})]
+    sim, _, server, clients = new((1, 2), [some])
+    for client, snr in zip(clients, (b"ue-snr=8", b"ue-snr=000007")):
+        client.get(queries=queries + (snr,))
+    assert answered(sim, clients)
+    assert sim.elapsed_ms < 200 and server.bulks == []  # a serial number is of one UE only
+    assert clients[0].answers[0].code == 0x84
+    assert clients[1].documents() == [dict(some, valUeIds={"uris": [name(2)]})]
+
+
+def test_the_shipped_ue_is_configured_by_its_type_through_the_gateway():
+    sim = NetworkSim()
+    new_gateway(sim, (1, 2))
+    ranges = [{"tac": "35123456"}]
+    document = dict(shared((), text='{"a":1}'), valUeIds={"imeiRanges": ranges})
+    server = new_bulk_server(sim, [document])
+    ues = new_ues(sim, (1, 2), ue_type="35123456")
+    assert sim.run(lambda: all(ue.configuration.data == b'{"a":1}' for ue in ues), 20000)
+    assert len(server.bulks) == 1
+
+
+def test_a_404_that_comes_of_naming_several_is_asked_for_once_more_alone():
+    for fault in ((0x84, [], b"for " + name(1).encode()), (0x80, [], b"ue-uri twice"),
+                  (0x45, [(12, b"<")], b"\x80")):  # fmt: skip
+        sim, gateway, server, clients = new((1, 2, 3), [doc(1), doc(2)], {"faults": {0: fault}})
+        for client in clients:
+            client.get()
+        assert answered(sim, clients), fault
+        assert [client.answers[0].code for client in clients] == [0x45, 0x45, 0x84], fault
+        assert sorted(a[0] for a in server.asked[1:]) == [(name(n),) for n in (1, 2, 3)]
+        for client in clients:
+            for n in {1, 2, 3} - {client.n}:
+                assert name(n).encode() not in client.answers[0].payload()
+        assert gateway.counters["left_out"] == 2
+
+
+def test_a_server_that_answers_for_one_ue_only_is_asked_for_each_alone():
+    numbers = tuple(range(1, 21))
+    sim, gateway, server, clients = new(
+        numbers, [doc(n) for n in numbers], {"one_by_one": True, "max_age_s": 1}, bulk_count=5
+    )
+    for _ in range(3):
+        for client in clients:
+            client.answers = []
+            client.get()
+        assert answered(sim, clients)
+        assert [client.documents() for client in clients] == [[doc(n)] for n in numbers]
+        sim.run(None, 5000)
+    # It shows with the first bulk requests, and there are no more for an hour.
+    assert 1 <= len(server.bulks) <= 4
+    assert len(server.asked) <= 3 * len(numbers) + 4
+    assert gateway.counters["bulk_paused"] == 1
+    server.one_by_one = False
+    server.asked = []
+    sim.run(None, 3700000)
+    for client in clients:
+        client.get()
+    sim.run(None, 5000)
+    assert server.bulks == [tuple(name(n) for n in numbers)]
 
 
 def test_nobody_learns_who_else_is_named():
@@ -166,7 +280,7 @@ def test_what_one_ue_has_got_alone_is_revalidated_with_its_etag_when_it_is_stale
 
 
 def test_a_ue_without_a_document_gets_its_own_404():
-    sim, _, server, clients = new((1, 2, 3), [doc(1), doc(3)])
+    sim, gateway, server, clients = new((1, 2, 3), [doc(1), doc(3)])
     for client in clients:
         client.get()
     assert answered(sim, clients)
@@ -174,7 +288,9 @@ def test_a_ue_without_a_document_gets_its_own_404():
     missing = clients[1].answers[0]
     assert missing.uint(12) == 257 and problem_of(missing.payload())[0]
     assert missing.option(65020) == name(2).encode()
-    assert len(server.asked) == 1
+    # It is asked for once more: perhaps the answer was one for several.
+    assert [a[0] for a in server.asked] == [(name(1), name(2), name(3)), (name(2),)]
+    assert gateway.counters == {}
 
 
 def test_a_refused_bulk_is_repeated_singly_once_and_one_denied_ue_starves_nobody():

@@ -6,7 +6,6 @@ from gateway_builders import address, answered, doc, name, new
 def test_what_ends_a_bulk_reaches_everybody_in_it():
     named = ("for " + name(1)).encode()
     for fault, code, age in (
-        ((0x84, [], named), 0x84, None),
         ((0x9D, [(14, b"\x07")], named), 0x9D, 7),
         ((0xA0, [], named), 0xA3, None),
         ((0xA3, [(14, b"\x09")], named), 0xA3, 9),

@@ -12,13 +12,18 @@ from servers import RECIPIENT, Server, etag_of, option_values
 class BulkServer(Server):
     """documents: list of UeConfigDoc, each as dict; entitled: whether bulk is allowed.
 
+    A document is for the UEs that it names, or whose vendor, TAC or serial number it has
+    (ueVendors, imeiRanges). one_by_one: it answers for the first ue-uri only.
+
     asked: (UE IDs, number of the block, document ID, observe) of every request that was worked;
     faults: {number of the request: (code, options, payload) to give instead}.
     """
 
-    def __init__(self, random, documents, denied=(), entitled=True, faults=None, **options):
+    def __init__(self, random, documents, denied=(), entitled=True, faults=None, one_by_one=False,
+                 **options):  # fmt: skip
         super().__init__(random, documents, denied, **options)
         self.entitled = entitled
+        self.one_by_one = one_by_one
         self.faults = faults or {}
         self.asked = []
         self.queries = []
@@ -51,7 +56,7 @@ class BulkServer(Server):
         incoming = self.endpoint.accept(now)
         self.asked.append((ids, block >> 4, document_id, observe))
         self.n_requests += 1
-        what = (ids, document_id, len(self.asked) - 1)
+        what = (ids, document_id, len(self.asked) - 1, others)
         order = (add(now, self.slow_ms), incoming, what, document_id, observe, block,
                  message.option(ETAG))  # fmt: skip
         if self.slow_ms:
@@ -91,18 +96,23 @@ class BulkServer(Server):
 
     def documents_of(self, what):
         """The documents that a request is about."""
-        ids, document_id, _ = what
+        ids, document_id, _, queries = what
+        if self.one_by_one:
+            ids = ids[:1]
         found = []
         for doc in self.documents:
             named = doc.get("valUeIds")
             if document_id in (None, doc["ueConfigDocId"]) and (
-                named is None or any(i in named.get("uris", ()) for i in ids)
+                (named is None and "ueVendors" not in doc)
+                or any(i in (named or {}).get("uris", ()) for i in ids)
+                or selected(doc, queries)
+                or (document_id and "imeiRanges" in (named or {}) and "uris" not in named)
             ):
                 found.append(doc)
         return found
 
     def representation(self, what, individual, block, etag, sequence):
-        ids, _, number = what
+        ids, _, number, _ = what
         if number in self.faults:
             return self.faults.pop(number)
         options = []
@@ -136,3 +146,21 @@ class BulkServer(Server):
             if not start:
                 options.append((SIZE2, uint_bytes(len(body))))
         return 0x45, options + recipient, body[start : start + size]
+
+
+def selected(doc, queries):
+    """Whether the queries select a document, as tools/scm_server has it."""
+    values = {}
+    for query in queries:
+        key, _, value = query.decode().partition("=")
+        values[key] = value
+    if values.get("ue-vendor") in doc.get("ueVendors", ()):
+        return True
+    tac = values.get("ue-type")
+    snr = values.get("ue-snr")
+    for imei in doc.get("valUeIds", {}).get("imeiRanges", ()) if tac else ():
+        if imei["tac"] == tac and (
+            snr is None or "snrs" not in imei or int(snr) in [int(n) for n in imei["snrs"]]
+        ):
+            return True
+    return False

@@ -28,6 +28,7 @@ from msgin5g.coap.numbers import (
     CONTENT,
     CONTENT_FORMAT,
     ECHO,
+    FORBIDDEN,
     GATEWAY_TIMEOUT,
     MAX_AGE,
     NOT_FOUND,
@@ -40,6 +41,7 @@ from msgin5g.coap.ticks import add
 from msgin5g.gateway.responder import Response, response_with
 from msgin5g.scm.document_splitter import DocumentSplitter, SplitDocument
 from msgin5g.scm.request import uri_equal
+from msgin5g.scm.ue_config_doc import imei_of
 
 _MAX_RESTARTS = const(3)
 _DEFAULT_MAX_AGE_S = const(60)  # RFC 7252 section 5.10.5
@@ -249,15 +251,16 @@ class Transfers:
 
 
 class BulkTransfer:
-    """One GET for the requests of one UE or several, whose queries are the same or left out."""
+    """One GET for the requests of one UE or several, whose queries are the same."""
 
-    def __init__(self, transfers, requests, queries):
+    def __init__(self, transfers, requests):
         self._transfers = transfers
         self.requests = requests
         self.ue_ids = [request.ue.ue_id for request in requests]
         self._by_ue_id = {request.ue.ue_id: request for request in requests}
         self.common = []  # the documents for everybody
-        self._queries = queries
+        self._queries = queries = requests[0].parameters.queries
+        self._imei = imei_of(queries)
         self._document_id = requests[0].parameters.document_id
         self.download = Download(transfers.szx, transfers.max_document_size)
 
@@ -293,7 +296,7 @@ class BulkTransfer:
             self.common.append(document.copy())
             return
         is_wanted = False
-        for ue_id, copy in document.copies(self.ue_ids):
+        for ue_id, copy in document.copies(self.ue_ids, self._imei):
             request = self._by_ue_id[ue_id]
             if request in self.requests:
                 self._transfers.pending_requests.found(request, copy)
@@ -306,15 +309,23 @@ class BulkTransfer:
         download = self.download
         common = self.common
         response = Response(CONTENT, b"", None, download.fresh_until, common)
+        scheduler = self._transfers.scheduler
+        requests = self.requests
+        without = []
+        if not common:
+            without = [r for r in requests if not r.documents]
+            requests = [r for r in requests if r.documents]
         if len(self.ue_ids) == 1:
             response.server_etag = download.block2.etag
-        if common:
-            responder.respond(self.requests, response)
-        else:
-            responder.respond([r for r in self.requests if r.documents], response)
-            without = [r for r in self.requests if not r.documents]
             if without:
                 responder.fail(without, NOT_FOUND, "Not found")
+            elif requests and requests[0].is_left_out:
+                scheduler.left_out(now)
+        elif without:
+            scheduler.ask_alone(without, True)
+        else:
+            scheduler.left_nobody_out()
+        responder.respond(requests, response)
         self._end()
 
     def restart(self):
@@ -335,16 +346,14 @@ class BulkTransfer:
             response = Response(code, message.payload(), max_age_s)
             transfers.responder.respond(self.requests, response)
             self._end()
-        elif code == NOT_FOUND:
-            # Without the server's own text: it may name one of the UEs to all the others.
-            transfers.fail(self, code, "Not found")
         elif code == TOO_MANY_REQUESTS:
             transfers.fail(self, code, "Busy", max_age_s)
         else:
-            # One UE that the server forbids must not starve the rest: now each of them alone.
+            # What several are refused may be right for each of them alone: one that the server
+            # forbids must not starve the rest, and not every server does bulk.
             transfers.endpoint.count("bulk_rejected")
             self._release_documents()
-            transfers.scheduler.singles.extend(self.requests)
+            transfers.scheduler.ask_alone(self.requests, code not in (UNAUTHORIZED, FORBIDDEN))
             self._end()
 
     def _renew(self, message, now):

@@ -12,6 +12,8 @@ gets 5.03 with Max-Age.
     counters: those of Admission and of the endpoint, and
     duplicate, busy, cached        requests: repeated, refused for want of room, served at once
     bulk_rejected, bad_answer      bulk requests that the server rejected; answers that are no good
+    left_out, bulk_paused          UEs that a bulk answer left out in error; times that showed that
+                                   the server does no bulk
     old_notification               notifications of the server that came too late
     invalid_document, not_asked    documents that are none, or that no UE had asked for
     server_timeout                 times that requests got 5.04
@@ -137,6 +139,7 @@ class Gateway(Role):
             self._purge_at = add(now, _PURGE_MS)
             self.cache.purge(now)
             self.pending_requests.purge(self.links, now)
+            self.scheduler.purge(now)
         if self.own is not None:
             self.own.tick(now)
 
@@ -235,7 +238,7 @@ class Gateway(Role):
                 self.observers.remove(document, ue)
                 self.shared_documents.release(document)
             entry = None
-            if not parameters.queries:
+            if not parameters.is_special:
                 entry = self.cache.find(document_id)
                 entry = entry and entry.copy_for(ue.ue_id)
         if entry is None:

@@ -28,7 +28,7 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.intermediary.numbers import BAD_OPTION, BLOCK1, NOT_ACCEPTABLE
 from msgin5g.coap.ticks import diff
-from msgin5g.scm.request import UE_URI, ScmRequest
+from msgin5g.scm.request import UE_SNR, UE_URI, ScmRequest, is_filter
 
 _PATH_SIZE = const(5)
 
@@ -40,11 +40,12 @@ _PATH_SIZE = const(5)
 #   queries         all but ue-uri
 #   confirmable     whether the request is
 #   observe         its Observe option, None without
-#   is_special      it has a query that may not go to the server for several UEs
+#   is_special      it has a query that is not known, so that nobody else can get its answer
+#   is_of_one       it has a serial number, which is of one UE
 RequestParameters = namedtuple(
     "RequestParameters",
     ("document_id", "content_format", "block2", "etag", "queries", "confirmable", "observe",
-     "is_special"),
+     "is_special", "is_of_one"),
 )  # fmt: skip
 
 
@@ -52,12 +53,14 @@ class PendingRequest:
     """A request of a LinkedUe (ue), until its response is sent.
 
     documents: those that have come for it. response: a Response that waits to be sent. observer:
-    the Observer that the UE is with this request, or None.
+    the Observer that the UE is with this request, or None. is_left_out: a bulk request did not
+    bring its document, perhaps in error.
     """
 
     documents = None
     response = None
     observer = None
+    is_left_out = False
 
     def __init__(self, ue, parameters):
         self.ue = ue
@@ -108,7 +111,7 @@ class PendingRequests:
             return None
         path = []
         queries = []
-        is_special = has_block1 = False
+        is_special = is_of_one = has_block1 = False
         accept = self._default_format
         block2 = etag = observe = None
         number = -1
@@ -121,7 +124,9 @@ class PendingRequests:
             elif number == URI_QUERY:
                 if not value.startswith(UE_URI):
                     queries.append(value)
-                    if not value.startswith(b"ue-vendor=") and not value.startswith(b"ue-type="):
+                    if value.startswith(UE_SNR):
+                        is_of_one = True
+                    elif not is_filter(value):
                         is_special = True
             elif number == ETAG:
                 if number != previous:
@@ -163,6 +168,7 @@ class PendingRequests:
                 mtype == CON,
                 observe,
                 is_special,
+                is_of_one,
             )
             if parameters != self._parameters:
                 self._parameters = parameters

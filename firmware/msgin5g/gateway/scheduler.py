@@ -12,6 +12,8 @@ from msgin5g.coap.numbers import GATEWAY_TIMEOUT, MAX_MESSAGE_SIZE
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import BulkTransfer
 
+_NO_BULK_MS = const(3600000)  # for so long a server without bulk is asked for each UE alone
+_MAX_LEFT_OUT = const(3)  # UEs that a bulk answer left out in error: that shows such a server
 _ID_OVERHEAD = const(9)  # `ue-uri=` and the head of its option
 _RETRY_MS = const(200)
 _SILENCE = const(10)  # times ACK_TIMEOUT
@@ -19,11 +21,25 @@ _SILENCE = const(10)  # times ACK_TIMEOUT
 _GET_SIZE = const(74 + 4 + 43)
 
 
+class Group:
+    """PendingRequests with equal queries, which may go together, the oldest first.
+
+    size: bytes that queries and IDs take in a message.
+    """
+
+    def __init__(self, queries):
+        self.requests = []
+        self.queries = queries
+        self.size = 0
+        for query in queries:
+            self.size += len(query) + 2
+
+
 class Scheduler:
     """The requests that are not asked for yet.
 
-    collecting: PendingRequests that may go together, the oldest first. singles: those that go
-    alone. queued: SharedDocuments that are to be asked for.
+    collecting: Groups; those that are full are first, then the one with the oldest request.
+    singles: PendingRequests that go alone. queued: SharedDocuments that are to be asked for.
     """
 
     def __init__(self, settings, endpoint, pending_requests, responder, transfers):
@@ -45,6 +61,9 @@ class Scheduler:
         for name in names:
             self._room -= len(name.encode())
         self.collecting = []
+        self._groups = {}  # the same by their queries
+        self._n_left_out = 0  # since a bulk answer was whole
+        self._bulk_again_at = None  # the server does no bulk: not before this moment
         self.singles = []
         self.queued = []
         self._next_expiry_at = None  # not before this moment a request has waited too long
@@ -52,21 +71,89 @@ class Scheduler:
     def take(self, request, now):
         """Have a new request answered: with a document, alone, or together with others."""
         parameters = request.parameters
-        if parameters.document_id is not None and not parameters.queries:
+        if parameters.document_id is not None and not parameters.is_special:
             document = self.shared_documents.add(request)
             if document not in self._transfers.under_way and document not in self.queued:
                 self.queued.append(document)
         elif (
             parameters.document_id is not None
             or parameters.is_special
+            or parameters.is_of_one
             or not self._is_bulk_enabled
+            or self._bulk_again_at is not None
             or request.ue.ue_id in self._urgent
         ):
             self.singles.append(request)
         else:
-            self.collecting.append(request)
+            self._collect(request)
         if self._next_expiry_at is None:
             self._next_expiry_at = add(now, self._max_wait_ms)
+
+    def _collect(self, request):
+        queries = request.parameters.queries
+        group = self._groups.get(queries)
+        if group is None:
+            group = Group(queries)
+            self._groups[queries] = group
+            self.collecting.append(group)
+        group.requests.append(request)
+        group.size += _ID_OVERHEAD + len(request.ue.ue_id)
+        if self._is_full(group):
+            self._place(group)
+
+    def _is_full(self, group):
+        """Whether there are enough requests, or as many as one message can name."""
+        return len(group.requests) >= self._count or group.size > self._room
+
+    def _place(self, group):
+        """Put a Group, which has changed, where it belongs in `collecting`."""
+        groups = self.collecting
+        groups.remove(group)
+        if not group.requests:
+            del self._groups[group.queries]
+            return
+        i = 0
+        if not self._is_full(group):
+            asked_at = group.requests[0].ue.asked_at
+            i = len(groups)
+            while (
+                i
+                and not self._is_full(groups[i - 1])
+                and diff(groups[i - 1].requests[0].ue.asked_at, asked_at) > 0
+            ):
+                i -= 1
+        groups.insert(i, group)
+
+    def ask_alone(self, requests, is_left_out):
+        """Ask for each of these alone, after a bulk request.
+
+        is_left_out: not because the server forbids one of them something.
+        """
+        for request in requests:
+            request.is_left_out = is_left_out
+        self.singles.extend(requests)
+
+    def left_out(self, now):
+        """A UE that a bulk answer had left out has got its document alone."""
+        self._endpoint.count("left_out")
+        self._n_left_out += 1
+        if self._n_left_out >= _MAX_LEFT_OUT and self._bulk_again_at is None:
+            self._endpoint.count("bulk_paused")
+            self._bulk_again_at = add(now, _NO_BULK_MS)
+            for group in self.collecting:
+                self.singles.extend(group.requests)
+            self.collecting = []
+            self._groups = {}
+
+    def left_nobody_out(self):
+        """A bulk answer had a document for every UE."""
+        self._n_left_out = 0
+
+    def purge(self, now):
+        """Do bulk again, before the clock wraps."""
+        if self._bulk_again_at is not None and diff(now, self._bulk_again_at) >= 0:
+            self._bulk_again_at = None
+            self._n_left_out = 0
 
     def dequeue(self, document):
         """Do not ask for a SharedDocument."""
@@ -75,9 +162,13 @@ class Scheduler:
 
     def withdraw(self, request):
         """Forget a request; a transfer for nobody ends."""
-        for requests in (self.collecting, self.singles):
-            if request in requests:
-                requests.remove(request)
+        group = self._groups.get(request.parameters.queries)
+        if group is not None and request in group.requests:
+            group.requests.remove(request)
+            group.size -= _ID_OVERHEAD + len(request.ue.ue_id)
+            self._place(group)
+        if request in self.singles:
+            self.singles.remove(request)
         self._responder.withdraw(request)
         for transfer in self._transfers.under_way + self.queued:
             if not transfer.remove(request):
@@ -134,7 +225,7 @@ class Scheduler:
         for transfer in transfers.under_way:
             wait = shorter(wait, self._silent_ms(transfer, now))
         if self.collecting and len(transfers.under_way) < self._max_transfers:
-            due_at = add(self.collecting[0].ue.asked_at, self._window_ms)
+            due_at = add(self.collecting[0].requests[0].ue.asked_at, self._window_ms)
             wait = shorter(wait, max(diff(due_at, now), 0))
         return wait
 
@@ -152,7 +243,9 @@ class Scheduler:
 
     def _expire(self, now):
         """5.04 to every request that has waited too long."""
-        waiting = self.collecting + self.singles
+        waiting = list(self.singles)
+        for group in self.collecting:
+            waiting.extend(group.requests)
         for transfer in self._transfers.under_way + self.queued:
             waiting.extend(transfer.requests)
         late = []
@@ -172,46 +265,43 @@ class Scheduler:
     def _launch(self, now):
         transfers = self._transfers
         while len(transfers.under_way) < self._max_transfers:
-            waiting = self.queued or self.singles or self.collecting
+            group = None
             n = 1
             if self.queued:
+                waiting = self.queued
                 transfer = waiting[0]
+            elif self.singles:
+                waiting = self.singles
+                transfer = BulkTransfer(transfers, waiting[:1])
             else:
-                if waiting is self.collecting:
-                    n = self._batch_size(now)
-                    if not n:
-                        return
-                transfer = self._together(waiting[:n])
+                n = self._batch_size(now)
+                if not n:
+                    return
+                group = self.collecting[0]
+                waiting = group.requests
+                transfer = BulkTransfer(transfers, waiting[:n])
             transfers.under_way.append(transfer)
             # There was memory for all that: only now they leave the queue.
             for _ in range(n):
-                waiting.pop(0)
+                request = waiting.pop(0)
+                if group is not None:
+                    group.size -= _ID_OVERHEAD + len(request.ue.ue_id)
+            if group is not None:
+                self._place(group)
             transfers.ask(transfer, now)
 
-    def _together(self, requests):
-        """One transfer for these requests."""
-        # Not in _launch: with a comprehension in it, each call would allocate.
-        queries = requests[0].parameters.queries
-        # A query widens what the server gives: only one that all of them have.
-        for request in requests:
-            if request.parameters.queries is not queries:
-                queries = tuple([q for q in queries if q in request.parameters.queries])
-        return BulkTransfer(self._transfers, requests, queries)
-
     def _batch_size(self, now):
-        """How many of those that are collected are to go now."""
-        waiting = self.collecting
-        if not waiting:
+        """How many requests of the first Group are to go now."""
+        if not self.collecting:
             return 0
-        room = self._room
-        for query in waiting[0].parameters.queries:
-            room -= len(query) + 2
-        n = 0
-        for request in waiting:
-            room -= _ID_OVERHEAD + len(request.ue.ue_id)
-            if room < 0:
-                return max(n, 1)  # the message is full
-            n += 1
-        if n >= self._count or diff(now, add(waiting[0].ue.asked_at, self._window_ms)) >= 0:
-            return n
-        return 0
+        group = self.collecting[0]
+        waiting = group.requests
+        if not self._is_full(group):
+            due_at = add(waiting[0].ue.asked_at, self._window_ms)
+            return len(waiting) if diff(now, due_at) >= 0 else 0
+        n = len(waiting)
+        size = group.size
+        while n > 1 and size > self._room:
+            n -= 1
+            size -= _ID_OVERHEAD + len(waiting[n].ue.ue_id)
+        return n

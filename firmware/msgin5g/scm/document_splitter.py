@@ -75,11 +75,14 @@ class SplitDocument(UeConfigDoc):
         self._start = start
         self._ids_end = self.reader.ends[2]
 
-    def copies(self, ue_ids):
+    def copies(self, ue_ids, imei=None):
         """(UE ID, copy for this UE) of those of the UEs `ue_ids` (bytes) that it names.
 
-        Not of a document that names everybody.
+        imei: what their requests, which are the same, tell of their IMEI, see imei_of. Not of a
+        document that names everybody.
         """
+        if imei is not None and self.has_imei(imei):
+            return [(ue_id, self.copy(ue_id)) for ue_id in ue_ids]
         found = []
         for uri in self.reader.texts(self.ids, b"uris"):
             lower = uri.lower()
