@@ -269,7 +269,7 @@ def test_who_is_forbidden_a_document_takes_nobody_else_with_it():
 
 def test_a_document_is_asked_for_in_the_name_of_one_who_wants_it():
     sim, _, server, (one, two, three) = observe_both(denied=[])
-    one.get(b"shared", observe=1)
+    one.deregister(b"shared")
     sim.run(None, 15000)
     server.denied.append(name(1))
     two.get(b"shared", observe=0)
@@ -335,7 +335,7 @@ def test_a_document_that_changes_while_its_last_observer_goes_is_asked_for_in_pe
     assert sim.run(
         lambda: gateway.shared_documents.find(b"doc-1").download.block2.size == 2048, 1000
     )
-    client.get(b"doc-1", observe=1)
+    client.deregister(b"doc-1")
     server.documents = [doc(1, text=3000 * "y")]
     sim.run(None, 1000)
     assert (

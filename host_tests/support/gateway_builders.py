@@ -136,6 +136,12 @@ class ManualClient:
             options.insert(i, (number, value))
         return self.endpoint.request(0, GATEWAY, 1, options, self, confirmable, None, token)
 
+    def deregister(self, document_id):
+        """End its only observation, with the token that it began with (RFC 7641 3.6)."""
+        (token,) = list(self.endpoint.by_token)
+        self.endpoint.cancel(self.endpoint.by_token[token])
+        return self.get(document_id, observe=1, token=token)
+
     def receive(self, transport, datagram, remote, now):
         if self.deaf:
             return

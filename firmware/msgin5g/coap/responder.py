@@ -7,7 +7,7 @@ from micropython import const
 
 from msgin5g.coap.endpoint import Endpoint
 from msgin5g.coap.numbers import ACK, NON
-from msgin5g.coap.retransmission import CANCELLED, SENT
+from msgin5g.coap.retransmission import CANCELLED
 from msgin5g.coap.ticks import diff
 
 _RESERVED_SZX = const(7)  # RFC 7959 section 2.2
@@ -66,12 +66,15 @@ class ServerEndpoint(Endpoint):
 
         former: the exchange of the previous response, or None. While that is not acknowledged
         only the new one is retransmitted, but the time for an acknowledgement runs on (section
-        4.5.2): a peer that has gone is noticed even if notifications are frequent.
+        4.5.2), and the new one is confirmable, too: a peer that has gone is noticed even if
+        notifications are frequent.
         """
+        is_pending = False
         if former is not None:
-            if former.confirmable and former.state <= SENT:
-                confirmable = True  # else nobody would notice that the peer has gone
             self.cancel(former)
+            is_pending = former.confirmable and former.state == CANCELLED
+        if is_pending:
+            confirmable = True
         if confirmable:
             exchange = self.start(
                 incoming.transport,
@@ -83,7 +86,7 @@ class ServerEndpoint(Endpoint):
                 tail,
                 owner,
             )
-            if exchange and former is not None and former.state == CANCELLED:
+            if exchange and is_pending:
                 exchange.expires_at = former.expires_at
             return exchange
         datagram = self.encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)

@@ -31,7 +31,7 @@ from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import Transfers
 from msgin5g.gateway.cache import Cache
-from msgin5g.gateway.observers import Observers
+from msgin5g.gateway.observers import Observer, Observers
 from msgin5g.gateway.pending_requests import PendingRequests
 from msgin5g.gateway.responder import Responder
 from msgin5g.gateway.scheduler import Scheduler
@@ -72,7 +72,7 @@ class Gateway(Role):
         self._admission = Admission(settings, endpoint, self.links)
         self.pending_requests = pending = PendingRequests(settings, endpoint, self._admission)
         self.responder = responder = Responder(settings, endpoint, pending, cache)
-        self.observers = Observers(settings, endpoint, pending, responder)
+        self.observers = Observers(settings, endpoint, self._admission, pending, responder)
         self.transfers = Transfers(settings, endpoint, pending, responder, cache)
         self.scheduler = Scheduler(settings, endpoint, pending, responder, self.transfers)
         self.transfers.scheduler = self.scheduler
@@ -109,7 +109,7 @@ class Gateway(Role):
                 self.transfers.fail(owner, SERVICE_UNAVAILABLE, "Reset")
             else:
                 endpoint.count("reset")
-                self.shared_documents.drop_observer(owner)
+                self._end_observation(owner)
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
             scm = self.transfers.scm
@@ -133,7 +133,7 @@ class Gateway(Role):
                 self.transfers.fail(owner, GATEWAY_TIMEOUT, "No answer")
             else:
                 self.endpoint.count("not_acknowledged")
-                self.shared_documents.drop_observer(owner)
+                self._end_observation(owner)
         self.scheduler.run_due(now)
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
@@ -180,9 +180,14 @@ class Gateway(Role):
         """The link with a UE has ended: forget everything under way for it."""
         ue = self.links.down(ue_id)
         if ue is not None:
-            self.shared_documents.drop_observer(ue)
+            self.observers.remove_all(ue)
             self._forget_request(ue)
             self.endpoint.forget_peer(ue.transport, ue.remote)
+
+    def _end_observation(self, owner):
+        """owner: of an exchange that failed; only an Observer's are about an observation."""
+        if isinstance(owner, Observer):
+            self.observers.remove(owner)
 
     # Requests
 
@@ -198,6 +203,8 @@ class Gateway(Role):
         if read is None:
             return
         key, parameters = read
+        if parameters.observe == 1:
+            self._end_observation(self.observers.find(ue, endpoint.message.token()))
         if self._respond_from_cache(ue, key, parameters, now):
             return
         request = ue.request
@@ -217,9 +224,6 @@ class Gateway(Role):
     def _forget_request(self, ue):
         request = ue.request
         if request is not None:
-            document = self.shared_documents.find(request.parameters.document_id)
-            if document is not None:
-                self.observers.remove(document, ue)
             self.scheduler.withdraw(request)
         self.pending_requests.forget(ue)
 
@@ -234,9 +238,6 @@ class Gateway(Role):
             entry = self.cache.find((ue.ue_id, parameters.queries))
         else:
             document = self.shared_documents.find(document_id)
-            if document is not None and parameters.observe == 1:
-                self.observers.remove(document, ue)
-                self.shared_documents.release(document)
             entry = None
             if not parameters.is_special:
                 entry = self.cache.find(document_id)
@@ -248,7 +249,7 @@ class Gateway(Role):
             return False
         wants_observe = document_id is not None and parameters.observe == 0 and not is_later
         if wants_observe and (document is None or not document.is_observing):
-            if not self.observers.is_full():
+            if self.observers.has_room(ue):
                 return False
             wants_observe = False
         endpoint = self.endpoint
@@ -258,7 +259,7 @@ class Gateway(Role):
         endpoint.count("cached")
         self._forget_request(ue)
         sequence = None
-        if wants_observe and self.observers.add(document, ue, key, parameters):
+        if wants_observe and self.observers.add(document, ue, incoming.token, parameters, now):
             sequence = self.responder.notification_number
         code, options, payload = self.responder.part_of(
             entry, parameters, ue, incoming.token, now, sequence

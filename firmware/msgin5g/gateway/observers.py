@@ -1,4 +1,9 @@
-"""The UEs that observe documents at the gateway (RFC 7641)."""
+"""The UEs that observe documents at the gateway (RFC 7641).
+
+An observation is named by its UE and the token of the UE's request. It ends by a Reset or a
+time-out of one of its own notifications, by Observe 1 with its token, by an error, and with the
+link. Nothing else ends it; only its own UE can take its place, by asking for more than its share.
+"""
 
 from msgin5g.coap.numbers import CONTENT, NOT_FOUND
 from msgin5g.gateway.responder import Response
@@ -8,64 +13,111 @@ from msgin5g.scm.problem_details import compose
 class Observer:
     """A UE that observes a document: what its request asked for, kept for notifications.
 
-    response: a Response that waits to be sent. exchange: of the last notification. It has the
-    attributes of a PendingRequest, so that the responder sends to either.
+    response: a Response that waits to be sent. exchange: of the last notification. confirmed_at:
+    when the UE asked, or the last confirmable notification was sent. It has the attributes of a
+    PendingRequest, so that the responder sends to either.
     """
 
     documents = None
     response = None
     exchange = None
 
-    def __init__(self, ue, request_key, parameters):
+    def __init__(self, document, ue, token, parameters, now):
+        self.document = document
         self.ue = ue
         self.remote = ue.remote
-        self.request_key = request_key
+        self.token = token
         self.parameters = parameters
+        self.confirmed_at = now
         self.observer = self
         self.is_active = True
 
 
 class Observers:
-    """All Observers, at most settings.max_observations; a SharedDocument has a list of its own."""
+    """All Observers, at most settings.max_observations; each UE has an equal share of them.
 
-    def __init__(self, settings, endpoint, pending_requests, responder):
+    A SharedDocument has a list of its own, and so has a LinkedUe.
+    """
+
+    def __init__(self, settings, endpoint, admission, pending_requests, responder):
         self._endpoint = endpoint
+        self._admission = admission
         self._pending_requests = pending_requests
         self._responder = responder
         self._max_observers = settings.max_observations
         self.n_observers = 0
 
-    def is_full(self):
-        """Whether no more UEs can observe."""
-        return self.n_observers >= self._max_observers
+    def has_room(self, ue):
+        """Whether a UE can observe, perhaps in place of what it observes already."""
+        return self.n_observers < self._max_observers or len(ue.observers) > 0
 
-    def add(self, document, ue, request_key, parameters):
-        """Have a UE observe a SharedDocument; its Observer, None when there is no room."""
-        self.remove(document, ue)
-        if self.is_full():
-            self._endpoint.count("observations_full")
-            return None
-        observer = Observer(ue, request_key, parameters)
+    def find(self, ue, token):
+        """The Observer that a request of a UE with this token renews or ends, or None."""
+        for observer in ue.observers:
+            if observer.token == token:
+                return observer
+        return None
+
+    def add(self, document, ue, token, parameters, now):
+        """Have a UE observe a SharedDocument; its Observer, None when there is no room.
+
+        Beyond its share the UE's oldest one ends: it has begun anew, and lost its token.
+        """
+        former = self.find(ue, token)
+        if former is None and (
+            self.n_observers >= self._max_observers
+            or len(ue.observers) >= self._admission.max_observations_of_ue
+        ):
+            if not ue.observers:
+                self._endpoint.count("observations_full")
+                return None
+            former = ue.observers[0]
+        observer = Observer(document, ue, token, parameters, now)
         document.observers.append(observer)
         self.n_observers += 1
+        if former is not None:
+            self.remove(former)
+        if ue.observers:
+            ue.observers.append(observer)
+        else:
+            ue.observers = [observer]
         return observer
 
-    def remove(self, document, ue):
-        """Let a UE observe a SharedDocument no longer."""
-        for observer in [o for o in document.observers if o.ue is ue]:
-            document.observers.remove(observer)
-            observer.is_active = False
-            self.n_observers -= 1
-            if observer.response is not None:
-                self._responder.withdraw(observer)
-                self._pending_requests.n_waiting -= 1
+    def remove(self, observer):
+        """End an observation; what is under way for it is not sent any more."""
+        if not observer.is_active:
+            return
+        observer.document.observers.remove(observer)
+        self._end(observer)
+        if observer.exchange is not None:
+            self._endpoint.cancel(observer.exchange)
+        if observer.response is not None:
+            self._responder.withdraw(observer)
+            self._pending_requests.n_waiting -= 1
+        observer.document.release()
+
+    def remove_all(self, ue):
+        """End all observations of a UE, whose link has ended."""
+        for observer in list(ue.observers):
+            self.remove(observer)
+
+    def _end(self, observer):
+        observer.is_active = False
+        observer.ue.observers.remove(observer)
+        self.n_observers -= 1
 
     def drop_half_done(self, documents):
-        """Drop observers that have ended, and count those that are left, after a MemoryError."""
+        """Drop observers that have ended, and count those that are left, after a MemoryError.
+
+        A UE whose new observer is not in its list yet does not observe.
+        """
         self.n_observers = 0
         for document in documents:
-            document.observers = [o for o in document.observers if o.is_active]
-            self.n_observers += len(document.observers)
+            observers = document.observers
+            for i in range(len(observers) - 1, -1, -1):
+                if observers[i] not in observers[i].ue.observers:
+                    observers.pop(i).is_active = False
+            self.n_observers += len(observers)
 
     def notify(self, document, response, ue_id=None):
         """Notify the observers of a SharedDocument, or only the one with this MSGin5G UE ID.
@@ -85,8 +137,7 @@ class Observers:
             if response.code == CONTENT and response.entry.is_for(ue.ue_id):
                 remaining.append(observer)
             else:
-                observer.is_active = False
-                self.n_observers -= 1
+                self._end(observer)
                 if response.code == CONTENT:
                     notification = Response(NOT_FOUND, compose(NOT_FOUND, "Not found"))
             if observer.exchange is not None:

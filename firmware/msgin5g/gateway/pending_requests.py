@@ -31,6 +31,7 @@ from msgin5g.coap.ticks import diff
 from msgin5g.scm.request import UE_SNR, UE_URI, ScmRequest, is_filter
 
 _PATH_SIZE = const(5)
+_KEY_HEAD = const(3)  # bytes of a request_key before the token
 
 # What a request asks for; equal requests of several UEs share one tuple.
 #   document_id     of the individual document, None for the collection
@@ -47,6 +48,14 @@ RequestParameters = namedtuple(
     ("document_id", "content_format", "block2", "etag", "queries", "confirmable", "observe",
      "is_special", "is_of_one"),
 )  # fmt: skip
+
+
+def token_of(request_key):
+    """The token in a request_key."""
+    size = _KEY_HEAD
+    while request_key >> (8 * size):
+        size += 1
+    return request_key.to_bytes(size, "big")[_KEY_HEAD:]
 
 
 class PendingRequest:

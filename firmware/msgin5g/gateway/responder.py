@@ -9,7 +9,7 @@ from micropython import const
 
 from msgin5g.cbor.encoder import array_of
 from msgin5g.coap.block2 import szx_of
-from msgin5g.coap.responder import cut
+from msgin5g.coap.responder import cut, must_confirm
 from msgin5g.coap.retransmission import QUEUED, SENT, Incoming
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
@@ -27,11 +27,11 @@ from msgin5g.coap.numbers import (
 from msgin5g.intermediary.numbers import CONCISE_PROBLEM_DETAILS
 from msgin5g.coap.ticks import diff
 from msgin5g.gateway.cache import Entry
+from msgin5g.gateway.pending_requests import token_of
 from msgin5g.scm.problem_details import compose
 
 # Header, ETag, Observe, Content-Format, Max-Age, Block2, Size2, head of Recipient, marker.
 _OVERHEAD = const(4 + 9 + 4 + 4 + 6 + 5 + 5 + 5 + 1)
-_KEY_HEAD = const(3)  # bytes of a request_key before the token
 _MANY_TRANSMISSIONS = const(3)  # after so many a response makes room for others
 
 
@@ -141,11 +141,7 @@ class Responder:
         # A notification goes to where its request came from, with its token (RFC 7641 4.2).
         is_notification = request.observer is request
         remote = request.remote if is_notification else ue.remote
-        request_key = request.request_key if is_notification else ue.request_key
-        size = _KEY_HEAD
-        while request_key >> (8 * size):
-            size += 1
-        token = request_key.to_bytes(size, "big")[_KEY_HEAD:]
+        token = request.token if is_notification else token_of(ue.request_key)
         code = response.code
         observer = None
         if code == CONTENT:
@@ -156,7 +152,7 @@ class Responder:
                 entry = entry.copy_for(ue.ue_id)
                 observer = request.observer
                 if observer is not None:
-                    if not observer.is_active or observer.request_key != request_key:
+                    if not observer.is_active or observer.token != token:
                         observer = None  # the UE observes with another request, or not any more
             sequence = None if observer is None else self.notification_number
             code, options, payload = self.part_of(entry, parameters, ue, token, now, sequence)
@@ -167,15 +163,23 @@ class Responder:
                 options.append((MAX_AGE, uint_bytes(response.max_age_s)))
             options.append((self._recipient_option, ue.ue_id))
         confirmable = parameters.confirmable
-        former = None if observer is None else observer.exchange
+        former = None
+        owner = ue
+        if observer is not None:
+            owner = observer  # a Reset or a time-out of this message ends the observation
+            former = observer.exchange
+            if is_notification and must_confirm(observer.confirmed_at, now):
+                confirmable = True
+            if confirmable:
+                observer.confirmed_at = now
         if confirmable and former is None:
             exchange = self._endpoint.start(
-                ue.transport, remote, code, token, options, payload, None, ue
+                ue.transport, remote, code, token, options, payload, None, owner
             )
         else:
             incoming = Incoming(ue.transport, remote, 0, token, confirmable, 0)
             exchange = self._endpoint.notify(
-                incoming, code, options, payload, ue, None, confirmable, former
+                incoming, code, options, payload, owner, None, confirmable, former
             )
         if exchange is not None:
             self.unacknowledged.append(exchange)
@@ -215,7 +219,7 @@ class Responder:
         options.append((CONTENT_FORMAT, parameters.content_format))
         options.append((MAX_AGE, max_age))
         body = entry.body
-        room = MAX_MESSAGE_SIZE - _OVERHEAD - _KEY_HEAD - len(token) - len(ue.ue_id)
+        room = MAX_MESSAGE_SIZE - _OVERHEAD - 3 - len(token) - len(ue.ue_id)
         if asked is None and len(body) <= self._block_size <= room:
             options.append(recipient)
             return CONTENT, options, body

@@ -15,6 +15,7 @@ from msgin5g.coap.numbers import (
     VALID,
 )
 from msgin5g.gateway.bulk_transfer import Download
+from msgin5g.gateway.pending_requests import token_of
 from msgin5g.gateway.responder import Response, response_with
 from msgin5g.scm.problem_details import compose
 
@@ -86,7 +87,7 @@ class SharedDocument:
         if self.observers:
             return True
         for request in self.requests:
-            if request.parameters.observe == 0 and not self._documents.observers.is_full():
+            if request.parameters.observe == 0 and self._documents.observers.has_room(request.ue):
                 return True
         return False
 
@@ -149,13 +150,14 @@ class SharedDocument:
             documents.observers.notify(self, response)
         named = []
         for request in self.requests:
-            if not entry.is_for(request.ue.ue_id):
+            ue = request.ue
+            if not entry.is_for(ue.ue_id):
                 documents.scheduler.singles.append(request)  # the server is to refuse it
                 continue
             named.append(request)
             if self.is_observing and request.parameters.observe == 0:
                 request.observer = documents.observers.add(
-                    self, request.ue, request.ue.request_key, request.parameters
+                    self, ue, token_of(ue.request_key), request.parameters, ue.asked_at
                 )
         documents.responder.respond(named, response)
         self.requests = []
@@ -212,6 +214,10 @@ class SharedDocument:
             self.requests.remove(request)
         return bool(self.requests or self.observers)
 
+    def release(self):
+        """An observer has gone: nobody may want it any more."""
+        self._documents.release(self)
+
     def ended(self):
         # Its observers keep it: the next request is a new one.
         self.download.begin()
@@ -262,9 +268,3 @@ class SharedDocuments:
             and document not in self.scheduler.queued
         ):
             self.documents.remove(document)
-
-    def drop_observer(self, ue):
-        """A UE has gone, or has forgotten what it observes."""
-        for document in list(self.documents):
-            self.observers.remove(document, ue)
-            self.release(document)
