@@ -16,10 +16,9 @@ from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.config.schema import redact
 from msgin5g.scm.client import ScmClient
-from msgin5g.scm.request import ScmRequest
+from msgin5g.scm.request import scm_request_of
 
 _MAX_EVENTS = const(16)
-_MAX_SIZE = const(900)  # of a request: the longest settings, ETag and Echo take less
 _OUT_OF_MEMORY_MS = const(60000)  # until the next fetch
 _FULL_MS = const(1000)  # until the next attempt on a shared endpoint that has no room
 
@@ -36,7 +35,14 @@ class ConstrainedUe(Role):
     def __init__(self, settings, random, configuration, remote, now, transport=0, endpoint=None):
         if endpoint is None:
             endpoint = Endpoint(
-                random, {}, settings.parameters, settings.peer_key, 3, 4, _MAX_SIZE, 32
+                random,
+                {},
+                settings.parameters,
+                settings.peer_key,
+                3,
+                4,
+                numbers.MAX_MESSAGE_SIZE,
+                32,
             )
         super().__init__(endpoint)
         ue_id = settings.ue_id.encode()
@@ -47,14 +53,7 @@ class ConstrainedUe(Role):
             queries.append(b"ue-type=" + settings.ue_type.encode())
         if settings.ue_snr:
             queries.append(b"ue-snr=" + settings.ue_snr.encode())
-        request = ScmRequest(
-            settings.service_id,
-            [ue_id],
-            settings.server_recipient.encode(),
-            settings.recipient_option,
-            settings.content_format,
-            queries,
-        )
+        request = scm_request_of(settings, [ue_id], queries)
         self.client = ScmClient(endpoint, transport, remote, request, ue_id, settings)
         self.configuration = configuration
         self.events = []

@@ -61,6 +61,7 @@ class DefaultSettings:
         self.role = "ue"
         self.ue_id = UE_ID
         self.server_recipient = "coap://scm.example"
+        self.server_host = self.server_path_prefix = None
         self.service_id = "msgin5g"
         self.ue_vendor = self.ue_type = self.ue_snr = None
         self.recipient_option = 65020

@@ -47,7 +47,7 @@ class BulkServer(Server):
         # Sorted: on MicroPython the order of nodes in a network is random.
         ids = tuple(sorted(q[7:].decode() for q in queries if q.startswith(b"ue-uri=")))
         path = option_values(message, URI_PATH)
-        document_id = path[5].decode() if len(path) == 6 else None
+        document_id = None if path[-1] == b"ue-configurations" else path[-1].decode()
         observe = message.uint(OBSERVE)
         block = message.uint(BLOCK2, 6)
         others = [q for q in queries if not q.startswith(b"ue-uri=")]

@@ -75,7 +75,8 @@ class Server:
         incoming = self.endpoint.accept(now)
         self.n_requests += 1
         self.requests = self.requests[-63:] + [(ue_id, observe)]
-        order = (add(now, self.slow_ms), incoming, ue_id, len(paths) == 6, observe, block, etag)
+        individual = paths[-1] != b"ue-configurations"
+        order = (add(now, self.slow_ms), incoming, ue_id, individual, observe, block, etag)
         if self.slow_ms:
             self.endpoint.acknowledge(incoming)
             self._slow.append(order)

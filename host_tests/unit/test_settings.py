@@ -28,6 +28,18 @@ def test_the_defaults_are_those_of_the_contract():
     assert not settings_of(dict(GOOD, next_hop_is="server")).require_recipient
 
 
+def test_host_and_path_prefix_of_the_server_are_none_unless_set():
+    settings = settings_of(GOOD)
+    assert (settings.server_host, settings.server_path_prefix) == (None, None)
+    root = {"host": "SCM.example", "path_prefix": "root/scm.v2/..."}
+    settings = settings_of(dict(GOOD, server=root))
+    assert (settings.server_host, settings.server_path_prefix) == (
+        "scm.example",
+        "root/scm.v2/...",
+    )
+    assert settings.unknown == []
+
+
 def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
     cases = (
         ({"ue_id": None}, "settings: ue_id: is missing: the MSGin5G UE ID, a URI"),
@@ -48,6 +60,29 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
         ({"server": 5}, "settings: server: must be an object"),
         ({"server": {"recipient": "x" * 300}},
          "settings: server.recipient: 300 bytes are not 1 to 255"),
+        ({"server": {"host": ""}}, "settings: server.host: 0 bytes are not 1 to 255"),
+        ({"server": {"host": "h" * 256}}, "settings: server.host: 256 bytes are not 1 to 255"),
+        ({"server": {"host": "coap://scm.example"}},
+         "settings: server.host: must be a host name such as scm.example"),
+        ({"server": {"host": "scm example"}},
+         "settings: server.host: must be a host name such as scm.example"),
+        ({"server": {"path_prefix": "/a"}},
+         "settings: server.path_prefix: must be 1 to 16 segments such as root/scm"),
+        ({"server": {"path_prefix": "a//b"}},
+         "settings: server.path_prefix: must be 1 to 16 segments such as root/scm"),
+        ({"server": {"path_prefix": "a/../b"}},
+         "settings: server.path_prefix: must be 1 to 16 segments such as root/scm"),
+        ({"server": {"path_prefix": "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"}},
+         "settings: server.path_prefix: must be 1 to 16 segments such as root/scm"),
+        ({"server": {"path_prefix": "."}},
+         "settings: server.path_prefix: must be 1 to 16 segments such as root/scm"),
+        ({"server": {"path_prefix": "a" * 201}},
+         "settings: server.path_prefix: 201 bytes are not 1 to 200"),
+        ({"service_id": ".."}, "settings: service_id: must not be . or .."),
+        ({"server": {"host": "h" * 255, "path_prefix": "/".join(["abcdefghi"] * 16),
+                     "recipient": "coap://" + 100 * "r"}},
+         "settings: server.host: with path_prefix, recipient and service_id 543 bytes, "
+         "more than 512"),
         ({"ue_type": "1234567"}, "settings: ue_type: 7 bytes are not 8 to 8"),
         ({"ue_type": "1234567x"}, "settings: ue_type: must be 8 digits"),
         ({"ue_type": "35123456", "ue_snr": "1234567"},

@@ -25,6 +25,7 @@ SERVICE_UNAVAILABLE = const(0xA3)
 GATEWAY_TIMEOUT = const(0xA4)
 
 # Options, RFC 7252 section 5.10 and the RFC named.
+URI_HOST = const(3)
 ETAG = const(4)
 OBSERVE = const(6)  # RFC 7641
 URI_PATH = const(11)

@@ -28,9 +28,8 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.intermediary.numbers import BAD_OPTION, BLOCK1, NOT_ACCEPTABLE
 from msgin5g.coap.ticks import diff
-from msgin5g.scm.request import UE_SNR, UE_URI, ScmRequest, is_filter
+from msgin5g.scm.request import UE_SNR, UE_URI, is_filter, scm_request_of
 
-_PATH_SIZE = const(5)
 _KEY_HEAD = const(3)  # bytes of a request_key before the token
 
 # What a request asks for; equal requests of several UEs share one tuple.
@@ -92,8 +91,7 @@ class PendingRequests:
         for number in (CBOR, settings.content_format):
             self._formats[number] = uint_bytes(number)
         self._default_format = settings.content_format
-        path = ScmRequest(settings.service_id, (), None).options()[:_PATH_SIZE]
-        self._path = [segment for _, segment in path]
+        self._path = [segment for _, segment in scm_request_of(settings, ()).path]
         self._max_waiting = settings.max_waiting
         self._lifetime_ms = settings.parameters.exchange_lifetime_ms
         self._parameters = None  # of the last request: the next ones are often equal
@@ -159,7 +157,8 @@ class PendingRequests:
             elif number == BLOCK1:
                 has_block1 = True
         refuse = self._admission.refuse
-        if path[:_PATH_SIZE] != self._path or len(path) > _PATH_SIZE + 1:
+        n = len(self._path)
+        if path[:n] != self._path or len(path) > n + 1:
             refuse(NOT_FOUND, "Not found", ue, now)
         elif has_block1:
             refuse(BAD_OPTION, "Option", ue, now, option=BLOCK1)
@@ -169,7 +168,7 @@ class PendingRequests:
             refuse(BAD_REQUEST, "Block2", ue, now)
         else:
             parameters = RequestParameters(
-                path[_PATH_SIZE] if len(path) > _PATH_SIZE else None,
+                path[n] if len(path) > n else None,
                 self._formats[accept],
                 block2,
                 etag,

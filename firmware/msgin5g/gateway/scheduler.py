@@ -56,10 +56,20 @@ class Scheduler:
         self._count = settings.bulk_count
         self._window_ms = settings.bulk_window_s * 1000
         self._max_wait_ms = settings.max_wait_s * 1000
-        names = (settings.service_id, settings.bulk_id, settings.server_recipient)
         self._room = MAX_MESSAGE_SIZE - _GET_SIZE
-        for name in names:
+        for name in (
+            settings.service_id,
+            settings.bulk_id,
+            settings.server_recipient,
+            settings.server_host or "",
+            settings.server_path_prefix or "",
+        ):
             self._room -= len(name.encode())
+        # The heads of their options.
+        if settings.server_host:
+            self._room -= 2
+        if settings.server_path_prefix:
+            self._room -= 2 * (settings.server_path_prefix.count("/") + 1)
         self.collecting = []
         self._groups = {}  # the same by their queries
         self._n_left_out = 0  # since a bulk answer was whole

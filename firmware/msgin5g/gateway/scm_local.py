@@ -8,7 +8,7 @@ message that comes for the exchange that `ask` gives, wherever that client is:
 """
 
 from msgin5g.coap.numbers import GET
-from msgin5g.scm.request import ScmRequest
+from msgin5g.scm.request import scm_request_of
 
 
 class LocalScmClient:
@@ -35,14 +35,7 @@ class LocalScmClient:
         settings = self._settings
         if len(ue_ids) > 1:
             queries = tuple(queries) + (b"bulkConfFlag=" + settings.bulk_id.encode(),)
-        request = ScmRequest(
-            settings.service_id,
-            ue_ids,
-            settings.server_recipient.encode(),
-            settings.recipient_option,
-            settings.content_format,
-            queries,
-        )
+        request = scm_request_of(settings, ue_ids, queries)
         options = request.options(document_id, etag, observe, block2, echo)
         return self._endpoint.request(
             self.transport, self.remote, GET, options, owner, True, None, token

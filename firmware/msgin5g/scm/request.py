@@ -3,7 +3,17 @@
 from micropython import const
 
 from msgin5g.coap.message import uint_bytes
-from msgin5g.coap.numbers import ACCEPT, BLOCK2, ECHO, ETAG, GET, OBSERVE, URI_PATH, URI_QUERY
+from msgin5g.coap.numbers import (
+    ACCEPT,
+    BLOCK2,
+    ECHO,
+    ETAG,
+    GET,
+    OBSERVE,
+    URI_HOST,
+    URI_PATH,
+    URI_QUERY,
+)
 
 _RECIPIENT = const(65020)  # elective, safe to forward, NoCacheKey; a setting
 _CONTENT_FORMAT = const(65001)  # ...seal-ue-config-info+cbor has no number; a setting
@@ -18,8 +28,9 @@ class ScmRequest:
     """A GET for the configuration of one UE, or of several (bulk), without what changes.
 
     ue_ids: list of MSGin5G UE IDs as bytes. recipient: the server's URI as bytes, None to leave
-    the option out. queries: further Uri-Query values as bytes. The attributes are options as
-    (number, value): path and recipient of every request, queries of one for the collection,
+    the option out. queries: further Uri-Query values as bytes. host, path_prefix: what apiRoot
+    (TS 24.546 C.1.1) has beside the address, texts or None. The attributes are options as
+    (number, value): host, path and recipient of every request, queries of one for the collection,
     document_queries of one for an individual document.
     """
 
@@ -31,8 +42,13 @@ class ScmRequest:
         recipient_option=_RECIPIENT,
         content_format=_CONTENT_FORMAT,
         queries=(),
+        host=None,
+        path_prefix=None,
     ):
+        self.host = (URI_HOST, host.encode()) if host else None
         self.path = path = []
+        for segment in path_prefix.split("/") if path_prefix else ():
+            path.append((URI_PATH, segment.encode()))
         for segment in (
             b"su-uc",
             b"v1",
@@ -62,7 +78,7 @@ class ScmRequest:
 
         document_id: bytes of ueConfigDocId for the individual document, None for the collection.
         """
-        options = []
+        options = [self.host] if self.host else []
         if etag:
             options.append((ETAG, etag))
         if observe is not None:
@@ -88,6 +104,20 @@ def is_filter(query):
     TS 24.546 C.3.1.2.2.3.1 has these queries, C.3.1.2.3.3.1, the individual document, has not.
     """
     return query[: query.find(b"=") + 1] in (UE_VENDOR, UE_TYPE, UE_SNR)
+
+
+def scm_request_of(settings, ue_ids, queries=()):
+    """The ScmRequest of a node with these settings."""
+    return ScmRequest(
+        settings.service_id,
+        ue_ids,
+        settings.server_recipient.encode(),
+        settings.recipient_option,
+        settings.content_format,
+        queries,
+        settings.server_host,
+        settings.server_path_prefix,
+    )
 
 
 def uri_equal(a, b):

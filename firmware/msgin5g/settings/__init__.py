@@ -23,6 +23,8 @@ next_hop a 1
 next_hop_is c relay gateway server
 server.recipient u 1 255 coap://scm.example
 server.address a 1
+server.host t 1 255
+server.path_prefix t 1 200
 service_id t 1 255 msgin5g
 ue_vendor t 1 200
 ue_type t 8 8
@@ -58,6 +60,8 @@ transmission:nstart n 1 10000""")
 
 # A UE ignores the groups of an intermediary: a file may be used for one role after the other.
 _INTERMEDIARY_KEYS = const(" bulk links strict_codes relay gateway seal_c own_configuration ")
+_MAX_SEGMENTS = const(16)  # of path_prefix
+_MAX_API_ROOT_SIZE = const(512)  # with the longest IDs of UE and document a request still fits
 _MAX_FILE_SIZE = const(16384)  # bytes of settings.json; hundreds of links
 
 
@@ -75,6 +79,7 @@ def settings_of(values):
     if settings.ue_id is None:
         raise error("ue_id", "is missing: the MSGin5G UE ID, a URI")
     settings.bind = settings.bind or ("0.0.0.0", 65401)
+    _check_api_root(settings)
     if settings.ue_type and not settings.ue_type.encode().isdigit():
         raise error("ue_type", "must be 8 digits")
     if settings.ue_snr:
@@ -109,6 +114,30 @@ def settings_of(values):
         if not is_ue or " " + key + " " not in _INTERMEDIARY_KEYS:
             unknown += [key + "." + k for k in value] if isinstance(value, dict) else [key]
     return settings
+
+
+def _check_api_root(settings):
+    """SettingsError for a host or path that is none, or that leaves no room in a request."""
+    host = settings.server_host
+    prefix = settings.server_path_prefix
+    if host:
+        # RFC 7252 section 6.4: in lower case.
+        settings.server_host = host = host.lower()
+        if host.strip("/?#@ ") != host or "/" in host or " " in host:
+            raise error("server.host", "must be a host name such as scm.example")
+    # RFC 7252 section 5.10.1: no segment is "." or "..".
+    if settings.service_id in (".", ".."):
+        raise error("service_id", "must not be . or ..")
+    segments = prefix.split("/") if prefix else ()
+    for segment in segments:
+        if segment in ("", ".", "..") or len(segments) > _MAX_SEGMENTS:
+            raise error("server.path_prefix", "must be 1 to 16 segments such as root/scm")
+    size = len(settings.service_id.encode()) + len(settings.server_recipient.encode())
+    size += len(host.encode()) if host else 0
+    size += len(prefix.encode()) + prefix.count("/") if prefix else 0
+    if size > _MAX_API_ROOT_SIZE:
+        rule = "with path_prefix, recipient and service_id %d bytes, more than %d"
+        raise error("server.host", rule % (size, _MAX_API_ROOT_SIZE))
 
 
 def parse(text, role=None, secrets=None):

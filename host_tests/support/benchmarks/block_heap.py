@@ -117,6 +117,7 @@ def alone():
 
     settings.ue_id = "urn:x-msgin5g:ue:0007"
     settings.server_recipient = "coap://scm.example"
+    settings.server_host = settings.server_path_prefix = None
     settings.service_id = "msgin5g"
     settings.ue_vendor = settings.ue_type = settings.ue_snr = None
     settings.parameters = settings.peer_key = None
