@@ -54,6 +54,7 @@ class Device:
         self.module = module
         self.flash = MemoryFlash()
         self.n_boots = 0
+        self.is_installed = True  # else the import of the application fails
         self.boot()
 
     def boot(self):
@@ -64,7 +65,9 @@ class Device:
         )
         self.app = None
         if self.module:
-            sys.modules["trial_app"] = self.module
+            sys.modules.pop("trial_app", None)
+            if self.is_installed:
+                sys.modules["trial_app"] = self.module
             self.app = Application("trial_app")
             self.app.prepare(self.manager)
         name = self.manager.start(now)[0]
@@ -378,15 +381,31 @@ def test_an_application_that_always_crashes_ends_in_safe_mode_and_a_change_leads
     boots = crashes(device)
     assert boots[1::2] == ["applied", "applied", "safe_mode"], boots
     assert device.manager.safe_mode and device.app.start() is None
-    n_seen = len(device.module.seen)
+    n_seen, n_steps = len(device.module.seen), device.module.n_steps
     assert device.run(600000).count("crashed") == 0
-    assert len(device.module.seen) == n_seen, "in safe mode the application is not started"
+    assert (len(device.module.seen), device.module.n_steps) == (n_seen, n_steps), "not started"
     device.serve(more=',"blink-ms":100')
     said = device.run(5000, "restarting")
     assert "applied" in said and said[-1] == "restarting"
     assert device.boot() == "applied" and not device.manager.safe_mode
     device.run(5000)
     assert device.module.seen[-1] == 100
+
+
+def test_in_safe_mode_the_application_is_not_imported():
+    device = Device("lasting", Program(crash=500))
+    device.serve()
+    crashes(device)
+    device.is_installed = False
+    for _ in range(2):
+        assert device.boot() == "safe_mode"
+        assert "crashed" not in device.run(600000)
+        assert device.app.error is None and device.app.start() is None
+    # A change leads out of it, and the next start imports the application again.
+    device.serve(more=',"blink-ms":100')
+    assert "restarting" in device.run(5000, "restarting")
+    device.boot()
+    assert isinstance(device.app.error, ImportError)
 
 
 def test_a_crash_with_a_good_configuration_waits_a_minute_for_a_better_one():
