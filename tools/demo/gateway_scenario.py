@@ -1,8 +1,9 @@
 """A gateway sends one bulk request to the server for several UEs, and a response to each UE.
 
 First group: three UEs send their requests together, which reaches the gateway's count. One of them
-has no document; the gateway asks for it once more before it gets 4.04. Second group: two more UEs, and the time window ends. One of them is on the deny
-list, so the server rejects the bulk request (4.03), and the gateway asks again for each UE alone.
+has no document; the gateway asks for it once more before it gets 4.04. Second group: two more UEs,
+and the time window ends. One of them is on the deny list, so the server rejects the bulk request
+(4.03), and the gateway asks again for each UE alone.
 """
 
 import asyncio

@@ -353,8 +353,9 @@ class BulkTransfer:
             # forbids must not starve the rest, and not every server does bulk.
             transfers.endpoint.count("bulk_rejected")
             self._release_documents()
-            transfers.scheduler.ask_alone(self.requests, code not in (UNAUTHORIZED, FORBIDDEN))
-            self._end()
+            requests = self.requests
+            self._end()  # first: no request is in two places when the heap is full
+            transfers.scheduler.ask_alone(requests, code not in (UNAUTHORIZED, FORBIDDEN))
 
     def _renew(self, message, now):
         """2.03: what is kept for the one UE is still what the server has for it."""

@@ -150,10 +150,11 @@ class Scheduler:
         if self._n_left_out >= _MAX_LEFT_OUT and self._bulk_again_at is None:
             self._endpoint.count("bulk_paused")
             self._bulk_again_at = add(now, _NO_BULK_MS)
-            for group in self.collecting:
+            while self.collecting:
+                group = self.collecting[0]
                 self.singles.extend(group.requests)
-            self.collecting = []
-            self._groups = {}
+                del self._groups[group.queries]
+                self.collecting.pop(0)
 
     def left_nobody_out(self):
         """A bulk answer had a document for every UE."""
@@ -221,7 +222,14 @@ class Scheduler:
             if not transfer.download.wants_next and (exchange is None or exchange.state > ACKED):
                 transfer.download.exchange = None
                 transfers.restart(transfer)
-        waiting = self.collecting + self.singles
+        groups = list(self._groups.values())
+        self._groups = {}
+        self.collecting = []
+        for group in groups:
+            for request in group.requests:
+                if request not in self.singles:
+                    self._collect(request)
+        waiting = self._waiting()
         for transfer in transfers.under_way + self.queued:
             waiting.extend(transfer.requests)
         return waiting
@@ -251,11 +259,16 @@ class Scheduler:
         patience_ms = self._silence_ms if exchange.state == SENT else 2 * self._silence_ms
         return max(patience_ms - diff(now, transfer.download.asked_at), 0)
 
-    def _expire(self, now):
-        """5.04 to every request that has waited too long."""
+    def _waiting(self):
+        """The PendingRequests that are neither asked for nor wait for a SharedDocument."""
         waiting = list(self.singles)
         for group in self.collecting:
             waiting.extend(group.requests)
+        return waiting
+
+    def _expire(self, now):
+        """5.04 to every request that has waited too long."""
+        waiting = self._waiting()
         for transfer in self._transfers.under_way + self.queued:
             waiting.extend(transfer.requests)
         late = []
