@@ -3,11 +3,23 @@
 An observation is named by peer and token. The requests are written by hand.
 """
 
-from checks import load
-from msgin5g.coap.message import Message, encode
+from checks import load, xorshift
+from msgin5g.cbor.encoder import dumps
+from msgin5g.coap.message import Message, uint_bytes
 from msgin5g.coap.numbers import ACK, CON, CONTENT, NON, OBSERVE, RST
-from builders import raw_get
-from gateway_builders import GATEWAY, address, name, new, new_bulk_server, new_gateway, shared
+from builders import SERVER, raw_get
+from gateway_builders import (
+    GATEWAY,
+    SEAL_C,
+    address,
+    gateway_settings,
+    name,
+    new,
+    new_bulk_server,
+    new_gateway,
+    packet,
+    shared,
+)
 from network_sim import NetworkSim
 
 load("msgin5g.gateway.gateway")
@@ -147,11 +159,10 @@ def test_a_reset_of_its_own_notification_ends_an_observation_and_only_that():
 
 def _of(n, mid, token, document_id=b"d", observe=b"", mtype=CON):
     """A GET of UE n."""
-    buf = bytearray(300)
     path = (b"su-uc", b"v1", b"val-services", b"msgin5g", b"ue-configurations", document_id)
     options = [(OBSERVE, observe)] + [(11, segment) for segment in path]
     options += [(15, b"ue-uri=" + name(n).encode()), (65020, b"coap://scm.example")]
-    return bytes(buf[: encode(buf, mtype, 1, mid, token, options)])
+    return packet(mtype, 1, mid, token, options)
 
 
 def test_one_ue_with_forty_tokens_leaves_room_for_the_observation_of_the_next_one():
@@ -230,3 +241,53 @@ def test_refused_requests_of_one_ue_do_not_push_the_time_to_retry_of_others_away
     clients[2].get()
     assert sim.run(lambda: clients[2].answers)
     assert (clients[2].answers[0].code, clients[2].answers[0].uint(14)) == (0xA3, 2)
+
+
+class ScmClient:
+    """A configuration client apart, between a gateway and a server as a test plays them."""
+
+    def __init__(self):
+        from msgin5g.gateway.scm_client_node import ScmClientNode
+
+        self.node = ScmClientNode(gateway_settings(), xorshift(5), SERVER, SEAL_C[0])
+
+    def ask(self, mid, token, observe):
+        """The gateway asks for the document `d`; the client's request to the server."""
+        body = dumps([b"d", None, None, [name(42).encode()], []])
+        options = [(OBSERVE, uint_bytes(observe)), (11, b"seal-c")]
+        self.node.receive(1, packet(CON, 5, mid, token, options, body), SEAL_C[0], 0)
+        return [message for message, to in self.sent() if to == SERVER]
+
+    def tell(self, mid, token, sequence, body):
+        """The server sends a notification; what the gateway then gets."""
+        datagram = packet(CON, CONTENT, mid, token, [(OBSERVE, uint_bytes(sequence))], body)
+        self.node.receive(0, datagram, SERVER, 0)
+        return [message.payload() for message, to in self.sent() if to == SEAL_C[0]]
+
+    def sent(self):
+        out = []
+        while True:
+            item = self.node.transmit(0)
+            if item is None:
+                return out
+            out.append((Message(32).decode(bytes(item[1])), item[2]))
+
+
+def test_a_client_apart_passes_on_no_notification_older_than_the_last_one():
+    client = ScmClient()
+    (request,) = client.ask(1, b"tokn", 0)
+    token = request.token()
+    assert client.tell(1, token, 12, b"newer") == [b"newer"]
+    assert client.tell(2, token, 11, b"older") == []
+    assert client.node.counters == {"old_notification": 1}
+    assert client.tell(3, token, 13, b"next") == [b"next"]
+
+
+def test_a_client_apart_ends_an_observation_that_was_not_answered_yet_with_its_token():
+    client = ScmClient()
+    (request,) = client.ask(1, b"tokn", 0)
+    (other,) = client.ask(2, b"else", 1)
+    assert other.token() != request.token() and other.uint(OBSERVE) == 1
+    (ending,) = client.ask(3, b"tokn", 1)
+    assert ending.token() == request.token() and ending.uint(OBSERVE) == 1
+    assert len(client.node.pending_requests) == 2

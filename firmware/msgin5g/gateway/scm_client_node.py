@@ -5,7 +5,7 @@ TS 24.546 6.2.2.1), and hands the answer back unchanged. Transport 0 goes to the
 1 is SEAL-C.
 
     counters: those of the endpoint, and not_linked, not_fetch, malformed_body, busy,
-    server_timeout, unmatched_response
+    server_timeout, unmatched_response, old_notification
 """
 
 from micropython import const
@@ -155,11 +155,11 @@ class ScmClientNode(Role):
         for request in self.pending_requests:
             # RFC 7641 section 3.6: the same token renews or ends an observation.
             if (
-                request.is_observing
+                request.observe == 0
                 and observe is not None
                 and request.incoming.token == message.token()
             ):
-                token = request.exchange.token
+                token = request.exchange and request.exchange.token
                 self._end(request)
                 break
         incoming = endpoint.accept(now)
@@ -195,16 +195,19 @@ class ScmClientNode(Role):
             self._ask(request, None, echo, now)
             return
         code = message.code
-        request.is_observing = (
-            request.observe == 0 and message.find(OBSERVE) >= 0 and code >> 5 == 2
-        )
+        number = message.uint(OBSERVE) if request.observe == 0 and code >> 5 == 2 else None
+        request.is_observing = number is not None
         tail = message.tail()
         endpoint.accept(now, request.is_observing)
+        if request.is_observing and not request.exchange.newer(number, now):
+            endpoint.count("old_notification")  # RFC 7641 section 3.4
+            return
         if request.incoming.open:
             request.response = endpoint.respond(request.incoming, code, (), b"", request, tail)
         else:
-            self._cancel_response(request)
-            request.response = endpoint.notify(request.incoming, code, (), b"", request, tail)
+            request.response = endpoint.notify(
+                request.incoming, code, (), b"", request, tail, True, request.response
+            )
         if not request.is_observing:
             self.pending_requests.remove(request)
 
