@@ -54,6 +54,8 @@ def main(
     if hasattr(gc, "threshold"):
         gc.threshold(getattr(node.role, "gc_threshold", -1))
     node.running = True
+    if node.watchdog:
+        node.watchdog.release()  # from here on the loop feeds it
     try:
         node.print_event(node.about)
         _drive(node, prompt)

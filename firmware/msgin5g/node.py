@@ -22,8 +22,8 @@ class Node:
     the other attributes: `about` (the first event), `as_json` (events are printed as JSON), `once`
     (the first outcome ends the run), `application` (an Application), `missing_application` (the
     name of the application that is not imported, because the node is only inspected), `watchdog`,
-    `radios`, and `trace` (a function of (out, datagram, remote) for every datagram). main sets
-    `prompt`.
+    `radios`, `name_lookup`, and `trace` (a function of (out, datagram, remote) for every
+    datagram). main sets `prompt`.
     """
 
     def __init__(self, role, transports, loop=None, ticks_ms=None):
@@ -37,6 +37,7 @@ class Node:
         self.events = []  # of the services, not polled yet
         self.about = self.trace = self.prompt = None
         self.application = self.missing_application = self.watchdog = self.radios = None
+        self.name_lookup = None
         self.as_json = self.once = self.running = self.ended = False
         self.receive = role.receive
         self.transmit = role.transmit

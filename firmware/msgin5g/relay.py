@@ -61,7 +61,8 @@ class Flow:
 class Relay(Role):
     """A relay; settings and random as for ConstrainedUe.
 
-    server: the remote of the configuration management server, on transport `server_transport`.
+    server: the remote of the configuration management server, on transport `server_transport`;
+    while it is None, its address is not known, and the relay is busy.
     own: a ConstrainedUe on the same endpoint, for the relay's own configuration, or None. At most
     settings.max_flows requests and settings.max_observations observations are under way, and
     the server gets settings.max_rate requests in any second: as many requests are held back, and
@@ -185,6 +186,12 @@ class Relay(Role):
         """The oldest event of the relay's own configuration, or None."""
         return None if self.own is None else self.own.poll()
 
+    def set_server(self, remote, now):
+        """The server has this address; new requests go there."""
+        self._server = remote
+        if self.own is not None:
+            self.own.set_next_hop(remote, now)
+
     # Links
 
     def link_up(self, ue_id, transport, remote):
@@ -242,7 +249,8 @@ class Relay(Role):
                 token = known.exchange and known.exchange.token
                 self._end(known)
         full = (
-            len(self.flows) - self.n_observing >= settings.max_flows
+            self._server is None
+            or len(self.flows) - self.n_observing >= settings.max_flows
             or ue.n_requests >= _MAX_REQUESTS_OF_A_UE  # one UE must not take all the flows
         )
         held = full or self.held_back or not self._rate_limiter.take(now)

@@ -27,9 +27,10 @@ class ConstrainedUe(Role):
     """A UE that keeps itself configured.
 
     settings: Settings. random: a function that gives a random byte. configuration: the
-    ConfigurationManager. transport, remote: the next hop. endpoint: one that is shared with
-    another role, which then passes its exchanges to `handle_exchange`. events: those not polled
-    yet, the oldest first. observe, refresh_min_s, refresh_max_s, probing_rate: as in settings.
+    ConfigurationManager. transport, remote: the next hop; None while its address is not known, and
+    then nothing is asked. endpoint: one that is shared with another role, which then passes its
+    exchanges to `handle_exchange`. events: those not polled yet, the oldest first. observe,
+    refresh_min_s, refresh_max_s, probing_rate: as in settings.
     """
 
     def __init__(self, settings, random, configuration, remote, now, transport=0, endpoint=None):
@@ -92,6 +93,8 @@ class ConstrainedUe(Role):
             self._emit_of(event, self.configuration.etag)
         fetch_at = self._fetch_at
         client = self.client
+        if client.remote is None:
+            return
         if fetch_at is not None and not client.busy and diff(now, fetch_at) >= 0:
             # Conditional only if the ETag is that of the configuration that runs: not of one
             # that was refused or rolled back.
@@ -120,7 +123,8 @@ class ConstrainedUe(Role):
         wait = self.configuration.wait_ms(now)
         if self.events:
             return 0
-        if self.client.busy or self._fetch_at is None:
+        client = self.client
+        if client.busy or client.remote is None or self._fetch_at is None:
             return wait
         return shorter(wait, max(diff(self._fetch_at, now), 0))
 
@@ -129,6 +133,16 @@ class ConstrainedUe(Role):
         return self.events.pop(0) if self.events else None
 
     # Requests of the application or of a person
+
+    def set_next_hop(self, remote, now):
+        """The next hop has this address; whatever is asked from now on goes there.
+
+        An observation at another address gets no notifications any more: ask again.
+        """
+        client = self.client
+        if client.remote is not None and self._fetch_at is not None:
+            self._fetch_at = now
+        client.remote = remote
 
     def fetch(self, now):
         """Ask for the configuration now, whatever the schedule says."""

@@ -14,11 +14,12 @@ from msgin5g.config.schema import Schema
 from msgin5g.config.store import StorageError, Store
 from msgin5g.port.event_loop import run
 from msgin5g.port.flash import Flash
-from msgin5g.port.resolver import TransportError, bind, resolve
+from msgin5g.port.resolver import TransportError, bind, is_ipv4, resolve
 from msgin5g.port.system import random_byte, ticks_ms, woke_from_deep_sleep
 from msgin5g.port.udp import UdpTransport
 
 _GOOD_AFTER_MS = const(60000)  # a boot must last this long to count as good
+_START_MS = const(60000)  # a start-up that takes longer has hung: the watchdog is to bite
 
 
 def open_node(
@@ -33,11 +34,20 @@ def open_node(
             transport.close()
         node.current = None
     settings.trace = settings.trace or trace
+    builder = Builder(settings, directory, application, runs)
+    built = None
     try:
-        built = Builder(settings, directory, application, runs).build()
+        built = builder.build()
     except TransportError as error:
         print(error)
+        builder.hold_watchdog()
         return None
+    except KeyboardInterrupt:
+        builder.hold_watchdog()
+        raise
+    finally:
+        if built is None:
+            builder.close()
     built.as_json = settings.log == "json" if as_json is None else as_json
     built.once = once
     node.current = built
@@ -49,7 +59,8 @@ class Builder:
 
     application: the name of a module that is used if the board has it and the settings name none.
     runs: the node is about to run, which counts as a boot, imports the application and starts the
-    watchdog. Without it the node is only inspected, which is read-only.
+    watchdog. Without it the node is only inspected, which is read-only. name_lookup: a NameLookup,
+    when there is something to look up.
     """
 
     def __init__(self, settings, directory, application=None, runs=True):
@@ -57,7 +68,7 @@ class Builder:
         self.directory = directory
         self.runs = runs
         self.now = ticks_ms()
-        self.radios = None
+        self.radios = self.watchdog = self.name_lookup = None
         self.transports = []
         self.application = None
         settings.application = settings.application or _on_board(application)
@@ -71,7 +82,15 @@ class Builder:
             from msgin5g.services.application import Application
 
             self.application = Application(settings.application)
+        if settings.watchdog_s and self.runs:
+            from msgin5g.services.watchdog import Watchdog
+
+            self.watchdog = Watchdog(settings.watchdog_s * 1000)
+            self.watchdog.hold(_START_MS)  # main releases it when the loop runs
         built = node.Node(self.build_role(), self.transports, run, ticks_ms)
+        if self.watchdog:
+            built.watchdog = self.watchdog
+            built.services.append(self.watchdog)
         built.about = {
             "event": "started",
             "role": settings.role,
@@ -88,14 +107,28 @@ class Builder:
         if (
             settings.application
             or settings.confirm != "at_once"
-            or settings.watchdog_s
             or settings.trace
             or settings.button_pin is not None
         ):
             from msgin5g.builder.services import add_services
 
             add_services(self, built)
+        if self.name_lookup:
+            self.name_lookup.join(built)
         return built
+
+    def close(self):
+        """Close the transports of a node that was not built."""
+        espnow = self.radios and self.radios.espnow
+        if espnow and espnow not in self.transports:
+            self.transports.append(espnow)
+        for transport in self.transports:
+            transport.close()
+
+    def hold_watchdog(self):
+        """A person is at the REPL now, and no loop runs."""
+        if self.watchdog:
+            self.watchdog.hold()
 
     def build_role(self):
         """The role; its transports are opened in `transports`."""
@@ -117,7 +150,22 @@ class Builder:
             self.transports.append(espnow)
             return self.constrained_ue(next(iter(espnow.peers)))
         self.open_transport(settings.bind)
-        return self.constrained_ue(resolve(*settings.next_hop))
+        role = self.constrained_ue(self.remote_of(settings.next_hop))
+        self.look_up("next_hop", settings.next_hop, role.set_next_hop)
+        return role
+
+    def remote_of(self, address):
+        """The remote of [host, port]; None for a host name, which `look_up` is for."""
+        return resolve(*address) if is_ipv4(address[0]) else None
+
+    def look_up(self, setting, address, use):
+        """If [host, port] has a host name, look it up while the node runs; see NameLookup.add."""
+        if not is_ipv4(address[0]):
+            if self.name_lookup is None:
+                from msgin5g.builder.name_lookup import new_name_lookup
+
+                self.name_lookup = new_name_lookup(self.radios)
+            self.name_lookup.add(setting, address[0], address[1], use)
 
     def constrained_ue(self, remote, endpoint=None):
         """A ConstrainedUe; its next hop is `remote` on the first transport."""

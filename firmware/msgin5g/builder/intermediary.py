@@ -2,7 +2,7 @@
 
 import gc
 
-from msgin5g.port.resolver import resolve
+from msgin5g.port.resolver import is_ipv4
 from msgin5g.port.system import random_byte
 
 
@@ -13,7 +13,7 @@ def build_intermediary(builder):
     builder.open_transport(settings.bind)
     # A gateway with a configuration client elsewhere needs no way to the server.
     is_separated = settings.role == "gateway" and settings.seal_c_mode == "separated"
-    server = None if is_separated else resolve(*settings.server_address)
+    server = None if is_separated else builder.remote_of(settings.server_address)
     links = _pack(settings)
     if settings.role == "relay":
         role = _relay(builder, server)
@@ -23,8 +23,14 @@ def build_intermediary(builder):
         role = _scm_client_node(builder, server)
     if radios and radios.espnow:
         builder.transports.append(radios.espnow)
-    if settings.role != "seal-c":
-        _link(role, links, radios)
+    if is_separated:
+        builder.look_up("seal_c.peer", settings.seal_c_peer, role.set_server)
+    else:
+        builder.look_up("server.address", settings.server_address, role.set_server)
+    if settings.role == "seal-c":
+        builder.look_up("seal_c.peer", settings.seal_c_peer, role.set_gateway)
+    else:
+        _link(builder, role, links)
     if settings.own_configuration and not is_separated:
         role.own = builder.constrained_ue(server, role.endpoint)
     return role
@@ -70,7 +76,7 @@ def _scm_client_node(builder, server):
 def _open_seal_c(builder):
     """Open the transport of SEAL-C, the second one; the remote of its other end."""
     builder.open_transport(builder.settings.seal_c_bind)
-    return resolve(*builder.settings.seal_c_peer)
+    return builder.remote_of(builder.settings.seal_c_peer)
 
 
 def _pack(settings):
@@ -88,14 +94,30 @@ def _pack(settings):
     return packed
 
 
-def _link(role, links, radios):
-    """Link the UEs of the settings; links: see _pack."""
+def _link(builder, role, links):
+    """Link the UEs of the settings, those with a host name when it has an address.
+
+    links: see _pack.
+    """
     i = 0
     while i < len(links):
         end = links.find("\n", i)
         ue_id, host, port = links[i:end].split(" ")
         i = end + 1
-        remote = resolve(host, int(port))
-        # A station of our own access point is linked while it is associated.
-        if not (radios and radios.links_later(ue_id, remote)):
-            role.link_up(ue_id.encode(), 0, remote)
+        address = (host, int(port))
+        if is_ipv4(host):
+            _link_up(builder.radios, role, ue_id, builder.remote_of(address))
+        else:
+            builder.look_up("links " + ue_id, address, _linker(builder.radios, role, ue_id))
+
+
+def _linker(radios, role, ue_id):
+    """A function (remote, now) that links a UE at this address."""
+    return lambda remote, now: _link_up(radios, role, ue_id, remote)
+
+
+def _link_up(radios, role, ue_id, remote):
+    # A station of our own access point is linked while it is associated.
+    if radios and radios.links_later(ue_id, remote):
+        return True
+    return role.link_up(ue_id.encode(), 0, remote)

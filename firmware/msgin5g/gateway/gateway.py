@@ -116,6 +116,7 @@ class Gateway(Role):
             if (
                 endpoint.message.mtype == CON
                 and transport == scm.transport
+                and scm.remote is not None
                 and endpoint.same_peer(remote, scm.remote)
             ):
                 # RFC 7252 section 4.2: what nobody waits for any more need not be repeated.
@@ -162,6 +163,12 @@ class Gateway(Role):
     def poll(self):
         """The oldest event of the gateway's own configuration, or None."""
         return None if self.own is None else self.own.poll()
+
+    def set_server(self, remote, now):
+        """The server, or the other end of SEAL-C, has this address; new requests go there."""
+        self.transfers.scm.remote = remote
+        if self.own is not None:
+            self.own.set_next_hop(remote, now)
 
     # Links
 

@@ -67,7 +67,7 @@ class ScmClientNode(Role):
         )
         self.own = None
         self._client = LocalScmClient(settings, self.endpoint, 0, server)
-        self._gateway = gateway
+        self._gateway = gateway  # None while its address is not known
         self.pending_requests = []
 
     # The verbs, see Role
@@ -76,7 +76,8 @@ class ScmClientNode(Role):
         endpoint = self.endpoint
         kind = endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
-            if transport == 1 and endpoint.same_peer(remote, self._gateway):
+            gateway = self._gateway
+            if transport == 1 and gateway is not None and endpoint.same_peer(remote, gateway):
                 self._request(now)
             else:
                 endpoint.count("not_linked")
@@ -140,6 +141,14 @@ class ScmClientNode(Role):
         """This node has no events."""
         return None
 
+    def set_server(self, remote, now):
+        """The server has this address; new requests go there."""
+        self._client.remote = remote
+
+    def set_gateway(self, remote, now):
+        """The gateway has this address: requests are taken from there."""
+        self._gateway = remote
+
     # Requests and responses
 
     def _request(self, now):
@@ -182,7 +191,7 @@ class ScmClientNode(Role):
             request, ids, queries, document_id, block2, etag, request.observe, token, echo
         )
         if request.exchange is None:
-            self._fail(request, SERVICE_UNAVAILABLE, "No room for a request")
+            self._fail(request, SERVICE_UNAVAILABLE, "Cannot ask the server now")
 
     def _response(self, request, now):
         endpoint = self.endpoint

@@ -14,7 +14,8 @@ from msgin5g.scm.request import scm_request_of
 class LocalScmClient:
     """A configuration client on the gateway's own endpoint; server: its remote on `transport`.
 
-    handles_echo: whether this client repeats a request with the Echo that the server asks for.
+    remote: None while the address of the server is not known. handles_echo: whether this client
+    repeats a request with the Echo that the server asks for.
     """
 
     handles_echo = False
@@ -27,11 +28,13 @@ class LocalScmClient:
 
     def ask(self, owner, ue_ids, queries, document_id=None, block2=None, etag=None, observe=None,
             token=None, echo=None):  # fmt: skip
-        """Ask the server: an exchange of `owner`, or None when there is no room for one.
+        """Ask the server: an exchange of `owner`, or None when that cannot be done now.
 
         ue_ids: MSGin5G UE IDs (bytes); more than one make it a bulk request. queries: further
         Uri-Query values. token: see Endpoint.request.
         """
+        if self.remote is None:
+            return None
         settings = self._settings
         if len(ue_ids) > 1:
             queries = tuple(queries) + (b"bulkConfFlag=" + settings.bulk_id.encode(),)

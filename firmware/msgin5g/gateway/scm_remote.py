@@ -80,6 +80,8 @@ class RemoteScmClient:
     def ask(self, owner, ue_ids, queries, document_id=None, block2=None, etag=None, observe=None,
             token=None, echo=None):  # fmt: skip
         """As LocalScmClient.ask."""
+        if self.remote is None:
+            return None
         # Uri-Path seal-c, after Observe if there is one.
         options = b"\xb6" + PATH
         if observe is not None:

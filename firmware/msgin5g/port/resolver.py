@@ -8,23 +8,48 @@ class TransportError(Exception):
     """A transport that cannot be opened; the text gives the reason in one line."""
 
 
+def is_ipv4(host):
+    """Whether a host is an IPv4 address, which needs no lookup."""
+    parts = host.split(".")
+    return len(parts) == 4 and all(p.isdigit() and int(p) < 256 for p in parts)
+
+
+def look_up(host, port, remote=None):
+    """The remote of an address, or None when the name is not known.
+
+    A name may have several: `remote` itself when it is still one of them. On a board this blocks
+    for some seconds at worst.
+    """
+    found = None
+    try:
+        for row in socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM):
+            address = row[-1] if isinstance(row[-1], tuple) else bytes(row[-1])
+            if address == remote:
+                return remote
+            found = found or address
+    except (OSError, ValueError):  # CPython has the latter for a name that no DNS can have
+        pass
+    return found
+
+
 def resolve(host, port):
     """The remote of an address; TransportError when the name is not known."""
-    try:
-        address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
-    except OSError:
+    address = look_up(host, port)
+    if address is None:
         raise TransportError("address: %s: not known" % host)
-    return address if isinstance(address, tuple) else bytes(address)
+    return address
 
 
 def bind(host, port):
     """A non-blocking UDP socket bound to an address; TransportError when it cannot be bound."""
     address = resolve(host, port)
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp = None
     try:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.bind(address)
     except OSError as error:
-        udp.close()
+        if udp is not None:
+            udp.close()
         reason = "in use" if error.errno == EADDRINUSE else error
         raise TransportError("bind: %s:%d: %s" % (host, port, reason))
     udp.setblocking(False)

@@ -99,9 +99,14 @@ class Station:
         """Milliseconds until the next poll."""
         return 0 if self._at is None else max(diff(self._at, now), 0)
 
+    @property
+    def is_up(self):
+        """Whether it is connected, with an address."""
+        return self._state == _CONNECTED
+
     def status(self):
         """The state for repl.status(), as a dict."""
-        connected = self._state == _CONNECTED
+        connected = self.is_up
         return {
             "link": "wifi",
             "up": connected,
@@ -199,6 +204,10 @@ class AccessPoint:
         except _DRIVER_ERRORS:
             wlan.active(True)
             wlan.config(**values)  # other drivers refuse it before activation
+
+    def is_present(self, ue_id):
+        """Whether the station of a UE is associated."""
+        return ue_id in [self.stations.get(mac) for mac in self._present]
 
     def step(self, now):
         """The clock has moved."""

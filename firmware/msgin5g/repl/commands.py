@@ -70,6 +70,9 @@ def status(node):
         if hasattr(service, "status"):  # a radio
             radio = service.status()
             print_row(radio["link"], "up" if radio["up"] else "down: " + str(radio.get("reason")))
+    if node.name_lookup:
+        for text in node.name_lookup.unresolved():
+            print_row("no address", text)
     if node.application:
         print_row("application", _application_state(node))
     elif node.missing_application:
@@ -88,7 +91,7 @@ def status(node):
 
 def _print_ue(node):
     ue = node.ue
-    print_row("asks", text_of(ue.client.remote))
+    print_row("asks", _next_hop_of(ue))
     print_row("configuration", _configuration_state(node.configuration))
     if ue.client.busy:
         print_row("request", "under way")
@@ -99,6 +102,11 @@ def _print_ue(node):
     if ue.client.document_id:
         how = "observed" if ue.client.observing else "polled"
         print_row("document", str(ue.client.document_id, "utf-8") + ", " + how)
+
+
+def _next_hop_of(ue):
+    remote = ue.client.remote
+    return "nobody: the next hop has no address yet" if remote is None else text_of(remote)
 
 
 def _configuration_state(manager):
@@ -131,7 +139,7 @@ def links(node):
     """Print the next hop, the linked UEs, and datagrams that could not be sent."""
     if node.ue:
         print("Towards the configuration server:")
-        print_row("next hop", text_of(node.ue.client.remote))
+        print_row("next hop", _next_hop_of(node.ue))
     if hasattr(node.role, "links"):
         linked = node.role.links
         print("Linked UEs: " + str(len(linked)) + " of " + str(node.role.links.max_links))
@@ -321,14 +329,21 @@ def fetch(node):
         return outcomes
 
     _work(node, _SLICE_MS, emit)
-    while not outcomes and node.ue.client.busy and ticks_diff(end_at, ticks_ms()) > 0:
+    client = node.ue.client
+    while (
+        not outcomes
+        and (client.busy or client.remote is None)
+        and ticks_diff(end_at, ticks_ms()) > 0
+    ):
         _work(node, _SLICE_MS, emit)
     event = node.poll()  # events that follow the outcome, or an earlier notification
     while event:
         if event["event"] != "unchanged":
             _print_event(event)
         event = node.poll()
-    if not outcomes and node.ue.client.busy:
+    if not outcomes and client.remote is None:
+        print("The next hop has no address yet: see repl.status().")
+    elif not outcomes and client.busy:
         print("No answer within 30 s.")
 
 

@@ -36,12 +36,17 @@ class Radios:
         self.espnow = espnow
         self.services.append(espnow)
 
+    def is_up(self):
+        """Whether there is a network: not while our station is not connected."""
+        return self._station is None or self._station.is_up
+
     def links_later(self, ue_id, remote):
-        """Whether a UE is a station of our access point: it is linked when it associates."""
-        if self._access_point is None or ue_id not in self._access_point.stations.values():
+        """Whether a UE is to be linked later: it is a station of our access point, and away."""
+        point = self._access_point
+        if point is None or ue_id not in point.stations.values():
             return False
         self._addresses[ue_id] = remote
-        return True
+        return not point.is_present(ue_id)
 
     def peer_key(self, remote):
         """The key of a remote when source ports are not checked; see Endpoint."""

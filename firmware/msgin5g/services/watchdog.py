@@ -2,8 +2,9 @@
 
 No port lets a program stop a watchdog once it runs; that of the RP2040 even survives a soft
 reset. So it is started only when the settings say so, and the loop feeds it, which never waits
-longer than a third of its time. While a person works at the REPL, or a name is being resolved, a
-timer feeds it instead (`hold`): interrupts are served then, but the loop does not run.
+longer than a third of its time. During start-up, while a name is being looked up and while a
+person works at the REPL a timer feeds it instead (`hold`): interrupts are served then, but the
+loop does not run.
 """
 
 import sys
@@ -23,6 +24,7 @@ class Watchdog:
             timeout_ms = min(timeout_ms, _RP2_LONGEST_MS)
         self.timeout_ms = timeout_ms
         self._timer = None
+        self._n_feeds = None  # of the timer, still to come; None: for ever
         self._wdt = machine.WDT(timeout=timeout_ms)
 
     def step(self, now):
@@ -38,22 +40,30 @@ class Watchdog:
         """Whether a timer feeds it."""
         return self._timer is not None
 
-    def hold(self):
-        """Let a timer feed it until `release`."""
+    def hold(self, limit_ms=None):
+        """Let a timer feed it until `release`, or for `limit_ms`: what takes longer has hung."""
         self._wdt.feed()
-        if self._timer is not None:
-            return
+        period_ms = self.timeout_ms // 3
+        self._n_feeds = None if limit_ms is None else limit_ms // period_ms
         if hasattr(machine, "Timer"):
-            wdt = self._wdt
+            if self._timer is not None:
+                return
             # The ESP32 has numbered timers only, the RP2 only one without a number.
             self._timer = machine.Timer(0 if sys.platform == "esp32" else -1)
             self._timer.init(
-                period=self.timeout_ms // 3,
+                period=period_ms,
                 mode=machine.Timer.PERIODIC,
-                callback=lambda timer: wdt.feed(),
+                callback=self._feed,
             )
         else:  # the virtual board has no timer, but its watchdog accepts a new timeout
-            self._timer = machine.WDT(timeout=_NO_TIMER_MS)
+            self._timer = machine.WDT(timeout=limit_ms or _NO_TIMER_MS)
+
+    def _feed(self, timer):
+        if self._n_feeds is None:
+            self._wdt.feed()
+        elif self._n_feeds > 0:
+            self._n_feeds -= 1
+            self._wdt.feed()
 
     def release(self):
         """The loop feeds it again."""
