@@ -41,6 +41,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker("slow")
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """How to run in this order again; pytest-randomly says it only without -q."""
+    seed = config.getoption("randomly_seed", None)
+    if seed is not None and not config.option.collectonly:
+        terminalreporter.line(f"the order of the tests: --randomly-seed={seed}")
+
+
 @pytest.fixture(scope="session")
 def repository():
     return HERE.parent

@@ -1,6 +1,7 @@
 """`from msgin5g import repl` on a virtual board, at mpremote's terminal, as a person sees it."""
 
 import re
+from contextlib import contextmanager
 
 import pytest
 from board_tools import mpremote
@@ -18,10 +19,9 @@ def app(repository):
     return (repository / BLINK).read_text()
 
 
-@pytest.fixture(scope="module")
-def ue(app, tmp_path_factory):
+@contextmanager
+def registered(app, folder):
     """A UE with the example application, which has got three documents: 500, refused, 100 ms."""
-    folder = tmp_path_factory.mktemp("ue")
     settings = {"confirm": "application", "prompt": True, "trial_s": 600, "secrets": SECRETS}
     with NodeBoard(folder, app, **settings) as ue:
         ue.serve()
@@ -34,8 +34,8 @@ def ue(app, tmp_path_factory):
         yield ue
 
 
-@pytest.fixture(scope="module")
-def running(ue):
+@contextmanager
+def prompt(ue):
     """The prompt while main.py runs."""
     with Person(ue.board) as person:
         person.types("", "msgin5g> ")
@@ -48,10 +48,29 @@ def running(ue):
 
 
 @pytest.fixture(scope="module")
-def stopped(app, tmp_path_factory):
+def ue(app, tmp_path_factory):
+    """For tests that leave its configurations as they are, in any order."""
+    with registered(app, tmp_path_factory.mktemp("ue")) as ue:
+        yield ue
+
+
+@pytest.fixture(scope="module")
+def running(ue):
+    with prompt(ue) as does:
+        yield does
+
+
+@pytest.fixture
+def another(app, tmp_path):
+    """A UE for a test that changes its configurations, and its prompt."""
+    with registered(app, tmp_path) as ue, prompt(ue) as does:
+        yield ue, does
+
+
+@pytest.fixture
+def stopped(tmp_path):
     """The board's own REPL after Ctrl-C, with a configuration on trial."""
-    folder = tmp_path_factory.mktemp("stopped")
-    with NodeBoard(folder, None, confirm="ping", trial_s=600) as ue:
+    with NodeBoard(tmp_path, None, confirm="ping", trial_s=600) as ue:
         ue.serve()
         mark = ue.reset()
         ue.told("applied", mark)
@@ -178,7 +197,8 @@ def test_the_prompt_is_a_prompt(running):
     assert text == "1\n"
 
 
-def test_rollback_while_main_runs_reaches_the_application(ue, running):
+def test_rollback_while_main_runs_reaches_the_application(another):
+    ue, running = another
     mark = ue.board.output.mark()
     assert running("repl.rollback()").startswith(
         "Rolled back: the configuration before it runs, until"
@@ -193,7 +213,11 @@ def test_rollback_while_main_runs_reaches_the_application(ue, running):
     assert "+ newest: rolled back\n" in running("repl.diff()")
 
 
-def test_no_secret_was_told_by_any_event_or_command(ue, running):
+def test_no_secret_was_told_by_any_event_or_command(another):
+    ue, running = another
+    mark = ue.board.output.mark()
+    running("repl.rollback()")
+    ue.told("blink: every 500 ms(.*\n)*.*registered with", mark)
     for command in COMMANDS:
         if command not in ("fetch", "trace"):
             running(f"repl.{command}()")
@@ -229,9 +253,7 @@ def test_the_documented_session_after_ctrl_c(repository, stopped):
             stopped.ue.serve(Segment_size=512)
         said = plain(stopped.does(line))
         assert said == plain(printed), line
-
-
-def test_after_ctrl_c_the_node_is_still_there(stopped):
+    # And the node is still there.
     assert "+ newest: rolled back\n" in stopped.does("repl.diff()")
     assert "There is no good configuration to go back to." in stopped.does("repl.rollback()")
     assert "Nothing is on trial." in stopped.does("repl.confirm()")
