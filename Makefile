@@ -1,6 +1,6 @@
 # make help lists the targets. Everything is installed into .venv, pinned by constraints.txt.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint versions bench clean
+.PHONY: help setup demo test test-fast lint mutants versions bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,6 +33,10 @@ lint: $(STAMP) ## ruff, import direction, manifests, packages of mip, budgets
 	@$(BIN)/python -m msgin5g_tools.checks.manifests
 	@$(BIN)/python -m msgin5g_tools.checks.packages
 	@$(BIN)/python -m msgin5g_tools.checks.budget
+
+mutants: $(STAMP) ## which small change of the code does no test notice? [AREA=relay] [SAMPLE=60] [SEED=1]
+	@$(BIN)/python -m msgin5g_tools.checks.mutants $(AREA) \
+		$(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 versions: $(STAMP) ## the unit tests on every MicroPython from 1.24 on that npm and PyPI have
 	@$(BIN)/python -m msgin5g_tools.checks.versions
