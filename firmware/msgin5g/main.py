@@ -45,20 +45,18 @@ def main(
 
     node = open_node(settings, directory, as_json, once, trace, application)
     prompt = settings.prompt
+    gc_percent = settings.gc_percent
     del open_node, settings
     _drop("builder")
     _drop("port.resolver")
     if node is None:
         return 2
-    gc.collect()
-    if hasattr(gc, "threshold"):
-        gc.threshold(getattr(node.role, "gc_threshold", -1))
     node.running = True
     if node.watchdog:
         node.watchdog.release()  # from here on the loop feeds it
     try:
         node.print_event(node.about)
-        _drive(node, prompt)
+        _drive(node, prompt, gc_percent)
     except KeyboardInterrupt:
         pass
     except SystemExit:  # from an application with a loop of its own
@@ -89,13 +87,25 @@ def _drop(name):
     delattr(sys.modules[package], name)  # the package refers to it as well
 
 
-def _drive(node, prompt):
+def _collect_by(gc_percent):
+    """Collect garbage when this part of the heap that is free now has been allocated.
+
+    A collection takes 11 to 15 ms on an RP2040. With hundreds of bytes between two of them most of
+    the time goes there; with none before the heap is full, what lives long lies scattered in it.
+    """
+    gc.collect()
+    if hasattr(gc, "threshold"):
+        gc.threshold(gc.mem_free() // 100 * gc_percent)
+
+
+def _drive(node, prompt, gc_percent):
     """Run a node until it ends: in the blocking loop, or in asyncio beside others.
 
     These are the application's coroutine, if it has one, and the prompt, if `prompt` is true.
     """
     coroutine = node.application and node.application.start()
     if not coroutine and not prompt:
+        _collect_by(gc_percent)
         node.run()
         return
     # A node without application and prompt loads neither asyncio nor repl.
@@ -105,6 +115,7 @@ def _drive(node, prompt):
         from msgin5g.repl.prompt import Prompt
 
         node.prompt = Prompt(node)
+    _collect_by(gc_percent)
     try:
         run_beside(node, coroutine, ticks_ms)
     finally:

@@ -182,6 +182,33 @@ def test_ctrl_c_in_the_middle_of_a_collection_does_no_harm(tmp_path):
     assert child.returncode == 0
 
 
+@pytest.mark.parametrize("role", ["ue", "gateway"])
+def test_garbage_is_collected_when_a_part_of_the_free_heap_was_allocated(tmp_path, role):
+    (tmp_path / "app.py").write_text(
+        "import gc\nasync def main(node):\n    gc.collect()\n"
+        "    print(gc.threshold() * 100 // gc.mem_free())\n    raise SystemExit\n"
+    )
+    for percent in (25, 10):
+        settings = settings_file(
+            tmp_path,
+            role=role,
+            next_hop=[NOBODY, 65401],
+            server={"address": [NOBODY, 5683]},
+            application="app",
+            gc_percent=percent,
+        )
+        done = subprocess.run(
+            command_of(settings, tmp_path),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        (measured,) = re.findall(r"^(\d+)$", done.stdout, re.MULTILINE)
+        assert percent - 1 <= int(measured) <= percent + 8, done.stdout + done.stderr
+
+
 def one(run, number):
     run.send_signal(number)
 

@@ -50,10 +50,8 @@ class Gateway(Role):
     own: a ConstrainedUe on the same endpoint, for the gateway's own configuration, or None.
     Bounds: settings.max_waiting requests, max_transfers GETs to the server and max_answers
     responses at a time, hold_size bytes of documents that are not sent yet, cache_size of bodies.
-    gc_threshold: with hundreds of UEs little heap is left, and it must not be in small pieces.
     """
 
-    gc_threshold = 2048
     own = None
 
     def __init__(self, settings, random, now):

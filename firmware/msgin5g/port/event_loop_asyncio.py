@@ -9,7 +9,7 @@ import asyncio
 import sys
 
 from micropython import const
-from msgin5g.port.event_loop import act, collect
+from msgin5g.port.event_loop import Inbox, act, collect
 
 # asyncio has no datagrams on MicroPython, so the sockets are polled. An answer is late by at most
 # this long, which is little compared with CoAP's ACK_TIMEOUT of two seconds.
@@ -18,10 +18,11 @@ _POLL_MS = const(20)
 
 async def run(node, transports, ticks_ms, emit, trace=None):
     """Run until `emit(event)` is true."""
-    while not act(node, transports, ticks_ms(), emit, trace):
-        wait_ms = node.wait_ms(ticks_ms())
+    inbox = Inbox(transports)
+    while not act(node, transports, ticks_ms(), emit, trace, inbox):
+        wait_ms = 0 if inbox.n_waiting else node.wait_ms(ticks_ms())
         await asyncio.sleep((_POLL_MS if wait_ms is None else min(wait_ms, _POLL_MS)) / 1000)
-        collect(node, transports, ticks_ms, trace)
+        collect(node, inbox, ticks_ms, trace)
 
 
 def run_beside(node, coroutine, ticks_ms):

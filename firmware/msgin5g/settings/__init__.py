@@ -50,6 +50,7 @@ on_deleted c keep remove
 watchdog_s n 0 600 0
 button_pin n 0 63
 prompt f
+gc_percent n 1 100 25
 application t 1 64
 log c text json
 trace f

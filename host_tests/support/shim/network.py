@@ -234,3 +234,4 @@ class WLAN:
 
 
 _WLAN = WLAN
+remove_radio()  # there is none until `reset`
