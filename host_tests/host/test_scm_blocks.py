@@ -1,5 +1,7 @@
 """The configuration management server: bodies in blocks (RFC 7959), both directions."""
 
+from types import SimpleNamespace
+
 import cbor2
 from scm_setup import (
     BLOCK1,
@@ -17,6 +19,7 @@ from scm_setup import (
     recipient,
     uint,
 )
+from msgin5g_tools.scm_server import site
 
 DOC = f"{COLLECTION}/ue-0007"
 QUERY = f"ue-uri={UE7}"
@@ -203,3 +206,26 @@ def test_half_sent_bodies_are_forgotten_when_there_are_too_many(tmp_path):
         for i, code in ((0, "4.08"), (64, "2.31")):
             answer = client.ask(PUT, f"{COLLECTION}/d{i}", options=second, payload=b"x" * 16)
             assert answer.code == code
+
+
+def test_half_sent_bodies_expire_after_max_transmit_wait(tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(site, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with Scm(tmp_path) as scm, scm.client() as client, scm.client() as other:
+
+        def send_block(n, more=1):
+            options = [(BLOCK1, block(n, more, 0))]
+            return client.ask(PUT, DOC, options=options, payload=b"x" * 16).code
+
+        assert send_block(0) == "2.31"
+        now[0] += 92.9
+        assert send_block(1) == "2.31"  # each block begins the time anew
+        now[0] += 92.9
+        assert send_block(2) == "2.31"
+        now[0] += 93.1
+        assert other.get(f"ue-uri={UE7}").code == "4.04"
+        answer = client.ask(PUT, DOC, options=[(BLOCK1, block(3, 0, 0))], payload=b"x" * 16)
+        assert answer.code == "4.08" and problem(answer)
+        # From the beginning it works.
+        body = cbor2.dumps(document(UE7, configName="n" * 50))
+        assert [a.code for a in send(client, body, 1)][-1] == "2.01"

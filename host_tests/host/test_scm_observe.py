@@ -21,6 +21,7 @@ from scm_setup import (
 )
 from scm_setup import BLOCK2, COLLECTION, block
 
+from msgin5g_tools.scm_server import observers
 from msgin5g_tools.scm_server.store import Store
 
 DOC = f"{COLLECTION}/ue-0007"
@@ -128,6 +129,26 @@ def test_the_numbers_rise_over_a_restart(tmp_path):
             client.put("ue-0007", document(UE7))
             numbers.append(register(client)[1])
     assert 0 < (numbers[1] - numbers[0]) % 2**24 < 2**23
+
+
+def test_numbers_rise_within_one_millisecond_and_when_the_clock_has_gone_back(monkeypatch):
+    now = [1_700_000_000.0]
+    monkeypatch.setattr(observers.time, "time", lambda: now[0])
+    made = observers.Observers(1)
+    start = int(now[0] * 1000)
+    last = made.next_number()
+    assert last == start % 2**24
+    for n in range(1, 100):  # in one and the same millisecond
+        assert made.next_number() == (start + n) % 2**24
+    now[0] += 10
+    assert made.next_number() == (start + 10_000) % 2**24
+    now[0] -= 3600  # somebody has set the clock
+    for n in range(1, 100):
+        assert made.next_number() == (start + 10_000 + n) % 2**24
+    now[0] += 3601
+    assert made.next_number() == (start + 11_000) % 2**24
+    now[0] += 2**24 / 1000  # RFC 7641 section 4.4: 24 bits
+    assert made.next_number() == (start + 11_000) % 2**24
 
 
 def test_registering_with_a_known_etag_is_203_and_observed(scm):

@@ -82,6 +82,28 @@ def test_a_denied_ue_gets_403_alone_and_spoils_a_bulk(scm):
         assert client.get(f"ue-uri={DENIED}").code == "4.04"
 
 
+def test_another_spelling_of_the_scheme_or_host_of_a_denied_ue_is_403_on_the_wire(scm):
+    scm.call(lambda store: store.deny("MQTT://Broker.Example/ue/B"))
+    with scm.client() as client:
+        for denied in (
+            "URN:x-msgin5g:ue:denied",
+            "Urn:x-msgin5g:ue:denied",
+            "mqtt://broker.example/ue/B",
+            "mqtt://BROKER.example/ue/B",
+        ):
+            for query, path in (
+                ([f"ue-uri={denied}"], COLLECTION),
+                ([f"ue-uri={denied}"], DOC),
+                ([FLAG, f"ue-uri={UE7}", f"ue-uri={denied}"], COLLECTION),
+                ([FLAG, f"ue-uri={UE7},{denied}"], COLLECTION),
+            ):
+                answer = client.get(*query, path=path)
+                assert answer.code == "4.03" and denied in problem(answer)[-2], query
+        # The case of all the rest counts: these are other UEs.
+        for other in ("urn:x-msgin5g:ue:Denied", "urn:X-msgin5g:ue:denied", "mqtt://x/ue/b"):
+            assert client.get(f"ue-uri={other}").code == "4.04", other
+
+
 def test_only_entitled_gateways_may_ask_in_bulk_once_one_is_named(tmp_path):
     bulk = [FLAG, f"ue-uri={UE7}", f"ue-uri={UE8}"]
     with (
@@ -236,6 +258,25 @@ def test_an_echo_value_is_good_for_a_minute_and_a_verified_source_for_five():
     assert verifier.check("127.0.0.1:5", None)
     now[0] += 2
     assert not verifier.check("127.0.0.1:5", None)
+
+
+def test_the_oldest_of_too_many_verified_sources_is_asked_for_echo_again():
+    now = [1000.0]
+    verifier = Verifier(lambda: now[0])
+
+    def verify(n):
+        return verifier.check(f"host:{n}", verifier.value(f"host:{n}"))
+
+    def is_verified(n):
+        return verifier.check(f"host:{n}", None)
+
+    assert all(verify(n) for n in range(4096))
+    assert all(is_verified(n) for n in range(4096))
+    assert verify(2) and is_verified(0)  # once more: no other goes, and it is the newest now
+    for n, dropped in ((4096, 0), (4097, 1), (4098, 3), (4099, 4)):
+        assert is_verified(dropped) and verify(n)
+        assert not is_verified(dropped) and is_verified(dropped + 1) and is_verified(2), n
+    assert not verifier.check("host:0", b"12345678") and verify(0)
 
 
 def test_settings_that_are_wrong_are_one_line(tmp_path):

@@ -1,0 +1,150 @@
+"""The configuration management server: an error of the database leaves nothing half done."""
+
+import json
+import sqlite3
+
+import cbor2
+import pytest
+from click.testing import CliRunner
+from scm_setup import COLLECTION, GET, OBSERVE, POST, UE7, UE8, Scm, document, ids, problem
+
+from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.scm_server.store import Store
+
+TABLES = ("documents", "uris", "imeis", "vendors", "denied", "gateways")
+OLD = document(UE7, configName="old", ueVendors=["acme"])
+NEW = document(UE8, configName="new", ueVendors=["other"])
+NEW["valUeIds"]["imeiRanges"] = [{"tac": "12345678"}]
+
+
+def fail_at(connection, table):
+    """Let every row that is added to a table be an error, until `heal`."""
+    connection.execute(
+        f"CREATE TRIGGER failing BEFORE INSERT ON {table}"
+        " BEGIN SELECT RAISE(FAIL, 'disk I/O error'); END"
+    )
+
+
+def heal(connection):
+    connection.execute("DROP TRIGGER failing")
+
+
+def rows(connection):
+    """Everything that is stored, apart from the numbers of rows."""
+    found = {}
+    for table in TABLES:
+        number = "document" if table in ("uris", "imeis", "vendors") else "id"
+        cursor = connection.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        found[table] = sorted(
+            [value for name, value in zip(names, row, strict=True) if name != number]
+            for row in cursor
+        )
+    return found
+
+
+@pytest.mark.parametrize("table", ["documents", "uris", "imeis", "vendors"])
+def test_an_error_of_the_database_in_the_middle_of_a_put_leaves_nothing_of_it(table, tmp_path):
+    with Scm(tmp_path) as scm, scm.client() as client, scm.client() as observer:
+        client.put("a", OLD)
+        path = f"{COLLECTION}/a"
+        before = client.get(f"ue-uri={UE7}", path=path)
+        observer.ask(GET, path, [f"ue-uri={UE7}"], [(OBSERVE, b"")])
+        stored = scm.call(lambda store: rows(store.connection))
+        scm.call(lambda store: fail_at(store.connection, table))
+        for doc_id in ("a", "b"):  # replaced, new
+            answer = client.put(doc_id, NEW)
+            assert answer.code in ("5.00", "5.03") and problem(answer), doc_id
+            assert scm.call(lambda store: rows(store.connection)) == stored, doc_id
+            assert not scm.call(lambda store: store.connection.in_transaction)
+        assert client.get(f"ue-uri={UE7}", path=path).payload == before.payload
+        assert ids(client.get("ue-vendor=acme")) == ["a"]
+        assert ids(client.get("ue-vendor=other")) == [] and ids(client.get()) == ["a"]
+        scm.call(lambda store: heal(store.connection))
+        assert client.put("a", NEW).code == "2.04" and client.put("b", NEW).code == "2.01"
+        # The observer heard of nothing before that.
+        assert cbor2.loads(before.payload)["configName"] == "old"
+        assert cbor2.loads(observer.receive().payload)["configName"] == "new"
+
+
+@pytest.mark.parametrize("n_reads", [0, 1, 2])
+def test_an_error_while_the_database_is_read_for_a_put_leaves_nothing_of_it(n_reads, tmp_path):
+    """The last read is for the ETag of the response, when the document is stored already."""
+
+    def fail_after_reads(store):
+        body, n = store.body, []
+
+        def failing(service, doc_id):
+            n.append(doc_id)
+            if len(n) > n_reads:
+                raise sqlite3.OperationalError("disk I/O error")
+            return body(service, doc_id)
+
+        store.body = failing
+
+    with Scm(tmp_path) as scm, scm.client() as client:
+        client.put("a", OLD)
+        stored = scm.call(lambda store: rows(store.connection))
+        for doc_id in ("a", "b"):
+            scm.call(fail_after_reads)
+            answer = client.put(doc_id, NEW)
+            assert answer.code == "5.03" and "disk I/O error" in problem(answer)[-2]
+            assert scm.call(lambda store: rows(store.connection)) == stored, doc_id
+            scm.call(lambda store: store.__dict__.pop("body"))
+        assert client.put("a", NEW).code == "2.04"
+
+
+@pytest.mark.parametrize("table", ["documents", "uris", "imeis", "vendors"])
+def test_an_error_of_the_database_in_the_middle_of_a_post_leaves_nothing_of_it(table, tmp_path):
+    with Scm(tmp_path) as scm, scm.client() as client:
+        client.put("a", OLD)
+        stored = scm.call(lambda store: rows(store.connection))
+        scm.call(lambda store: fail_at(store.connection, table))
+        answer = client.ask(POST, payload=cbor2.dumps(NEW))
+        assert answer.code in ("5.00", "5.03") and problem(answer)
+        assert scm.call(lambda store: rows(store.connection)) == stored
+        scm.call(lambda store: heal(store.connection))
+        assert client.ask(POST, payload=cbor2.dumps(NEW)).code == "2.01"
+        assert len(ids(client.get())) == 2
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("table", ["documents", "vendors", "denied", "gateways"])
+def test_an_error_of_the_database_in_the_middle_of_an_import_leaves_nothing_of_it(
+    table, replace, tmp_path
+):
+    def entry(n, **more):
+        made = {"ueConfigDocId": f"d{n}", "valServiceDomain": "example.com"}
+        return {**made, "ues": [f"urn:a:{n}"], "configData": "<xml/>", **more}
+
+    file, db = tmp_path / "in.json", tmp_path / "scm.db"
+    command = ["documents", "import", str(file), "--db", str(db)]
+
+    def run(contents, *more):
+        file.write_text(json.dumps(contents))
+        return CliRunner().invoke(msgin5g, [*command, *more])
+
+    old = {"documents": [entry(1), entry(9)], "deny": ["urn:a:9"], "gateways": ["192.0.2.7"]}
+    assert run(old).exit_code == 0
+    with Store(db) as store:
+        stored = rows(store.connection)
+        if table == "documents":  # the third one, when two were stored already
+            store.connection.execute(
+                "CREATE TRIGGER failing BEFORE INSERT ON documents WHEN NEW.doc_id = 'd3'"
+                " BEGIN SELECT RAISE(FAIL, 'disk I/O error'); END"
+            )
+        else:
+            fail_at(store.connection, table)
+    new = {
+        "documents": [entry(1, configName="new"), entry(2), entry(3, vendors=["acme"])],
+        "deny": ["urn:a:8"],
+        "gateways": ["192.0.2.8"],
+    }
+    result = run(new, *["--replace"] * replace)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1] == f"Error: {db}: disk I/O error"
+    connection = sqlite3.connect(db)
+    assert rows(connection) == stored
+    heal(connection)
+    connection.close()
+    assert run(new, *["--replace"] * replace).exit_code == 0
