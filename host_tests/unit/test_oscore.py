@@ -1,0 +1,268 @@
+"""OSCORE: AES-CCM, HKDF, the security context and protected messages (RFC 8613, RFC 3610)."""
+
+from binascii import unhexlify
+
+from checks import load, raises, xorshift
+from msgin5g.coap.message import Message, encode
+from msgin5g.coap.numbers import CON, CONTENT, GET, OBSERVE, URI_PATH
+from msgin5g.oscore.ccm import AesCcm
+from msgin5g.oscore.context import ReplayWindow, SecurityContext, additional_data
+from msgin5g.oscore.hkdf import hkdf
+from msgin5g.oscore.protect import (
+    OSCORE,
+    Binding,
+    Protection,
+    ProtectionError,
+    option_value,
+    read_option,
+    shortest,
+)
+
+load("msgin5g.oscore.protect")
+
+RECIPIENT = 65020
+SECRET = unhexlify("0102030405060708090a0b0c0d0e0f10")
+SALT = unhexlify("9e7ca92223786340")
+
+
+class Sequence:
+    def __init__(self, first=0):
+        self._next = first
+
+    def next(self):
+        self._next += 1
+        return self._next - 1
+
+
+def context(sender, recipient, first=0, salt=SALT, id_context=None):
+    return SecurityContext(SECRET, sender, recipient, Sequence(first), salt, id_context)
+
+
+def pair(first=0):
+    """(client, server): the two contexts of RFC 8613 appendix C.1."""
+    return context(b"", b"\x01", first), context(b"\x01", b"", first)
+
+
+def message(code, mtype, mid, token, options, payload):
+    buf = bytearray(1152)
+    size = encode(buf, mtype, code, mid, token, options, payload)
+    return Message(32).decode(bytes(buf[:size]))
+
+
+def sealed(ccm, key, nonce, aad, text):
+    buf = bytearray(text) + bytearray(8)
+    ccm.encrypt(key, nonce, aad, memoryview(buf))
+    return bytes(buf)
+
+
+def test_ccm_encrypts_as_rfc_3610_packet_vector_1_and_nothing_else_is_authentic():
+    ccm = AesCcm()
+    key = unhexlify("c0c1c2c3c4c5c6c7c8c9cacbcccdcecf")
+    nonce = unhexlify("00000003020100a0a1a2a3a4a5")
+    aad = unhexlify("0001020304050607")
+    text = bytes(range(8, 31))
+    want = unhexlify("588c979a61c663d2f066d0c2c0f989806d5f6b61dac38417e8d12cfdf926e0")
+    assert sealed(ccm, key, nonce, aad, text) == want
+    buf = bytearray(want)
+    assert ccm.decrypt(key, nonce, aad, memoryview(buf)) and buf[: len(text)] == text
+    for bit in range(8 * len(want)):
+        buf = bytearray(want)
+        buf[bit >> 3] ^= 1 << (bit & 7)
+        assert not ccm.decrypt(key, nonce, aad, memoryview(buf)), bit
+    assert not ccm.decrypt(key, nonce, aad + b"x", memoryview(bytearray(want)))
+    assert not ccm.decrypt(key, nonce, aad, memoryview(bytearray(7)))
+
+
+def test_ccm_decrypts_what_it_encrypted_for_every_length_around_a_piece():
+    ccm = AesCcm()
+    random = xorshift(5)
+    for size in (0, 1, 15, 16, 17, 255, 256, 257, 511, 512, 513, 1100):
+        text = bytes(random() for _ in range(size))
+        key = bytes(random() for _ in range(16))
+        nonce = bytes(random() for _ in range(13))
+        buf = bytearray(sealed(ccm, key, nonce, b"aad", text))
+        assert len(buf) == size + 8 and (size < 15 or bytes(buf[:size]) != text)
+        assert ccm.decrypt(key, nonce, b"aad", memoryview(buf)), size
+        assert bytes(buf[:size]) == text, size
+
+
+def test_hkdf_gives_the_bytes_of_rfc_5869_test_case_1():
+    key = hkdf(bytes(range(13)), b"\x0b" * 22, bytes(range(0xF0, 0xFA)), 32)
+    assert key == unhexlify("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf")
+
+
+def test_keys_and_nonces_are_those_of_rfc_8613_appendix_c():
+    rows = (
+        (b"", b"\x01", SALT, None, "f0910ed7295e6ad4b54fc793154302ff",
+         "ffb14e093c94c9cac9471648b4f98710", "4622d4dd6d944168eefb54987c",
+         "4722d4dd6d944169eefb54987c"),
+        (b"\x01", b"", SALT, None, "ffb14e093c94c9cac9471648b4f98710",
+         "f0910ed7295e6ad4b54fc793154302ff", "4722d4dd6d944169eefb54987c",
+         "4622d4dd6d944168eefb54987c"),
+        (b"\x00", b"\x01", b"", None, "321b26943253c7ffb6003b0b64d74041",
+         "e57b5635815177cd679ab4bcec9d7dda", "bf35ae297d2dace910c52e99f9",
+         "bf35ae297d2dace810c52e99f9"),
+    )  # fmt: skip
+    for sender, recipient, salt, id_context, key, other_key, nonce, other_nonce in rows:
+        it = context(sender, recipient, 0, salt, id_context)
+        assert it.sender_key == unhexlify(key) and it.recipient_key == unhexlify(other_key)
+        assert it.nonce(True, b"\x00") == unhexlify(nonce)
+        assert it.nonce(False, b"\x00") == unhexlify(other_nonce)
+
+
+def test_a_request_is_protected_as_in_rfc_8613_appendix_c_4():
+    client, server = pair(20)
+    plain = Message(8).decode(unhexlify("44015d1f00003974396c6f63616c686f737483747631"))
+    protection = Protection(RECIPIENT)
+    options = [(3, b"localhost"), (URI_PATH, b"tv1")]
+    code, outer, payload, binding = protection.protect_request(client, GET, options, b"")
+    got = message(code, CON, plain.mid, plain.token(), outer, payload)
+    want = "44025d1f00003974396c6f63616c686f7374620914ff612f1092f1776f1c1668b3825e"
+    assert got.view == unhexlify(want)
+    assert (binding.kid, binding.partial_iv) == (b"", b"\x14")
+    datagram, at_server = protection.unprotect_request(server, got)
+    inner = Message(8).decode(datagram)
+    assert (inner.code, inner.mid, inner.token()) == (GET, plain.mid, plain.token())
+    assert inner.n_options == 1 and inner.option(URI_PATH) == b"tv1"
+    assert (at_server.kid, at_server.partial_iv, at_server.observes) == (b"", b"\x14", False)
+
+
+def test_a_response_is_protected_as_in_rfc_8613_appendix_c_7_and_c_8():
+    protection = Protection(RECIPIENT)
+    rows = (
+        (False, "64445d1f0000397490ffdbaad1e9a7e7b2a813d3c31524378303cdafae119106", None),
+        (True, "64445d1f00003974920100ff4d4c13669384b67354b2b6175ff4b8658c666a6cf88e", 0),
+    )
+    for fresh, want, number in rows:
+        client, server = pair()
+        binding = Binding(b"", b"\x14", False)
+        code, outer, payload = protection.protect_response(
+            server, binding, CONTENT, [], b"Hello World!", fresh
+        )
+        got = message(code, 2, 0x5D1F, unhexlify("00003974"), outer, payload)
+        assert got.view == unhexlify(want), fresh
+        datagram, partial_iv = protection.unprotect_response(client, binding, got)
+        inner = Message(8).decode(datagram)
+        assert (inner.code, inner.payload(), partial_iv) == (CONTENT, b"Hello World!", number)
+
+
+def test_the_recipient_and_observe_stay_outside_and_nothing_else():
+    client, server = pair()
+    protection = Protection(RECIPIENT)
+    options = [(OBSERVE, b""), (URI_PATH, b"su-uc"), (15, b"ue-uri=urn:x:1"), (17, b"\x3c"),
+               (RECIPIENT, b"coap://scm.example")]  # fmt: skip
+    code, outer, payload, binding = protection.protect_request(client, GET, options, b"x")
+    assert code == 0x05 and [number for number, _ in outer] == [OBSERVE, OSCORE, RECIPIENT]
+    assert b"urn:x:1" not in bytes(payload) and binding.observes
+    got = message(code, CON, 1, b"", outer, payload)
+    datagram, at_server = protection.unprotect_request(server, got)
+    inner = Message(8).decode(datagram)
+    numbers = [inner.numbers[i] for i in range(inner.n_options)]
+    assert numbers == [OBSERVE, URI_PATH, 15, 17] and inner.payload() == b"x"
+    code, outer, payload = protection.protect_response(
+        server, at_server, CONTENT, [(OBSERVE, b"\x01"), (RECIPIENT, b"urn:x:1")], b"d", True
+    )
+    assert code == CONTENT and [number for number, _ in outer] == [OBSERVE, OSCORE, RECIPIENT]
+    got = message(code, CON, 2, b"", outer, payload)
+    datagram, number = protection.unprotect_response(client, binding, got)
+    assert Message(8).decode(datagram).payload() == b"d" and number == 0
+
+
+def test_a_request_is_taken_once_and_in_any_order_within_32():
+    client, server = pair()
+    protection = Protection(RECIPIENT)
+
+    def request(number):
+        client.sequence = Sequence(number)
+        code, outer, payload, _ = protection.protect_request(client, GET, [], b"")
+        return message(code, CON, 1, b"tk", outer, payload)
+
+    def taken(number):
+        try:
+            protection.unprotect_request(server, request(number))
+        except ProtectionError as error:
+            assert str(error) == "oscore_replay"
+            return False
+        return True
+
+    for number, expected in ((10, 1), (7, 1), (10, 0), (7, 0), (5, 1), (3, 1), (4, 1), (4, 0),
+                             (100, 1), (69, 1), (68, 0), (67, 0), (69, 0), (101, 1)):  # fmt: skip
+        assert taken(number) == bool(expected), number
+
+
+def test_a_forged_number_does_not_move_the_window():
+    client, server = pair()
+    protection = Protection(RECIPIENT)
+    client.sequence = Sequence(5000)
+    code, outer, payload, _ = protection.protect_request(client, GET, [], b"")
+    payload[0] ^= 1
+    forged = message(code, CON, 1, b"", outer, payload)
+    with raises(ProtectionError, "oscore_not_authentic"):
+        protection.unprotect_request(server, forged)
+    assert server.window.highest == -1
+
+
+def test_any_flipped_bit_of_a_protected_response_makes_it_worthless():
+    client, server = pair()
+    protection = Protection(RECIPIENT)
+    _, _, _, binding = protection.protect_request(client, GET, [], b"")
+    code, outer, payload = protection.protect_response(server, binding, CONTENT, [], b"data")
+    start = len(payload)
+    whole = message(code, 2, 1, b"tk", outer, payload).view
+    for bit in range(8 * (len(whole) - start), 8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit >> 3] ^= 1 << (bit & 7)
+        it = Message(8).decode(bytes(changed))
+        with raises(ProtectionError, "oscore_not_authentic"):
+            protection.unprotect_response(client, binding, it)
+
+
+def test_the_answer_to_one_request_does_not_answer_another():
+    client, server = pair()
+    protection = Protection(RECIPIENT)
+    _, _, _, first = protection.protect_request(client, GET, [], b"")
+    _, _, _, second = protection.protect_request(client, GET, [], b"")
+    code, outer, payload = protection.protect_response(server, first, CONTENT, [], b"data")
+    it = message(code, 2, 1, b"tk", outer, payload)
+    with raises(ProtectionError, "oscore_not_authentic"):
+        protection.unprotect_response(client, second, it)
+    protection.unprotect_response(client, first, it)
+
+
+def test_the_option_is_as_short_as_section_6_1_has_it():
+    rows = (
+        (b"\x05", b"", None, b"\x09\x05"),
+        (b"\x14", b"\x00", b"\x37\xcb", b"\x19\x14\x02\x37\xcb\x00"),
+        (b"", None, None, b"\x00"),
+    )
+    for partial_iv, kid, kid_context, value in rows:
+        assert option_value(partial_iv, kid, kid_context) == value
+    assert read_option(b"") == (None, None, None)
+    assert read_option(b"\x09\x05") == (b"\x05", b"", None)
+    assert read_option(b"\x19\x14\x02\x37\xcb\x00") == (b"\x14", b"\x00", b"\x37\xcb")
+    for bad in (b"\x00", b"\x06\1\2\3\4\5\6", b"\x21\x05", b"\x01", b"\x11\x05\x03\x01",
+                b"\x01\x05\x07", b"\x09\x0512345678", b"\x11\x05"):  # fmt: skip
+        with raises(ProtectionError, "oscore_malformed"):
+            read_option(bad)
+    for number, partial_iv in ((0, b"\0"), (255, b"\xff"), (256, b"\x01\0"), (65536, b"\1\0\0")):
+        assert shortest(number) == partial_iv
+
+
+def test_random_arrivals_are_judged_as_a_set_of_all_numbers_would():
+    window = ReplayWindow()
+    random = xorshift(9)
+    came = set()
+    highest = -1
+    for _ in range(2000):
+        number = max(0, highest + (random() & 63) - 40)
+        may = number > highest or (highest - number < 32 and number not in came)
+        assert window.may_come(number) == may, (number, highest)
+        if may and random() & 1:
+            window.came(number)
+            came.add(number)
+            highest = max(highest, number)
+
+
+def test_additional_data_is_that_of_appendix_c_4():
+    want = "8368456e63727970743040488501810a40411440"
+    assert additional_data(b"", b"\x14") == unhexlify(want)
