@@ -1,10 +1,12 @@
 """msgin5g flash with both tools, against virtual boards, a relay and a server on loopback."""
 
+import builtins
 import json
 import os
 import pty
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 from board_tools import Terminal, mpremote
@@ -13,7 +15,7 @@ from flash_setup import Site, msgin5g, put, ue_file
 
 import msgin5g_tools.commands.flash
 from msgin5g_tools.board import VirtualBoard
-from msgin5g_tools.device import bundle
+from msgin5g_tools.device import bundle, programs
 from msgin5g_tools.device.errors import NOT_CONFIGURED, WRONG_INPUT, DeviceError
 
 _CONFIGURED = re.compile(r"\d+ files copied, configured after \d+\.\d s\n")
@@ -183,11 +185,43 @@ def test_a_watchdog_that_runs_does_not_bite_while_flashing(board, tmp_path):
     mark = board.output.mark()
     put(board, ue_file(tmp_path, 0, watchdog_s=1))
     board.output.wait_for("started ", since=mark)
+    with Terminal(board) as terminal:  # it does run: unless it is fed it bites
+        terminal.presses(b"\x03")
+        mark = board.output.mark()
+        terminal.types("from msgin5g import node; node.current.watchdog.release()")
+        board.output.wait_for("started ", since=mark)
+    assert board.resets[-1] == "watchdog"
     n_resets = len(board.resets)
     said = msgin5g("flash", "--port", board.port, "--settings", ue_file(tmp_path, 1),
                    "--tool", "ampy", "--no-watch")  # fmt: skip
     assert "2 files copied" in said
     assert "watchdog" not in board.resets[n_resets:]
+
+
+def test_while_flashing_a_watchdog_of_60_s_is_8388_ms_on_rp2():
+    for platform, timeout_s, timeout_ms in (
+        ("rp2", 60, 8388),
+        ("rp2", 2, 2000),
+        ("esp32", 60, 60000),
+    ):
+        log = []
+        wdt = SimpleNamespace(feed=lambda log=log: log.append("feed"))
+        timer = SimpleNamespace(init=lambda log=log, **values: log.append(values))
+        modules = {
+            "sys": SimpleNamespace(platform=platform),
+            "machine": SimpleNamespace(
+                WDT=lambda timeout, log=log, wdt=wdt: log.append(timeout) or wdt,
+                Timer=lambda number, log=log, timer=timer: log.append(number) or timer,
+            ),
+        }
+        modules["machine"].Timer.PERIODIC = 1
+        names = {**vars(builtins), "__import__": lambda name, *_, m=modules: m[name]}
+        exec(programs.feed_watchdog(timeout_s), {"__builtins__": names})
+        period = log[2]
+        assert log[:2] == [timeout_ms, 0 if platform == "esp32" else -1], platform
+        assert (period["period"], period["mode"]) == (timeout_ms // 3, 1)
+        period["callback"](None)
+        assert log[3:] == ["feed"]
 
 
 def _paths(role):

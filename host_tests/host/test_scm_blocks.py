@@ -130,6 +130,22 @@ def test_a_document_that_changes_between_blocks_has_another_etag(tmp_path):
         assert tags[0] != tags[1]
 
 
+def test_a_request_for_block_3_with_an_etag_gets_block_3(tmp_path):
+    with Scm(tmp_path) as scm, scm.client() as client:
+        client.put("ue-0007", document(UE7, configName="n" * 900))
+        for path in (DOC, COLLECTION):
+            body, answers = fetch(client, path, QUERY, 4)
+            (etag,) = answers[0].options[ETAG]
+            options = [(ETAG, etag), (BLOCK2, block(3, 0, 4))]
+            answer = client.get(QUERY, path=path, options=options)
+            assert (answer.code, answer.payload) == ("2.05", body[768:1024])
+            assert answer.options[ETAG] == [etag]
+            # For the first one the ETag is worth a 2.03 without a body.
+            for more in ([], [(BLOCK2, block(0, 0, 4))]):
+                answer = client.get(QUERY, path=path, options=[(ETAG, etag), *more])
+                assert (answer.code, answer.payload) == ("2.03", b"")
+
+
 def test_blocks_are_cut_without_memory_of_the_first_one(tmp_path):
     with Scm(tmp_path) as scm, scm.client() as client:
         client.put("ue-0007", document(UE7, configName="n" * 500))

@@ -92,6 +92,12 @@ def test_the_watchdog_is_not_starved_by_a_server_that_does_not_answer(tmp_path):
         ue.told("started", mark)
         time.sleep(7)  # one retransmission, and waits of more than the watchdog's time
         assert ue.board.resets[-1] == "hard reset"
+        with Terminal(ue.board) as terminal:  # it has been running: unless it is fed it bites
+            terminal.presses(b"\x03")
+            mark = ue.board.output.mark()
+            terminal.types("from msgin5g import node; node.current.watchdog.release()")
+            ue.told("started", mark)
+        assert ue.board.resets[-1] == "watchdog"
 
 
 def test_a_bad_value_is_refused_and_the_application_goes_on(tmp_path):

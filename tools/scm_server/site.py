@@ -53,8 +53,7 @@ class Site(interfaces.Resource):
         found = resources.find(request.opt.uri_path)
         observing = request.code == codes.GET and request.opt.observe == 0
         # RFC 7959 section 3.4: only the first block of a body can be observed.
-        first = request.opt.block2 is None or request.opt.block2.block_number == 0
-        if observing and first and found and found.kind == resources.DOCUMENT:
+        if observing and _asks_from_start(request) and found and found.kind == resources.DOCUMENT:
             await self._observe(pipe, found)
         else:
             message = await self._answer(request)
@@ -163,7 +162,8 @@ class Site(interfaces.Resource):
                 message.opt.max_age = self._settings.max_age
             if observing:
                 message.opt.observe = self.observers.next_number()
-            if reply.etag in request.opt.etags:
+            # Who asks for a later block wants that block, also with the ETag of the first one.
+            if reply.etag in request.opt.etags and _asks_from_start(request):
                 message.code, message.payload = codes.VALID, b""
             else:
                 message.opt.content_format = reply.content_format
@@ -234,3 +234,8 @@ class Site(interfaces.Resource):
         if hasattr(message, "detail"):
             entry["detail"] = message.detail
         self._on_event(entry)
+
+
+def _asks_from_start(request):
+    """Whether a GET asks for the whole body or its first block."""
+    return request.opt.block2 is None or request.opt.block2.block_number == 0
