@@ -322,6 +322,21 @@ def test_while_a_document_waits_the_ue_does_not_say_that_it_has_it():
     assert device.run(5000) == ["applied"] and device.runs() == "second.example"
 
 
+def test_a_document_that_came_in_blocks_waits_whole_while_the_next_one_comes():
+    device = Device("at_once", None, apply_interval_ms=5000)
+    device.node.ue.client.block_size = 64
+    device.serve()
+    device.run(1000)
+    device.serve("second.example")
+    assert device.run(1000) == []
+    device.serve("third.example")
+    device.run(15)  # its first block has come
+    assert device.node.ue.client.busy and not device.node.events
+    device.server.documents[UE_ID] = document(UE_ID, "{}")  # it changes: it is never whole
+    assert "applied" in device.run(6000, "applied")
+    assert device.runs() == "second.example"
+
+
 def test_a_bad_value_is_refused_with_key_and_rule_and_changes_nothing():
     device = Device("at_once", Program())
     device.serve(more=',"blink-ms":100')

@@ -129,7 +129,8 @@ class _Parser:
     def string(self):
         text = self.text
         self.i = start = i = self.i + 1
-        decoded = None  # the characters before `start`, once there was an escape
+        size = 0  # of the string before `after`
+        after = i  # the last escape ends here
         c = 0
         while c != 0x22:
             if i >= len(text):
@@ -140,11 +141,8 @@ class _Parser:
             if c < 0x20:
                 self.fail("control character")
             if c == 0x5C:
-                if decoded is None:
-                    decoded = bytearray()
-                decoded.extend(text[start : self.i])
-                decoded.extend(self.escape())
-                start = i = self.i
+                size += self.i - after + len(self.escape())
+                after = i = self.i
             elif c > 0xBF:
                 # RFC 3629 section 4. MicroPython's str() below does not check these second bytes.
                 pair = c << 8 | (text[i] if i < len(text) else 0)
@@ -156,15 +154,32 @@ class _Parser:
                     or 0xF490 <= pair
                 ):
                     self.fail("not UTF-8")
+        string = text[start : i - 1]
+        if after != start:
+            string = self.unescaped(start, i - 1, size + i - 1 - after)
         self.i = i
-        last = text[start : i - 1]
-        if decoded is not None:
-            decoded.extend(last)
-            last = decoded
         try:
-            return str(last, "utf-8")
+            return str(string, "utf-8")
         except UnicodeError:
             self.fail("not UTF-8")
+
+    def unescaped(self, i, end, size):
+        """text[i:end] without its escapes, `size` bytes: a buffer that does not grow."""
+        text = self.text
+        out = bytearray(size)
+        n = 0
+        while i < end:
+            if text[i] == 0x5C:
+                self.i = i
+                for c in self.escape():
+                    out[n] = c
+                    n += 1
+                i = self.i
+            else:
+                out[n] = text[i]
+                n += 1
+                i += 1
+        return out
 
     def escape(self):
         """Read one escape; its character in UTF-8."""
