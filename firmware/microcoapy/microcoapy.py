@@ -4,7 +4,7 @@ There is no thread: retransmissions are sent while the program is in `poll` or `
 its next call.
 """
 
-from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE
+from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.message import BufferTooSmall, encode
 from msgin5g.coap.retransmission import Parameters
 from msgin5g.coap.numbers import MAX_MESSAGE_SIZE, OBSERVE, URI_PATH
@@ -216,7 +216,8 @@ class Coap:
     def _answer(self, ip, port, packet):
         for i in range(len(self._open)):
             incoming = self._open[i][0]
-            if incoming.mid == packet.messageid and self._transport.pair_of(incoming.remote) == (
+            mid = incoming.number & 0xFFFF
+            if mid == packet.messageid and self._transport.pair_of(incoming.remote) == (
                 ip,
                 port,
             ):
@@ -310,7 +311,9 @@ class Coap:
                 self._transmit(now)  # the acknowledgement first: the callback may take long
                 callback(packet, self._transport.pair_of(remote))
             return True
-        if kind == REJECTED:
+        if kind == UNMATCHED:
+            endpoint.reject()
+        elif kind == REJECTED:
             self._forget(endpoint.exchange)
             self.log("rejected: messageid " + str(endpoint.exchange.mid))
         return False

@@ -123,6 +123,7 @@ class Relay(Role):
             i = message.find(self._recipient_option)
             foreign = i >= 0 and self.links.of_ue(message.value(i)) is None
             self.endpoint.count("recipient_not_linked" if foreign else "unmatched_response")
+            self.endpoint.reject(foreign)
 
     def run_due(self, now):
         while True:

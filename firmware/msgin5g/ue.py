@@ -73,8 +73,10 @@ class ConstrainedUe(Role):
         kind = self.endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
             self.endpoint.count("request_to_ue")  # a UE serves nothing
+            self.endpoint.reject()
         elif kind == UNMATCHED:
             self.endpoint.count("unmatched_response")
+            self.endpoint.reject(not self.client.is_recipient(self.endpoint.message))
         elif kind:
             self.handle_exchange(kind, self.endpoint.exchange, now)
 

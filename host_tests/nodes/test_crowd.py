@@ -76,7 +76,7 @@ class Crowd:
         assert len(relay.flows) - relay.n_observing <= self.max_flows
         assert relay.n_observing <= MAX_OBSERVATIONS
         assert len(relay.held_back) <= min(RATE, self.max_flows)
-        assert len(endpoint.incoming) <= self.max_flows + 16
+        assert endpoint.n_incoming <= self.max_flows + 16
         assert len(endpoint.exchanges) <= 2 * (self.max_flows + MAX_OBSERVATIONS) + 4
         assert relay.counters.get("exchanges_full") is relay.counters.get("outbox_full") is None
         for ue in self.ues:

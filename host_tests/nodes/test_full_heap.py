@@ -82,7 +82,7 @@ def check_tables(which, role, what):
     """Nothing is left but the observations."""
     endpoint = role.endpoint
     assert not endpoint.exchanges and not endpoint.outbox, what
-    assert not [i for i in endpoint.incoming if i.open], what
+    assert endpoint.n_incoming == len(endpoint.answered), what
     if which == "relay":
         assert len(role.flows) == role.n_observing <= 1, what
         for ue in role.links:

@@ -159,7 +159,9 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
     ):
         sim, _, _, _ = new_separated((1,), [doc(1)])
         scm_client, out = ask(sim, good, **fields)
-        assert out == [] and scm_client.counters == {counter: 1}
+        # RFC 7252 section 4.2: it is rejected, and so not repeated.
+        assert [(m.mtype, m.code) for m in out] == [(3, 0)]
+        assert scm_client.counters == {counter: 1}
     for body, fields, code in (
         (good, {"code": 1}, 0x85),
         (good, {"path": b"else"}, 0x80),
@@ -189,4 +191,3 @@ def test_any_bytes_at_seal_c_leave_the_client_alive():
         body = bytes([random() for _ in range(random() % 40)])
         scm_client, _ = ask(sim, body)
         scm_client.pending_requests = []
-        scm_client.endpoint.incoming = []

@@ -1,8 +1,8 @@
 """The relay, TS 24.538 6.2.2.1: what it passes, what it discards, and its silence then."""
 
-from checks import no_alloc, xorshift
+from checks import no_alloc, unhex, xorshift
 from msgin5g.coap.message import Message, encode
-from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON
+from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST
 from msgin5g.relay import Relay
 from msgin5g.scm.client import problem_of
 from msgin5g.scm.request import ScmRequest
@@ -130,10 +130,57 @@ def test_what_may_not_come_down_is_discarded_under_its_own_name():
             for n in (1, 2):
                 relay.receive(0, response(request, mtype=mtype, **fields), remote, 5)
                 assert relay.counters == {counter: n}, (counter, relay.counters)
-                assert taken(relay, 5) == [], counter
+                # RFC 7252 section 4.2: what nobody waits for is rejected, if it is confirmable;
+                # what the rules of the Recipient discard is not.
+                resets = []
+                if mtype == CON and counter in ("unmatched_response", "wrong_source"):
+                    resets = [(RST, request.mid, remote)]
+                assert [(m.mtype, m.mid, to) for m, to in taken(relay, 5)] == resets, counter
             # The flow is still there for the true answer.
             relay.receive(0, response(request), SERVER, 6)
             assert len(taken(relay, 6)) == 1
+
+
+def test_a_ue_cannot_reset_the_request_of_another_with_the_address_of_the_server():
+    relay = new()
+    relay.link_up(OTHER_ID.encode(), 0, OTHER)
+    # One UE sees the message IDs of the relay's messages to it: here that of a response of 4.05.
+    relay.receive(0, get(code=2, mtype=NON), UE, 0)
+    ((seen, _),) = taken(relay)
+    relay.receive(0, get(OTHER_ID, mid=8), OTHER, 0)
+    ((request, _),) = taken(relay)
+    for ahead in range(-3, 4):
+        mid = (seen.mid + ahead) & 0xFFFF
+        relay.receive(0, packet(RST, 0, mid, b"", ()), SERVER, 5)
+    assert taken(relay, 5) == [] and relay.counters["unmatched_empty"] == 7
+    relay.receive(0, response(request, recipient=OTHER_ID), SERVER, 6)
+    ((answer, remote),) = taken(relay, 6)
+    assert (answer.code, remote) == (CONTENT, OTHER)
+
+
+def test_a_confirmable_answer_that_nobody_waits_for_gets_a_reset_at_once():
+    relay = new()
+    for text in ("44450602 6e6f7065 ff 62", "44830603 6e6f7065"):  # 4.03 without Observe, too
+        relay.receive(0, unhex(text), SERVER, 5)
+        ((reset, remote),) = taken(relay, 5)
+        assert (reset.mtype, reset.view[2:4], remote) == (RST, unhex(text)[2:4], SERVER)
+
+
+def test_the_same_message_id_with_another_token_is_another_request():
+    # A UE without entropy that was restarted: its message IDs begin where they began before.
+    relay = new()
+    first = forwarded(relay)
+    relay.receive(0, response(first), SERVER, 5)
+    taken(relay, 5)
+    second = forwarded(relay, get(token=b"anew"), 10)
+    relay.receive(0, response(second), SERVER, 15)
+    ((answer, _),) = taken(relay, 15)
+    assert (answer.mtype, answer.mid, answer.token()) == (ACK, 7, b"anew")
+    # Both are known: a repetition of either gets the response of its own.
+    for token in (b"toke", b"anew"):
+        relay.receive(0, get(token=token), UE, 20)
+        ((answer, _),) = taken(relay, 20)
+        assert answer.token() == token and relay.counters["duplicate"]
 
 
 def test_after_link_down_nothing_reaches_the_ue():

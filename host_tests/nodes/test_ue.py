@@ -110,6 +110,23 @@ def test_a_ue_applies_the_document_for_its_type_and_observes_it_without_queries(
         assert request.uint(6) == 0
 
 
+def test_what_a_ue_cannot_process_gets_a_reset_at_once():
+    # RFC 7252 section 4.2: a response with an unknown token, and a request: a UE serves nothing.
+    for text, counter in (
+        ("44450602 6e6f7065 ff 62", "unmatched_response"),
+        ("44830602 6e6f7065", "unmatched_response"),  # the last notification: without Observe
+        ("41010603 71 b178", "request_to_ue"),
+    ):
+        ue, _ = alone()
+        ue.client.require_recipient = False
+        ue.receive(0, unhex(text), RELAY, 5)
+        assert ue.transmit(5) == (0, b"\x70\0" + unhex(text)[2:4], RELAY), text
+        assert ue.transmit(5) is None and ue.counters == {counter: 1}
+        # A non-confirmable one is ignored.
+        ue.receive(0, bytes((unhex(text)[0] | 0x10,)) + unhex(text)[1:], RELAY, 6)
+        assert ue.transmit(6) is None and ue.counters == {counter: 2}
+
+
 def test_what_is_not_for_this_ue_has_no_effect_but_a_count():
     ue, request = alone()
     cases = (
@@ -130,6 +147,9 @@ def test_what_is_not_for_this_ue_has_no_effect_but_a_count():
         wait_ms = ue.wait_ms(5)
         ue.receive(0, datagram, remote, 5)
         assert ue.counters.get(counter) == before + 1, counter
+        # RFC 7252 section 4.2: only what is not for this UE is dropped without a word.
+        if datagram[0] >> 4 == 4 and counter == "unmatched_response":
+            assert ue.transmit(5) == (0, b"\x70\0" + datagram[2:4], RELAY)
         assert ue.transmit(5) is None and ue.poll() is None, counter
         assert ue.wait_ms(5) == wait_ms, counter
     ue.receive(0, answer(request), RELAY, 10)

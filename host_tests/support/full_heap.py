@@ -11,7 +11,7 @@ _IS_MICROPYTHON = sys.implementation.name == "micropython"
 _BLOCK = 32  # bytes of heap on a 64-bit port
 _STEP = 6  # blocks, 192 bytes: small enough to end in each larger allocation
 _GUARD = "coap/role.py"  # it is what must hold
-_TAKE_NO_HEAP = ("_change", "_stop", "_finish", "cancel", "count")
+_TAKE_NO_HEAP = ("_change", "_stop", "_finish", "_was_sent", "cancel", "close", "count")
 
 
 class Ballast:

@@ -151,6 +151,8 @@ class ManualClient:
             observing = message.find(6) >= 0
             self.answers.append(Message(32).decode(bytes(datagram)))
             self.endpoint.accept(now, observing)
+        elif kind == 4:
+            self.endpoint.reject()  # it has cancelled the request
 
     def step(self, now):
         while self.endpoint.step(now):

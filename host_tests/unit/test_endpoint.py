@@ -218,6 +218,96 @@ def test_a_late_response_is_separate_and_confirmable():
     assert exchange.state == DONE and endpoint.wait_ms(add(T0, 6001)) is None
 
 
+def test_the_same_message_id_with_another_token_is_another_message():
+    endpoint = new(max_incoming=3)
+    for token in (b"one", b"two", b""):
+        assert endpoint.receive(0, packet(CON, GET, 0x0101, token), PEER, T0) == REQUEST
+        endpoint.respond(endpoint.accept(T0), CONTENT, [], token)
+        sent(endpoint)
+    for token in (b"", b"one", b"two"):
+        assert endpoint.receive(0, packet(CON, GET, 0x0101, token), PEER, T0) == NOTHING
+        ((answer, _),) = sent(endpoint)
+        assert answer.token() == token
+    # For the fourth one the first is forgotten, and only that.
+    assert endpoint.receive(0, packet(CON, GET, 0x0101, b"four"), PEER, T0) == REQUEST
+    endpoint.respond(endpoint.accept(T0), CONTENT, [], b"v")
+    sent(endpoint)
+    assert endpoint.n_incoming == 3
+    for token in (b"two", b"", b"four"):
+        assert endpoint.receive(0, packet(CON, GET, 0x0101, token), PEER, T0) == NOTHING, token
+    assert endpoint.receive(0, packet(CON, GET, 0x0101, b"one"), PEER, T0) == REQUEST
+
+
+def test_each_peer_has_message_ids_of_its_own_that_begin_at_random():
+    endpoint = new(max_exchanges=400)
+    peers = [("192.0.2.%d" % n, 5683) for n in range(1, 5)]
+    mids = []
+    for _ in range(3):
+        mids.append([])
+        for peer in peers:
+            exchange = endpoint.request(0, peer, GET, PATH, None)
+            sent(endpoint)
+            mids[-1].append(exchange.mid)
+            endpoint.cancel(exchange)
+    first = mids[0]
+    for n in (1, 2):
+        assert mids[n] == [(mid + n) & 0xFFFF for mid in first]
+    assert len({mid >> 8 for mid in first}) == 4  # they lie far apart
+
+
+def test_a_peer_that_was_forgotten_begins_at_another_random_message_id():
+    endpoint = new()
+    for keep in (False, True):
+        first = endpoint.request(0, PEER, GET, PATH, None)
+        endpoint.cancel(first)
+        for n in range(200):
+            other = endpoint.request(0, ("198.51.100.%d" % n, 5683), GET, PATH, None)
+            endpoint.cancel(other)
+            if keep and not n % 10:
+                first = endpoint.request(0, PEER, GET, PATH, None)
+                endpoint.cancel(first)
+        again = endpoint.request(0, PEER, GET, PATH, None)
+        endpoint.cancel(again)
+        # The table has a size; a peer that is in use stays in it.
+        assert ((again.mid - first.mid) & 0xFFFF == 1) == keep
+
+
+def test_a_message_id_in_use_is_not_given_twice():
+    endpoint = new(max_exchanges=4)
+    waiting = endpoint.request(0, PEER, GET, PATH, None)
+    sent(endpoint)
+    for _ in range(0x10000):
+        exchange = endpoint.start(0, PEER, EMPTY, b"", (), b"", None, None, False)
+        assert exchange.mid != waiting.mid
+        endpoint.cancel(exchange)
+
+
+def test_resets_with_guessed_message_ids_are_counted_and_soon_ignored():
+    endpoint = new()
+    exchange, request = asked(endpoint)
+    endpoint.step(T0)
+    for n in range(1, 21):
+        guess = packet(RST, 0, (request.mid + n) & 0xFFFF)
+        assert endpoint.receive(0, guess, PEER, T0) == NOTHING
+    assert endpoint.receive(0, packet(RST, 0, request.mid), PEER, T0) == NOTHING
+    assert endpoint.counters == {"unmatched_empty": 20, "reset_ignored": 1}
+    # An answer still arrives, and after some time a Reset counts again.
+    endpoint.step(add(T0, 31000))
+    assert endpoint.receive(0, packet(RST, 0, request.mid), PEER, add(T0, 31000)) == REJECTED
+    assert exchange.state == RESET
+
+
+def test_a_confirmable_response_from_elsewhere_is_rejected():
+    endpoint = new()
+    _exchange, request = asked(endpoint)
+    for mtype in (CON, NON):
+        answer = packet(mtype, CONTENT, 0x0602, request.token())
+        assert endpoint.receive(0, answer, OTHER, T0) == NOTHING
+    ((reset, remote),) = sent(endpoint)
+    assert (reset.mtype, reset.mid, remote) == (RST, 0x0602, OTHER)
+    assert endpoint.counters == {"wrong_source": 2}
+
+
 def test_a_non_confirmable_request_gets_a_non_confirmable_response():
     endpoint = new()
     get = packet(NON, GET, 0x0101, b"tok")
@@ -309,6 +399,7 @@ def test_an_observation_takes_answer_after_answer():
     endpoint.cancel(exchange)
     late = packet(CON, CONTENT, 9, request.token(), b"\x61\x09")
     assert endpoint.receive(0, late, PEER, T0) == UNMATCHED
+    endpoint.reject()
     ((reset, _),) = sent(endpoint)
     assert (reset.mtype, reset.mid) == (RST, 9)
 

@@ -60,7 +60,7 @@ class Measured:
         self._tables = {
             "links": lambda: len(role.links),
             "exchanges": lambda: len(endpoint.exchanges),
-            "incoming": lambda: len(endpoint.incoming),
+            "incoming": lambda: endpoint.n_incoming,
         }
         if isinstance(role, Relay):
             self._tables["flows"] = lambda: len(role.flows)

@@ -45,6 +45,7 @@ UNMATCHED = const(4)  # `message` is a response to no known request: the caller 
 
 _PURGE_MS = const(30000)
 _OUTBOX_SIZE = const(16)
+_MAX_UNMATCHED = const(16)  # Resets between two purges, beyond which all are ignored
 
 
 class Endpoint(Transmitter):
@@ -58,9 +59,10 @@ class Endpoint(Transmitter):
     of replies kept for duplicates, beyond which the same happens to the oldest ones. max_size:
     of what is sent. max_options: of what is received.
 
-    Public to read: exchanges and outbox, see Transmitter; incoming, the peers' messages that are
-    remembered; message, the last one received; transport and remote, where it came from; exchange,
-    the one that it belongs to.
+    Public to read: exchanges and outbox, see Transmitter; n_incoming, how many messages of peers
+    are remembered; answered, the list of those that are not open, the first response first;
+    message, the last one received; transport and remote, where it came from; exchange, the one
+    that it belongs to.
     """
 
     def __init__(
@@ -78,12 +80,17 @@ class Endpoint(Transmitter):
         super().__init__(random, counters, parameters, peer_key, max_exchanges, max_size)
         self.max_incoming = max_incoming
         self.max_replies_size = max_replies_size
-        self.incoming = []
+        self.n_incoming = 0
+        self._incoming = {}  # {number: Incoming}
+        self.answered = []
         self._replies_size = 0
         self.message = Message(max_options)
         self.exchange = None
         self.transport = None
         self.remote = None
+        self._number = 0  # of the last message received
+        self._token = None
+        self._n_unmatched = 0  # Resets that matched nothing, since the last purge
         self._purge_at = None
 
     def receive(self, transport, datagram, remote, now):
@@ -103,6 +110,7 @@ class Endpoint(Transmitter):
             return NOTHING
         self.transport = transport
         self.remote = remote
+        self._number = number = self.number(remote, message.mid)
         mtype = message.mtype
         code = message.code
         if code == EMPTY:
@@ -110,22 +118,18 @@ class Endpoint(Transmitter):
         if mtype == RST or (mtype == ACK and code < 32):
             self.count("malformed")  # section 4.2, table 1: combinations that are not used
             return NOTHING
-        if mtype != ACK and self._is_duplicate(now):
+        self._token = token = bytes(datagram[message.token_start : message.token_end])
+        if mtype != ACK and number in self._incoming and self._is_duplicate(now):
             return NOTHING
         if code < 32:
             return REQUEST
-        token = bytes(datagram[message.token_start : message.token_end])
         exchange = self.by_token.get(token)
         if exchange is None or exchange.state == QUEUED:
-            if mtype != ACK and message.find(OBSERVE) >= 0:
-                # RFC 7641 section 3.6: only a Reset ends a forgotten observation.
-                self.send_reset()
             return UNMATCHED
         # Section 5.3.2: the response comes from where the request went to.
-        if exchange.transport != transport or not (
-            exchange.remote == remote or self.same_peer(exchange.remote, remote)
-        ):
+        if not self._is_from_peer(exchange):
             self.count("wrong_source")
+            self.reject()
             return NOTHING
         if mtype == ACK and message.mid != exchange.mid:
             return UNMATCHED
@@ -136,46 +140,52 @@ class Endpoint(Transmitter):
         if mtype == CON:
             self.send_reset()  # section 4.3: a ping
             return NOTHING
-        mid = self.message.mid
-        if mtype != NON:
-            for exchange in self.exchanges:
-                if (
-                    exchange.mid == mid
-                    and exchange.state != QUEUED
-                    and exchange.transport == self.transport
-                    and self.same_peer(exchange.remote, self.remote)
-                ):
-                    if mtype == RST:
-                        self._finish(exchange, RESET)
-                        self.exchange = exchange
-                        return REJECTED
-                    if exchange.state == SENT:
-                        if exchange.token is None:
-                            self._finish(exchange, DONE)
-                        else:
-                            exchange.state = ACKED
-                            exchange.datagram = None
-                    return NOTHING
+        exchange = self._by_number.get(self._number)
+        if (
+            mtype != NON
+            and exchange is not None
+            and exchange.state != QUEUED
+            and self._is_from_peer(exchange)
+        ):
+            if mtype == ACK:
+                self._acknowledged(exchange)
+                return NOTHING
+            if self._n_unmatched < _MAX_UNMATCHED:
+                self._finish(exchange, RESET)
+                self.exchange = exchange
+                return REJECTED
+            # Somebody guesses message IDs, perhaps with the address of the peer.
+            self.count("reset_ignored")
+            return NOTHING
+        self._n_unmatched += mtype == RST
         self.count("unmatched_empty")
         return NOTHING
 
+    def _is_from_peer(self, message):
+        """Whether the message just received comes from the peer of an Exchange or an Incoming."""
+        if message.transport != self.transport:
+            return False
+        remote = self.remote
+        return message.remote == remote or self.same_peer(message.remote, remote)
+
     def _is_duplicate(self, now):
-        """Whether the message was seen before: it gets the same reply again (section 4.5)."""
-        mid = self.message.mid
-        for incoming in self.incoming:
-            if (
-                incoming.mid == mid
-                and incoming.transport == self.transport
-                and self.same_peer(incoming.remote, self.remote)
-            ):
-                if not incoming.open and diff(now, incoming.expires_at) >= 0:
-                    self.incoming.remove(incoming)
-                    return False  # that was so long ago that this is another message
-                self.count("duplicate")
-                if incoming.reply is not None:
-                    self.send(self.transport, incoming.reply, self.remote)
-                return True
-        return False
+        """Whether the message was seen before: it gets the same reply again (section 4.5).
+
+        A peer that has restarted without a source of randomness may begin with the same message
+        ID: with another token it is another message.
+        """
+        incoming = self._incoming[self._number]
+        while incoming.token != self._token or not self._is_from_peer(incoming):
+            incoming = incoming.next
+            if incoming is None:
+                return False
+        if not incoming.open and diff(now, incoming.expires_at) >= 0:
+            self.forget(incoming)
+            return False  # that was so long ago that this is another message
+        self.count("duplicate")
+        if incoming.reply is not None:
+            self.send(self.transport, incoming.reply, self.remote)
+        return True
 
     def accept(self, now, observing=False):
         """Accept the message that `receive` has just announced.
@@ -198,31 +208,54 @@ class Endpoint(Transmitter):
             if incoming:
                 self._keep(incoming, reply)
         if incoming:
-            incoming.open = False
-        if observing:
-            # More responses will come: no timer is needed any more.
-            if exchange.state != OBSERVING:
-                self._stop(exchange, OBSERVING)
-                self._n_observing += 1
-        else:
+            self.close(incoming)
+        if not observing:
             self._finish(exchange, DONE)
+        elif exchange.state != OBSERVING:
+            self._stop(exchange, OBSERVING)
         return incoming
 
+    def close(self, incoming):
+        """A request needs no response any more: it may be forgotten to make room."""
+        if incoming.open:
+            try:
+                self.answered.append(incoming)
+                incoming.open = False
+            except MemoryError:
+                self.forget(incoming)
+
+    def forget(self, incoming):
+        """Forget a message of a peer: its duplicate is taken for another message."""
+        number = incoming.number
+        if number is None:
+            return
+        self._keep(incoming, None)
+        if incoming.open:
+            incoming.open = False
+        else:
+            self.answered.remove(incoming)
+        first = self._incoming[number]
+        if first is not incoming:
+            while first.next is not incoming:
+                first = first.next
+            first.next = incoming.next
+        elif incoming.next is None:
+            del self._incoming[number]
+        else:
+            self._incoming[number] = incoming.next
+        if incoming.next is not None:
+            incoming.next = None
+        incoming.number = None
+        self.n_incoming -= 1
+
     def _remember(self, message, now):
-        known = self.incoming
-        i = 0
-        while self._replies_size > self.max_replies_size and i < len(known):
-            if known[i].open or known[i].reply is None:
-                i += 1
-            else:
-                self._keep(known.pop(i), None)
-        if len(known) >= self.max_incoming:
-            for i in range(len(known)):
-                if not known[i].open:
-                    self._keep(known.pop(i), None)
-                    break
-            else:
-                return None
+        answered = self.answered
+        while answered and (
+            self._replies_size > self.max_replies_size or self.n_incoming >= self.max_incoming
+        ):
+            self.forget(answered[0])
+        if self.n_incoming >= self.max_incoming:
+            return None
         confirmable = message.mtype == CON
         lifetime_ms = (
             self.parameters.exchange_lifetime_ms
@@ -232,12 +265,16 @@ class Endpoint(Transmitter):
         incoming = Incoming(
             self.transport,
             self.remote,
-            message.mid,
-            message.token(),
+            self._number,
+            self._token,
             confirmable,
             add(now, lifetime_ms),
         )
-        known.append(incoming)
+        same = self._incoming.get(self._number)
+        if same is not None:
+            incoming.next = same
+        self._incoming[self._number] = incoming
+        self.n_incoming += 1
         return incoming
 
     def step(self, now):
@@ -258,15 +295,11 @@ class Endpoint(Transmitter):
     def _purge(self, now):
         """Forget the incoming messages that have expired, before their moments wrap around."""
         self._purge_at = add(now, _PURGE_MS)
-        size = 0
-        for i in range(len(self.incoming) - 1, -1, -1):
-            incoming = self.incoming[i]
-            if not incoming.open and diff(now, incoming.expires_at) >= 0:
-                self.incoming.pop(i)
-                incoming.reply = None  # an observation may hold the Incoming for long
-            elif incoming.reply is not None:
-                size += len(incoming.reply)
-        self._replies_size = size
+        answered = self.answered
+        for i in range(len(answered) - 1, -1, -1):
+            if diff(now, answered[i].expires_at) >= 0:
+                self.forget(answered[i])
+        self._n_unmatched = 0
 
     def drop_half_done(self, pending=()):
         """Drop what is in some of the tables only, after a MemoryError.
@@ -275,23 +308,37 @@ class Endpoint(Transmitter):
         that what the peer repeats is a new message.
         """
         self.drop_half_started()
-        known = self.incoming
-        for i in range(len(known) - 1, -1, -1):
-            incoming = known[i]
-            if incoming.open:
-                for one in pending:
-                    if one.incoming is incoming:
-                        break
-                else:
-                    known.pop(i)
+        for incoming in list(self._incoming.values()):
+            while incoming is not None:
+                following = incoming.next
+                if incoming.open:
+                    for one in pending:
+                        if one.incoming is incoming:
+                            break
+                    else:
+                        self.forget(incoming)
+                incoming = following
 
     def _keep(self, incoming, reply):
         """Keep the reply to a message for its duplicates; None: no longer."""
+        if incoming.number is None:
+            return  # it was forgotten meanwhile
         if incoming.reply is not None:
             self._replies_size -= len(incoming.reply)
         if reply is not None:
             self._replies_size += len(reply)
         incoming.reply = reply
+
+    def reject(self, silent=False):
+        """Reject the message just received: it cannot be processed.
+
+        A confirmable one gets a Reset (section 4.2), unless `silent`. A notification always gets
+        one: nothing else ends it (RFC 7641 section 3.6).
+        """
+        message = self.message
+        mtype = message.mtype
+        if (mtype == CON and not silent) or (mtype != ACK and message.find(OBSERVE) >= 0):
+            self.send_reset()
 
     def send_reset(self):
         """Send a Reset for the message just received."""

@@ -21,7 +21,8 @@ class ServerEndpoint(Endpoint):
         """Acknowledge a request now; its response will be a separate one (section 5.2.2)."""
         if incoming.confirmable and not incoming.acknowledged:
             incoming.acknowledged = True
-            reply = bytes((0x60, 0, incoming.mid >> 8, incoming.mid & 0xFF))
+            mid = incoming.number & 0xFFFF
+            reply = bytes((0x60, 0, mid >> 8, mid & 0xFF))
             self._keep(incoming, reply)
             self.send(incoming.transport, reply, incoming.remote)
 
@@ -32,7 +33,7 @@ class ServerEndpoint(Endpoint):
         which is given. Otherwise None.
         """
         exchange = self._respond(incoming, code, options, payload, owner, tail)
-        incoming.open = False  # now that there was memory for it
+        self.close(incoming)  # now that there was memory for it
         return exchange
 
     def _respond(self, incoming, code, options, payload, owner, tail):
@@ -50,9 +51,11 @@ class ServerEndpoint(Endpoint):
                 tail,
                 owner,
             )
-        mid = incoming.mid if incoming.confirmable else self._new_mid()
-        mtype = ACK if incoming.confirmable else NON
-        reply = self.encode(mtype, code, mid, incoming.token, options, payload, tail)
+        if incoming.confirmable:
+            mid = incoming.number & 0xFFFF
+            reply = self.encode(ACK, code, mid, incoming.token, options, payload, tail)
+        else:
+            reply = self._encode_non(incoming, code, options, payload, tail)
         incoming.acknowledged = True
         self._keep(incoming, reply)
         if reply is not None:
@@ -89,31 +92,30 @@ class ServerEndpoint(Endpoint):
             if exchange and is_pending:
                 exchange.expires_at = former.expires_at
             return exchange
-        datagram = self.encode(NON, code, self._new_mid(), incoming.token, options, payload, tail)
+        datagram = self._encode_non(incoming, code, options, payload, tail)
         if datagram is not None:
             self.send(incoming.transport, datagram, incoming.remote)
         return None
 
-    def _new_mid(self):
-        self.mid = mid = (self.mid + 1) & 0xFFFF
-        return mid
-
-    def forget(self, incoming):
-        """Forget a request that will not be answered."""
-        incoming.open = False
-        if incoming in self.incoming:
-            self.incoming.remove(incoming)
+    def _encode_non(self, incoming, code, options, payload, tail):
+        """A non-confirmable response to a request, as bytes."""
+        mid = self.next_number(incoming.remote) & 0xFFFF
+        return self.encode(NON, code, mid, incoming.token, options, payload, tail)
 
     def forget_peer(self, transport, remote):
-        """Forget everything about a peer that has gone."""
-        for exchange in self.exchanges + list(self.by_token.values()):
+        """Forget the messages under way with a peer that has gone.
+
+        Observations of ours at the peer are their owners' to cancel.
+        """
+        for exchange in self.exchanges[:]:
             if exchange.transport == transport and self.same_peer(exchange.remote, remote):
                 self.cancel(exchange)
-        self.incoming = [
-            i
-            for i in self.incoming
-            if i.transport != transport or not self.same_peer(i.remote, remote)
-        ]
+        for message in list(self._incoming.values()):
+            while message is not None:
+                following = message.next
+                if message.transport == transport and self.same_peer(message.remote, remote):
+                    self.forget(message)
+                message = following
         self.outbox = [
             o for o in self.outbox if o[0] != transport or not self.same_peer(o[2], remote)
         ]

@@ -1,7 +1,8 @@
 """The state of the message layer (RFC 7252 sections 4.2 to 4.8).
 
-Its parameters, the messages of peers, and our messages under way: retransmission, time-outs,
-NSTART and the outbox. The states of an Exchange, which is a message of ours:
+Its parameters, the messages of peers, and our messages under way: message IDs, retransmission,
+time-outs, NSTART and the outbox. A message is found by its peer and its message ID, so the cost
+of one does not grow with the tables. The states of an Exchange, which is a message of ours:
 
 QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE or OBSERVING
 """
@@ -22,6 +23,7 @@ RESET = const(5)  # the peer rejected it
 TIMED_OUT = const(6)  # no response within MAX_TRANSMIT_WAIT
 CANCELLED = const(7)  # by its owner
 
+_MAX_MIDS = const(32)  # peers in one of the two tables of message IDs
 _MAX_LATENCY_MS = const(100000)
 _REORDER_MS = const(128000)  # longer than this, the numbers may have wrapped around
 
@@ -56,8 +58,8 @@ class Parameters:
 class Exchange:
     """A message of ours that waits for its acknowledgement, its response, or both.
 
-    owner: the object that started it. token: None for a message that has no response of its own
-    (a separate response, a notification, a ping).
+    number: see Transmitter.number. owner: the object that started it. token: None for a message
+    that has no response of its own (a separate response, a notification, a ping).
     """
 
     # Attributes of the class until they change: that saves memory.
@@ -67,13 +69,18 @@ class Exchange:
     expires_at = None  # from its first transmission on, as timeout_ms and retransmit_at
     newest = None  # the Observe value of the newest notification, which has come at newest_at
 
-    def __init__(self, transport, remote, mid, confirmable, owner):
+    def __init__(self, transport, remote, number, confirmable, owner):
         self.transport = transport
         self.remote = remote
-        self.mid = mid
+        self.number = number
         self.confirmable = confirmable
         self.owner = owner
         self.state = QUEUED  # has its memory now: a change of it cannot fail
+
+    @property
+    def mid(self):
+        """Its message ID."""
+        return self.number & 0xFFFF
 
     def newer(self, number, now):
         """Whether the notification with the Observe value `number` is newer than all before it.
@@ -95,31 +102,32 @@ class Exchange:
 class Incoming:
     """A confirmable or non-confirmable message of a peer that was accepted.
 
-    reply: the datagram that its duplicates are answered with, None before the first reply.
-    acknowledged: the response can no longer be piggybacked. unwanted: the classes of response
-    that its sender does not want, the bits of No-Response (RFC 7967).
+    number: see Transmitter.number; None when it is forgotten. reply: the datagram that its
+    duplicates are answered with, None before the first reply. acknowledged: the response can no
+    longer be piggybacked. unwanted: the classes of response that its sender does not want, the
+    bits of No-Response (RFC 7967).
     """
 
     acknowledged = False
     unwanted = 0
     reply = None
-    open = True  # no response was sent yet: it is not forgotten to make room
+    next = None  # another one with the same number
 
-    def __init__(self, transport, remote, mid, token, confirmable, expires_at):
+    def __init__(self, transport, remote, number, token, confirmable, expires_at):
         self.transport = transport
         self.remote = remote
-        self.mid = mid
+        self.number = number
         self.token = token
         self.confirmable = confirmable
         self.expires_at = expires_at
+        self.open = True  # no response was sent yet: it is not forgotten to make room
 
 
 class Transmitter:
     """Sends messages and keeps the exchanges that wait; the arguments are those of Endpoint.
 
     Public to read: exchanges, the list of those with a timer; by_token, {token: exchange} of those
-    that expect a response; outbox, what is sent next and needs no timer; mid, that of the last
-    message.
+    that expect a response; outbox, what is sent next and needs no timer.
     """
 
     def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
@@ -131,11 +139,42 @@ class Transmitter:
         self.exchanges = []
         self._queued = []  # those of them that were not sent yet
         self.by_token = {}  # an exchange that observes stays here without a timer
+        self._by_number = {}  # {number: exchange} of those with a timer
+        self._n_sent = {}  # {remote: how many exchanges with it are SENT}
+        self._mids = {}  # {peer: message ID of the last message to it}
+        self._old_mids = {}  # those before, when there were too many
         self._n_observing = 0
         self._alarm_at = None  # no timer ends before this moment; None: no timer runs
         self.outbox = []
         self.max_size = max_size
-        self.mid = random() << 8 | random()
+
+    def number(self, remote, mid):
+        """The number of a message in a table: few messages of different peers have the same."""
+        peer = remote if self.peer_key is None else self.peer_key(remote)
+        return (hash(peer) & 0x3FFF) << 16 | mid  # below 2**30: a small integer on a board
+
+    def next_number(self, remote):
+        """The number of a new message to this peer; its message ID is the lower half.
+
+        Each peer has message IDs of its own, which begin at random: it cannot tell from them what
+        those of another peer are. A peer that was forgotten begins anew.
+        """
+        peer = remote if self.peer_key is None else self.peer_key(remote)
+        mids = self._mids
+        mid = mids.get(peer)
+        if mid is None:
+            if len(mids) >= _MAX_MIDS:
+                self._old_mids = mids
+                self._mids = mids = {}
+            mid = self._old_mids.get(peer)
+            if mid is None:
+                mid = self.random() << 8 | self.random()
+        base = (hash(peer) & 0x3FFF) << 16
+        mid = (mid + 1) & 0xFFFF
+        while base | mid in self._by_number:
+            mid = (mid + 1) & 0xFFFF
+        mids[peer] = mid
+        return base | mid
 
     def request(
         self, transport, remote, code, options, owner, confirmable=True, tail=None, token=None
@@ -179,15 +218,16 @@ class Transmitter:
         if len(self.exchanges) + self._n_observing >= self.max_exchanges:
             self.count("exchanges_full")
             return None
-        self.mid = mid = (self.mid + 1) & 0xFFFF
+        number = self.next_number(remote)
         mtype = CON if confirmable else NON
-        datagram = self.encode(mtype, code, mid, token, options, payload, tail)
+        datagram = self.encode(mtype, code, number & 0xFFFF, token, options, payload, tail)
         if datagram is None:
             return None
-        exchange = Exchange(transport, remote, mid, confirmable, owner)
+        exchange = Exchange(transport, remote, number, confirmable, owner)
         exchange.datagram = datagram
         if expected is not None:
             exchange.token = expected
+        self._by_number[number] = exchange
         self.exchanges.append(exchange)
         self._queued.append(exchange)
         return exchange
@@ -202,10 +242,32 @@ class Transmitter:
             self._n_observing -= 1
         else:
             self.exchanges.remove(exchange)
-            if exchange.state == QUEUED:
+            del self._by_number[exchange.number]
+            if exchange.state == SENT:
+                self._was_sent(exchange)
+            elif exchange.state == QUEUED:
                 self._queued.remove(exchange)
         exchange.state = state
         exchange.datagram = None
+
+    def _was_sent(self, exchange):
+        """An exchange is not SENT any more."""
+        remote = exchange.remote
+        n = self._n_sent[remote] - 1
+        if n:
+            self._n_sent[remote] = n
+        else:
+            del self._n_sent[remote]
+
+    def _acknowledged(self, exchange):
+        """The peer has the message: it is not sent again."""
+        if exchange.state == SENT:
+            if exchange.token is None:
+                self._finish(exchange, DONE)
+            else:
+                self._was_sent(exchange)
+                exchange.state = ACKED
+                exchange.datagram = None
 
     def _finish(self, exchange, state):
         self._stop(exchange, state)
@@ -213,7 +275,7 @@ class Transmitter:
             del self.by_token[exchange.token]
 
     def drop_half_started(self):
-        """Drop each exchange that is in one table only, after a MemoryError."""
+        """Drop each exchange that is in some of the tables only, after a MemoryError."""
         exchanges = self.exchanges
         queued = self._queued
         for i in range(len(exchanges) - 1, -1, -1):
@@ -222,13 +284,14 @@ class Transmitter:
         for i in range(len(queued) - 1, -1, -1):
             if queued[i] not in exchanges:
                 queued.pop(i)
-        stale = [
-            token
-            for token, exchange in self.by_token.items()
-            if exchange is None or (exchange.state != OBSERVING and exchange not in exchanges)
-        ]
-        for token in stale:
-            del self.by_token[token]
+        for table in (self._by_number, self.by_token):
+            stale = [
+                key
+                for key, exchange in table.items()
+                if exchange is None or (exchange.state != OBSERVING and exchange not in exchanges)
+            ]
+            for key in stale:
+                del table[key]
 
     def transmit(self, now):
         """The next datagram to send as (transport, datagram, remote), or None."""
@@ -263,6 +326,7 @@ class Transmitter:
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
                 if parameters.max_retransmit:
                     alarm_at = exchange.retransmit_at
+                self._n_sent[exchange.remote] = self._n_sent.get(exchange.remote, 0) + 1
                 exchange.state = SENT
             else:
                 exchange.state = ACKED
@@ -286,7 +350,7 @@ class Transmitter:
                 exchange.timeout_ms *= 2
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
                 return (exchange.transport, exchange.datagram, exchange.remote)
-        self._timers_ms(now)
+        self._set_alarm(now)
         return None
 
     def wait_ms(self, now):
@@ -296,10 +360,14 @@ class Transmitter:
         for exchange in self._queued:
             if not exchange.confirmable or not self._held_back(exchange):
                 return 0
-        return self._timers_ms(now)
+        if not self.exchanges:
+            self._alarm_at = None
+        if self._alarm_at is None:
+            return None
+        return max(diff(self._alarm_at, now), 0)
 
-    def _timers_ms(self, now):
-        """Milliseconds until the first timer ends, None without a timer; sets `_alarm_at`."""
+    def _set_alarm(self, now):
+        """Set `_alarm_at` to when the first timer ends."""
         wait = None
         for exchange in self.exchanges:
             state = exchange.state
@@ -310,15 +378,10 @@ class Transmitter:
                 if wait is None or ms < wait:
                     wait = max(ms, 0)
         self._alarm_at = None if wait is None else add(now, wait)
-        return wait
 
     def _held_back(self, exchange):
         """Whether NSTART (section 4.7) holds this exchange back."""
-        n = 0
-        for other in self.exchanges:
-            if other.state == SENT and other.remote == exchange.remote:
-                n += 1
-        return n >= self.parameters.nstart
+        return self._n_sent.get(exchange.remote, 0) >= self.parameters.nstart
 
     def same_peer(self, a, b):
         """Whether two remotes are the same endpoint."""

@@ -25,7 +25,7 @@ gets 5.03 with Max-Age.
 from micropython import const
 
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.numbers import CON, GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
+from msgin5g.coap.numbers import GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import add, diff, shorter
@@ -110,15 +110,7 @@ class Gateway(Role):
                 self._end_observation(owner)
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
-            scm = self.transfers.scm
-            if (
-                endpoint.message.mtype == CON
-                and transport == scm.transport
-                and scm.remote is not None
-                and endpoint.same_peer(remote, scm.remote)
-            ):
-                # RFC 7252 section 4.2: what nobody waits for any more need not be repeated.
-                endpoint.send_reset()
+            endpoint.reject()
 
     def run_due(self, now):
         while True:

@@ -177,7 +177,7 @@ class Responder:
                 ue.transport, remote, code, token, options, payload, None, owner
             )
         else:
-            incoming = Incoming(ue.transport, remote, 0, token, confirmable, 0)
+            incoming = Incoming(ue.transport, remote, None, token, confirmable, 0)
             exchange = self._endpoint.notify(
                 incoming, code, options, payload, owner, None, confirmable, former
             )

@@ -15,7 +15,6 @@ from msgin5g.coap.retransmission import DONE, OBSERVING, SENT
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
-    CON,
     CONTENT_FORMAT,
     ECHO,
     GATEWAY_TIMEOUT,
@@ -81,6 +80,8 @@ class ScmClientNode(Role):
                 self._request(now)
             else:
                 endpoint.count("not_linked")
+                # It may be the gateway, which repeats it, while its address is not known.
+                endpoint.reject(gateway is None)
         elif kind == RESPONSE:
             self._response(endpoint.exchange.owner, now)
         elif kind == REJECTED:
@@ -91,9 +92,7 @@ class ScmClientNode(Role):
                 self._end(request)  # the gateway does not want it any more
         elif kind == UNMATCHED:
             endpoint.count("unmatched_response")
-            if endpoint.message.mtype == CON and transport == 0:
-                # RFC 7252 section 4.2: what was asked for before a restart need not be repeated.
-                endpoint.send_reset()
+            endpoint.reject()
 
     def run_due(self, now):
         for request in self.pending_requests:

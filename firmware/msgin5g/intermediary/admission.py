@@ -189,7 +189,7 @@ class Admission:
         if incoming.acknowledged:
             # The UE has waited long and may have given up: one message that is not repeated.
             endpoint.notify(incoming, code, options, payload, None, None, False)
-            incoming.open = False
+            endpoint.close(incoming)
         else:
             endpoint.respond(incoming, code, options, payload)
 

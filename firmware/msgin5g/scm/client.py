@@ -196,6 +196,13 @@ class ScmClient:
             else self._end("timeout")
         )
 
+    def is_recipient(self, message):
+        """Whether a response is for this UE; if not it is dropped without a word (6.2.2.2)."""
+        recipient = message.option(self.recipient_option)
+        if recipient is None:
+            return not self.require_recipient
+        return recipient == self.ue_id or uri_equal(recipient, self.ue_id)
+
     def response(self, now):
         """The Outcome of the endpoint's message, which belongs to an exchange of ours.
 
@@ -205,13 +212,9 @@ class ScmClient:
         message = endpoint.message
         exchange = endpoint.exchange
         recipient_option = self.recipient_option
-        recipient = message.option(recipient_option)
-        if recipient is None:
-            if self.require_recipient:
-                endpoint.count("missing_recipient")
-                return None
-        elif recipient != self.ue_id and not uri_equal(recipient, self.ue_id):
-            endpoint.count("foreign_recipient")
+        if not self.is_recipient(message):
+            missing = message.find(recipient_option) < 0
+            endpoint.count("missing_recipient" if missing else "foreign_recipient")
             return None
         for i in range(message.n_options):
             number = message.numbers[i]
