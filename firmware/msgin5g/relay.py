@@ -388,13 +388,23 @@ class Relay(Role):
             endpoint.count("old_notification")  # RFC 7641 section 3.4: a newer one was passed on
             return
         if flow.incoming.open:
-            flow.notification = endpoint.respond(flow.incoming, code, (), b"", flow, tail)
+            flow.notification = endpoint.respond(
+                flow.incoming, code, (), b"", flow, tail, observing
+            )
         else:
             # Only the newest state matters: it replaces one that is not acknowledged yet.
             if confirmable:
                 flow.confirmed_at = now
             flow.notification = endpoint.notify(
-                flow.incoming, code, (), b"", flow, tail, confirmable, flow.notification
+                flow.incoming,
+                code,
+                (),
+                b"",
+                flow,
+                tail,
+                confirmable,
+                flow.notification,
+                observing,
             )
         if observing and not flow.observing:
             flow.observing = True

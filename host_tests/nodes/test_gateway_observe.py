@@ -160,7 +160,8 @@ def test_a_reset_of_its_own_notification_ends_an_observation_and_only_that():
 def _of(n, mid, token, document_id=b"d", observe=b"", mtype=CON):
     """A GET of UE n."""
     path = (b"su-uc", b"v1", b"val-services", b"msgin5g", b"ue-configurations", document_id)
-    options = [(OBSERVE, observe)] + [(11, segment) for segment in path]
+    options = [] if observe is None else [(OBSERVE, observe)]
+    options += [(11, segment) for segment in path]
     options += [(15, b"ue-uri=" + name(n).encode()), (65020, b"coap://scm.example")]
     return packet(mtype, 1, mid, token, options)
 
@@ -193,6 +194,32 @@ def test_an_observation_of_another_document_with_the_same_token_takes_its_place(
     # With tokens of their own both of them are observed.
     ue.send(raw_get("9009", "6e657732", "d", 0))
     assert ue.wait().find(OBSERVE) >= 0 and gateway.observers.n_observers == 2
+
+
+def test_a_reset_of_a_non_confirmable_notification_ends_its_observation_and_only_that():
+    for n_pushed in (0, 2):
+        for is_cached in (False, True):
+            sim, gateway, server, ue = observed()
+            ue.send(_of(42, 1, b"one", mtype=NON, observe=b"" if is_cached else None))
+            other = ue.wait()
+            ue.send(_of(42, 2, b"two", mtype=NON))
+            first = pushed = ue.wait()
+            assert pushed.mtype == NON and pushed.find(OBSERVE) >= 0
+            for n in range(n_pushed):
+                change(server, str(n))
+                pushed = ue.wait()
+            if not is_cached:
+                ue.empty(RST, other.mid)
+                sim.run(None, 1000)
+                assert gateway.observers.n_observers == 1 and "reset" not in gateway.counters
+            ue.empty(RST, pushed.mid)
+            sim.run(None, 1000)
+            assert gateway.observers.n_observers == 0, (n_pushed, is_cached)
+            n = len(ue.responses())
+            change(server, "last")
+            sim.run(None, 5000)
+            assert len(ue.responses()) == n and first.token() == b"two"
+            assert server.observers == []
 
 
 def test_of_non_confirmable_notifications_one_in_twelve_hours_is_confirmable():

@@ -140,6 +140,62 @@ def test_a_deregistration_before_the_first_answer_ends_the_observation():
     assert answer.mid == 0x9002 and not peers.relay.flows
 
 
+def test_a_reset_of_a_non_confirmable_notification_ends_the_observation():
+    for mtype in (CON, NON):
+        peers = Peers()
+        (request,) = peers.up(with_type(mtype, raw_get("9001", "6e657731", "d", 0)))
+        (first,) = peers.down(request.token(), 1, NON)
+        assert first.mtype == (ACK if mtype == CON else NON)
+        for n in range(3):
+            (pushed,) = peers.down(request.token(), 2 + n, NON)
+            assert pushed.mtype == NON
+        peers.empty(RST, pushed.mid ^ 0x4000)
+        assert peers.relay.n_observing == 1
+        peers.empty(RST, pushed.mid)
+        assert not peers.relay.flows and peers.relay.counters["answer_reset"] == 1
+        # The server hears of it when it has something new.
+        (reset,) = peers.up(
+            packet(CON, CONTENT, 7, request.token(), [(OBSERVE, b"\x09"), (65020, UE_ID)]), SERVER
+        )
+        assert (reset.mtype, reset.mid) == (RST, 7)
+
+
+def test_a_reset_of_the_first_non_confirmable_answer_ends_the_observation():
+    peers = Peers()
+    (request,) = peers.up(with_type(NON, raw_get("9001", "6e657731", "d", 0)))
+    (first,) = peers.down(request.token(), 1, NON)
+    peers.empty(RST, first.mid)
+    assert not peers.relay.flows and peers.relay.counters == {"answer_reset": 1}
+
+
+def test_a_reset_of_another_non_confirmable_answer_ends_no_observation():
+    peers = Peers()
+    (other,) = peers.up(with_type(NON, raw_get("0001", "6f6c6431")))
+    (answer,) = peers.down(other.token(), None, NON)
+    (request,) = peers.up(with_type(NON, raw_get("9001", "6e657731", "d", 0)))
+    peers.down(request.token(), 1, NON)
+    peers.down(request.token(), 2, NON)
+    peers.empty(RST, answer.mid)
+    assert peers.relay.n_observing == 1 and peers.relay.counters == {"unmatched_empty": 1}
+
+
+def test_non_confirmable_observations_leave_nothing_behind():
+    peers = Peers(max_rate=1000)
+    for n in range(200):
+        token = "746f%04x" % n
+        (request,) = peers.up(with_type(NON, raw_get("%04x" % (0x100 + n), token, "d", 0)))
+        peers.down(request.token(), 1, NON)
+        peers.down(request.token(), 2, NON)
+        code = CONTENT if n % 2 else 0x84
+        assert len(peers.down(request.token(), None, NON, code=code)) == 1
+    assert not peers.relay.flows and peers.relay.counters == {}
+    peers.observe("9001", "6e657731")
+
+
+def with_type(mtype, datagram):
+    return bytes((datagram[0] & 0xCF | mtype << 4,)) + datagram[1:]
+
+
 def test_of_non_confirmable_notifications_one_in_twelve_hours_is_confirmable():
     peers = Peers()
     token = peers.observe("9001", "6e657731")
@@ -186,6 +242,50 @@ def test_one_ue_with_forty_tokens_leaves_room_for_the_observation_of_the_next_on
     # The newest one of the first UE is served: it may have lost the others.
     (pushed,) = peers.down(tokens[-1], 2)
     assert pushed.token() == b"to\x00\x27" and relay.counters == {}
+
+
+class Unlooked:
+    """The flows of a relay, which nothing may go through."""
+
+    def __init__(self):
+        self._flows = set()
+        self.add = self._flows.add
+        self.remove = self._flows.remove
+
+    def __len__(self):
+        return len(self._flows)
+
+    def __iter__(self):
+        raise AssertionError("goes through all flows")
+
+
+def test_nothing_that_is_about_one_ue_goes_through_the_flows_of_all():
+    peers = Peers(max_rate=1000, max_links=300, max_observations=300)
+    relay = peers.relay
+    relay.flows = Unlooked()
+    tokens = []
+    for n in range(1000, 1060):
+        remote = ue_address(n)
+        relay.link_up(b"urn:x:%d" % n, 0, remote)
+        options = [(OBSERVE, b""), (15, b"ue-uri=urn:x:%d" % n), (65020, b"coap://scm.example")]
+        (request,) = peers.up(packet(CON, GET, 1, b"tokn", options), remote)
+        assert len(peers.down(request.token(), 1, ue_id=b"urn:x:%d" % n)) == 1
+        tokens.append(request.token())
+    assert relay.n_observing == 60
+    # A renewal, a notification, a deregistration, a Reset, and the end of a link.
+    (request,) = peers.up(packet(CON, GET, 2, b"tokn", options), remote)
+    assert request.token() == tokens[-1]
+    peers.down(request.token(), 2, ue_id=b"urn:x:%d" % n)
+    (pushed,) = peers.down(request.token(), 3, ue_id=b"urn:x:%d" % n)
+    peers.empty(RST, pushed.mid, remote)
+    assert relay.n_observing == 59
+    relay.link_down(b"urn:x:1000")
+    options = [(OBSERVE, b"\x01"), (15, b"ue-uri=urn:x:1001"), (65020, b"coap://scm.example")]
+    (request,) = peers.up(packet(CON, GET, 2, b"tokn", options), ue_address(1001))
+    assert request.token() == tokens[1] and relay.n_observing == 57
+    peers.wait(100000)
+    for ue in relay.links:
+        assert len(ue.flows) <= 1
 
 
 def test_the_share_of_a_ue_is_equal_and_at_most_four():

@@ -26,13 +26,17 @@ class ServerEndpoint(Endpoint):
             self._keep(incoming, reply)
             self.send(incoming.transport, reply, incoming.remote)
 
-    def respond(self, incoming, code, options, payload, owner=None, tail=None):
+    def respond(self, incoming, code, options, payload, owner=None, tail=None, observing=False):
         """Answer a request: on its acknowledgement, separately, or non-confirmably.
 
         A separate response to a confirmable request is an exchange of its own (section 5.2.2),
-        which is given. Otherwise None.
+        which is given, and so is a non-confirmable one after which more will come (observing):
+        its Reset ends them. Otherwise None.
         """
-        exchange = self._respond(incoming, code, options, payload, owner, tail)
+        if observing and not incoming.confirmable and not incoming.unwanted:
+            exchange = self._start(incoming, code, options, payload, owner, tail, False)
+        else:
+            exchange = self._respond(incoming, code, options, payload, owner, tail)
         self.close(incoming)  # now that there was memory for it
         return exchange
 
@@ -41,16 +45,7 @@ class ServerEndpoint(Endpoint):
             self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
             return None
         if incoming.acknowledged:
-            return self.start(
-                incoming.transport,
-                incoming.remote,
-                code,
-                incoming.token,
-                options,
-                payload,
-                tail,
-                owner,
-            )
+            return self._start(incoming, code, options, payload, owner, tail, True)
         if incoming.confirmable:
             mid = incoming.number & 0xFFFF
             reply = self.encode(ACK, code, mid, incoming.token, options, payload, tail)
@@ -63,14 +58,23 @@ class ServerEndpoint(Endpoint):
         return None
 
     def notify(
-        self, incoming, code, options, payload, owner, tail=None, confirmable=True, former=None
+        self,
+        incoming,
+        code,
+        options,
+        payload,
+        owner,
+        tail=None,
+        confirmable=True,
+        former=None,
+        observing=False,
     ):
         """Send a further response to a request (RFC 7641 section 4.2); an exchange or None.
 
         former: the exchange of the previous response, or None. While that is not acknowledged
         only the new one is retransmitted, but the time for an acknowledgement runs on (section
         4.5.2), and the new one is confirmable, too: a peer that has gone is noticed even if
-        notifications are frequent.
+        notifications are frequent. observing: see `respond`; the owner cancels the exchange.
         """
         is_pending = False
         if former is not None:
@@ -78,17 +82,8 @@ class ServerEndpoint(Endpoint):
             is_pending = former.confirmable and former.state == CANCELLED
         if is_pending:
             confirmable = True
-        if confirmable:
-            exchange = self.start(
-                incoming.transport,
-                incoming.remote,
-                code,
-                incoming.token,
-                options,
-                payload,
-                tail,
-                owner,
-            )
+        if confirmable or observing:
+            exchange = self._start(incoming, code, options, payload, owner, tail, confirmable)
             if exchange and is_pending:
                 exchange.expires_at = former.expires_at
             return exchange
@@ -96,6 +91,19 @@ class ServerEndpoint(Endpoint):
         if datagram is not None:
             self.send(incoming.transport, datagram, incoming.remote)
         return None
+
+    def _start(self, incoming, code, options, payload, owner, tail, confirmable):
+        return self.start(
+            incoming.transport,
+            incoming.remote,
+            code,
+            incoming.token,
+            options,
+            payload,
+            tail,
+            owner,
+            confirmable,
+        )
 
     def _encode_non(self, incoming, code, options, payload, tail):
         """A non-confirmable response to a request, as bytes."""

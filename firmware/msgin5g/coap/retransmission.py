@@ -17,7 +17,7 @@ from msgin5g.coap.ticks import add, diff
 QUEUED = const(0)  # not sent yet: NSTART holds it back, or `transmit` was not called
 SENT = const(1)  # confirmable, sent, neither acknowledged nor answered
 ACKED = const(2)  # acknowledged, or non-confirmable and sent: the response is missing
-OBSERVING = const(3)  # answered; more responses will come (RFC 7641)
+OBSERVING = const(3)  # no timer: more responses will come (RFC 7641), or a Reset at most
 DONE = const(4)  # answered; acknowledged, if the message has no response
 RESET = const(5)  # the peer rejected it
 TIMED_OUT = const(6)  # no response within MAX_TRANSMIT_WAIT
@@ -240,9 +240,14 @@ class Transmitter:
     def _stop(self, exchange, state):
         if exchange.state == OBSERVING:
             self._n_observing -= 1
+            if exchange.token is None:
+                del self._by_number[exchange.number]
         else:
             self.exchanges.remove(exchange)
-            del self._by_number[exchange.number]
+            if state == OBSERVING:
+                self._n_observing += 1
+            if state != OBSERVING or exchange.token is not None:
+                del self._by_number[exchange.number]
             if exchange.state == SENT:
                 self._was_sent(exchange)
             elif exchange.state == QUEUED:
@@ -328,6 +333,9 @@ class Transmitter:
                     alarm_at = exchange.retransmit_at
                 self._n_sent[exchange.remote] = self._n_sent.get(exchange.remote, 0) + 1
                 exchange.state = SENT
+            elif exchange.token is None:
+                self._stop(exchange, OBSERVING)  # nothing comes for it but a Reset
+                return out
             else:
                 exchange.state = ACKED
                 exchange.datagram = None

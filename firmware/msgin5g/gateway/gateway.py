@@ -255,14 +255,20 @@ class Gateway(Role):
             return True
         endpoint.count("cached")
         self._forget_request(ue)
-        sequence = None
-        if wants_observe and self.observers.add(document, ue, incoming.token, parameters, now):
+        observer = sequence = None
+        if wants_observe:
+            observer = self.observers.add(document, ue, incoming.token, parameters, now)
+        if observer is not None:
             sequence = self.responder.notification_number
         code, options, payload = self.responder.part_of(
             entry, parameters, ue, incoming.token, now, sequence
         )
-        endpoint.respond(incoming, code, options, payload)
-        if sequence is None:
+        if observer is not None:
+            observer.exchange = endpoint.respond(
+                incoming, code, options, payload, observer, None, True
+            )
+        else:
+            endpoint.respond(incoming, code, options, payload)
             # When the request is repeated it is worked again: that costs less than to keep the
             # response.
             endpoint.forget(incoming)

@@ -179,7 +179,15 @@ class Responder:
         else:
             incoming = Incoming(ue.transport, remote, None, token, confirmable, 0)
             exchange = self._endpoint.notify(
-                incoming, code, options, payload, owner, None, confirmable, former
+                incoming,
+                code,
+                options,
+                payload,
+                owner,
+                None,
+                confirmable,
+                former,
+                observer is not None,
             )
         if exchange is not None:
             self.unacknowledged.append(exchange)

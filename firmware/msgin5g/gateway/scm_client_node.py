@@ -211,7 +211,9 @@ class ScmClientNode(Role):
             endpoint.count("old_notification")  # RFC 7641 section 3.4
             return
         if request.incoming.open:
-            request.response = endpoint.respond(request.incoming, code, (), b"", request, tail)
+            request.response = endpoint.respond(
+                request.incoming, code, (), b"", request, tail, request.is_observing
+            )
         else:
             request.response = endpoint.notify(
                 request.incoming, code, (), b"", request, tail, True, request.response
