@@ -27,6 +27,12 @@ _PLAUSIBLE = (
     ("answer_encode_units", 0.05, 20),
     ("relay_units", 0.5, 100),
     ("relay_busy_units", 0.5, 200),
+    ("relay_renewal_units", 1, 200),
+    ("relay_link_down_units", 0.2, 100),
+    # How the cost grows is the same each time, but for a machine that is busy.
+    ("relay_renewal_growth", 0.5, 3),
+    ("relay_uplink_growth", 0.5, 2.5),
+    ("relay_link_down_growth", 0.5, 5),
     ("idle_poll_units", 0.05, 50),
     ("relay_datagrams_per_s", 100, 1000000),
     ("relay_uplink_alloc_bytes", 100, 4000),

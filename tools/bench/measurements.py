@@ -9,6 +9,7 @@ from msgin5g_tools.build.mpy import role_files
 from msgin5g_tools.build.romfs import build_romfs
 
 _ROUNDS = 200
+_GROWTH_ROUNDS = 30
 _N_UES = 32
 _CODES = {"2.03": 0x43, "2.05": 0x45}
 _LARGEST_HEAP = 196608
@@ -19,6 +20,8 @@ def measure(interpreter, progress):
     figures = {"interpreter": interpreter.version()}
     progress("decode, encode and relay: time and allocation")
     figures.update(_speed(interpreter))
+    progress("a relay with little and with much in its tables")
+    figures.update(_growth(interpreter))
     progress("heap of a relay and a gateway")
     figures.update(_hop_heap(interpreter))
     progress("relay throughput")
@@ -66,6 +69,16 @@ def _speed(interpreter):
     figures["relay_busy_units"] = max(busy.units("uplink"), busy.units("downlink"))
     figures["collection_us"] = round(idle.us["collection"], 1)
     return figures
+
+
+def _growth(interpreter):
+    found = interpreter.run("growth", "4M", _GROWTH_ROUNDS)
+    us = found["us"]
+    return {
+        "relay_renewal_units": round(us["renewal"][0] / found["unit"], 2),
+        "relay_link_down_units": round(us["link_down"][0] / found["unit"], 2),
+        **{f"relay_{name}_growth": round(many / few, 2) for name, (few, many) in us.items()},
+    }
 
 
 class _Times:

@@ -25,7 +25,7 @@ from msgin5g.relay import Relay
 from msgin5g.settings import settings_of
 
 _MAX_RATE = 1000  # requests a second: one in each millisecond of the relay's clock
-_N_FETCHES = 8  # in a round of the relay: what they allocate fits the heap
+_N_FETCHES = 4  # in a round of the relay: what they allocate fits the heap
 
 
 class Codec:
