@@ -161,6 +161,7 @@ def test_the_command_prints_the_port_and_cleans_up(tmp_path):
         assert os.readlink(link) == port
         assert tool("mpremote", "connect", link, "exec", "print(1)") == "1\n"
         children = _children(process.pid)
+        assert children and not any(_gone(child) for child in children)
         process.send_signal(number)
         process.communicate(timeout=5)
         assert process.returncode == 0

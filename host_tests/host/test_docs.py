@@ -76,6 +76,12 @@ def test_lines_are_short(page):
         assert len(lines) <= _README_LINES
 
 
+def test_the_pages_have_links_anchors_and_files_to_check():
+    targets = [t for page in _PAGES for t in _LINK.findall(_CODE.sub("", text_of(page)))]
+    assert len(targets) > 60 and len([t for t in targets if "#" in t]) > 10
+    assert sum(len(_PATH.findall(text_of(page))) for page in _PAGES) > 60
+
+
 def exists(path):
     return any(next(iter(root.glob(path.rstrip("/"))), None) for root in _ROOTS)
 
@@ -123,12 +129,16 @@ def test_commands_and_options_exist():
 
 def test_targets_of_make_and_modules_exist():
     makefile = text_of(ROOT / "Makefile")
+    n_targets = n_modules = 0
     for page in _PAGES:
         for target in re.findall(r"(?:^ {4}|`)make ([a-z-]+)(?= |`|$)", text_of(page), re.M):
             assert re.search(rf"^{target}:", makefile, re.M), (name_of(page), target)
+            n_targets += 1
         for module in re.findall(r"python -m msgin5g_tools([\w.]+)", text_of(page)):
             file = ROOT / "tools" / (module.strip(".").replace(".", "/") + ".py")
             assert file.exists(), (name_of(page), module)
+            n_modules += 1
+    assert n_targets > 10 and n_modules > 2
 
 
 def test_every_setting_is_documented_with_its_range_and_default():
@@ -146,7 +156,9 @@ def test_every_setting_is_documented_with_its_range_and_default():
         assert default.strip("`") == expected or (expected == "none" and default != ""), key
         if expected != "none":
             assert default.split(";")[0].strip("`") == expected, key
-    for key in re.findall(r'(?:take|_object)\(values, "([a-z_.]+)"', source):
+    taken = re.findall(r'(?:take|_object)\(values, "([a-z_.]+)"', source)
+    assert len(taken) > 2
+    for key in taken:
         assert key in rows, key
 
 

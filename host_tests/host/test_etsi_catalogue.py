@@ -4,10 +4,9 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).resolve().parent
-CATALOGUE = HERE.parent.parent.parent / "shared" / "vectors" / "etsi-coap4"
+# The names of all steps of the catalogue, CoAP4: 59 of them.
+STEPS = HERE.parent / "support" / "vectors" / "etsi-coap4-steps.txt"
 
 
 def run_steps():
@@ -29,14 +28,12 @@ def not_run():
 
 def test_a_step_is_run_or_has_a_reason_and_never_both():
     reasons = not_run()
+    assert len(run_steps()) > 30 and len(reasons) > 10
     assert not run_steps() & set(reasons)
     assert all(reason.endswith(".") and len(reason) > 20 for reason in reasons.values())
 
 
-@pytest.mark.skipif(not CATALOGUE.exists(), reason="the catalogue is not beside the repository")
 def test_no_step_of_the_catalogue_is_forgotten_and_none_is_invented():
-    steps = set()
-    for file in CATALOGUE.glob("*.yml"):
-        steps.update(re.findall(r"^(TD_COAP_[A-Z]+_\d+):", file.read_text(), re.MULTILINE))
-    assert len(steps) == 59
-    assert run_steps() | set(not_run()) == steps
+    steps = STEPS.read_text().split()
+    assert len(steps) == len(set(steps)) == 59
+    assert run_steps() | set(not_run()) == set(steps)

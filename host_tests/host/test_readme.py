@@ -140,6 +140,7 @@ def test_from_an_empty_board_to_configured_as_the_readme_says(shell):
     first = all_blocks[0]
     assert 5 < len(commands(first)) == len(first) <= 10
     following = blocks()[blocks().index(first) + 1 :]
+    n_lines = 0
     for block in all_blocks[:2]:
         for command in commands(block):
             screen = shell.does(command)
@@ -153,6 +154,8 @@ def test_from_an_empty_board_to_configured_as_the_readme_says(shell):
             for output in following[: following.index(all_blocks[1])]:
                 for line in output:
                     assert shown(shell.here(line)).search(shell.seen), line
+                    n_lines += 1
+    assert n_lines > 3
     assert "\napplied configuration={" in shell.seen and "11 Uri-Path        su-uc" in shell.seen
     everything = {command for block in blocks() for command in commands(block)}
     assert everything - run == _OTHERS

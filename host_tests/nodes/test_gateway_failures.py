@@ -111,12 +111,14 @@ def test_link_down_forgets_the_request():
     clients[0].deaf = True
     for client in (clients[0], clients[2]):
         client.get()
-    sim.run(lambda: len(clients[2].answers) == 2)
+    assert sim.run(lambda: len(clients[2].answers) == 2)
+    repeated = [d for _, _, to, d in sim.log if to == address(1) and d[1] == 0x45]
+    assert len(repeated) == 2, "its answers"
     gateway.link_down(name(1).encode())
     gateway.link_down(name(3).encode())
-    n_sent = sim.n_sent
+    n_sent = len(sim.log)
     sim.run(None, 60000)
-    assert all(to != address(1) for _, _, to, _ in sim.log[n_sent:])
+    assert address(1) not in [to for _, _, to, _ in sim.log[n_sent:]]
 
 
 def test_the_last_one_gone_ends_the_question_itself():

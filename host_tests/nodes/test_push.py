@@ -148,7 +148,9 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
         assert names(ue) == ["rejected", "backing_off"]
         at.append(sim.elapsed_ms)
     # It is the collection that is asked: the next document may be another one.
-    for message in between(sim, UE, RELAY)[-8:]:
+    later = between(sim, UE, RELAY)[-8:]
+    assert len(later) == 8
+    for message in later:
         paths = [i for i in range(message.n_options) if message.numbers[i] == URI_PATH]
         assert len(paths) == 5 and message.find(OBSERVE) < 0 and message.find(ETAG) < 0
     gaps = [at[i + 1] - at[i] for i in range(8)]
