@@ -58,8 +58,8 @@ def main(
         node.print_event(node.about)
         _drive(node, prompt, gc_percent)
     except KeyboardInterrupt:
-        pass
-    except SystemExit:  # from an application with a loop of its own
+        _end_by_hand(node)
+    except SystemExit:  # from an application with a loop of its own, or from the prompt
         if not node.ended:
             raise
     node.running = False
@@ -70,6 +70,16 @@ def main(
     if node.watchdog:
         node.watchdog.hold()  # a person is at the REPL now
     return 0
+
+
+def _end_by_hand(node):
+    """Note that this boot has not failed; tools press Ctrl-C more than once."""
+    while True:
+        try:
+            node.end_by_hand()
+            return
+        except KeyboardInterrupt:
+            pass
 
 
 def _drop(name):

@@ -70,6 +70,11 @@ class Node:
         self.events.append({"event": name, "reasons": list(reasons)})
         self.ended = name == "restarting"
 
+    def end_by_hand(self):
+        """A person ends the run: this boot has not failed, unless its application has."""
+        if self.configuration and not (self.application and self.application.has_failed):
+            self.configuration.ended_by_hand(self.ticks_ms())
+
     def run(self, limit_ms=None):
         """Drive the node for that long, or for ever; true when it has ended."""
         return self.loop(

@@ -9,6 +9,7 @@ import tty
 import pytest
 import serial
 
+from msgin5g_tools.device.events import SAFE_MODE
 from msgin5g_tools.device.watch import Watch, watch_boot
 
 _TRACEBACK = (
@@ -23,6 +24,10 @@ _TRACEBACK = (
     ("lines", "verdict"),
     [
         (["started role=ue", "applied etag=00"], (True, "configured after 1.0 s")),
+        (["started role=ue safe_mode=True", "unchanged etag=00"],
+         (True, f"{SAFE_MODE}; configured after 1.0 s")),
+        (['{"event": "started", "role": "relay", "safe_mode": true}'],
+         (True, f"{SAFE_MODE}; relay running after 1.0 s")),
         (['{"event": "started", "role": "ue"}', '{"event": "unchanged"}'],
          (True, "configured after 1.0 s")),
         (["started bind=['0.0.0.0', 65401] role=gateway"], (True, "gateway running after 1.0 s")),

@@ -81,7 +81,8 @@ def test_a_next_hop_with_a_host_name_is_asked(scm, tmp_path, interpreter, beside
         start_delay_s=0,
         application=beside,
     )
-    command = command_of(settings, tmp_path, interpreter, as_json=True, once=True)
+    heap = "192K" if beside else None
+    command = command_of(settings, tmp_path, interpreter, heap, as_json=True, once=True)
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path
     )

@@ -2,11 +2,13 @@
 a check by ping, the watchdog, the button."""
 
 import json
+import re
 import time
 
 import pytest
 from addresses import host
 from board_tools import Terminal, mpremote
+from flash_setup import msgin5g
 from node_board import NodeBoard
 
 CRASHES = """
@@ -249,3 +251,58 @@ def test_without_the_keys_of_the_application_nothing_is_stored(tmp_path):
         text = mpremote(ue.board, "exec", say)
         assert text.startswith("Not without the keys of app: ")
         assert "on trial, 0 of 3 resets\n" in text
+
+
+COUNTS = """
+n = 0
+
+
+def step(node, now):
+    global n
+    n += 1
+    if n == 3:
+        print("application runs")
+    return 100
+"""
+FAILS = "def changed(node):\n    if node.configuration:\n        raise ValueError('no')\n"
+
+
+def counted(ue):
+    """What repl.status() says of the resets."""
+    text = mpremote(ue.board, "exec", "from msgin5g import repl; repl.status()")
+    return re.search(r"on trial, (\d) of 3 resets", text)[1]
+
+
+def test_restarts_by_hand_never_lead_to_safe_mode(tmp_path):
+    with trial(tmp_path, COUNTS) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("application runs\n", mark)
+        for _ in range(3):
+            mark = ue.board.output.mark()
+            with Terminal(ue.board) as terminal:
+                terminal.presses(b"\x03")
+                terminal.presses(b"\x04", b"soft reboot\r\n")
+            ue.told("application runs\n", mark)
+            mpremote(ue.board, "reset")
+            ue.told("stopped(.*\n)*.*started .*\n(.*\n)*application runs\n", mark)
+        assert counted(ue) == "0" and "safe_mode" not in ue.board.output.text()
+
+
+def test_safe_mode_is_the_first_line_and_another_app_leads_out_of_it(tmp_path):
+    with trial(tmp_path, FAILS) as ue:
+        ue.serve()
+        mark = ue.reset()
+        ue.told("started .*safe_mode=True", mark, 40)
+        text = mpremote(ue.board, "exec", "from msgin5g import repl; repl.status()")
+        assert text.startswith("Safe mode: the board was reset too often")
+        said = msgin5g("doctor", "--port", ue.board.port, status=1)
+        assert said.splitlines()[0].startswith("fail  safe mode ")
+        said = msgin5g("flash", "--port", ue.board.port, "--watch")
+        assert "safe mode: the board was reset too often" in said.splitlines()[-1], said
+        mark = ue.board.output.mark()
+        (tmp_path / "app.py").write_text(COUNTS)
+        mpremote(ue.board, "cp", tmp_path / "app.py", ":")
+        ue.reset()
+        ue.told("application runs\n", mark)
+        assert counted(ue) == "0"

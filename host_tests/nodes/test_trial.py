@@ -399,6 +399,8 @@ def test_an_application_that_always_crashes_ends_in_safe_mode_and_a_change_leads
     n_seen, n_steps = len(device.module.seen), device.module.n_steps
     assert device.run(600000).count("crashed") == 0
     assert (len(device.module.seen), device.module.n_steps) == (n_seen, n_steps), "not started"
+    assert device.boot() == "applied", "it has lasted, and the application gets another chance"
+    assert crashes(device)[1::2] == ["applied", "safe_mode"]
     device.serve(more=',"blink-ms":100')
     said = device.run(5000, "restarting")
     assert "applied" in said and said[-1] == "restarting"
@@ -414,7 +416,7 @@ def test_in_safe_mode_the_application_is_not_imported():
     device.is_installed = False
     for _ in range(2):
         assert device.boot() == "safe_mode"
-        assert "crashed" not in device.run(600000)
+        assert "crashed" not in device.run(200000)
         assert device.app.error is None and device.app.start() is None
     # A change leads out of it, and the next start imports the application again.
     device.serve(more=',"blink-ms":100')

@@ -26,6 +26,7 @@ class Board:
         self.apply_interval_ms = apply_interval_ms
         self.on_deleted = on_deleted
         self.now = _EPOCH
+        self.application = 0  # the CRC-32 of its file
         self.reset()
         for name in good:
             self.offer(name)
@@ -40,7 +41,7 @@ class Board:
             self.apply_interval_ms,
             self.on_deleted,
         )
-        self.event = self.manager.start(self.now, counts)
+        self.event = self.manager.start(self.now, counts, self.application)
         return self.event[0]
 
     def offer(self, name, etag=None):
@@ -59,6 +60,7 @@ class Board:
             self.now = add(self.now, wait)
             event = self.manager.step(self.now)
             if event:
+                self.event = event
                 events.append(event[0])
 
     def runs(self):

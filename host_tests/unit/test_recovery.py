@@ -2,7 +2,7 @@
 
 from manager_board import GOOD_MS, TRIAL_MS, Board
 from memory_flash import flipped
-from msgin5g.config.manager import EMPTY, ConfigurationManager
+from msgin5g.config.manager import EMPTY, SAFE_MODE_MS, ConfigurationManager
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store
 
@@ -31,12 +31,82 @@ def test_a_reset_loop_that_goes_on_leads_to_safe_mode():
     assert events == ["applied"] * 2 + ["rolled_back"] + ["applied"] * 2 + ["safe_mode"] * 2
     assert board.where() == (BAD, "one", True)
     n_writes = board.flash.n_writes
-    assert board.manager.wait_ms(board.now) is None
-    assert board.wait(10_000_000) == []
     for _ in range(20):
         assert board.reset() == "safe_mode"
+        assert board.wait(SAFE_MODE_MS - 1000) == []
     assert board.flash.n_writes == n_writes
     assert board.manager.roll_back(board.now) is None  # there is no other one to go back to
+
+
+def test_a_boot_in_safe_mode_that_has_lasted_leads_out_with_the_next_start():
+    for names in (("one",), ()):
+        board = Board(*names)
+        board.offer("two")
+        while board.reset() != "safe_mode":
+            pass
+        assert board.wait(SAFE_MODE_MS) == ["safe_mode"]
+        assert board.event[1] and board.manager.safe_mode
+        n_writes = board.flash.n_writes
+        assert board.wait(10_000_000) == [] and board.flash.n_writes == n_writes
+        assert [board.reset() for _ in range(3)] == ["applied"] * 2 + ["safe_mode"]
+
+
+def test_a_boot_that_a_person_ends_does_not_count():
+    for names in (("one",), ()):
+        board = Board(*names)
+        board.offer("two")
+        for _ in range(10):
+            assert board.reset() == "applied"
+            board.manager.ended_by_hand(board.now)
+            board.manager.ended_by_hand(board.now)
+        assert board.where() == (TRIAL, "two", False)
+        assert [board.reset() for _ in range(2)] == ["applied"] * 2  # those that crash do
+        board.manager.ended_by_hand(board.now)
+        assert board.reset() == "applied"
+        assert board.reset() == ("rolled_back" if names else "safe_mode")
+        board.manager.ended_by_hand(board.now)
+        n_writes = board.flash.n_writes
+        board.reset()
+        assert board.manager.safe_mode is (not names) and board.flash.n_writes - n_writes < 2
+
+
+def test_a_boot_that_has_lasted_and_is_ended_by_hand_brings_no_count_back():
+    board = Board("one")
+    board.offer("two")
+    for _ in range(4):
+        board.reset()
+    assert board.manager.boots == 4
+    board.wait(GOOD_MS)
+    board.manager.ended_by_hand(board.now)
+    assert board.manager.boots == 0
+
+
+def test_another_application_begins_a_new_count():
+    for names in (("one",), ()):
+        board = Board(*names)
+        board.application = 0x11111111
+        board.offer("two")
+        while board.reset() != "safe_mode":
+            pass
+        board.application = 0x22222222
+        events = [board.reset() for _ in range(3)]
+        assert events == ["applied", "applied", "safe_mode"], events
+        if names:
+            # What was rolled back is remembered beside it.
+            assert board.manager.state == BAD and board.offer("two") == "refused"
+
+
+def test_an_inspection_and_a_deep_sleep_change_no_count_of_another_application():
+    board = Board()
+    board.application = 1
+    board.offer("one")
+    for _ in range(3):
+        board.reset()
+    n_writes = board.flash.n_writes
+    board.application = 2
+    assert board.reset(counts=False) == "safe_mode" and board.flash.n_writes == n_writes
+    board.manager.pause_timers(board.now)
+    assert board.wait(10_000_000) == [] and board.flash.n_writes == n_writes
 
 
 def test_a_changed_document_leads_out_of_safe_mode():

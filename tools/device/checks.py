@@ -8,6 +8,7 @@ from collections import namedtuple
 from msgin5g_tools.device.boards import BOARDS
 from msgin5g_tools.device.settings_check import checked_settings
 from msgin5g_tools.device.errors import DeviceError
+from msgin5g_tools.device.events import SAFE_MODE
 from msgin5g_tools.device.inventory import plan
 from msgin5g_tools.device.starting import start_faults, try_to_start
 
@@ -69,8 +70,24 @@ print(json.dumps(d))
 """
 
 
+# Whether the next start is one in safe mode, by the firmware's own rules; it only reads.
+_SAFE_MODE = """
+try:
+    from msgin5g.config.manager import ConfigurationManager
+    from msgin5g.config.schema import Schema
+    from msgin5g.config.store import StorageError, Store
+    from msgin5g.port.flash import Flash
+    m = ConfigurationManager(Store(Flash("/", StorageError)), Schema(8192))
+    m.start(0, False)
+    print(m.safe_mode)
+except Exception:
+    print(False)
+"""
+
+
 def examine(session, inventory):
-    """The facts of EXAMINE and of starting.try_to_start as a dict, and `boot`: did boot.py end?"""
+    """The facts of EXAMINE and of starting.try_to_start as a dict, `boot`: did boot.py end, and
+    `safe_mode`."""
     target, bind = None, None
     try:
         settings = checked_settings(inventory.settings or b"")[1]
@@ -80,12 +97,19 @@ def examine(session, inventory):
         pass
     program = EXAMINE.format(target=target and list(target), bind=bind)
     examined = json.loads(session.run(program))
-    return {**examined, **try_to_start(session), "boot": session.boot_ended}
+    examined.update(try_to_start(session), boot=session.boot_ended)
+    examined["safe_mode"] = False
+    if not examined["broken"]:
+        examined["safe_mode"] = session.run(_SAFE_MODE).strip() == "True"
+    return examined
 
 
 def checks(inventory, examined, files_of):
     """All Checks; files_of(role) gives the Files that this checkout would install."""
     facts = inventory.facts
+    if examined.get("safe_mode"):
+        subject, _, words = SAFE_MODE.partition(": ")
+        yield Check(FAIL, subject, words)
     yield _version(facts)
     yield _board(facts, examined.get("fs_at"))
     yield _heap(examined)

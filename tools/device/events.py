@@ -13,6 +13,10 @@ _BARE = frozenset(
 _FAULT = re.compile(
     r"(settings|secrets|bind|address|storage|wifi|link|security): (?!unknown, ignored)"
 )
+SAFE_MODE = (
+    "safe mode: the board was reset too often, so the application is not started; the next start"
+    " runs it again after 5 minutes in safe mode, with another app.py, or with another document"
+)
 _WORD = re.compile(r"([a-z_]+)(?= |$)")
 _KEY = re.compile(r" ([a-z_]+)=")
 

@@ -5,7 +5,7 @@ import time
 import serial
 
 from msgin5g_tools.device.errors import FAILED, NOT_CONFIGURED, DeviceError
-from msgin5g_tools.device.events import outcome, parse_event, parse_fault
+from msgin5g_tools.device.events import SAFE_MODE, outcome, parse_event, parse_fault
 
 _REOPEN_S = 10  # a board with USB of its own leaves the bus when it is reset
 _LINE_LIMIT = 4096
@@ -50,7 +50,7 @@ class Watch:
             self.started = event
             role = event.get("role", "ue")
             if self._until_started or role != "ue":
-                self.verdict = (True, f"{role} running after {seconds:.1f} s")
+                self._judge(True, f"{role} running after {seconds:.1f} s")
             return
         if event["event"] in ("link_down", "crashed"):
             self._fault = _reasons(event)
@@ -59,7 +59,12 @@ class Watch:
         result = outcome(event)
         if result is not None:
             good, text = result
-            self.verdict = (good, f"{text} after {seconds:.1f} s" if good else text)
+            self._judge(good, f"{text} after {seconds:.1f} s" if good else text)
+
+    def _judge(self, good, text):
+        if str(self.started and self.started.get("safe_mode")) == "True":
+            text = f"{SAFE_MODE}; {text}"
+        self.verdict = (good, text)
 
     def late(self, wait_s):
         """The verdict after a time-out."""

@@ -13,7 +13,7 @@ from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import StorageError, Store
 from msgin5g.port.event_loop import run
-from msgin5g.port.flash import Flash
+from msgin5g.port.flash import Flash, crc_of
 from msgin5g.port.resolver import TransportError, bind, is_ipv4, resolve
 from msgin5g.port.system import random_byte, ticks_ms, woke_from_deep_sleep
 from msgin5g.port.udp import UdpTransport
@@ -44,6 +44,9 @@ def open_node(
         return None
     except KeyboardInterrupt:
         builder.hold_watchdog()
+        application = builder.application
+        if builder.configuration and not (application and application.has_failed):
+            builder.configuration.ended_by_hand(ticks_ms())
         raise
     finally:
         if built is None:
@@ -70,7 +73,7 @@ class Builder:
         self.now = ticks_ms()
         self.radios = self.watchdog = self.name_lookup = None
         self.transports = []
-        self.application = None
+        self.application = self.configuration = None
         settings.application = settings.application or _on_board(application)
         if settings.confirm == "auto":
             settings.confirm = "lasting" if settings.application else "at_once"
@@ -100,6 +103,8 @@ class Builder:
         if self.radios:
             self.radios.join(built)
         if built.configuration:
+            if built.configuration.safe_mode:
+                built.about["safe_mode"] = True
             # Damage, a roll-back or safe mode at this start.
             for _, name, reasons in built.configuration.history:
                 if reasons:
@@ -197,7 +202,10 @@ class Builder:
             return manager
         if self.application:
             self.application.prepare(manager)
-        manager.start(now, not woke_from_deep_sleep())
+        name = settings.application
+        crc = crc_of((name + ".py", name + ".mpy")) if name else 0
+        self.configuration = manager  # whatever ends the start-up from here on
+        manager.start(now, not woke_from_deep_sleep(), crc)
         if not trial_ms:
             manager.confirm(now)  # left on trial by an earlier setting
         manager.step(now)

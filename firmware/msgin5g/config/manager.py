@@ -31,15 +31,17 @@ A document that comes within `apply_interval_ms` of the one that was applied las
 is kept in RAM, and `step` applies it when that time is over. A newer one takes its place. So a
 server whose document changes many times a second does not wear out the flash.
 
-A reset on trial counts as a failed boot; a wake from deep sleep does not. Both start the time of
-the trial anew. After a roll-back, boots are counted until one has lasted `good_after_ms`. Boots
-with a GOOD document are not counted and write nothing. A refresh that brings the same document
-writes nothing in any state.
+A reset on trial counts as a failed boot; a wake from deep sleep does not, nor does a boot that a
+person has ended (`ended_by_hand`). All of them start the time of the trial anew. After a
+roll-back, boots are counted until one has lasted `good_after_ms`. Another application begins a new
+count. Boots with a GOOD document are not counted and write nothing. A refresh that brings the same
+document writes nothing in any state.
 
 Safe mode begins when the board was reset MAX_RESETS times on trial and there is no GOOD document
 to go back to, or MAX_RESETS times more after a roll-back. Then network, configuration client and
-REPL run, the application is not started, and no trial runs out. Safe mode ends with the next
-start after `offer` has taken another document, or with `remove_all`.
+REPL run, the application is not started, and no trial runs out. The next start begins a new count
+when safe mode has lasted `SAFE_MODE_MS`, when `offer` has taken another document, or when the
+application is another one. `remove_all` ends it as well.
 
 A power cut during any of these leaves the state before or the state after: the store writes a
 record whole, to the slot that is not needed. What was not written has not happened: a trial
@@ -51,6 +53,7 @@ A record keeps, besides document, ETag and state, the number of resets and the n
 
     the cause of the last roll-back (1 byte), then for each document that was rolled back, the
     oldest first: CRC-32 of its text (4 bytes), size of its ETag (1), ETag (8, zeros at its end)
+    CRC-32 of the application whose boots are counted (4 bytes), if any were
 
 An event is a tuple (name, reasons), reasons a list or tuple of str, mostly empty. Names: applied,
 unchanged, postponed, refused, confirmed, rolled_back, safe_mode, unconfigured, deleted, removed,
@@ -67,6 +70,7 @@ from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError
 
 EMPTY = const(0)  # the other states are those of a record
 MAX_RESETS = const(3)
+SAFE_MODE_MS = const(300000)
 
 _MAX_HISTORY = const(8)  # events; the oldest is dropped first
 _MAX_ROLLED_BACK = const(4)  # documents; the oldest is forgotten first
@@ -127,12 +131,13 @@ class ConfigurationManager:
         self._apply_at = None  # when the next document may be applied; None: at once
         self._clear()
 
-    def start(self, now, counts=True):
+    def start(self, now, counts=True, application=0):
         """Load what is stored, at boot; `configuration` is then what runs.
 
         The event is applied, rolled_back, safe_mode, or unconfigured, which has reasons when what
         is stored cannot run. counts: whether this start may follow a failed boot; False after
-        deep sleep, and when a person inspects a board that does not run.
+        deep sleep, and when a person inspects a board that does not run. application: the CRC-32
+        of its file.
         """
         self._clear()
         store = self.store
@@ -146,7 +151,7 @@ class ConfigurationManager:
         self.notes = newest.notes or _NO_NOTES
         self._begin(newest.state, newest.boots, now)
         if newest.state != GOOD or newest.boots:
-            event = self._count_boot(counts, now)
+            event = self._count_boot(counts, application, now)
             if event:
                 return event
         reasons = self._use(self._running())
@@ -233,6 +238,13 @@ class ConfigurationManager:
         """The built-in check has passed: `step` confirms once the boot has lasted long enough."""
         self._passed = self.state == TRIAL
 
+    def ended_by_hand(self, now):
+        """A person ends this boot, which has not failed then: it does not count."""
+        if self._is_counted and not self.safe_mode:
+            self.boots = self._boots_before
+            self._save(now)
+            self._is_counted = False
+
     def step(self, now):
         """The clock has moved: confirm, roll back, or call the boot good. An event, or None."""
         if self.wait_ms(now) != 0:
@@ -246,7 +258,11 @@ class ConfigurationManager:
         if self.unsaved and diff(now, self._good_at) >= 0:
             self._save(now)
         if self.safe_mode:
-            return None
+            if self.boots == self._boots_before or self.safe_mode_ms(now):
+                return None
+            self.boots = self._boots_before
+            self._save(now)
+            return self.note(now, "safe_mode", ("the next start runs the application again",))
         lasted = diff(now, self._good_at) >= 0
         if self.state == TRIAL:
             if lasted and self._passed:
@@ -260,6 +276,7 @@ class ConfigurationManager:
             return None
         if self.boots:
             self.boots = 0
+            self._is_counted = False
             self._save(now)
         return None
 
@@ -269,11 +286,17 @@ class ConfigurationManager:
         wait = None
         if self.unsaved or (runs and (self._passed or (self.boots and self.state != TRIAL))):
             wait = max(0, diff(self._good_at, now))
+        if self.safe_mode and self.boots != self._boots_before:
+            wait = shorter(wait, self.safe_mode_ms(now))
         if runs and self.state == TRIAL:
             wait = shorter(wait, max(0, diff(self._late_at, now)))
         if self._apply_at is not None:
             wait = shorter(wait, max(0, diff(self._apply_at, now)))
         return wait
+
+    def safe_mode_ms(self, now):
+        """Milliseconds of safe mode until the next start runs the application again."""
+        return 0 if self.boots == self._boots_before else max(0, diff(self._safe_until, now))
 
     def roll_back(self, now):
         """A person, a button or the application brings the good document before this one back.
@@ -305,11 +328,11 @@ class ConfigurationManager:
 
     def pause_timers(self, now):
         """Let no trial run out for some days: a person inspects a node that does not run."""
-        self._late_at = self._good_at = add(now, _FAR_MS)
+        self._late_at = self._good_at = self._safe_until = add(now, _FAR_MS)
 
     def note(self, now, name, reasons=()):
         """Add an event to the history, unless the last one is the same; gives the event."""
-        if reasons:
+        if reasons and name != "safe_mode":
             self.reasons = reasons
         history = self.history
         if not history or history[-1][1:] != (name, reasons):
@@ -325,16 +348,17 @@ class ConfigurationManager:
         self.reasons = ()
         self.notes = _NO_NOTES
         self.sequence = 0
+        self._safe_until = 0
         self._begin(EMPTY, 0, 0)
 
     def _begin(self, state, boots, now):
         self.state = state
-        self.boots = boots
-        self._passed = False
+        self.boots = self._boots_before = boots  # the latter: what `boots` returns to
+        self._passed = self._is_counted = False
         self._late_at = add(now, self.trial_ms)
         self._good_at = add(now, self.good_after_ms)
 
-    def _count_boot(self, counts, now):
+    def _count_boot(self, counts, application, now):
         """Count a boot against what is stored; an event when it was rolled back for that."""
         fallback = self._fallback()
         limit = MAX_RESETS
@@ -344,19 +368,29 @@ class ConfigurationManager:
             if not fallback:  # the record of the good one is lost: this one is better than none
                 self._begin(TRIAL, 0, now)
         if self.state == TRIAL or self.boots:
-            if counts and self.boots < limit:
-                self.boots += 1
+            none = MAX_RESETS if self.state == BAD else 0  # what a count begins with
+            if counts:
+                notes = _rows(self.notes) + struct.pack("<I", application)
+                if notes != self.notes:
+                    self.notes = notes
+                    self.boots = none
+                self._boots_before = self.boots
+                if self.boots < limit:
+                    self.boots += 1
+                    self._is_counted = True
             if self.boots >= limit:
                 if self.state == TRIAL and fallback:
                     return self._go_back(_RESETS, now)
                 self.safe_mode = True
+                self._boots_before = none
+                self._safe_until = add(now, SAFE_MODE_MS)
             self._save(now)
         return None
 
     def _go_back(self, cause, now):
         """Let the good document before the newest one run; the event is rolled_back."""
         newest = self.store.newest
-        rows = self.notes[1:]
+        rows = _rows(self.notes)[1:]
         if cause != _SCHEMA:  # a newer firmware may take it
             rows += _rolled_back(self._text_of(newest), newest.etag)
         self.notes = bytes((cause,)) + rows[-_ROLLED_BACK_SIZE * _MAX_ROLLED_BACK :]
@@ -367,7 +401,7 @@ class ConfigurationManager:
 
     def _was_rolled_back(self, text, etag):
         """Whether a document was rolled back, by its text or by its ETag."""
-        notes = self.notes
+        notes = _rows(self.notes)
         if len(notes) == 1:
             return False
         row = _rolled_back(text, etag)
@@ -442,6 +476,11 @@ def _joined(texts):
         text.extend(_SEPARATOR)
         text.extend(more)
     return text
+
+
+def _rows(notes):
+    """The notes without the CRC-32 of the application at their end."""
+    return notes[: len(notes) - (len(notes) - 1) % _ROLLED_BACK_SIZE]
 
 
 def _rolled_back(text, etag):

@@ -59,6 +59,8 @@ def status(node):
     """Print what runs, its peers, its counters, and how much memory is free."""
     gc.collect()
     about = node.about
+    if node.configuration and node.configuration.safe_mode:
+        _print_safe_mode(node.configuration)
     print(about["role"] + " " + about["ue_id"])
     print_row("state", "running" if node.running else "stopped; Ctrl-D starts it again")
     print_row("bound to", about["bind"][0] + ":" + str(about["bind"][1]))
@@ -231,10 +233,7 @@ def why(node):
     cause = manager.cause
     _print_why_it_runs(manager)
     if manager.safe_mode:
-        print_wrapped(
-            "Safe mode: " + str(manager.boots) + " resets in a row, so the application is not "
-            "started. It ends with the next start after the server has sent another document."
-        )
+        _print_safe_mode(manager)
     if manager.reasons and (manager.state != BAD or manager.reasons != (cause,)):
         print("The last one that was refused:")
         for reason in manager.reasons:
@@ -247,6 +246,17 @@ def why(node):
     if node.application and node.application.error:
         error = node.application.error
         print_wrapped("The application ended by " + type(error).__name__ + ": " + str(error))
+
+
+def _print_safe_mode(manager):
+    left_ms = manager.safe_mode_ms(ticks_ms())
+    text = "Safe mode: the board was reset too often, so the application is not started. "
+    if left_ms:
+        text += "Leave it on for " + duration(left_ms) + ", correct the application, or give it "
+        text += "another document: then the next start runs the application again."
+    else:
+        text += "The next start (Ctrl-D) runs it again."
+    print_wrapped(text)
 
 
 def _print_why_it_runs(manager):

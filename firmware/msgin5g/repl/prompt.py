@@ -65,6 +65,7 @@ class Prompt:
                     self._line = self._line[:-1]
                     _write("\x08 \x08")
             elif char == "\x04" and not self._line:
+                self._names["node"].end_by_hand()
                 raise SystemExit
             elif char == "\x1b":
                 n_ignored = 2

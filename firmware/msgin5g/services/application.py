@@ -37,6 +37,7 @@ class Application:
 
     def __init__(self, name):
         self.error = None  # the exception that ended it
+        self._in_call = False  # of its import, `changed` or `step`
         self._name = name
         self._module = None
         self._node = None
@@ -110,6 +111,11 @@ class Application:
 
     # What the builder and the loops call
 
+    @property
+    def has_failed(self):
+        """Whether an exception has ended it, or Ctrl-C a call, which may have hung."""
+        return self.error is not None or self._in_call
+
     def prepare(self, manager):
         """Take the ConfigurationManager, before its start: its check needs the declared keys."""
         self._manager = manager
@@ -169,10 +175,12 @@ class Application:
                 node.emit("restarting", ())
             return
         if self.error is None and self._module:
+            self._in_call = True
             try:
                 self._call(now)
             except Exception as error:
                 self.fail(error)
+            self._in_call = False
         if self._change is not None and self._seen is not self.configuration:
             self._change.set()
         if self.error is not None:
@@ -198,12 +206,14 @@ class Application:
     def _import(self, schema):
         """Import the module and let it declare its keys, but not in safe mode."""
         if self._manager is None or not self._manager.safe_mode:
+            self._in_call = True
             try:
                 self._module = __import__(self._name)
                 if schema and hasattr(self._module, "declare"):
                     self._module.declare(schema)
             except Exception as error:
                 self.fail(error)
+            self._in_call = False
 
     def _call(self, now):
         """Call `changed` and `step` of the module when they are due."""

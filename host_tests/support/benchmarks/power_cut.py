@@ -30,7 +30,7 @@ sys.path[:] = [here + "/..", here + "/../../../firmware"]
 
 import ram_disk  # noqa: E402
 import vfs  # noqa: E402
-from msgin5g.config.manager import ConfigurationManager  # noqa: E402
+from msgin5g.config.manager import SAFE_MODE_MS, ConfigurationManager  # noqa: E402
 from msgin5g.config.schema import Schema  # noqa: E402
 from msgin5g.config.store import GOOD, TRIAL, StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
@@ -142,6 +142,15 @@ def lasted(manager):
     manager.step(GOOD_MS)
 
 
+def by_hand(manager):
+    manager.ended_by_hand(0)
+
+
+def lasted_in_safe_mode(manager):
+    assert manager.safe_mode
+    manager.step(SAFE_MODE_MS)
+
+
 def roll_back(manager):
     manager.roll_back(0)
 
@@ -197,6 +206,8 @@ SCENARIOS = (
     ("roll-back, by hand", (good("one"), good("two")), roll_back, ("two", "one")),
     ("boot that lasts", (good("one"), offer("two"), too_late), lasted, ("one",)),
     ("safe mode", (good("one"), offer("two"), too_late, nothing, nothing), nothing, ("one",)),
+    ("ended by hand", (good("one"), offer("two")), by_hand, ("two",)),
+    ("leaving safe mode", (offer("one"), nothing, nothing), lasted_in_safe_mode, ("one",)),
     (
         "over one rolled back",
         (good("one"), offer("two"), too_late),
