@@ -91,11 +91,11 @@ class Relay(Role):
         self._recipient_option = settings.recipient_option
         self._server = server
         self._server_transport = server_transport
-        self.flows = set()  # a set, in which a flow is found at once; a LinkedUe has its own
         self.held_back = []  # flows whose requests the rate limiter holds back, the oldest first
         # Flows whose UEs may need an empty ACK, the oldest first. Those that have ended meanwhile
         # stay until their turn comes, so that nothing has to look for them.
         self._unacknowledged = []
+        self.n_requests = 0  # flows that do not observe
         self.n_observing = 0
         self._n_wanted = 0  # observations, with those that were only asked for
         self._rate_limiter = RateLimiter(settings.max_rate, now)
@@ -135,8 +135,14 @@ class Relay(Role):
                 self._timed_out(flow, exchange)
             elif self.own is not None:
                 self.own.handle_exchange(NOTHING, exchange, now)
-        while self._unacknowledged and self._acknowledge_in_ms(now) == 0:
-            self.endpoint.acknowledge(self._unacknowledged.pop(0).incoming)
+        waiting = self._unacknowledged
+        while waiting:
+            flow = waiting[0]
+            if flow.incoming.open:
+                if diff(now, flow.confirmed_at) < _ACK_DELAY_MS:
+                    break
+                self.endpoint.acknowledge(flow.incoming)
+            waiting.pop(0)
         self._rate_limiter.step(now)
         while self.held_back and self._rate_limiter.take(now):
             flow = self.held_back.pop(0)
@@ -147,7 +153,7 @@ class Relay(Role):
             self.own.tick(now)
 
     def drop_half_done(self, now):
-        for flow in list(self.flows):
+        for flow in self.flows:
             exchange = flow.exchange
             if exchange is None:
                 lives = flow in self.held_back
@@ -157,18 +163,18 @@ class Relay(Role):
                 lives = flow.observing
             else:
                 lives = exchange.state < OBSERVING
-            if flow not in flow.ue.flows:
-                self.flows.remove(flow)
-            elif not lives:
+            if not lives:
                 self._end(flow)
+        flows = self.flows
         for ue in self.links:
             ue.n_requests = 0
-        self.n_observing = self._n_wanted = 0
-        for flow in self.flows:
+        self.n_requests = self.n_observing = self._n_wanted = 0
+        for flow in flows:
             flow.ue.n_requests += not flow.observing
+            self.n_requests += not flow.observing
             self.n_observing += flow.observing
             self._n_wanted += flow.wants_observe
-        self.endpoint.drop_half_done(self.flows)
+        self.endpoint.drop_half_done(flows)
         if self.own is not None:
             self.own.drop_half_fetched(now)
 
@@ -177,11 +183,19 @@ class Relay(Role):
         wait = self.endpoint.wait_ms(now)
         if self.own is not None:
             wait = shorter(wait, self.own.own_wait_ms(now))
-        if self._unacknowledged:
-            wait = shorter(wait, self._acknowledge_in_ms(now))
+        for flow in self._unacknowledged:
+            if flow.incoming.open:
+                ack_ms = _ACK_DELAY_MS - diff(now, flow.confirmed_at)
+                wait = shorter(wait, max(ack_ms, 0))
+                break
         if self.held_back:
             wait = shorter(wait, self._rate_limiter.wait_ms(now))
         return wait
+
+    @property
+    def flows(self):
+        """All flows as a list, by UE; what concerns one UE looks at those of the LinkedUe."""
+        return [flow for ue in self.links for flow in ue.flows]
 
     def poll(self):
         """The oldest event of the relay's own configuration, or None."""
@@ -242,8 +256,9 @@ class Relay(Role):
         endpoint = self.endpoint
         message = endpoint.message
         settings = self._settings
-        token = None
-        observe = message.uint(OBSERVE)
+        token = observe = None
+        if message.find(OBSERVE) >= 0:
+            observe = message.uint(OBSERVE)
         if observe is not None:
             known = self._observation_of(ue, message.token())
             if known is not None:
@@ -251,7 +266,7 @@ class Relay(Role):
                 self._end(known)
         full = (
             self._server is None
-            or len(self.flows) - self.n_observing >= settings.max_flows
+            or self.n_requests >= settings.max_flows
             or ue.n_requests >= _MAX_REQUESTS_OF_A_UE  # one UE must not take all the flows
         )
         held = full or self.held_back or not self._rate_limiter.take(now)
@@ -278,12 +293,12 @@ class Relay(Role):
         if observe == 0:
             flow.wants_observe = True
             self._n_wanted += 1
-        self.flows.add(flow)
-        ue.n_requests += 1
         if ue.flows:
             ue.flows.append(flow)
         else:
             ue.flows = [flow]
+        ue.n_requests += 1
+        self.n_requests += 1
         if incoming.confirmable:
             if len(self._unacknowledged) >= 2 * settings.max_flows:
                 first = self._unacknowledged.pop(0).incoming
@@ -333,15 +348,6 @@ class Relay(Role):
         for flow in ue.flows:
             if flow.wants_observe and flow.incoming.token == token:
                 return flow
-        return None
-
-    def _acknowledge_in_ms(self, now):
-        """Milliseconds until the next UE needs an empty ACK, None when none does."""
-        waiting = self._unacknowledged
-        while waiting:
-            if waiting[0].incoming.open:
-                return max(_ACK_DELAY_MS - diff(now, waiting[0].confirmed_at), 0)
-            waiting.pop(0)
         return None
 
     # Downlink
@@ -408,7 +414,8 @@ class Relay(Role):
             )
         if observing and not flow.observing:
             flow.observing = True
-            flow.ue.n_requests -= 1
+            ue.n_requests -= 1
+            self.n_requests -= 1
             self.n_observing += 1
         if not observing:
             self._remove(flow)
@@ -465,7 +472,6 @@ class Relay(Role):
         if flow not in ue.flows:
             return
         ue.flows.remove(flow)
-        self.flows.remove(flow)
         if flow.request is not None:
             self.held_back.remove(flow)
             flow.request = None
@@ -473,6 +479,7 @@ class Relay(Role):
             self.n_observing -= 1
         else:
             ue.n_requests -= 1
+            self.n_requests -= 1
         self._n_wanted -= flow.wants_observe
 
 

@@ -73,7 +73,7 @@ class Crowd:
     def __call__(self):
         relay = self.relay
         endpoint = relay.endpoint
-        assert len(relay.flows) - relay.n_observing <= self.max_flows
+        assert relay.n_requests <= self.max_flows
         assert relay.n_observing <= MAX_OBSERVATIONS
         assert len(relay.held_back) <= min(RATE, self.max_flows)
         assert endpoint.n_incoming <= self.max_flows + 16

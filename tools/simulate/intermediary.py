@@ -63,7 +63,7 @@ class Measured:
             "incoming": lambda: endpoint.n_incoming,
         }
         if isinstance(role, Relay):
-            self._tables["flows"] = lambda: len(role.flows)
+            self._tables["flows"] = lambda: role.n_requests + role.n_observing
             self._tables["held_back"] = lambda: len(role.held_back)
         else:
             self._tables["waiting"] = lambda: role.n_waiting
