@@ -7,7 +7,10 @@ micropython main.py --settings FILE --once    on a host, see `msgin5g run`
 import gc
 import sys
 
+from micropython import const
 from msgin5g.port.system import reset, ticks_ms
+
+_NOT_CONFIGURED = const(7)
 
 
 def main(
@@ -18,16 +21,20 @@ def main(
     trace=False,
     role=None,
     application=None,
+    control=None,
 ):
     """Run the role of the settings in the file `path`; what is stored goes into `directory`.
 
     as_json: events as JSON, in place of the setting `log`. once: end with the first outcome.
     trace: print every datagram. role: in place of the settings' own role. application: the
-    module that runs beside the role if the board has a file of that name.
+    module that runs beside the role if the board has a file of that name. control: a transport
+    through which a host asks the running node for something, or None.
 
-    Gives 0 when a person or `once` ended it. Gives 2 when the settings or an address cannot be
-    used; the board is not reset, because the next start would fail in the same way. Else the
-    application has failed or the configuration was removed: the board is reset (a host gives 3).
+    Gives 0 when a person ended it, or `once` with a configuration that is new or still valid;
+    with any other outcome, or without one, `once` gives 7. Gives 2 when the settings or an
+    address cannot be used; the board is not reset, because the next start would fail in the same
+    way. Else the application has failed or the configuration was removed: the board is reset (a
+    host gives 3).
     """
     if hasattr(gc, "threshold"):
         # Collect often while modules are imported: their garbage would lie between them for good
@@ -51,6 +58,8 @@ def main(
     _drop("port.resolver")
     if node is None:
         return 2
+    if control is not None:
+        node.transports.append(control)
     node.running = True
     if node.watchdog:
         node.watchdog.release()  # from here on the loop feeds it
@@ -69,7 +78,7 @@ def main(
         return 3
     if node.watchdog:
         node.watchdog.hold()  # a person is at the REPL now
-    return 0
+    return _NOT_CONFIGURED if once and node.outcome not in ("applied", "unchanged") else 0
 
 
 def _end_by_hand(node):

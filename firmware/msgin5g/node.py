@@ -18,8 +18,9 @@ class Node:
     event_loop.run and the clock.
 
     `ue` is the ConstrainedUe in the role, `configuration` its ConfigurationManager; None without
-    one. `running`: a loop drives the node now. `ended`: the board is to restart. The builder sets
-    the other attributes: `about` (the first event), `as_json` (events are printed as JSON), `once`
+    one. `running`: a loop drives the node now. `ended`: the board is to restart. `outcome`: the
+    name of the event of the last fetch, None before the first. The builder sets the other
+    attributes: `about` (the first event), `as_json` (events are printed as JSON), `once`
     (the first outcome ends the run), `application` (an Application), `missing_application` (the
     name of the application that is not imported, because the node is only inspected), `watchdog`,
     `radios`, `name_lookup`, and `trace` (a function of (out, datagram, remote) for every
@@ -35,7 +36,7 @@ class Node:
         self.configuration = self.ue and self.ue.configuration
         self.services = []
         self.events = []  # of the services, not polled yet
-        self.about = self.trace = self.prompt = None
+        self.about = self.trace = self.prompt = self.outcome = None
         self.application = self.missing_application = self.watchdog = self.radios = None
         self.name_lookup = None
         self.as_json = self.once = self.running = self.ended = False
@@ -94,6 +95,8 @@ class Node:
         print(text)
         if hasattr(sys.stdout, "flush"):
             sys.stdout.flush()
+        if name in _OUTCOMES:
+            self.outcome = name
         return name == "restarting" or (self.once and name in _OUTCOMES)
 
 

@@ -26,6 +26,7 @@ CONFIGURATION = {
     "MSGin5G-Server-address": "coap://msgin5g.example:5683",
     "MSGin5G-UE-Service-id": "user-7@example.com",
 }
+COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "run"]
 NET = network()
 UE, RELAY, NOBODY = NET + "2", NET + "3", NET + "9"
 
@@ -116,8 +117,82 @@ def test_with_nobody_there_the_outcome_is_a_timeout(tmp_path):
     fast = {"ack_timeout_ms": 50, "max_retransmit": 2}
     settings = settings_file(tmp_path, next_hop=[NOBODY, 65401], transmission=fast)
     code, events = lines_of(command_of(settings, tmp_path, as_json=True, once=True))
-    assert code == 0
+    assert code == 7
     assert [event["event"] for event in events] == ["started", "timeout", "stopped"]
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+def test_once_ends_with_0_with_a_configuration_and_with_7_without(scm, tmp_path, interpreter):
+    state = tmp_path / "state"
+    state.mkdir()
+    to_server = {"next_hop": list(scm.address), "next_hop_is": "server"}
+    for name, status, more in (
+        ("applied", 0, {}),
+        ("unchanged", 0, {}),
+        ("refused", 7, {"max_document_size": 64}),
+        ("rejected", 7, {"ue_id": UE_ID + "0"}),
+    ):
+        settings = settings_file(tmp_path, **to_server, **more)
+        command = command_of(settings, state, interpreter, as_json=True, once=True)
+        code, events = lines_of(command)
+        assert (code, events[-2]["event"]) == (status, name), events
+    command = [*COMMAND, "--once", "--settings", settings_file(tmp_path, **to_server, **more)]
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=30)
+    assert done.returncode == 7
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+def test_sigusr1_prints_the_counters_and_the_role_goes_on(tmp_path, interpreter):
+    settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
+    command = [*COMMAND, "--json", "--interpreter", interpreter, "--settings", str(settings)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody,
+    ):
+        assert json.loads(run.stdout.readline())["event"] == "started"
+        for n in (1, 2):
+            somebody.sendto(b"\x47\x01\xff", (UE, 65401))
+            while True:  # until the datagram was worked on
+                run.send_signal(signal.SIGUSR1)
+                event = json.loads(run.stdout.readline())
+                if event != {
+                    "event": "counters",
+                    "counters": {"malformed": n - 1} if n > 1 else {},
+                }:
+                    break
+            assert event == {"event": "counters", "counters": {"malformed": n}}
+        run.terminate()
+        events = [
+            json.loads(line)["event"] for line in run.communicate(timeout=10)[0].splitlines()
+        ]
+        assert events[-1] == "stopped" and run.returncode == 0
+
+
+@pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
+def test_a_command_that_is_killed_leaves_no_role_behind(tmp_path, interpreter):
+    settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])
+    command = [*COMMAND, "--json", "--interpreter", interpreter, "--settings", str(settings)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert json.loads(run.stdout.readline())["event"] == "started"
+        run.kill()
+        # The role has the other end of the pipe, too: it is at its end when the role is gone.
+        rest = run.communicate(timeout=10)[0]
+        assert rest == "" or json.loads(rest)["event"] == "stopped", "it may still say goodbye"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind((UE, 65401))
+
+
+def test_a_role_that_does_not_end_when_it_is_asked_to_is_killed(tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import time\ndef main(node):\n    print('{}')\n    while True:\n        try:\n"
+        "            time.sleep(60)\n        except KeyboardInterrupt:\n            pass\n"
+    )
+    settings = settings_file(tmp_path, next_hop=[NOBODY, 65401], application="app")
+    command = [*COMMAND, "--json", "--settings", str(settings)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as run:
+        assert "started" in run.stdout.readline() and run.stdout.readline() == "{}\n"
+        run.terminate()
+        assert run.wait(timeout=20) == 128 + signal.SIGKILL
 
 
 def test_the_command_itself_runs_and_keeps_nothing(scm, tmp_path):
@@ -198,7 +273,7 @@ def test_garbage_is_collected_when_a_part_of_the_free_heap_was_allocated(tmp_pat
             gc_percent=percent,
         )
         done = subprocess.run(
-            command_of(settings, tmp_path),
+            command_of(settings, tmp_path, heap="1M"),
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -206,7 +281,7 @@ def test_garbage_is_collected_when_a_part_of_the_free_heap_was_allocated(tmp_pat
             check=False,
         )
         (measured,) = re.findall(r"^(\d+)$", done.stdout, re.MULTILINE)
-        assert percent - 1 <= int(measured) <= percent + 8, done.stdout + done.stderr
+        assert percent - 1 <= int(measured) <= percent + 3, done.stdout + done.stderr
 
 
 def one(run, number):
@@ -220,7 +295,13 @@ def all_of(run, number):
 
 @pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
 @pytest.mark.parametrize(
-    "number,end", [(signal.SIGTERM, one), (signal.SIGINT, one), (signal.SIGINT, all_of)]
+    "number,end",
+    [
+        (signal.SIGTERM, one),
+        (signal.SIGHUP, one),
+        (signal.SIGINT, one),
+        (signal.SIGINT, all_of),
+    ],
 )
 def test_what_ends_the_command_ends_the_role(tmp_path, number, end, interpreter):
     settings = settings_file(tmp_path, next_hop=[NOBODY, 65401])

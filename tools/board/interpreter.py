@@ -55,6 +55,18 @@ def find_interpreter():
     return [path], signal.SIGINT
 
 
+def end_with(lifeline, pid):
+    """Have the kernel kill a child as soon as this process is gone, however it went.
+
+    lifeline: the child's end of a socket pair, whose other end this process has.
+    """
+    if hasattr(fcntl, "F_SETSIG"):  # Linux
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, pid)
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
 class Interpreter:
     """A running MicroPython whose console, control words and end can be waited for."""
 
@@ -79,7 +91,7 @@ class Interpreter:
                 env={**environment, "MICROPYPATH": str(_HERE / "onboard")},
                 start_new_session=True,
             )
-            self._bind_life(lifeline)
+            end_with(lifeline, self._process.pid)
         except OSError as error:
             self.inbox.close()
             self.lifeline.close()
@@ -88,13 +100,6 @@ class Interpreter:
             lifeline.close()
             for sender in senders.values():
                 sender.close()
-
-    def _bind_life(self, lifeline):
-        """Have the kernel kill the child as soon as this process, with its end, is gone."""
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, self._process.pid)
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
 
     def receive(self):
         """The next (kind, bytes) that the board has written, or None."""

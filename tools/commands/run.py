@@ -1,12 +1,15 @@
 """`msgin5g run`: a role on this host, in real MicroPython or in CPython.
 
-MicroPython gets the compiled modules that a board gets, in a heap of a board's size.
+MicroPython gets the compiled modules that a board gets, in a heap of a board's size. The role has
+two descriptors of this command: a lifeline, by which the kernel ends it when this command is gone,
+and a pipe, through which SIGUSR1 asks for its counters.
 """
 
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,12 +19,13 @@ from pathlib import Path
 import click
 
 from msgin5g_tools.board.errors import BoardError
-from msgin5g_tools.board.interpreter import find_interpreter
+from msgin5g_tools.board.interpreter import end_with, find_interpreter
 from msgin5g_tools.board.virtual import heap_bytes
 from msgin5g_tools.build.mpy import BuildError, build_firmware
 from msgin5g_tools.paths import FIRMWARE, SHIM
 
 _GOODBYE_S = 0.3
+_GRACE_S = 5  # a role that was asked to end and does not is killed then
 _FAILED = 1  # MicroPython's exit code after a traceback; those of main are others
 _ROLES = ("ue", "relay", "gateway", "seal-c")
 
@@ -30,7 +34,23 @@ _START = """
 import sys
 sys.path[:] = path + sys.path
 from msgin5g.main import main
-sys.exit(main(*options))
+sys.exit(main(*options, control=control))
+"""
+# A transport that brings no datagrams: what comes is a request for the counters.
+_CONTROL = """
+class Control:
+    def __init__(self, descriptor):
+        self.socket = open(descriptor, "rb", 0)
+    def receive(self):
+        asked = self.socket.read(1)
+        if asked is None:
+            return
+        if not asked:
+            raise KeyboardInterrupt
+        from msgin5g import node
+        counters = node.current.role.counters
+        node.current.print_event({"event": "counters", "counters": counters})
+control = Control(%d)
 """
 # As JSON the standard output is one object a line; what is printed besides goes elsewhere.
 _START_JSON = """
@@ -66,9 +86,10 @@ def default_heap(settings, role=None):
 
 
 def command_of(settings, state, interpreter="micropython", heap=None, **flags):
-    """The command line that runs a role; flags: as_json, once, trace, role.
+    """The command line that runs a role; flags: as_json, once, trace, role, control.
 
-    heap: as `-X heapsize` takes it; None for the role's default.
+    heap: as `-X heapsize` takes it; None for the role's default. control: the descriptor of a
+    pipe; each byte that comes makes the role print its counters.
     """
     heap = heap or default_heap(settings, flags.get("role"))
     options = (
@@ -92,6 +113,8 @@ def command_of(settings, state, interpreter="micropython", heap=None, **flags):
         before = ""
     if flags.get("as_json"):
         before += _START_JSON
+    control = flags.get("control")
+    before += "control = None" if control is None else _CONTROL % control
     return [*start, "-c", f"path, options = {path!r}, {options!r}\n{before}{_START}"]
 
 
@@ -120,13 +143,21 @@ def _role_of(settings, chosen):
     "--heap", help=f"Heap of MicroPython; by default {UE_HEAP} for a UE and {HEAP} for others."
 )
 @click.option("--state", type=click.Path(file_okay=False), help="Where a configuration is stored.")
-@click.option("--once", is_flag=True, help="End with the first outcome.")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="End with the first outcome: exit status 0 when there is a configuration, else 7.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--trace", is_flag=True, help="Print every datagram as well.")
 def run(role, settings, interpreter, heap, state, once, as_json, trace):
     """Run a role on this host.
 
-    Without --state nothing is kept from one run to the next. Ctrl-C ends it.
+    Without --state nothing is kept from one run to the next. Ctrl-C ends it. SIGUSR1 makes it
+    print its counters.
+
+    Exit status: 0 ended by a person, or --once applied or unchanged   2 wrong settings or an
+    address that cannot be used   3 the board would restart   7 --once with any other outcome
     """
     heap = heap or default_heap(settings, role)
     try:
@@ -138,7 +169,7 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
         state = temporary = tempfile.mkdtemp(prefix="msgin5g-")
     Path(state).mkdir(parents=True, exist_ok=True)
     try:
-        command = command_of(
+        code = _run(
             settings,
             state,
             interpreter,
@@ -148,7 +179,6 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
             once=once,
             trace=trace,
         )
-        code = _wait(subprocess.Popen(command))
     except (BoardError, BuildError) as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -157,16 +187,63 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
     sys.exit(code)
 
 
-def _wait(child):
-    """The exit code of the role; what ends this command ends the role first, with a goodbye."""
+class _Child:
+    """The role as a child process; signals that come before it has started count as well."""
 
-    def stop(number, frame):
+    def __init__(self):
+        self._process = None
+        self._asked_at = None  # when it was asked to end
+        self._lifeline, self._end = socket.socketpair()
+        self.control, self._ask = os.pipe()
+        os.set_blocking(self.control, False)
+        os.set_blocking(self._ask, False)
+        for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+            signal.signal(getattr(signal, name), self._stop)
+        signal.signal(signal.SIGUSR1, self._count)
+
+    def start(self, command):
+        self._process = subprocess.Popen(command, pass_fds=(self._end.fileno(), self.control))
+        end_with(self._end, self._process.pid)
+        self._end.close()
+        os.close(self.control)
+        if self._asked_at is not None:
+            self._interrupt()
+
+    def wait(self):
+        """Its exit status."""
+        while True:
+            try:
+                code = self._process.wait(timeout=1)
+                return code if code >= 0 else 128 - code
+            except subprocess.TimeoutExpired:
+                asked_at = self._asked_at
+                if asked_at is not None and time.monotonic() - asked_at > _GRACE_S:
+                    self._process.kill()
+
+    def _stop(self, number, frame):
+        """End the role, with a goodbye."""
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
         if number == signal.SIGINT:
             # A terminal has sent it to the role as well: twice, it would break off the goodbye.
             time.sleep(_GOODBYE_S)
-        if child.poll() is None:
-            child.send_signal(signal.SIGINT)
+        if self._process is not None:
+            self._interrupt()
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, stop)
+    def _interrupt(self):
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def _count(self, number, frame):
+        """Have the role print its counters."""
+        try:
+            os.write(self._ask, b"c")
+        except OSError:
+            pass  # it has not read the last requests yet, or has ended
+
+
+def _run(*arguments, **flags):
+    """Run a role until it ends; its exit status."""
+    child = _Child()
+    child.start(command_of(*arguments, control=child.control, **flags))
     return child.wait()
