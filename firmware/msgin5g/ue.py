@@ -66,6 +66,7 @@ class ConstrainedUe(Role):
         # A thousand boards that one switch powers on do not ask in the same second.
         chance = (random() << 8 | random()) >> 6
         self._fetch_at = add(now, settings.start_delay_s * 125 * chance >> 7)  # None: stopped
+        self._collection_at = now  # when the collection is to be asked for again
 
     # The verbs, see Role, and the events
 
@@ -100,7 +101,10 @@ class ConstrainedUe(Role):
         if fetch_at is not None and not client.busy and diff(now, fetch_at) >= 0:
             # Conditional only if the ETag is that of the configuration that runs: not of one
             # that was refused or rolled back.
-            if not client.fetch(self.observe, client.etag == self.configuration.etag):
+            observe = self.observe
+            if not client.is_named and diff(now, self._collection_at) >= 0:
+                observe = False  # a document may name this UE now
+            if not client.fetch(observe, client.etag == self.configuration.etag):
                 self._fetch_at = add(now, _FULL_MS)
 
     def drop_half_done(self, now):
@@ -221,9 +225,11 @@ class ConstrainedUe(Role):
         """The server has answered: ask again before the configuration gets too old."""
         self._backoff.reset()
         client = self.client
-        if self.observe and client.document_id and not (client.individual or client.observing):
-            self._fetch_in(0, now)  # the document is known now: register for notifications
-            return
+        if not client.individual:
+            self._collection_at = add(now, self.refresh_max_s * 1000)
+            if self.observe and client.document_id and not client.observing:
+                self._fetch_in(0, now)  # the document is known now: register for notifications
+                return
         seconds = min(max(outcome.max_age_s, self.refresh_min_s), self.refresh_max_s)
         # A tenth before Max-Age ends; that also satisfies RFC 7641 section 3.3.1.
         self._fetch_in(seconds * 900, now)

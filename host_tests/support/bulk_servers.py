@@ -107,6 +107,7 @@ class BulkServer(Server):
                 or any(i in (named or {}).get("uris", ()) for i in ids)
                 or selected(doc, queries)
                 or (document_id and "imeiRanges" in (named or {}) and "uris" not in named)
+                or (document_id and "ueVendors" in doc)
             ):
                 found.append(doc)
         return found

@@ -119,6 +119,31 @@ def test_a_document_that_is_for_other_ues_now_makes_it_ask_for_the_collection():
         assert it.response(request, CONTENT, [], _BODY).kind == "configuration", code
 
 
+def test_a_document_that_the_server_refuses_and_lists_is_not_asked_for_in_circles():
+    it = Fetcher()
+    client = it.client
+    client.fetch()
+    it.response(it.request(), CONTENT, [], _BODY)
+    client.fetch(True)
+    assert it.response(it.request(), NOT_FOUND) is None
+    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
+    assert client.document_id is None and not client.observing
+    # The next fetch is for the collection again, and only then for the document.
+    client.fetch(True)
+    assert it.request().find(OBSERVE) < 0
+
+
+def test_an_individual_document_that_is_for_others_makes_it_ask_for_the_collection():
+    it = Fetcher()
+    client = it.client
+    client.fetch()
+    it.response(it.request(), CONTENT, [], _BODY)
+    client.fetch(True)
+    others = dumps(document("urn:x:other", DATA))
+    assert it.response(it.request(), CONTENT, [], others) is None and not client.individual
+    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
+
+
 def test_the_answer_to_a_deregistration_starts_nothing():
     it = Fetcher()
     client = it.client

@@ -12,7 +12,7 @@ _UE = UE_ID.encode()
 def is_for(imei, *ranges):
     """Whether a document with these imeiRanges is for a UE with this IMEI, but not by its URI."""
     body = dumps(document("", DATA, valUeIds={"uris": [OTHER_ID], "imeiRanges": list(ranges)}))
-    found = UeConfigDoc(body, 0, len(body)).names(_UE, imei)
+    found = UeConfigDoc(body, 0, len(body)).rank(_UE, imei) > 0
     try:
         assert bytes(find_configuration(body, _UE, imei)[0][0]) == DATA.encode() and found
     except DocumentError as error:
@@ -45,6 +45,22 @@ def test_serial_numbers_are_for_the_ues_that_have_them():
             assert not is_for((b"35123456", snr), imei_range), snr
         # A UE that does not know its serial number is not one of them.
         assert not is_for((b"35123456", -1), imei_range)
+
+
+def test_the_uri_goes_before_the_imei_and_the_imei_before_everybody():
+    everybody = document("", "everybody", "d0")
+    everybody.pop("valUeIds")
+    imei = document("", "imei", "d1", valUeIds={"imeiRanges": [{"tac": "35123456"}]})
+    uri = document(UE_ID, "uri", "d2")
+    for documents, data, is_named in (
+        ([everybody, imei, uri], b"uri", True),
+        ([uri, imei, everybody], b"uri", True),
+        ([imei, everybody], b"imei", False),
+        ([everybody, imei], b"imei", False),
+        ([everybody], b"everybody", False),
+    ):
+        found = find_configuration(dumps(documents), _UE, (b"35123456", -1))
+        assert (bytes(found[0][0]), found[2]) == (data, is_named), data
 
 
 def test_a_range_that_is_not_whole_names_nobody():

@@ -93,7 +93,8 @@ class ScmClient:
     responses must carry; require_recipient: a response without one is dropped, as it must be
     behind a relay or gateway. It and recipient_option, content_format, block_size and
     max_document_size are as in settings. document_id: that of the individual document, None until
-    it is known. etag: that of the last representation. individual: whether the last request was
+    it is known. is_named: whether that document names the UE by its URI, so that none can go
+    before it. etag: that of the last representation. individual: whether the last request was
     for the individual document, not for the collection. state: that of the fetch. exchange: that
     of the request under way, or None. block2: the Block2Body of the document under way, or None.
     unanswered_size: bytes sent to a server that did not answer.
@@ -104,6 +105,7 @@ class ScmClient:
         self.transport = transport
         self.remote = remote
         self.document_id = None
+        self.is_named = True
         self.etag = None
         self.individual = False
         self.unanswered_size = 0
@@ -119,6 +121,7 @@ class ScmClient:
         self._observation = _NONE
         self.exchange = self.block2 = None
         self._registration = None  # the exchange of the request with Observe 0
+        self._refused_id = None  # of the document that the server refused in this fetch
         self._etag_of = None  # the document_id that `etag` belongs to; None: the collection
         self._asked = (False, None)  # arguments of the last request, for an Echo
         self._request_size = 0
@@ -148,12 +151,14 @@ class ScmClient:
         """Ask for the configuration; false when the endpoint has no room for a request.
 
         conditional: with the ETag of the last representation, which must still be held. observe:
-        register, or renew the registration, once the document is known.
+        register, or renew the registration, once the document is known; without it the request is
+        for the collection, and an observation goes on.
         """
         if self.state == _PAUSED:
             return self._ask(_NEXT)
         self.individual = observe and self.document_id is not None
         self._n_restarts = self._n_resumes = 0
+        self._refused_id = None
         return self._ask(_FIRST, conditional, 0 if self.individual else None)
 
     def stop(self):
@@ -272,15 +277,23 @@ class ScmClient:
                 if self._ask(_NEXT):
                     return None
                 raise BlockError("no room for the next request")
-            texts, document_id = find_configuration(block2.body, self.ue_id, self.imei)
-        except (BlockError, DocumentError) as error:
+            found = find_configuration(block2.body, self.ue_id, self.imei)
+        except BlockError as error:
+            return self._end("refused", str(error))
+        except DocumentError as error:
+            if self._look_in_collection():
+                return None
             return self._end("refused", str(error))
         except MemoryError:
             return self._end("refused", "too large for the memory that is free")
+        texts, document_id, self.is_named = found
+        if not self.individual and document_id != self.document_id:
+            # The collection names another document than the one that is observed.
+            self._cease()
+            usable = document_id and len(document_id) <= 255 and document_id != self._refused_id
+            self.document_id = document_id if usable else None
         self.etag = block2.etag
         self._etag_of = self.document_id if self.individual else None
-        if not self.individual and document_id and len(document_id) <= 255:
-            self.document_id = document_id
         max_age_s = message.uint(numbers.MAX_AGE, _DEFAULT_MAX_AGE_S)
         outcome = self._end("configuration", None, max_age_s)
         outcome.texts = texts
@@ -312,16 +325,27 @@ class ScmClient:
             if self._ask(event, self._asked[0], self._asked[1], echo):
                 return None
         is_none = code == numbers.FORBIDDEN or code == numbers.NOT_FOUND
-        if self.individual and is_none and self._asked[1] != 1:
-            # The document is gone, or it is for other UEs now. The collection shows whether there
-            # is another one for this UE.
-            self.forget()
-            self.individual = False
-            if self._ask(_FIRST):
-                return None
-            self.individual = True
+        if is_none and self._look_in_collection():
+            return None
         title, detail = problem_of(message.payload())
         return self._end("rejected", detail, max_age_s, code, title)
+
+    def _look_in_collection(self):
+        """Ask for the collection, as the individual document is gone or is for other UEs now.
+
+        The collection shows whether another one is for this UE. If it is the same one, it is not
+        observed for now: that would go round in circles. False when there is no such request.
+        """
+        if not self.individual or self._asked[1] == 1:
+            return False
+        refused_id = self.document_id
+        self.forget()
+        self._refused_id = refused_id
+        self.individual = False
+        if self._ask(_FIRST):
+            return True
+        self.individual = True
+        return False
 
     def _restart(self):
         """Ask for the first block again, unconditionally."""

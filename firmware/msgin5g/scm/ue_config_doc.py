@@ -13,6 +13,11 @@ from msgin5g.scm.request import UE_SNR, UE_TYPE, uri_equal
 # The CDDL of TS 24.546 C.3.1.5.2 writes the first letter of the ID large, the table small.
 _KEYS = const((b"ueConfigDocId", b"UeConfigDocId", b"valUeIds", b"ueConfigs"))
 _CONFIG_TYPES = const((b"ON_NETWORK", b"COMMON"))  # others are reserved
+# How closely a document is for a UE: it names others, nobody, the UE's IMEI, its URI.
+_NOT_NAMED = const(0)
+_EVERYBODY = const(1)
+_TYPE = const(2)
+_NAMED = const(3)
 
 
 class DocumentError(Exception):
@@ -49,12 +54,20 @@ class UeConfigDoc:
         """
         return () if self.ids is None else self.reader.texts(self.ids, b"uris")
 
-    def names(self, ue_id, imei=None):
-        """Whether it names the UE `ue_id` (bytes), by its URI or by its IMEI (see imei_of)."""
+    def names(self, ue_id):
+        """Whether it names the UE `ue_id` (bytes) by its URI."""
         for uri in self.uris():
             if uri == ue_id or uri_equal(uri, ue_id):
                 return True
-        return imei is not None and self.has_imei(imei)
+        return False
+
+    def rank(self, ue_id, imei):
+        """How closely it is for this UE: one of the ranks above."""
+        if self.names_everybody:
+            return _EVERYBODY
+        if self.names(ue_id):
+            return _NAMED
+        return _TYPE if imei is not None and self.has_imei(imei) else _NOT_NAMED
 
     def has_imei(self, imei):
         """Whether one of its imeiRanges has this IMEI (see imei_of).
@@ -144,27 +157,27 @@ def _snr(text):
 
 
 def find_configuration(body, ue_id, imei=None):
-    """(texts, ueConfigDocId as bytes or None) for the UE `ue_id` (bytes); see config_data.
+    """(texts, ueConfigDocId as bytes or None, whether it names the UE by its URI).
 
-    imei: see imei_of. A document that names the UE goes before one that names nobody.
+    ue_id: bytes. imei: see imei_of. texts: see config_data. A document that names the UE by its
+    URI goes before one that names it by its IMEI, and that before one that names nobody.
     DocumentError says why there is none.
     """
     best = None
+    best_rank = _NOT_NAMED
     reader = Reader(body)
     try:
         # Anything but an array counts as the one document.
         n = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
         empty = True
-        named = False
         while reader.more(n):
             document = UeConfigDoc(body, reader.i, reader.end)
             reader.i = document.end
             empty = False
-            if document.names_everybody:
-                best = best or document
-            elif not named and document.names(ue_id, imei):
+            rank = document.rank(ue_id, imei)
+            if rank > best_rank:
                 best = document
-                named = True
+                best_rank = rank
             n -= n > 0
         if empty:
             raise DocumentError("the array of documents is empty")
@@ -177,4 +190,4 @@ def find_configuration(body, ue_id, imei=None):
         raise DocumentError("body is not CBOR: " + str(error))
     if not texts:
         raise DocumentError("the document has no configData")
-    return texts, best.document_id
+    return texts, best.document_id, best_rank == _NAMED
