@@ -188,6 +188,16 @@ def test_a_ue_is_configured_by_libcoap_s_server(tmp_path, theirs):
         assert event["configuration"] == configuration()
 
 
+def test_a_ue_asks_a_server_below_a_path_prefix(tmp_path, theirs):
+    path = "root/scm/" + COLLECTION.replace("msgin5g", "below")
+    put(theirs, path, [document(name="below") | {"ueConfigDocId": "d1"}])
+    root = {"recipient": SERVER_URI, "host": "scm.example", "path_prefix": "root/scm"}
+    settings = {"next_hop_is": "server", "service_id": "below", "server": root}
+    with ue(tmp_path, theirs.address, **settings) as role:
+        event = role.event("applied", "rejected", "timeout", "refused")
+        assert event["configuration"] == configuration("below")
+
+
 def test_a_ue_takes_a_large_document_in_libcoap_s_blocks(tmp_path, theirs):
     path = COLLECTION.replace("msgin5g", "large")
     put(theirs, path, [document(configName=LARGE[:700]) | {"ueConfigDocId": "d1"}])

@@ -330,6 +330,23 @@ def test_why_says_why_this_configuration_runs():
     assert why().endswith("until it changes.\n" + refused)
 
 
+def test_status_and_why_say_that_the_server_has_deleted_the_document():
+    board = Board("one")
+    node = node_of(board)
+    board.manager.document_deleted(board.now)
+    assert printed(board, commands.why, node) == (
+        "The newest configuration runs: it was confirmed.\n"
+        "The server has deleted its document; the setting on_deleted keeps it.\n"
+    )
+    state = "good; the server has deleted its document\n"
+    assert state in printed(board, commands.status, node)
+    board.manager.on_deleted = "remove"
+    board.manager.document_deleted(board.now)
+    assert printed(board, commands.why, node) == (
+        "No configuration runs, because the server has deleted it.\n"
+    )
+
+
 def test_why_says_what_stands_in_the_way():
     board = Board("one")
     node = node_of(board)

@@ -471,3 +471,30 @@ def test_a_document_for_which_the_memory_is_too_small_is_refused():
     assert "refused" in device.run(1000)
     assert device.manager.reasons == ("memory: too little is free",)
     assert device.runs() == MSGIN5G[0]
+
+
+def test_a_relay_applies_changes_of_its_own_configuration_at_most_every_few_seconds():
+    from builders import relay_settings
+    from manager_board import Board
+    from msgin5g.relay import Relay
+
+    board = Board(trial_ms=0, apply_interval_ms=5000)
+    sim = NetworkSim(start=board.now)
+    server = new_server(sim, {}, max_age_s=3600)
+    settings = relay_settings(ue_id=UE_ID, start_delay_s=0, require_recipient=False)
+    relay = Relay(settings, xorshift(5), SERVER, sim.now)
+    relay.own = ConstrainedUe(
+        settings, xorshift(6), board.manager, SERVER, sim.now, 0, relay.endpoint
+    )
+    sim.add(ADDRESS, relay)
+    data = '{"MSGin5G-Server-address":"coap://n%d.example","MSGin5G-UE-Service-id":"u"}'
+    server.documents[UE_ID] = document(UE_ID, data % 1000)
+    assert sim.run(lambda: relay.own.client.observing)
+    sim.run(None, 20000)
+    n_writes = board.flash.n_writes
+    for n in range(100):
+        server.change(UE_ID, document(UE_ID, data % n))
+        sim.run(None, 30)
+    sim.run(None, 6000)
+    assert board.runs() == "n99" and board.flash.n_writes == n_writes + 2
+    assert relay.counters["postponed"] > 90

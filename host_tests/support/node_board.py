@@ -43,6 +43,7 @@ class NodeBoard:
             "next_hop": [self.server, 5683],
             "next_hop_is": "server",
             "start_delay_s": 0,
+            "apply_interval_s": 0,
             "transmission": {"ack_timeout_ms": 300},
             "retry": {"first_s": 1, "max_s": 2},
             **settings,

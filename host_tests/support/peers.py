@@ -185,6 +185,7 @@ def ue(folder, next_hop, ue_id=scm_setup.UE7, heap="192K", **settings):
             "next_hop": list(next_hop),
             "server": {"recipient": SERVER_URI},
             "start_delay_s": 0,
+            "apply_interval_s": 0,
             "observe": False,
             **settings,
         },

@@ -165,6 +165,30 @@ def test_without_memory_a_document_is_refused_and_nothing_is_lost():
     assert board.runs() == "two"
 
 
+def test_a_confirmation_without_memory_is_stored_later():
+    board = Board("one")
+    board.offer("two")
+    text = board.manager.store.text
+    board.manager.store.text = no_memory
+    assert board.manager.confirm(board.now) == ("confirmed", ())
+    assert board.manager.unsaved and board.manager.state == GOOD
+    board.manager.store.text = text
+    board.wait(GOOD_MS)
+    assert not board.manager.unsaved
+    board.reset()
+    assert board.where() == (GOOD, "two", False)
+
+
+def test_a_roll_back_without_memory_runs_nothing_and_the_good_one_after_the_next_start():
+    board = Board("one")
+    board.offer("two")
+    board.manager.schema.check = no_memory
+    assert board.wait(TRIAL_MS) == ["rolled_back"]
+    assert board.where() == (BAD, None, False) and board.manager.etag == b""
+    board.reset()
+    assert board.where() == (BAD, "one", False)
+
+
 def test_without_memory_to_write_the_other_record_serves_and_the_next_document_is_stored():
     board = Board("one")
     board.offer("two")

@@ -216,6 +216,7 @@ def test_a_deleted_document_is_removed_and_no_reset_or_roll_back_brings_one_back
         assert manager.document_deleted(board.now) is None
         assert manager.roll_back(board.now) is None and manager.confirm(board.now) is None
         assert board.wait(TRIAL_MS) == [] and board.flash.files == {}
+        assert manager.deleted
         assert board.reset() == "unconfigured"
         assert board.manager.document_deleted(board.now) is None
         for name in ("one", "two"):

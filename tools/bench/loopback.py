@@ -115,6 +115,7 @@ class Loopback:
             "next_hop": self._relay_address,
             "server": {"recipient": self._recipient},
             "start_delay_s": 0,
+            "apply_interval_s": 0,
             "observe": observe,
         }
 

@@ -6,8 +6,8 @@ import re
 
 # The events that may come without any value beside their name, as text.
 _BARE = frozenset(
-    "applied unchanged timeout confirmed safe_mode unconfigured factory_reset stopped link_up"
-    " link_down".split()
+    "applied unchanged timeout confirmed deleted removed safe_mode unconfigured factory_reset"
+    " stopped link_up link_down".split()
 )
 # One line that main prints instead of an event: see settings.load, LinkError, StorageError.
 _FAULT = re.compile(

@@ -84,6 +84,7 @@ _SEPARATOR = const(b"\x1e")  # between the texts of a document
 _CAUSES = const(
     ("", "not confirmed in time", "reset too often", "by hand", "does not fit the schema")
 )
+_NO_MEMORY = const(("memory: too little is free",))
 _LATE = const(1)
 _RESETS = const(2)
 _BY_HAND = const(3)
@@ -100,7 +101,7 @@ class ConfigurationManager:
     safe_mode       holds until the next start
     unsaved         the flash did not take the state yet
     reasons         those of the last refusal, roll-back or other event that had some
-    deleted         the server has deleted the document; in RAM only
+    deleted         the server has deleted the document, kept or removed; in RAM only
     history         the last events, a list of (now, name, reasons), oldest first, in RAM only
     sequence        of the record that `state` is about, 0 without one
     notes           those of that record
@@ -188,7 +189,7 @@ class ConfigurationManager:
         except StorageError as error:
             reasons = (str(error),)
         except MemoryError:
-            reasons = ("memory: too little is free",)
+            reasons = _NO_MEMORY
         if reasons:
             return self.note(now, "refused", reasons)
         self.configuration = configuration
@@ -221,6 +222,7 @@ class ConfigurationManager:
             return self.note(now, "storage", (str(error),))
         self._clear()
         self.safe_mode = safe_mode  # the application was not imported: see Application
+        self.deleted = True
         return self.note(now, "removed")
 
     def confirm(self, now):
@@ -444,7 +446,11 @@ class ConfigurationManager:
 
     def _use(self, record):
         """Let the document of a Record run. The reasons why it cannot."""
-        self.configuration, reasons = self.schema.check(self._texts_of(record))
+        self.configuration = None  # the one before is not needed: there is room for this one
+        try:
+            self.configuration, reasons = self.schema.check(self._texts_of(record))
+        except MemoryError:
+            reasons = _NO_MEMORY
         self.etag = b"" if reasons else record.etag
         return reasons
 
@@ -457,10 +463,14 @@ class ConfigurationManager:
             try:
                 store.write(self.state, self.boots, newest.etag, self.notes)
                 self.sequence = store.newest.sequence
+                return
             except StorageError as error:
-                self.unsaved = True
-                self._good_at = add(now, self.good_after_ms)
-                self.note(now, "storage", (str(error),))
+                reasons = (str(error),)
+            except MemoryError:
+                reasons = _NO_MEMORY
+            self.unsaved = True
+            self._good_at = add(now, self.good_after_ms)
+            self.note(now, "storage", reasons)
 
 
 def _joined(texts):

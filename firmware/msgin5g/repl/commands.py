@@ -125,6 +125,8 @@ def _configuration_state(manager):
         text += "; safe mode"
     if manager.unsaved:
         text += "; not yet on flash"
+    if manager.deleted:
+        text += "; the server has deleted its document"
     return text
 
 
@@ -262,7 +264,8 @@ def _print_safe_mode(manager):
 def _print_why_it_runs(manager):
     state = manager.state
     if state == EMPTY:
-        print_wrapped("No configuration runs, because none has been accepted yet.")
+        why = "the server has deleted it" if manager.deleted else "none has been accepted yet"
+        print_wrapped("No configuration runs, because " + why + ".")
     elif state == GOOD:
         print_wrapped("The newest configuration runs: it was confirmed.")
     elif state == TRIAL:
@@ -279,6 +282,8 @@ def _print_why_it_runs(manager):
             + "."
         )
         print_wrapped("The server's document is not tried again until it changes.")
+    if manager.deleted and state != EMPTY:
+        print_wrapped("The server has deleted its document; the setting on_deleted keeps it.")
 
 
 def confirm(node):
