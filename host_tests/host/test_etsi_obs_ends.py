@@ -10,6 +10,7 @@ import aiocoap
 import pytest
 from etsi_checks import (
     QUIET_S,
+    READ_S,
     change,
     check_last,
     check_registration,
@@ -112,7 +113,7 @@ def test_td_coap_obs_06_server_is_reset_by_a_client_that_forgot(client_pair):
             (reset,) = proxy.wait(resets)
             notified = [m for m in of(proxy.passed(), False) if m.mid == reset.mid]
             assert [(m.type, m.token) for m in notified] == [(CON, old)] and reset.size == 4
-            time.sleep(QUIET_S)  # the Reset has passed; now it has been read, too
+            time.sleep(READ_S)  # the Reset has passed; now it has been read, too
             client_pair.put("fourth")
             proxy.wait(lambda passed: any(b"fourth@" in m.payload for m in of(passed, False)))
             time.sleep(QUIET_S)
@@ -131,7 +132,7 @@ def test_td_coap_obs_06_ue_that_forgot_resets_the_server(ue_pair):
             (reset,) = proxy.wait(resets)
             (notified,) = [m for m in of(proxy.passed(), False) if m.mid == reset.mid]
             assert (notified.type, notified.token, reset.size) == (CON, first.token, 4)
-            time.sleep(QUIET_S)  # the Reset has passed; now it has been read, too
+            time.sleep(READ_S)  # the Reset has passed; now it has been read, too
             ue_pair.put("fourth")
             time.sleep(QUIET_S)
             assert not [m for m in of(proxy.passed(), False) if b"fourth@" in m.payload]

@@ -8,7 +8,10 @@ import time
 import cbor2
 from scm_setup import ACK, CON, CONTENT_FORMAT, NON, OBSERVE, RST, TIMEOUT_S, URI_PATH
 
-QUIET_S = 0.15  # within which what is not to come would have come
+READ_S = 0.15  # within which a peer reads what has passed
+# Within which what is not to come would have come: 50 times the interval of our notifications, and
+# longer than a first retransmission of the peers with QUICK or hasty parameters.
+QUIET_S = 1.0
 
 METHODS = {"get": "0.01", "post": "0.02", "put": "0.03", "delete": "0.04"}
 

@@ -55,8 +55,9 @@ class EtsiSetup:
 
     @cached_property
     def intermediary(self):
-        """Our relay in front of it."""
-        return self.relay(self.scm.address, transmission=QUICK)
+        """Our relay in front of it, where a UE may observe more than once."""
+        limits = {"max_rate": 500, "max_links": 4}
+        return self.relay(self.scm.address, transmission=QUICK, relay=limits)
 
     @cached_property
     def gateway(self):
