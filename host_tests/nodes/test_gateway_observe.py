@@ -190,7 +190,7 @@ def test_an_observation_of_another_document_with_the_same_token_takes_its_place(
         ue.send(raw_get("900%d" % n, "6e657731", document_id, 0))
         assert ue.wait().find(OBSERVE) >= 0
     assert gateway.observers.n_observers == 1
-    assert [d.document_id for d in gateway.shared_documents.documents] == [b"e"]
+    assert [d.document_id for d in gateway.shared_documents.documents.values()] == [b"e"]
     # With tokens of their own both of them are observed.
     ue.send(raw_get("9009", "6e657732", "d", 0))
     assert ue.wait().find(OBSERVE) >= 0 and gateway.observers.n_observers == 2

@@ -38,6 +38,7 @@ from msgin5g.coap.numbers import (
     VALID,
 )
 from msgin5g.coap.ticks import add
+from msgin5g.gateway.cache import Permission
 from msgin5g.gateway.responder import Response, response_with
 from msgin5g.scm.document_splitter import DocumentSplitter, SplitDocument
 from msgin5g.scm.request import uri_equal
@@ -119,7 +120,7 @@ class Transfers:
     def end(self, transfer):
         """End a transfer."""
         download = transfer.download
-        if download.exchange is not None:
+        if download is not None and download.exchange is not None:
             self.endpoint.cancel(download.exchange)
             download.exchange = None
         if transfer in self.under_way:
@@ -292,17 +293,33 @@ class BulkTransfer:
         return True
 
     def found(self, document):
+        pending_requests = self._transfers.pending_requests
+        if self._document_id is not None:
+            for request in self.requests:
+                pending_requests.found(request, document.copy_for(request.ue.ue_id))
+            return
         if document.names_everybody:
             self.common.append(document.copy())
+            self._permit(document, [r for r in self.requests if not r.documents])
             return
         is_wanted = False
         for ue_id, copy in document.copies(self.ue_ids, self._imei):
             request = self._by_ue_id[ue_id]
             if request in self.requests:
-                self._transfers.pending_requests.found(request, copy)
+                pending_requests.found(request, copy)
                 is_wanted = True
+                if document.n_uris > 1:
+                    self._permit(document, (request,))
         if not is_wanted:
             self._transfers.endpoint.count("not_asked")
+
+    def _permit(self, document, requests):
+        """These UEs may have a document that others may have, too."""
+        document_id = document.document_id
+        if document_id:
+            permission = Permission(document_id, None, self.download.fresh_until)
+            for request in requests:
+                request.ue.permission = permission
 
     def complete(self, now):
         responder = self._transfers.responder
@@ -318,6 +335,7 @@ class BulkTransfer:
         if len(self.ue_ids) == 1:
             response.server_etag = download.block2.etag
             if without:
+                self._transfers.cache.revoke(without[0].ue)
                 responder.fail(without, NOT_FOUND, "Not found")
             elif requests and requests[0].is_left_out:
                 scheduler.left_out(now)
@@ -344,6 +362,8 @@ class BulkTransfer:
             transfers.fail(self, SERVICE_UNAVAILABLE, "Error", max_age_s)
         elif len(self.ue_ids) == 1:
             response = Response(code, message.payload(), max_age_s)
+            if code != TOO_MANY_REQUESTS and self.requests:
+                transfers.cache.revoke(self.requests[0].ue)
             transfers.responder.respond(self.requests, response)
             self._end()
         elif code == TOO_MANY_REQUESTS:

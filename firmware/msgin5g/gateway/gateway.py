@@ -128,7 +128,7 @@ class Gateway(Role):
         self.scheduler.run_due(now)
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
-            self.cache.purge(now)
+            self.cache.purge(self.links, now)
             self.pending_requests.purge(self.links, now)
             self.scheduler.purge(now)
         if self.own is not None:
@@ -136,11 +136,10 @@ class Gateway(Role):
 
     def drop_half_done(self, now):
         self.responder.drop_half_done()
-        self.observers.drop_half_done(self.shared_documents.documents)
+        self.observers.drop_half_done(self.shared_documents.documents.values())
         waiting = self.scheduler.drop_half_done(now) + self.responder.ready
         self.pending_requests.drop_half_done(self.links, waiting)
-        for document in list(self.shared_documents.documents):
-            self.shared_documents.release(document)
+        self.shared_documents.drop_half_done()
         self.endpoint.drop_half_done()
         if self.own is not None:
             self.own.drop_half_fetched(now)
@@ -238,10 +237,13 @@ class Gateway(Role):
             entry = None
             if not parameters.is_special:
                 entry = self.cache.find(document_id)
-                entry = entry and entry.copy_for(ue.ue_id)
         if entry is None:
             return False
-        is_later = parameters.block2 is not None and parameters.block2 >> 4
+        is_later = parameters.block2 is not None and parameters.block2 >> 4 > 0
+        if document_id is not None:
+            if not entry.is_permitted(ue, now, is_later):
+                return False
+            entry = entry.copy_for(ue)
         if not is_later and diff(entry.fresh_until, now) < _FRESH_MS:
             return False
         wants_observe = document_id is not None and parameters.observe == 0 and not is_later

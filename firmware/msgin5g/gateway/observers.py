@@ -5,9 +5,7 @@ time-out of one of its own notifications, by Observe 1 with its token, by an err
 link. Nothing else ends it; only its own UE can take its place, by asking for more than its share.
 """
 
-from msgin5g.coap.numbers import CONTENT, NOT_FOUND
-from msgin5g.gateway.responder import Response
-from msgin5g.scm.problem_details import compose
+from msgin5g.coap.numbers import CONTENT
 
 
 class Observer:
@@ -119,30 +117,26 @@ class Observers:
                     observers.pop(i).is_active = False
             self.n_observers += len(observers)
 
-    def notify(self, document, response, ue_id=None):
-        """Notify the observers of a SharedDocument, or only the one with this MSGin5G UE ID.
+    def notify(self, document, observers, response):
+        """Notify these observers of a SharedDocument.
 
         The newest state replaces one that was not sent yet. An error ends the observation
         (RFC 7641 section 4.2).
         """
         responder = self._responder
         responder.notification_number = (responder.notification_number + 1) & 0xFFFFFF
-        remaining = []
-        for observer in document.observers:
-            ue = observer.ue
-            if ue_id is not None and ue.ue_id != ue_id:
-                remaining.append(observer)
-                continue
-            notification = response
-            if response.code == CONTENT and response.entry.is_for(ue.ue_id):
-                remaining.append(observer)
-            else:
+        for observer in observers:
+            request = observer.ue.request
+            if response.code != CONTENT:
                 self._end(observer)
-                if response.code == CONTENT:
-                    notification = Response(NOT_FOUND, compose(NOT_FOUND, "Not found"))
             if observer.exchange is not None:
                 self._endpoint.cancel(observer.exchange)
-            if response.code != CONTENT and ue.request in document.requests:
+            if (
+                response.code != CONTENT
+                and request is not None
+                and request.parameters.document_id == document.document_id
+            ):
                 continue  # it has a request under way, whose response says the same
-            responder.notify(observer, notification)
-        document.observers = remaining
+            responder.notify(observer, response)
+        if response.code != CONTENT:
+            document.observers = [o for o in document.observers if o.is_active]

@@ -149,7 +149,7 @@ class Responder:
             if entry is None:
                 entry = self._join(request, response)
             elif parameters.document_id is not None:
-                entry = entry.copy_for(ue.ue_id)
+                entry = entry.copy_for(ue)
                 observer = request.observer
                 if observer is not None:
                     if not observer.is_active or observer.token != token:

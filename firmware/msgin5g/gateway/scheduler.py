@@ -39,7 +39,7 @@ class Scheduler:
     """The requests that are not asked for yet.
 
     collecting: Groups; those that are full are first, then the one with the oldest request.
-    singles: PendingRequests that go alone. queued: SharedDocuments that are to be asked for.
+    singles: PendingRequests that go alone. queued: transfers of individual documents.
     """
 
     def __init__(self, settings, endpoint, pending_requests, responder, transfers):
@@ -82,9 +82,7 @@ class Scheduler:
         """Have a new request answered: with a document, alone, or together with others."""
         parameters = request.parameters
         if parameters.document_id is not None and not parameters.is_special:
-            document = self.shared_documents.add(request)
-            if document not in self._transfers.under_way and document not in self.queued:
-                self.queued.append(document)
+            self.shared_documents.take(request)
         elif (
             parameters.document_id is not None
             or parameters.is_special
@@ -166,10 +164,16 @@ class Scheduler:
             self._bulk_again_at = None
             self._n_left_out = 0
 
-    def dequeue(self, document):
-        """Do not ask for a SharedDocument."""
-        if document in self.queued:
-            self.queued.remove(document)
+    def enqueue(self, transfer):
+        """Begin a transfer of an individual document as soon as there is room for it."""
+        self.queued.append(transfer)
+        transfer.is_queued = True
+
+    def dequeue(self, transfer):
+        """Do not begin a transfer of an individual document."""
+        if transfer.is_queued:
+            transfer.is_queued = False
+            self.queued.remove(transfer)
 
     def withdraw(self, request):
         """Forget a request; a transfer for nobody ends."""
@@ -293,6 +297,7 @@ class Scheduler:
             if self.queued:
                 waiting = self.queued
                 transfer = waiting[0]
+                transfer.prepare()
             elif self.singles:
                 waiting = self.singles
                 transfer = BulkTransfer(transfers, waiting[:1])
@@ -306,9 +311,11 @@ class Scheduler:
             transfers.under_way.append(transfer)
             # There was memory for all that: only now they leave the queue.
             for _ in range(n):
-                request = waiting.pop(0)
+                one = waiting.pop(0)
                 if group is not None:
-                    group.size -= _ID_OVERHEAD + len(request.ue.ue_id)
+                    group.size -= _ID_OVERHEAD + len(one.ue.ue_id)
+                elif waiting is self.queued:
+                    one.is_queued = False
             if group is not None:
                 self._place(group)
             transfers.ask(transfer, now)

@@ -11,12 +11,14 @@ class LinkedUe:
     flows: what a relay has under way for it, the oldest first; n_requests: how many of them do
     not observe yet. observers: what it observes at a gateway, the oldest first. request,
     request_key, asked_at: its newest request to a gateway, see gateway/pending_requests.
+    permission: which document a gateway may give it from its cache, see gateway/cache.
     retry_at: when it is to come again after it was refused, see Admission.
     """
 
     flows = ()
     n_requests = 0
     observers = ()
+    permission = None
     retry_at = None
 
     def __init__(self, ue_id, transport, remote):

@@ -68,7 +68,12 @@ class DocumentSplitter:
 
 
 class SplitDocument(UeConfigDoc):
-    """A UeConfigDoc that the gateway copies out of a body, for those that it is for."""
+    """A UeConfigDoc that the gateway copies out of a body, for those that it is for.
+
+    n_uris: how many URIs it names, once `copies` has looked for them.
+    """
+
+    n_uris = 0
 
     def __init__(self, view, start, end):
         super().__init__(view, start, end)
@@ -84,7 +89,9 @@ class SplitDocument(UeConfigDoc):
         if imei is not None and self.has_imei(imei):
             return [(ue_id, self.copy(ue_id)) for ue_id in ue_ids]
         found = []
+        self.n_uris = 0
         for uri in self.reader.texts(self.ids, b"uris"):
+            self.n_uris += 1
             lower = uri.lower()
             for ue_id in ue_ids:
                 # Most of them differ in more than the case of letters: no call for those.
@@ -101,5 +108,26 @@ class SplitDocument(UeConfigDoc):
         out.extend(b"\xa1\x64uris\x81")
         write_head(out, TEXT, len(ue_id))
         out.extend(ue_id)
+        out.extend(view[self._ids_end : self.end])
+        return out
+
+    def copy_for(self, ue_id):
+        """It as bytes for a UE that the server gives it, whether or not it names this UE by URI.
+
+        Of all that it names this UE alone is left, or else what it says about IMEIs: whether that
+        is its own only the UE knows.
+        """
+        if self.ids is None or self.names(ue_id):
+            return self.copy(ue_id)
+        reader = self.reader
+        reader.i = self.ids
+        start = reader.find((b"imeiRanges",))[0]
+        view = reader.view
+        out = bytearray(view[self._start : self.ids])
+        if start is None:
+            out.append(0xA0)
+        else:
+            out.extend(b"\xa1\x6aimeiRanges")
+            out.extend(view[start : reader.ends[0]])
         out.extend(view[self._ids_end : self.end])
         return out
