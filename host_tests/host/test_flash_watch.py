@@ -65,6 +65,10 @@ def test_what_did_not_happen_in_time_is_said():
     assert watch.late(20)[1] == "wifi: wrong key"
     watch.line("link_up reasons=['wifi: plant']", 2)
     assert watch.late(20)[1].startswith("started, but")
+    watch.line("unresolved reasons=['next_hop: hop.example: not known']", 2)
+    assert watch.late(20)[1] == "next_hop: hop.example: not known"
+    watch.line("resolved reasons=['next_hop: hop.example: has an address']", 2)
+    assert watch.late(20)[1].startswith("started, but")
     watch.line("bind: 10.0.0.1:65401: in use", 2)
     assert watch.late(20)[1] == "bind: 10.0.0.1:65401: in use"
 

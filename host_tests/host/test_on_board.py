@@ -1,5 +1,6 @@
 """The unit tests run on a board, and leave it as it was."""
 
+import re
 import subprocess
 import sys
 
@@ -28,7 +29,7 @@ def test_the_unit_tests_on_a_board():
         status, lines = on_board(board.port, "test_re")
         assert status == 0, lines
         assert [line.split(":")[0] for line in lines[:-1]] == ["test_recovery", "test_replies"]
-        assert lines[-1] == "16 passed, 0 failed"
+        assert re.match(r"[1-9]\d+ passed, 0 failed$", lines[-1])
         board.output.wait_for("still here", since=mark)
         assert mpremote(board, "exec", "import os; print(os.listdir('/'))") == "['main.py']\n"
         assert on_board(board.port, "test_of_nobody") == (1, ["0 passed, 0 failed"])

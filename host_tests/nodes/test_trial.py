@@ -2,7 +2,7 @@
 
 import sys
 
-from checks import xorshift
+from checks import raises, xorshift
 from memory_flash import MemoryFlash
 from msgin5g.services.application import Application
 from msgin5g.coap.responder import ServerEndpoint
@@ -498,3 +498,27 @@ def test_a_relay_applies_changes_of_its_own_configuration_at_most_every_few_seco
     sim.run(None, 6000)
     assert board.runs() == "n99" and board.flash.n_writes == n_writes + 2
     assert relay.counters["postponed"] > 90
+
+
+def test_a_boot_that_a_person_ends_counts_only_if_the_application_has_failed_or_may_hang():
+    device = Device("lasting", Program())
+    device.serve()
+    device.run(1000)
+    for _ in range(5):
+        assert device.boot() == "applied"
+        device.run(1000)
+        device.node.ticks_ms = lambda: device.sim.now
+        device.node.end_by_hand()
+    assert device.manager.boots == 0
+
+    def interrupted(node):
+        raise KeyboardInterrupt
+
+    device.module.changed = interrupted
+    device.boot()
+    device.node.ticks_ms = lambda: device.sim.now
+    device.node.application = device.app
+    with raises(KeyboardInterrupt):
+        device.run(1000)
+    device.node.end_by_hand()
+    assert device.manager.boots == 1 and device.app.has_failed

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from binascii import crc32
 
 import msgin5g.port.flash as flash_module
 from checks import raises
@@ -249,3 +250,17 @@ def test_an_error_of_the_file_system_without_a_number_is_one_of_storage():
             Flash("/", StorageError).rename("a", "b")
     finally:
         flash_module.os = real
+
+
+def test_the_crc_of_the_first_file_that_is_there():
+    def test(directory):
+        missing, first, second = [directory + "/" + name for name in ("m", "a.py", "b.mpy")]
+        assert flash_module.crc_of((missing,)) == 0
+        for path, size in ((first, 600), (second, 1)):
+            with open(path, "wb") as file:
+                file.write(bytes(size))
+        crc = flash_module.crc_of((missing, first, second))
+        assert crc == crc32(bytes(600)) == flash_module.crc_of((first,))
+        assert flash_module.crc_of((second, first)) == crc32(b"\0")
+
+    _with_files(test)

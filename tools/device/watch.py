@@ -52,9 +52,9 @@ class Watch:
             if self._until_started or role != "ue":
                 self._judge(True, f"{role} running after {seconds:.1f} s")
             return
-        if event["event"] in ("link_down", "crashed"):
+        if event["event"] in ("link_down", "crashed", "unresolved"):
             self._fault = _reasons(event)
-        elif event["event"] == "link_up":
+        elif event["event"] in ("link_up", "resolved"):
             self._fault = None
         result = outcome(event)
         if result is not None:
