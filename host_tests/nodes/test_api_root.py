@@ -94,13 +94,13 @@ def plain(function, *arguments, **named):
     return function(*arguments, **named)
 
 
-def test_a_path_without_the_prefix_is_another_resource_for_a_gateway():
+def test_a_gateway_refuses_another_path_with_a_code_that_removes_no_configuration():
     sim = NetworkSim()
     server = new_bulk_server(sim, [doc(1)])
     new_gateway(sim, (1,), **ROOT)
     (ue,) = new_ues(sim, (1,))
     assert sim.run(lambda: ue.events)
-    assert ue.events[0]["code"] == "4.04" and server.n_requests == 0
+    assert ue.events[0]["code"] == "5.05" and server.n_requests == 0
 
 
 def test_a_bulk_request_with_the_longest_names_has_room_for_its_ids():

@@ -167,7 +167,7 @@ def test_what_may_not_come_is_discarded_as_at_a_relay():
 
 def test_requests_that_make_no_sense_are_refused_with_a_reason():
     for more, code in (
-        ([(11, b"a"), (11, b"b")], 0x84),
+        ([(11, b"a"), (11, b"b")], 0xA5),  # 4.04 would mean: no document
         ([(27, b"\x06")], 0x82),
         ([(23, b"\x07")], 0x80),
         ([(35, b"coap://x")], 0xA5),

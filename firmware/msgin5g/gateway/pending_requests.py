@@ -21,12 +21,16 @@ from msgin5g.coap.numbers import (
     CBOR,
     CON,
     ETAG,
-    NOT_FOUND,
     OBSERVE,
     URI_PATH,
     URI_QUERY,
 )
-from msgin5g.intermediary.numbers import BAD_OPTION, BLOCK1, NOT_ACCEPTABLE
+from msgin5g.intermediary.numbers import (
+    BAD_OPTION,
+    BLOCK1,
+    NOT_ACCEPTABLE,
+    PROXYING_NOT_SUPPORTED,
+)
 from msgin5g.coap.ticks import diff
 from msgin5g.scm.request import UE_SNR, UE_URI, is_filter, scm_request_of
 
@@ -159,7 +163,8 @@ class PendingRequests:
         refuse = self._admission.refuse
         n = len(self._path)
         if path[:n] != self._path or len(path) > n + 1:
-            refuse(NOT_FOUND, "Not found", ue, now)
+            # Not 4.04, which would say that the server has no document for this UE.
+            refuse(PROXYING_NOT_SUPPORTED, "Another path than the gateway's", ue, now)
         elif has_block1:
             refuse(BAD_OPTION, "Option", ue, now, option=BLOCK1)
         elif accept not in self._formats:
