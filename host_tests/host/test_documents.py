@@ -193,6 +193,22 @@ def test_list_deny_allow_entitle_and_withdraw(run, write):
     assert run("deny", "no uri") == (1, "", "Error: 'no uri' is not a URI (RFC 3986)\n")
 
 
+def test_the_list_shows_the_address_that_a_ue_takes_wherever_its_part_stands(run, write):
+    def part(kind, host):
+        data = {**CONFIG, "MSGin5G-Server-address": f"coap://{host}"}
+        return {"configType": kind, "configData": data}
+
+    mine, common = part("ON_NETWORK", "mine.example"), part("COMMON", "common.example")
+    for parts in ([mine, common], [common, mine], [common]):
+        entry = {**FILE["documents"][0], "ueConfigs": parts}
+        del entry["configData"]
+        assert run("import", write({"documents": [entry]}))[0] == 0
+        table = run("list", env={"COLUMNS": "200"})[1]
+        shown = "mine" if mine in parts else "common"
+        assert f"coap://{shown}.example" in table, table
+        assert table.count("coap://") == 1
+
+
 def test_files_that_cannot_be_used_are_one_line(run, write, tmp_path):
     (tmp_path / "latin.json").write_bytes(b'{"deny": ["\xff"]}')
     (tmp_path / "text.db").write_text("no database, " * 100)

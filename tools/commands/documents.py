@@ -137,7 +137,9 @@ def _ues(document):
 
 
 def _server(document):
-    for config in document.get("ueConfigs", ()):
+    configs = document.get("ueConfigs", ())
+    # As at a UE the ON_NETWORK part goes before the others, wherever it stands.
+    for config in sorted(configs, key=lambda part: part["configType"] != "ON_NETWORK"):
         data = json_form.parse_object(config["configData"])
         if data and json_form.SERVER_ADDRESS in data:
             return str(data[json_form.SERVER_ADDRESS])
