@@ -77,3 +77,49 @@ def test_a_relay_with_an_access_point_and_esp_now(node):
     assert relay.transports[1].receive() is None
     assert links.of_ue(b"urn:x:9").transport == 1
     assert [row["link"] for row in relay.radios.status()] == ["access_point", "espnow"]
+
+
+def test_a_linked_ue_with_a_host_name_is_linked_while_it_is_associated_and_has_an_address(node):
+    links = {"urn:x:7": ["localhost", 65401]}
+    relay = node(
+        **{**_RELAY, "links": links},
+        access_point={"ssid": "relay", "key": "12345678", "stations": {"urn:x:7": _TEXT}},
+    )
+    linked = relay.role.links
+    relay.step(0)  # the name has an address now, and the UE is not there
+    assert linked.of_ue(b"urn:x:7") is None and relay.name_lookup.unresolved() == []
+    network.WLAN(1).stations = [_MAC]
+    relay.step(1000)
+    assert linked.of_ue(b"urn:x:7").remote == ("127.0.0.1", 65401)
+
+    network.WLAN(1).stations = []
+    other = node(
+        **{**_RELAY, "links": links},
+        access_point={"ssid": "relay", "key": "12345678", "stations": {"urn:x:7": _TEXT}},
+    )
+    look_up, other.services = other.services[-1], other.services[:-1]
+    network.WLAN(1).stations = [_MAC]
+    other.step(0)  # the UE is there, and its name has no address yet
+    assert other.role.links.of_ue(b"urn:x:7") is None
+    look_up.step(0)
+    assert other.role.links.of_ue(b"urn:x:7").remote == ("127.0.0.1", 65401)
+
+
+def test_a_name_is_looked_up_when_the_station_is_connected(node, capsys):
+    network.air["site"] = "12345678"
+    now = [0]
+    network.reset("esp32", lambda: now[0])
+    network.air["site"] = "12345678"
+    wifi = {"ssid": "site", "key": "12345678"}
+    ue = node(ue_id="urn:x:7", next_hop=["localhost", 9], bind=["127.0.0.1", 0], wifi=wifi)
+    ue.step(0)
+    assert ue.ue.client.remote is None and ue.name_lookup.wait_ms(0) is None
+    status(ue)
+    said = capsys.readouterr().out
+    assert re.search("^ *asks +nobody: the next hop has no address yet$", said, re.MULTILINE)
+    assert re.search("^ *no address +next_hop: localhost: not looked up yet$", said, re.MULTILINE)
+    for now[0] in range(0, 5000, 250):
+        ue.step(now[0])
+    assert ue.ue.client.remote == ("127.0.0.1", 9)
+    status(ue)
+    assert "no address" not in capsys.readouterr().out
