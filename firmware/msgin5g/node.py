@@ -4,6 +4,7 @@ import json
 import sys
 
 from micropython import const
+from msgin5g.coap.text import printable, unsafe_at
 from msgin5g.coap.ticks import shorter
 
 _OUTCOMES = const(("applied", "rejected", "unchanged", "refused", "timeout"))
@@ -87,17 +88,35 @@ class Node:
         name = event["event"]
         try:
             text = json.dumps(event) if self.as_json else _text_of(event)
+            text = printable(text.encode())
         except MemoryError:  # a configuration may be large: print without a copy of it
             text = name
-            if self.as_json:
+            if self.as_json and _is_safe(event):
                 json.dump(event, sys.stdout)
                 text = ""
+            elif self.as_json:
+                text = '{"event": "' + name + '"}'
         print(text)
         if hasattr(sys.stdout, "flush"):
             sys.stdout.flush()
         if name in _OUTCOMES:
             self.outcome = name
         return name == "restarting" or (self.once and name in _OUTCOMES)
+
+
+def _is_safe(value):
+    """Whether all texts in a value can be printed as they are, apart from what JSON escapes."""
+    if isinstance(value, dict):
+        for key in value:
+            if not _is_safe(key) or not _is_safe(value[key]):
+                return False
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            if not _is_safe(item):
+                return False
+    elif isinstance(value, str):
+        return unsafe_at(value.encode()) < 0
+    return True
 
 
 def _text_of(event):

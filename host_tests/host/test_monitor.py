@@ -1,5 +1,6 @@
 """msgin5g monitor: events and a ladder, into the REPL and back, the terminal as it was before."""
 
+import io
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ from flash_setup import PORT, Site, address, msgin5g, put, ue_file, ue_id
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device.errors import PORT_BUSY, PORT_MISSING
+from msgin5g_tools.device.screen import Screen
 
 _COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "monitor"]
 
@@ -137,10 +139,6 @@ def test_without_a_terminal_it_prints_events_as_json(tmp_path):
 
 
 def test_what_a_board_prints_cannot_move_the_cursor():
-    import io
-
-    from msgin5g_tools.device.screen import Screen
-
     stream = io.StringIO()
     screen = Screen(stream)
     screen.feed(
@@ -152,3 +150,53 @@ def test_what_a_board_prints_cannot_move_the_cursor():
     assert "\x1b]" not in stream.getvalue() and "\x1b[2J" not in stream.getvalue()
     assert stream.getvalue().endswith('{"event": 3}\n>>> 1\n')
     assert screen.seen == {"refused": 1}
+
+
+def shown(*pieces):
+    """What the monitor shows of a line that comes in these pieces, each after a moment."""
+    stream = io.StringIO()
+    screen = Screen(stream)
+    for piece in pieces:
+        screen.feed(piece, 1)
+        screen.idle()
+    return stream.getvalue()
+
+
+def test_colours_and_the_keys_of_the_line_editor_pass_whole_or_in_pieces():
+    for kept in (b"\x1b[K", b"\x1b[1;31m", b"\x1b[0m", b"\x1b[m", b"\x1b[12D", b"\x1b[C",
+                 b"\x1b[4P", b"\x08 \x08", b"\r\x1b[K>>> ",
+                 "gr\u00fcn \u6f22".encode()):  # fmt: skip
+        line = b"a" + kept + b"b"
+        assert shown(line) == line.decode(), kept
+        for cut in range(1, len(line)):
+            assert shown(line[:cut], line[cut:]) == line.decode(), (kept, cut)
+        assert shown(*(bytes((byte,)) for byte in line)) == line.decode(), kept
+
+
+_HOSTILE = (
+    b"\x1b[2J", b"\x1b[H", b"\x1b[5A", b"\x1b[3B", b"\x1b[1;1H", b"\x1b[?1049h", b"\x1b[6n",
+    b"\x1b[20t", b"\x1b[>c", b"\x1b]0;X\x07", b"\x1bPq\x1b\\", b"\x1bc", b"\x1b(0",
+    b"\x1b[1000000000000000000m", b"\x1b[1m\x1b[2J", b"\x1b\x1b[2J", b"\x0e", b"\x00", b"\x7f",
+    "\x9b2J".encode(), "\x9d0;X\x9c".encode(), "\u202e".encode(), "\u2028".encode(),
+    "\u2066".encode(), b"\x9b2J",
+)  # fmt: skip
+
+
+def test_every_other_sequence_and_control_character_is_dropped_whole_or_in_pieces():
+    for hostile in _HOSTILE:
+        line = b"a" + hostile + b"b\n"
+        whole = shown(line)
+        assert whole[0] == "a" and whole.endswith("b\n"), hostile
+        rest = whole.replace("\x1b[1m", "")
+        assert all(c.isprintable() or c in "\r\n\x07\ufffd" for c in rest), (hostile, whole)
+        for cut in range(1, len(line)):
+            assert shown(line[:cut], line[cut:]) == whole, (hostile, cut)
+
+
+def test_a_title_with_a_second_line_is_no_event():
+    title = "\x1b]0;X\x07\x1b[2J Forbidden\napplied configuration={...}"
+    stream = io.StringIO()
+    screen = Screen(stream)
+    screen.feed(json.dumps({"event": "rejected", "title": title}).encode() + b"\n", 1)
+    assert screen.seen == {"rejected": 1} and stream.getvalue().count("\n") == 1
+    assert "\x1b" not in stream.getvalue() and "Forbidden\\napplied" in stream.getvalue()

@@ -571,6 +571,10 @@ def test_trace_while_the_node_runs_shows_each_message_in_a_line_above_the_prompt
     assert printed(board, node.trace, False, message(NON, GET, 1, options), RELAY).endswith(
         " NON GET mid 1  15 bytes\n     /a/b?c=1&d\n"
     )
+    options = ((11, b"a\x1b[2J"), (15, b"\xff"))
+    assert printed(board, node.trace, False, message(NON, GET, 1, options), RELAY).endswith(
+        "\n     /a\\u001b[2J?0xff\n"
+    ), "what is not UTF-8 does not end the loop"
     assert printed(board, node.trace, True, b"\x70\0\0\1", RELAY).endswith(
         " RST 0.00 mid 1  4 bytes\n"
     )
@@ -636,7 +640,8 @@ def test_long_lines_are_broken_at_blanks_or_inside_a_long_word():
     assert wrapped("a " + "x" * 170, "", "  ") == (
         "a\n  " + "x" * 77 + "\n  " + "x" * 77 + "\n  " + "x" * 16 + "\n"
     )
-    assert wrapped("a\x1b[0m\x7f\x80\x9f\xa0\n") == "a\\x1b[0m\\x7f\\x80\\x9f\xa0\\x0a\n"
+    shown = "a\\u001b[0m\\u007f\\u0080\\u009f\xa0\\u000a\n"
+    assert wrapped("a\x1b[0m\x7f\x80\x9f\xa0\n") == shown
     assert wrapped(" ~") == " ~\n" and wrapped("") == "\n"
     assert printed(board, format.print_row, "label", 5) == "  label        5\n"
     assert printed(board, format.print_row, "a long one...", 5) == "  a long one... 5\n"

@@ -101,6 +101,17 @@ def test_a_document_just_over_the_limit_that_comes_whole_in_one_block_is_refused
         assert names(ue) == ["applied"], more
 
 
+def test_a_title_and_a_detail_cannot_drive_a_terminal():
+    hostile = "\x1b]0;X\x07\x1b[2J Forbidden\napplied configuration={...}"
+    shown = "\\u001b]0;X\\u0007\\u001b[2J Forbidden\\u000aapplied configuration={...}"
+    ue, request = alone()
+    problem = dumps({-1: hostile, -2: "\u202e" + hostile})
+    ue.receive(0, answer(request, (), problem, 0x84), RELAY, 5)
+    event = ue.poll()
+    assert event["event"] == "rejected" and event["title"] == shown
+    assert event["detail"] == "\\u202e" + shown
+
+
 def test_a_long_title_or_detail_is_cut():
     for size, kept in ((199, 199), (200, 200), (201, 200), (900, 200)):
         for key in (-1, -2):

@@ -31,7 +31,7 @@ ALLOWED = {
     "intermediary": _PARTS,
     "relay": _NODES,
     "gateway": _NODES,
-    "node": ("coap.ticks",),
+    "node": ("coap.text", "coap.ticks"),
     "services": (*_NODES, "relay", "gateway", "node"),
     "settings": (*_BASE, "config"),
     "port": ("coap.ticks",),

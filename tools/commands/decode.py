@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from msgin5g_tools.decode.explain import explain
-from msgin5g_tools.decode.names import Registry, printable
+from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.text import printable
 
 __all__ = ["decode"]
 

@@ -10,6 +10,7 @@ from msgin5g_tools.device.checks import FAIL, OK, WARN, checks, examine
 from msgin5g_tools.device.flashing import Bundles
 from msgin5g_tools.device.inventory import feed_watchdog, take_inventory
 from msgin5g_tools.device.session import TOOLS, open_session
+from msgin5g_tools.text import printable
 
 _COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
 
@@ -35,12 +36,12 @@ def doctor(port, tool, as_json):
             session.restart()
             session.close()
     except DeviceError as error:
-        click.echo(f"{port}: Error: {error}", err=True)
+        click.echo(printable(f"{port}: Error: {error}"), err=True)
         sys.exit(error.status)
     for check in found:
         if as_json:
             click.echo(json.dumps(check._asdict()))
         else:
             mark = click.style(f"{check.mark:<5}", fg=_COLOURS[check.mark])
-            click.echo(f"{mark} {check.subject:<12} {check.words}")
+            click.echo(printable(f"{mark} {check.subject:<12} {check.words}"))
     sys.exit(int(any(check.mark == FAIL for check in found)))

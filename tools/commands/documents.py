@@ -9,8 +9,9 @@ import cbor2
 import click
 
 from msgin5g_tools.scm_server import identity, json_form, json_write
-from msgin5g_tools.scm_server.problem import ScmError, printable
+from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import Store, etag
+from msgin5g_tools.text import printable
 
 _database = click.option(
     "--db", metavar="FILE", required=True, help="The database of msgin5g scm-server."
@@ -121,7 +122,8 @@ def list_(db):
     console.print(f"{len(rows)} documents", highlight=False)
     for title, items in (("Denied", denied), ("Entitled gateways", gateways)):
         if items:
-            console.print(escape(f"{title}: {', '.join(items)}"), highlight=False)
+            names = ", ".join(map(printable, items))
+            console.print(escape(f"{title}: {names}"), highlight=False)
 
 
 def _ues(document):

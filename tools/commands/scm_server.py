@@ -36,9 +36,10 @@ import sys
 
 import click
 
-from msgin5g_tools.scm_server.problem import ScmError, printable
+from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.server import run
 from msgin5g_tools.scm_server.settings import Settings, address
+from msgin5g_tools.text import printable
 
 __all__ = ["scm_server"]
 
@@ -48,6 +49,14 @@ def _address(context, parameter, value):
         return None if value is None else address(value, parameter.name)
     except ScmError as error:
         raise click.ClickException(str(error)) from None
+
+
+class _Formatter(logging.Formatter):
+    """A message is one line: aiocoap's repeat what peers send."""
+
+    def formatMessage(self, record):
+        record.message = printable(record.message)
+        return super().formatMessage(record)
 
 
 @click.command("scm-server", context_settings={"show_default": True})
@@ -107,7 +116,9 @@ def scm_server(as_json, verbose, **settings):
       msgin5g scm-server --bind 127.0.0.1:5683 --db scm.db
     """
     level = logging.DEBUG if verbose else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     if not verbose:
         # Errors of a peer get a response; they are no messages for the operator.
         for name in ("coap-server", "websockets", "asyncio"):

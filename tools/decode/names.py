@@ -123,8 +123,3 @@ def code_name(text):
     if name is None or text.startswith("0."):
         return name or text
     return f"{text} {name}"
-
-
-def printable(text):
-    """The text on one line: text from the network must not control the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

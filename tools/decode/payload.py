@@ -6,7 +6,7 @@ import json
 import cbor2
 
 from msgin5g_tools.decode import names
-from msgin5g_tools.decode.names import printable
+from msgin5g_tools.text import printable
 
 _MAX_DEPTH = 32
 _PROBLEM_KEYS = {

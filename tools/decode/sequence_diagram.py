@@ -11,8 +11,9 @@ from collections import namedtuple
 from rich.text import Text
 
 from msgin5g_tools.decode.faults import decode
-from msgin5g_tools.decode.names import TYPES, Registry, code_name, printable
+from msgin5g_tools.decode.names import TYPES, Registry, code_name
 from msgin5g_tools.paths import import_firmware
+from msgin5g_tools.text import printable
 
 import_firmware()
 from msgin5g.coap.message import code_text  # noqa: E402

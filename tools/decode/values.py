@@ -8,8 +8,8 @@ from msgin5g_tools.decode.names import (
     SECONDS,
     TEXT,
     UINT,
-    printable,
 )
+from msgin5g_tools.text import printable
 
 
 def value_text(number, value, registry, is_request):

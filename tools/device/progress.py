@@ -8,6 +8,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from msgin5g_tools.text import printable
+
 
 def reporter(ports, stream=None, bars=True):
     """A context manager; `lines[port]` is the Line of a board. bars: where it is a terminal."""
@@ -42,7 +44,7 @@ class _PlainLine:
         self._total = self._done = 0
 
     def say(self, text):
-        self._parent.print(f"{self._port}: {_clean(text)}")
+        self._parent.print(f"{self._port}: {printable(text)}")
 
     def total(self, n_files):
         self._total = n_files
@@ -76,7 +78,7 @@ class _Bars:
         self._progress.stop()
         for port, line in self.lines.items():
             if line.ended:  # in full: beside the bar it may have been cut off
-                self._progress.console.print(Text(f"{port}: {_clean(line.ended)}"))
+                self._progress.console.print(Text(f"{port}: {printable(line.ended)}"))
 
 
 class _Bar:
@@ -100,11 +102,6 @@ class _Bar:
         self._progress.stop_task(self._task)
 
 
-def _clean(text):
-    """Control characters in a board's text must not reach the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 def _plain(text):
-    """Nor may the text be taken for markup."""
-    return escape(_clean(text))
+    """A board's text must neither control the terminal nor be taken for markup."""
+    return escape(printable(text))

@@ -5,21 +5,20 @@ REPL too, is shown as the board prints it. The beginning of a line is shown when
 for a moment.
 """
 
+import codecs
 import json
-import re
 
 from rich.console import Console
 from rich.text import Text
 
 from msgin5g_tools.device.events import outcome, parse_event
 from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram
+from msgin5g_tools.text import TerminalFilter, printable
 
 _BOARD = "board"
 _REMOTE_SIZE = 21
 _LONGEST_LINE = 8192
 _GOOD = frozenset(("applied", "unchanged", "confirmed", "started", "link_up"))
-# Colours and cursor keys of the REPL's own line editor may pass; other escapes may not.
-_UNSAFE = re.compile(rb"\x1b(?!\[[0-9;]*[A-Za-z])|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f]")
 
 
 class Screen:
@@ -36,6 +35,8 @@ class Screen:
         self._shown = 0  # bytes of the pending line that are on the screen already
         self._diagrams = {}
         self._first_at = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._filter = TerminalFilter()
 
     def feed(self, data, seconds):
         """Show what the board has printed, `seconds` after the monitor was started."""
@@ -117,11 +118,10 @@ class Screen:
         return self._diagrams[remote]
 
     def _pass(self, data):
-        text = _UNSAFE.sub(b"?", data).decode("utf-8", "replace")
-        self._stream.write(text)
+        self._stream.write(self._filter.feed(self._decoder.decode(data)))
         self._stream.flush()
 
 
 def _words(value):
     text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return printable(text)

@@ -7,15 +7,12 @@ and -8 the number of the option that was not understood, for 4.02.
 import cbor2
 from aiocoap.numbers.codes import Code
 
+from msgin5g_tools.text import printable
+
 CONTENT_FORMAT = 257
 
 _MAX_DETAIL = 240  # characters: with Recipient the response still fits in one datagram
 _TITLE, _DETAIL, _RESPONSE_CODE, _UNPROCESSED = -1, -2, -4, -8
-
-
-def printable(text):
-    """The text on one line: text from the network must not control the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class ScmError(Exception):
@@ -30,6 +27,7 @@ class Problem(Exception):
     """
 
     def __init__(self, code, detail, unprocessed=(), **options):
+        detail = printable(detail)  # it may repeat what the peer sent, for somebody else to read
         super().__init__(detail)
         self.code = Code(code)
         self.detail = detail if len(detail) <= _MAX_DETAIL else detail[: _MAX_DETAIL - 1] + "…"

@@ -6,13 +6,14 @@ from binascii import hexlify
 from micropython import const
 from msgin5g.coap.message import Message, MessageFormatError, code_text
 from msgin5g.coap.numbers import BLOCK2, OBSERVE, URI_PATH, URI_QUERY
+from msgin5g.coap.text import printable
 from msgin5g.coap.ticks import add
 from msgin5g.coap.ticks import diff as ticks_diff
 from msgin5g.config.manager import EMPTY, MAX_RESETS
 from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError
 from msgin5g.port.remote import text_of
 from msgin5g.port.system import ticks_ms
-from msgin5g.repl.format import duration, escaped, print_row, print_wrapped, value_text
+from msgin5g.repl.format import duration, print_row, print_wrapped, text_of_octets, value_text
 
 _FETCH_MS = const(30000)  # how long repl.fetch() waits when the node is stopped
 _SLICE_MS = const(100)
@@ -103,7 +104,7 @@ def _print_ue(node):
             print_row("next step", "in " + duration(wait))
     if ue.client.document_id:
         how = "observed" if ue.client.observing else "polled"
-        print_row("document", str(ue.client.document_id, "utf-8") + ", " + how)
+        print_row("document", text_of_octets(ue.client.document_id) + ", " + how)
 
 
 def _next_hop_of(ue):
@@ -148,7 +149,7 @@ def links(node):
         linked = node.role.links
         print("Linked UEs: " + str(len(linked)) + " of " + str(node.role.links.max_links))
         for ue in linked:
-            print_row(text_of(ue.remote), str(ue.ue_id, "utf-8"))
+            print_row(text_of(ue.remote), text_of_octets(ue.ue_id))
     for i in range(len(node.transports)):
         counts = []
         for name, text in _TRANSPORT_COUNTERS:
@@ -172,7 +173,7 @@ def config(node):
     defaults = {rule[0]: rule[3] for rule in manager.schema.rules}
     for key in sorted(list(configuration) + [k for k in defaults if k not in configuration]):
         text = "not set"
-        name = escaped(key)
+        name = printable(key.encode())
         if key in configuration:
             text = value_text(key, configuration[key])
             if key not in defaults:
@@ -455,7 +456,7 @@ def _joined(message, number, separator):
     text = ""
     for i in range(message.n_options):
         if message.numbers[i] == number:
-            text += separator + str(bytes(message.value(i)), "utf-8")
+            text += separator + text_of_octets(bytes(message.value(i)))
     return text
 
 

@@ -1,6 +1,9 @@
 """Lines for a terminal of 80 columns: labels, wrapping, escapes, redacted values."""
 
+from binascii import hexlify
+
 from micropython import const
+from msgin5g.coap.text import printable
 from msgin5g.config.schema import redact
 
 _WIDTH = const(79)
@@ -19,7 +22,7 @@ def print_wrapped(text, first="", rest=""):
 
     first, rest: what the first line and the other lines begin with.
     """
-    text = escaped(text)
+    text = printable(text.encode())
     line = first
     empty = True
     for word in text.split(" "):
@@ -39,9 +42,12 @@ def print_wrapped(text, first="", rest=""):
     print(line)
 
 
-def escaped(text):
-    """A text with control characters as hexadecimals: a terminal would execute them."""
-    return "".join([c if " " <= c <= "~" or c > "\x9f" else "\\x%02x" % ord(c) for c in text])
+def text_of_octets(octets):
+    """Bytes as text where they are UTF-8, else in hexadecimal."""
+    try:
+        return printable(octets)
+    except UnicodeError:
+        return "0x" + hexlify(octets).decode()
 
 
 def value_text(key, value):

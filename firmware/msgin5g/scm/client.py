@@ -11,6 +11,7 @@ from micropython import const
 from msgin5g.cbor.reader import ARRAY, MAP, NINT, TEXT, CborError, Reader
 from msgin5g.coap import numbers
 from msgin5g.coap.block2 import CHANGED, MORE, Block2Body, BlockError, szx_of
+from msgin5g.coap.text import printable
 from msgin5g.coap.retransmission import OBSERVING
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import DocumentError, find_configuration, imei_of
@@ -439,6 +440,6 @@ def _text(reader):
     while 0 < end < len(octets) and octets[end] & 0xC0 == 0x80:
         end -= 1  # a character is cut off whole (RFC 3629 section 3)
     try:
-        return str(octets[:end], "utf-8")
+        return printable(octets[:end])
     except UnicodeError:
         return None
