@@ -17,7 +17,21 @@ from peers import (
     relay,
     ue,
 )
-from scm_setup import ACK, BLOCK2, COLLECTION, CON, NON, OBSERVE, RECIPIENT, RST, UE7, UE8, Client
+from scm_setup import (
+    ACK,
+    BLOCK2,
+    COLLECTION,
+    CON,
+    CONTENT_FORMAT,
+    NON,
+    OBSERVE,
+    PUT,
+    RECIPIENT,
+    RST,
+    UE7,
+    UE8,
+    Client,
+)
 from proxy import Proxy
 
 from msgin5g_tools.scm_server.store import Store
@@ -196,6 +210,25 @@ def test_a_ue_asks_a_server_below_a_path_prefix(tmp_path, theirs):
     with ue(tmp_path, theirs.address, **settings) as role:
         event = role.event("applied", "rejected", "timeout", "refused")
         assert event["configuration"] == configuration("below")
+
+
+def test_a_ue_asks_our_server_below_a_path_prefix_through_the_relay_and_observes_it(tmp_path):
+    path = f"root/scm/{COLLECTION}/ue-0007"
+    at = host()
+    root = {"recipient": SERVER_URI, "host": "scm.example", "path_prefix": "root/scm"}
+    with ScmProcess(tmp_path, "--path-prefix", "root/scm") as below, below.client() as client:
+        made = cbor2.dumps(document())
+        answer = client.ask(PUT, path, options=[(CONTENT_FORMAT, b"<")], payload=made)
+        assert answer.code == "2.01"
+        with (
+            relay(tmp_path, below.address, {UE7: (at, PORT)}) as middle,
+            ue(tmp_path, middle.address, host=at, server=root, observe=True) as role,
+        ):
+            assert role.event("applied")["configuration"] == configuration()
+            role.event("unchanged")  # it observes
+            made = cbor2.dumps(document(name="pushed"))
+            client.ask(PUT, path, options=[(CONTENT_FORMAT, b"<")], payload=made)
+            assert role.event("applied")["configuration"] == configuration("pushed")
 
 
 def test_a_ue_takes_a_large_document_in_libcoap_s_blocks(tmp_path, theirs):

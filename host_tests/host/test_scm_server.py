@@ -25,6 +25,7 @@ from scm_setup import (
     recipient,
     uint,
 )
+from msgin5g_tools.scm_server.problem import ScmError
 
 DOC = f"{COLLECTION}/ue-0007"
 
@@ -263,3 +264,24 @@ def test_the_recipient_s_option_number_is_a_setting_even_a_critical_one(tmp_path
         answer = client.get(f"ue-uri={UE7}", options=[(65003, b"coap://scm.example")])
         assert answer.code == "4.04" and answer.options[65003] == [UE7.encode()]
         assert RECIPIENT not in answer.options
+
+
+def test_below_a_path_prefix_are_the_documents_their_locations_and_links(tmp_path):
+    root = f"root/scm/{COLLECTION}"
+    with Scm(tmp_path, path_prefix="root/scm") as server, server.client() as client:
+        body = cbor2.dumps(document(UE7))
+        answer = client.ask(POST, root, options=[(CONTENT_FORMAT, uint(60))], payload=body)
+        location = b"/".join(answer.options[LOCATION_PATH]).decode()
+        assert answer.code == "2.01" and location.startswith(root + "/")
+        assert client.get(path=location).code == "2.05"
+        assert client.get(f"ue-uri={UE7}", path=root).code == "2.05"
+        for path in (COLLECTION, f"root/{COLLECTION}", f"root/scm2/{COLLECTION}"):
+            assert client.get(f"ue-uri={UE7}", path=path).code == "4.04", path
+        core = client.get(path=".well-known/core").payload
+        assert f"</{root}>".encode() in core and f"</{COLLECTION}>".encode() not in core
+
+
+def test_a_path_prefix_that_is_no_path_is_refused(tmp_path):
+    for path in ("/root", "root/", "a//b", "a/../b", ".", 256 * "x"):
+        with pytest.raises(ScmError, match="path prefix"):
+            Scm(tmp_path, path_prefix=path)

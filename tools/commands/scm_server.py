@@ -81,6 +81,7 @@ class _Formatter(logging.Formatter):
 @click.option(
     "--recipient-option", type=int, default=65020, help="Number of the Recipient option."
 )
+@click.option("--path-prefix", metavar="PATH", default="", help="Serve below this path: root/scm.")
 @click.option("--service-id", default="msgin5g", help="Listed in /.well-known/core.")
 @click.option("--bulk-id", default="msgin5g-bulk", help="The value that bulkConfFlag must have.")
 @click.option(

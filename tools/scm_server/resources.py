@@ -3,6 +3,8 @@
 /su-uc/v1/val-services/{valServiceId}/ue-configurations                  GET POST
 /su-uc/v1/val-services/{valServiceId}/ue-configurations/{ueConfigDocId}  GET PUT DELETE
 /.well-known/core                                                        GET
+
+With a path prefix in the settings the first two are below it.
 """
 
 import secrets
@@ -33,10 +35,14 @@ def reply(code, payload=b"", content_format=None, etag=None, location=()):
     return Reply(code, payload, content_format, etag, location)
 
 
-def find(path):
-    """The Route of a Uri-Path, or None."""
+def find(path, prefix):
+    """The Route of a Uri-Path, or None. prefix: the segments before `su-uc`, a tuple."""
     if path == (".well-known", "core"):
         return Route(CORE, None, None)
+    n = len(prefix)
+    if path[:n] != prefix:
+        return None
+    path = path[n:]
     if len(path) not in (5, 6) or path[:3] != ("su-uc", "v1", "val-services"):
         return None
     if path[4] != "ue-configurations" or not all(path[3:]):
@@ -102,8 +108,9 @@ class Resources:
         attributes = {"ct": f"{self._settings.content_format} {CBOR}", "rt": "su-uc"}
         found = [link_format.Link("/.well-known/core", {"ct": str(link_format.CONTENT_FORMAT)})]
         for service in services:
-            path = f"/su-uc/v1/val-services/{quote(service, safe='')}/ue-configurations"
-            found.append(link_format.Link(path, attributes))
+            path = self._collection_path(service)
+            text = "".join("/" + quote(segment, safe="") for segment in path)
+            found.append(link_format.Link(text, attributes))
         for item in request.opt.uri_query:
             found = [link for link in found if link_format.matches(link, item)]
         payload = link_format.text(found)
@@ -167,12 +174,16 @@ class Resources:
         outcome = self._store.put(found.service, doc_id, document)
         location = ()
         if found.doc_id is None:
-            location = ("su-uc", "v1", "val-services", found.service, "ue-configurations", doc_id)
+            location = (*self._collection_path(found.service), doc_id)
         return reply(
             codes.CREATED if outcome == "created" else codes.CHANGED,
             etag=store.etag(self._store.body(found.service, doc_id)),
             location=location,
         )
+
+    def _collection_path(self, service):
+        prefix = self._settings.prefix
+        return (*prefix, "su-uc", "v1", "val-services", service, "ue-configurations")
 
     def _new_id(self, service):
         while True:

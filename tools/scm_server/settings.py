@@ -32,6 +32,7 @@ class Settings:
     recipient: str | None = None  # URI of this server; a request for another Recipient gets 4.00
     recipient_option: int = 65020
     content_format: int = 65001
+    path_prefix: str = ""  # the path of apiRoot (TS 24.546 C.1.1), such as root/scm
     service_id: str = "msgin5g"  # listed in /.well-known/core, also without documents
     bulk_id: str = "msgin5g-bulk"
     gateways: tuple = ()  # hosts entitled to bulk requests, besides those in the database
@@ -61,6 +62,11 @@ class Settings:
         for name, value in (("service id", self.service_id), ("bulk id", self.bulk_id)):
             if not value or len(value.encode()) > 240:
                 raise ScmError(f"{name}: '{value}' is not a text of 1 to 240 bytes")
+        self.prefix = tuple(self.path_prefix.split("/")) if self.path_prefix else ()
+        if not all(
+            0 < len(part.encode()) < 256 and part not in (".", "..") for part in self.prefix
+        ):
+            raise ScmError(f"path prefix: '{self.path_prefix}' is no path such as root/scm")
         for host in self.gateways:
             fault = identity.host_fault(host)
             if fault:

@@ -50,7 +50,7 @@ class Site(interfaces.Resource):
 
     async def render_to_pipe(self, pipe):
         request = pipe.request
-        found = resources.find(request.opt.uri_path)
+        found = resources.find(request.opt.uri_path, self._settings.prefix)
         observing = request.code == codes.GET and request.opt.observe == 0
         # RFC 7959 section 3.4: only the first block of a body can be observed.
         if observing and _asks_from_start(request) and found and found.kind == resources.DOCUMENT:
@@ -102,7 +102,7 @@ class Site(interfaces.Resource):
     async def _serve(self, request):
         settings = self._settings
         path, method = request.opt.uri_path, request.code
-        found = resources.find(path)
+        found = resources.find(path, settings.prefix)
         unknown = options.unprocessed(
             request, settings.recipient_option, resources.undefined_options(found, method)
         )
