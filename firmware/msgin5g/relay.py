@@ -229,17 +229,21 @@ class Relay(Role):
         ue = self._admission.admit(transport, remote, now)
         if ue is None:
             return
-        tail = self.endpoint.message.tail()
-        if self._admission.hop_limit_at >= 0:
-            tail = self._count_down_hop_limit(tail, ue, now)
+        message = self.endpoint.message
+        tail = message.tail()
+        hop_limit_at = message.find(HOP_LIMIT)
+        if hop_limit_at >= 0:
+            tail = self._count_down_hop_limit(hop_limit_at, tail, ue, now)
         if tail:
             self._forward(ue, tail, now)
 
-    def _count_down_hop_limit(self, tail, ue, now):
-        """The tail of a request with its Hop-Limit counted down; None when it is refused."""
+    def _count_down_hop_limit(self, i, tail, ue, now):
+        """The tail of a request, in which option i, the Hop-Limit, is counted down.
+
+        None when the request is refused.
+        """
         message = self.endpoint.message
-        i = self._admission.hop_limit_at
-        hops = message.uint(HOP_LIMIT, 0)
+        hops = message.uint(HOP_LIMIT)
         if message.ends[i] - message.starts[i] != 1 or hops == 0:
             self._admission.refuse(BAD_REQUEST, "Malformed Hop-Limit", ue, now)
             return None

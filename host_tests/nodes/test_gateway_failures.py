@@ -30,6 +30,85 @@ def test_what_ends_a_bulk_reaches_everybody_in_it():
         assert gateway.n_waiting == 0 and len(server.asked) == 1
 
 
+def test_an_answer_with_a_critical_option_that_cannot_be_processed_is_502_at_once():
+    # RFC 7252 sections 5.4.1 and 5.7.1; a confirmable one gets a Reset (4.2).
+    for slow_ms in (0, 500):
+        for options in ([(65001, b"x")], [(23, bytes(5))], [(5, b""), (9, b"")]):
+            for numbers, document_id in (((1, 2), None), ((1,), None), ((1,), b"doc-1")):
+                fault = (0x45, options, b"\x80")
+                # If it were asked again, it would answer the same.
+                server = {"faults": dict.fromkeys(range(40), fault), "slow_ms": slow_ms}
+                sim, gateway, server, clients = new(numbers, [doc(1), doc(2)], server)
+                for client in clients:
+                    client.get(document_id, observe=0 if document_id else None)
+                assert answered(sim, clients, 5000)
+                for client in clients:
+                    assert client.answers[0].code == 0xA2 and client.answers[0].uint(12) == 257
+                    assert client.answers[0].option(65020) == name(client.n).encode()
+                sim.run(None, 200000)
+                assert len(server.asked) == 1 and gateway.n_waiting == 0
+                assert gateway.counters["critical_option"] == 1
+                assert gateway.observers.n_observers == 0
+                sent = [d for _, source, to, d in sim.log if to == ("192.0.2.1", 5683)]
+                resets = [d for d in sent if d[0] == 0x70]
+                assert len(resets) == (1 if slow_ms else 0) and len(sent) <= 2
+
+
+def test_a_notification_with_a_critical_option_that_is_not_known_ends_the_observation():
+    sim, gateway, server, (client,) = new((1,), [doc(1)])
+    exchange = client.get(b"doc-1", observe=0)
+    assert answered(sim, [client]) and gateway.observers.n_observers == 1
+    incoming = server.observers[0][0]
+    server.endpoint.notify(
+        incoming, 0x45, [(6, b"\2"), (65001, b"x")], b"\x80", server.observers[0]
+    )
+    sim.run(None, 5000)
+    assert server.observers == [] and gateway.observers.n_observers == 0
+    assert client.answers[1].code == 0xA2 and client.answers[1].token() == exchange.token
+    # Asked again, it observes again.
+    client.get(b"doc-1", observe=0)
+    sim.run(None, 5000)
+    assert client.answers[2].code == 0x45 and gateway.observers.n_observers == 1
+
+
+def test_a_confirmable_answer_that_nobody_waits_for_gets_a_reset_from_the_gateway():
+    sim, gateway, _, _ = new((1,), [doc(1)])
+    for source in (("192.0.2.1", 5683), address(1), ("10.0.0.1", 1)):
+        gateway.receive(0, b"\x44\x45\x06\x02nope\xffb", source, sim.now)
+        assert gateway.transmit(sim.now) == (0, b"\x70\0\x06\x02", source)
+    assert gateway.transmit(sim.now) is None and gateway.counters["unmatched_response"] == 3
+
+
+def test_the_same_message_id_with_another_token_is_another_request_at_the_gateway():
+    # A UE without entropy that was restarted.
+    sim, gateway, server, (client,) = new((1,), [doc(1)])
+    first = client.get()
+    assert answered(sim, [client])
+    request = next(d for _, s, _, d in sim.log if s == address(1))
+    assert request[4:8] == first.token
+    sim.run(None, 70000)  # what is kept is stale
+    sim.send(address(1), ("192.168.4.1", 65401), request[:4] + b"anew" + request[8:], 10)
+    sim.run(None, 10000)
+    assert len(server.asked) == 2
+    answers = [d for _, _, to, d in sim.log if to == address(1) and d[1] == 0x45]
+    assert answers[-1][4:8] == b"anew"
+    # A request that was refused is remembered by its token, too.
+    for token in (b"one1", b"two2"):
+        datagram = b"\x44\1\1\1" + token + request[8:].replace(b"su-uc", b"su-xx")
+        gateway.receive(0, datagram, address(1), sim.now)
+        refusal = gateway.transmit(sim.now)[1]
+        assert refusal[1] == 0xA5 and refusal[2:8] == b"\1\1" + token
+
+
+def test_a_path_with_dots_is_refused():
+    # RFC 7252 section 5.10.1.
+    for segment in (b".", b".."):
+        sim, _, server, (client,) = new((1,), [doc(1)])
+        client.get(segment)
+        assert answered(sim, [client])
+        assert client.answers[0].code == 0x82 and not server.asked
+
+
 def test_a_server_that_is_gone_is_504_in_the_time_that_a_ue_waits():
     sim, gateway, _, clients = new((1, 2, 3), [])
     sim.remove(("192.0.2.1", 5683))

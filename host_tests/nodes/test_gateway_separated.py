@@ -138,10 +138,10 @@ def test_the_gateways_own_configuration_goes_over_seal_c_as_that_of_its_ues():
         assert server.observers == []
 
 
-def ask(sim, body, code=5, path=b"seal-c", source=SEAL_C[0], transport=1):
+def ask(sim, body, code=5, path=b"seal-c", source=SEAL_C[0], transport=1, more=()):
     """What the configuration client says to a datagram."""
     scm_client = scm_client_of(sim)
-    datagram = packet(0, code, 99, b"tokn", [(11, path)], body)
+    datagram = packet(0, code, 99, b"tokn", [(11, path)] + list(more), body)
     scm_client.receive(transport, datagram, source, sim.now)
     out = []
     while True:
@@ -182,6 +182,15 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
     sim, _, _, _ = new_separated((1,), [doc(1)])
     scm_client, (ack, get) = ask(sim, good)
     assert (ack.mtype, ack.code, get.code) == (2, 0, 1)
+
+
+def test_a_critical_option_that_the_configuration_client_does_not_know_is_402():
+    good = dumps([None, None, None, [name(1).encode()], []])
+    for more in ([(65001, b"x")], [(17, b"\x3c")], [(11, b"..")]):
+        sim, _, _, _ = new_separated((1,), [doc(1)])
+        scm_client, (answer,) = ask(sim, good, more=more)
+        assert (answer.mtype, answer.code) == (2, 0x82), more
+        assert scm_client.pending_requests == []
 
 
 def test_any_bytes_at_seal_c_leave_the_client_alive():

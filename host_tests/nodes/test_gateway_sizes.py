@@ -193,8 +193,27 @@ def test_a_critical_option_that_is_not_known_is_named_to_the_ue_that_sent_it():
         sim.run(None, 5000)
         assert len(client.answers) == 2 and gateway.counters == {"critical_option": 1}
         assert len(server.asked) == 1
+    # It is not repeated, and its value has the right length (RFC 7252 5.4.3 and 5.4.5).
+    for number, value in (
+        (17, b"\x3c"),
+        (17, b"\0\0\x3c"),
+        (3, b""),
+        (7, bytes(3)),
+        (23, bytes(5)),
+    ):
+        sim, gateway, server, (client,) = new((1,), [doc(1)])
+        client.get(more=[(number, value)])
+        assert answered(sim, [client])
+        assert client.answers[0].code == 0x82 and loads(client.answers[0].payload())[-8] == number
+        assert not server.asked
+    # Of an elective one only the first counts, and one of a wrong length is ignored.
+    for number, value in ((6, bytes(4)), (4, b""), (4, bytes(9)), (258, bytes(2))):
+        sim, gateway, server, (client,) = new((1,), [doc(1)])
+        client.get(b"doc-1", more=[(number, value)])
+        assert answered(sim, [client])
+        assert client.answers[0].code == 0x45 and gateway.observers.n_observers == 0
     # These are known, or need not be.
-    for number, value in ((3, b"h"), (7, b"\x16"), (17, b"\x3c"), (60, b""), (2048, b"")):
+    for number, value in ((3, b"h"), (7, b"\x16"), (60, b""), (2048, b"")):
         sim, _, _, (client,) = new((1,), [doc(1)])
         client.get(more=[(number, value)])
         assert answered(sim, [client])

@@ -240,7 +240,7 @@ def test_its_own_page_knows_few_options_and_names_the_first_that_it_does_not():
 def test_critical_options_that_are_safe_pass_and_unsafe_ones_are_named():
     for number in (65001, 65005, 1, 5, 9, 17):
         request = asked(new(), get(more=[(number, b"x")] if number != 17 else []))
-        assert request.find(number) >= 0, number
+        assert number in list(request.numbers), number
     for number in (65003, 19, 31, 2, 65006, 65535):
         relay = new()
         relay.receive(0, get(more=[(number, b"x")]), UE, 0)

@@ -308,14 +308,35 @@ def test_a_reset_of_the_request_is_a_rejection():
     assert drain(ue)[0]["title"] == "Reset by the peer"
 
 
-def test_an_unknown_critical_option_in_an_answer_makes_it_void():
-    ue, request = alone()
-    buf = bytearray(200)
-    n = encode(
-        buf, ACK, CONTENT, request.mid, request.token(), [(9, b""), (65020, UE_ID.encode())]
-    )
-    ue.receive(0, bytes(buf[:n]), RELAY, 5)
-    assert ue.counters == {"critical_option": 1}
+def test_a_critical_option_that_cannot_be_processed_ends_the_request_and_is_rejected():
+    # RFC 7252 section 5.4.1: one that is not known, is of a wrong length, or is there twice.
+    for options in (
+        [(65001, b"x")],
+        [(9, b"")],
+        [(23, bytes(5))],
+        [(23, b"\6"), (23, b"\6")],
+    ):
+        for mtype in (CON, NON, ACK):
+            ue, request = alone()
+            buf = bytearray(200)
+            every = sorted(options + [(65020, UE_ID.encode())])
+            mid = request.mid if mtype == ACK else 0x0604
+            n = encode(buf, mtype, CONTENT, mid, request.token(), every, b"\x80")
+            ue.receive(0, bytes(buf[:n]), RELAY, 5)
+            # Section 4.2: a Reset, and only for what is confirmable. Nothing is repeated.
+            if mtype == CON:
+                assert ue.transmit(5) == (0, b"\x70\0\x06\x04", RELAY)
+            assert ue.transmit(5) is None and ue.transmit(4000) is None
+            assert ue.counters == {"critical_option": 1}
+            refused, backing_off = drain(ue)
+            assert refused["event"] == "refused" and str(options[0][0]) in refused["reasons"][0]
+            assert backing_off["event"] == "backing_off"
+            # For another UE it is dropped without a word.
+            ue, request = alone()
+            every = sorted(options + [(65020, OTHER_ID.encode())])
+            n = encode(buf, mtype, CONTENT, request.mid, request.token(), every, b"\x80")
+            ue.receive(0, bytes(buf[:n]), RELAY, 5)
+            assert ue.transmit(5) is None and ue.counters == {"foreign_recipient": 1}
 
 
 def test_a_configured_ue_that_waits_allocates_nothing():

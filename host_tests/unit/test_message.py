@@ -120,11 +120,95 @@ def test_every_format_error_is_named():
         ("40011234e000", "delta"),
         ("40011234e0fef3e00001", "number"),
         ("40011234e0ffff", "number"),
-        ("40011234" + "10" * 65, "options"),
     )
     for text, reason in errors:
         with raises(MessageFormatError, reason):
             Message().decode(unhex(text))
+
+
+ANY = 0x3FFFFFFF  # all options below 30 are understood
+
+
+def test_options_beyond_the_table_are_left_out_if_nobody_reads_them():
+    # RFC 7252 section 5.4.1: an elective option that is not known is ignored.
+    unknown = [(60000 + 2 * i, b"v") for i in range(200)]
+    known = [(4, b"etag"), (12, b"\xfd\xe9"), (65020, b"urn:x:ue:7")]
+    for max_options in (4, 32, 64):
+        for options in (known[:2] + unknown + known[2:], sorted(3 * unknown[:3] + known)):
+            datagram = encoded(CON, 0x45, 7, b"tok", options, b"payload")
+            message = Message(max_options).decode(datagram)
+            assert [message.option(number) for number, _ in known] == [v for _, v in known]
+            assert message.n_options <= max_options and message.payload() == b"payload"
+            assert message.critical(0) == 0
+            assert bytes(message.tail()) == datagram[7:]  # an intermediary passes them all on
+    # The next message is not changed by that.
+    assert options_of(message.decode(REQUEST)) == OPTIONS
+
+
+def test_a_critical_or_unsafe_option_beyond_the_table_is_not_overlooked():
+    elective = [(60000 + 4 * i, b"") for i in range(40)]
+    for number in (60001, 60003, 60018):
+        message = Message(8).decode(encoded(0, 1, 1, b"", sorted(elective + [(number, b"")])))
+        assert message.critical(ANY) == (number if number & 1 else 0)
+        assert message.left_out == (number if number == 60018 else 0)
+    path = [(11, b"a")] * 40
+    message = Message(32).decode(encoded(0, 1, 1, b"", path))
+    assert message.critical(ANY) == 11 and message.n_options == 32
+    assert Message(64).decode(encoded(0, 1, 1, b"", path)).critical(ANY) == 0
+
+
+def test_a_critical_option_of_a_wrong_length_or_that_is_repeated_is_as_one_that_is_not_known():
+    # RFC 7252 sections 5.4.3, 5.4.5 and 5.10; RFC 7959 section 2.1.
+    right = ((1, 0), (1, 8), (3, 1), (3, 255), (5, 0), (7, 0), (7, 2), (9, 0), (11, 0), (11, 255),
+             (15, 0), (15, 255), (17, 0), (17, 2), (23, 0), (23, 3), (27, 3), (65021, 1),
+             (65021, 255))  # fmt: skip
+    wrong = ((1, 9), (3, 0), (3, 256), (5, 1), (7, 3), (11, 256), (15, 256), (17, 3), (23, 4),
+             (23, 5), (27, 4), (65021, 0), (65021, 256), (13, 1), (35, 3), (65001, 1))  # fmt: skip
+    for cases, is_right in ((right, True), (wrong, False)):
+        for number, size in cases:
+            message = Message().decode(encoded(0, 1, 1, b"", [(number, size * b"x")]))
+            expected = 0 if is_right else number
+            assert message.critical(ANY, 65021) == expected, (number, size)
+            assert (message.find(number) >= 0) == is_right or number in (13, 35, 65001)
+            # One that the reader does not understand is never right.
+            assert message.critical(0) == number
+    for number in (1, 11, 15):
+        twice = encoded(0, 1, 1, b"", [(number, b"a"), (number, b"b")])
+        assert Message().decode(twice).critical(ANY) == 0, number
+    for number in (3, 5, 7, 9, 17, 23, 27, 65021):
+        value = b"" if number == 5 else b"x"
+        twice = encoded(0, 1, 1, b"", [(number, value), (number, value)])
+        assert Message().decode(twice).critical(ANY, 65021) == number
+
+
+def test_an_elective_option_of_a_wrong_length_is_not_there_and_of_several_the_first_counts():
+    right = ((4, 1), (4, 8), (6, 0), (6, 3), (12, 0), (12, 2), (14, 0), (14, 4), (28, 4), (252, 1),
+             (252, 40), (258, 0), (258, 1), (65020, 1), (65020, 255))  # fmt: skip
+    wrong = ((4, 0), (4, 9), (6, 4), (12, 3), (14, 5), (28, 5), (252, 0), (252, 41), (258, 2),
+             (65020, 0), (65020, 256))  # fmt: skip
+    for cases, is_right in ((right, True), (wrong, False)):
+        for number, size in cases:
+            value = size * b"\1"
+            options = [(2, b"?"), (number, value), (number, b"\2")]
+            message = Message().decode(encoded(0, 1, 1, b"", options))
+            assert message.option(number) == (value if is_right else None), (number, size)
+            assert message.critical(0) == 0
+            if not is_right:
+                assert message.uint(number) is None and message.find(number) == -1
+
+
+def test_a_path_has_no_dots():
+    # RFC 7252 section 5.10.1.
+    for segment, critical in (
+        (b".", 11),
+        (b"..", 11),
+        (b"...", 0),
+        (b".a", 0),
+        (b"a.", 0),
+        (b"", 0),
+    ):
+        datagram = encoded(0, 1, 1, b"", [(11, b"a"), (11, segment), (11, b"b")])
+        assert Message().decode(datagram).critical(ANY) == critical, segment
 
 
 def test_every_prefix_of_a_message_is_a_message_or_a_format_error():

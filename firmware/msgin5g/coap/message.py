@@ -14,6 +14,48 @@ from array import array
 
 from micropython import const
 
+from msgin5g.coap.numbers import (
+    ACCEPT,
+    BLOCK2,
+    CONTENT_FORMAT,
+    ECHO,
+    ETAG,
+    MAX_AGE,
+    NO_RESPONSE,
+    OBSERVE,
+    SIZE2,
+    URI_HOST,
+    URI_PATH,
+    URI_QUERY,
+)
+
+_ONCE = const(0x10000)
+_FILLED = const(0x20000)  # at least one byte
+# The options that somebody here reads, with the largest size of their values: RFC 7252 section
+# 5.10, RFC 7641, 7959, 7967, 8613, 8768, 9175.
+_FORMATS = {
+    1: 8,  # If-Match
+    URI_HOST: _ONCE | _FILLED | 255,
+    ETAG: _FILLED | 8,
+    5: _ONCE,  # If-None-Match
+    OBSERVE: _ONCE | 3,
+    7: _ONCE | 2,  # Uri-Port
+    9: _ONCE | 255,  # OSCORE
+    URI_PATH: 255,
+    CONTENT_FORMAT: _ONCE | 2,
+    MAX_AGE: _ONCE | 4,
+    URI_QUERY: 255,
+    16: _ONCE | 255,  # Hop-Limit; RFC 8768 section 3: its value is wrong then, which is 4.00
+    ACCEPT: _ONCE | 2,
+    BLOCK2: _ONCE | 3,
+    27: _ONCE | 3,  # Block1
+    SIZE2: _ONCE | 4,
+    ECHO: _ONCE | _FILLED | 40,
+    NO_RESPONSE: _ONCE | 1,
+}
+_PRIVATE = const(0x300FF)  # the Recipient, whose number is a setting: _ONCE | _FILLED | 255
+_FIRST_PRIVATE = const(65000)  # RFC 7252 section 12.2: for experiments
+
 _PAYLOAD_MARKER = const(0xFF)
 _MAX_TOKEN_SIZE = const(65804)  # RFC 8974 section 2.1: 269 + 65535
 
@@ -30,9 +72,14 @@ class Message:
     """One datagram seen as fields.
 
     mtype, code, mid: integers. n_options: how many options there are; `numbers[i]`, `starts[i]`
-    and `ends[i]` describe option i, in the order of the wire. token_start, token_end,
-    payload_start, size: offsets into `view`, the datagram.
+    and `ends[i]` describe option i, in the order of the wire. Of more than max_options those that
+    are elective and that nobody here reads are left out; left_out is the number of an unsafe one
+    of these, 0 without. token_start, token_end, payload_start, size: offsets into `view`, the
+    datagram.
     """
+
+    left_out = 0
+    _no_room = 0  # the number of a critical option that there is no room for
 
     def __init__(self, max_options=64):
         # Starts and ends are below 65,536, the largest UDP payload.
@@ -84,6 +131,8 @@ class Message:
         starts = self.starts
         ends = self.ends
         capacity = len(numbers)
+        is_full = False
+        self.left_out = self._no_room = 0
         n = 0
         number = 0
         while i < size:
@@ -117,13 +166,19 @@ class Message:
             number += delta
             if number > 65535:
                 raise MessageFormatError("number")
-            if n == capacity:
-                raise MessageFormatError("options")
-            numbers[n] = number
-            starts[n] = i
+            start = i
             i += length
             if i > size:
                 raise MessageFormatError("length")
+            if n == capacity or is_full:
+                if not is_full:
+                    is_full = True
+                    n = self._keep_known(n)
+                if n == capacity or not _is_known(number):
+                    self._leave_out(number)
+                    continue
+            numbers[n] = number
+            starts[n] = start
             ends[n] = i
             n += 1
         self.view = datagram
@@ -134,6 +189,53 @@ class Message:
         self.code = code
         self.mid = (datagram[2] << 8) | datagram[3]
         return self
+
+    def _leave_out(self, number):
+        """There is no room for an option."""
+        if number & 1:
+            self._no_room = number
+        if number & 2:
+            self.left_out = number
+
+    def _keep_known(self, n):
+        """Make room: leave out those of the first n options that may be (RFC 7252 5.4.1)."""
+        kept = 0
+        for i in range(n):
+            number = self.numbers[i]
+            if _is_known(number):
+                self.numbers[kept] = number
+                self.starts[kept] = self.starts[i]
+                self.ends[kept] = self.ends[i]
+                kept += 1
+            else:
+                self._leave_out(number)
+        return kept
+
+    def critical(self, understood, private=0):
+        """The number of the first critical option that cannot be processed, 0 without one.
+
+        It is one that is not understood, whose value has a wrong length, that is repeated though
+        it may not be (RFC 7252 sections 5.4.1, 5.4.3, 5.4.5), or a Uri-Path `.` or `..` (5.10.1).
+        understood: the numbers below 30 that are, as bits; private: another one.
+        """
+        numbers = self.numbers
+        previous = 0
+        for i in range(self.n_options):
+            number = numbers[i]
+            if number & 1:
+                if number < 30:
+                    form = _FORMATS.get(number) if understood >> number & 1 else None
+                else:
+                    form = _PRIVATE if number == private else None
+                if (
+                    form is None
+                    or not _fits(form, self.ends[i] - self.starts[i])
+                    or (number == previous and form & _ONCE)
+                    or (number == URI_PATH and self.value(i) in (b".", b".."))
+                ):
+                    return number
+            previous = number
+        return self._no_room
 
     def token(self):
         """The token as bytes, which outlive the datagram."""
@@ -147,15 +249,19 @@ class Message:
         """Options and payload, all after the token, as a view for an intermediary to copy."""
         return memoryview(self.view)[self.token_end : self.size]
 
-    def find(self, number, i=0):
-        """The index of the first option `number` at or after index i, -1 when there is none."""
+    def find(self, number):
+        """The index of the first option `number`, -1 when there is none.
+
+        One whose value has a wrong length is not there (RFC 7252 section 5.4.3).
+        """
         n = self.n_options
         numbers = self.numbers
-        while i < n:
-            if numbers[i] >= number:  # they ascend
-                return i if numbers[i] == number else -1
+        i = 0
+        while i < n and numbers[i] < number:  # they ascend
             i += 1
-        return -1
+        if i == n or numbers[i] != number:
+            return -1
+        return i if _fits(_FORMATS.get(number, _PRIVATE), self.ends[i] - self.starts[i]) else -1
 
     def value(self, i):
         """The value of option i as bytes."""
@@ -167,23 +273,28 @@ class Message:
         return None if i < 0 else self.value(i)
 
     def uint(self, number, default=None):
-        """The first option `number` as an unsigned integer (section 3.2).
-
-        `default` when there is none, or when it is longer than the four bytes of any uint option.
-        """
+        """The first option `number` as an unsigned integer (section 3.2), or `default`."""
         i = self.find(number)
         if i < 0:
             return default
         start = self.starts[i]
         end = self.ends[i]
-        if end - start > 4:
-            return default
         view = self.view
         number = 0  # big-endian; no bytes are 0
         while start < end:
             number = (number << 8) | view[start]
             start += 1
         return number
+
+
+def _fits(form, size):
+    """Whether a value of this size is right for an option of this format."""
+    return size <= form & 0xFFFF and (size > 0 or not form & _FILLED)
+
+
+def _is_known(number):
+    """Whether an option must not be left out."""
+    return number & 1 or number >= _FIRST_PRIVATE or number in _FORMATS
 
 
 def uint_bytes(number):

@@ -11,6 +11,7 @@ have one interface:
     complete(now)       all documents have come
     restart()           begin again; false when that has happened too often
     refused(code, message, now)     another answer than 2.05
+    rejected(response)  an answer could not be processed; this is the response
     remove(request)     a request has gone; false when nobody wants the answer any more
     ended()             it is no longer under way
 
@@ -40,7 +41,9 @@ from msgin5g.coap.numbers import (
 from msgin5g.coap.ticks import add
 from msgin5g.gateway.cache import Permission
 from msgin5g.gateway.responder import Response, response_with
+from msgin5g.intermediary.numbers import BAD_GATEWAY
 from msgin5g.scm.document_splitter import DocumentSplitter, SplitDocument
+from msgin5g.scm.problem_details import compose
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import imei_of
 
@@ -140,43 +143,26 @@ class Transfers:
         """The endpoint's message answers a transfer."""
         endpoint = self.endpoint
         message = endpoint.message
-        # One pass over the options, without a call for each of them.
-        recipient = None
-        content_format = CBOR
-        max_age_s = _DEFAULT_MAX_AGE_S
-        has_critical = False
-        number = -1
-        for i in range(message.n_options):
-            previous = number
-            number = message.numbers[i]
-            value = message.view[message.starts[i] : message.ends[i]]
-            if number == self._recipient_option:
-                if number != previous:
-                    recipient = bytes(value)
-            elif number == CONTENT_FORMAT or number == MAX_AGE:
-                if number != previous and len(value) <= 4:  # as Message.uint
-                    value = int.from_bytes(value, "big")
-                    if number == MAX_AGE:
-                        max_age_s = value
-                    else:
-                        content_format = value
-            elif number & 1 and number != BLOCK2:
-                has_critical = True
+        recipient = message.option(self._recipient_option)
         if recipient is not None:
             ue_ids = transfer.ue_ids
             expected = ue_ids[0] if len(ue_ids) == 1 else self._ue_id
             if recipient != expected and not uri_equal(recipient, expected):
                 endpoint.count("foreign_recipient")
                 return
-        if has_critical:
-            endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
+        if message.critical(1 << BLOCK2, self._recipient_option):
+            # RFC 7252 sections 5.4.1 and 5.7.1: it is rejected, so there will be no answer.
+            endpoint.count("critical_option")
+            endpoint.reject()
+            endpoint.cancel(endpoint.exchange)
+            payload = compose(BAD_GATEWAY, "Option not supported")
+            transfer.rejected(Response(BAD_GATEWAY, payload))
             return
         if not transfer.accept(message, now):
             return
         code = message.code
         if code == CONTENT:
-            fresh_until = add(now, min(max_age_s, _MAX_AGE_S) * 1000)
-            self._take_block(transfer, message, content_format, fresh_until, now)
+            self._take_block(transfer, message, self.fresh_until(message, now), now)
         elif code == BAD_REQUEST and transfer.download.block2.size:
             self.restart(transfer)  # a block past the end: the body has become shorter
         elif (
@@ -190,11 +176,11 @@ class Transfers:
         else:
             transfer.refused(code, message, now)
 
-    def _take_block(self, transfer, message, content_format, fresh_until, now):
+    def _take_block(self, transfer, message, fresh_until, now):
         download = transfer.download
         splitter = download.splitter
         try:
-            if content_format not in (CBOR, self._content_format):
+            if message.uint(CONTENT_FORMAT, CBOR) not in (CBOR, self._content_format):
                 raise BlockError("format")
             progress = download.block2.take(message)
             if progress == CHANGED:
@@ -376,6 +362,10 @@ class BulkTransfer:
             requests = self.requests
             self._end()  # first: no request is in two places when the heap is full
             transfers.scheduler.ask_alone(requests, code not in (UNAUTHORIZED, FORBIDDEN))
+
+    def rejected(self, response):
+        self._transfers.responder.respond(self.requests, response)
+        self._end()
 
     def _renew(self, message, now):
         """2.03: what is kept for the one UE is still what the server has for it."""

@@ -34,6 +34,9 @@ from msgin5g.intermediary.numbers import (
 from msgin5g.coap.ticks import diff
 from msgin5g.scm.request import UE_SNR, UE_URI, is_filter, scm_request_of
 
+# Critical options that are understood: Uri-Host, Uri-Port, Uri-Path, Uri-Query, Accept 17, Block2
+# 23, Block1 27.
+_UNDERSTOOD = const(0x08828888)
 _KEY_HEAD = const(3)  # bytes of a request_key before the token
 
 # What a request asks for; equal requests of several UEs share one tuple.
@@ -122,50 +125,34 @@ class PendingRequests:
             return None
         path = []
         queries = []
-        is_special = is_of_one = has_block1 = False
-        accept = self._default_format
-        block2 = etag = observe = None
-        number = -1
+        is_special = is_of_one = False
         for i in range(message.n_options):
-            previous = number
             number = message.numbers[i]
-            value = bytes(view[message.starts[i] : message.ends[i]])
             if number == URI_PATH:
-                path.append(value)
+                path.append(message.value(i))
             elif number == URI_QUERY:
+                value = message.value(i)
                 if not value.startswith(UE_URI):
                     queries.append(value)
                     if value.startswith(UE_SNR):
                         is_of_one = True
                     elif not is_filter(value):
                         is_special = True
-            elif number == ETAG:
-                if number != previous:
-                    etag = value
-            elif number == ACCEPT or number == BLOCK2 or number == OBSERVE:
-                if number != previous and len(value) <= 4:  # as Message.uint
-                    value = int.from_bytes(value, "big")
-                    if number == ACCEPT:
-                        accept = value
-                    elif number == BLOCK2:
-                        block2 = value
-                    else:
-                        observe = value
-            elif number & 3 == 1 and number != self._recipient_option:
-                # RFC 7252 section 5.4.1: critical. Those that are unsafe too: see Admission.
-                if mtype == CON:
-                    self._admission.refuse(BAD_OPTION, "Option", ue, now, option=number)
-                else:
-                    self._endpoint.count("critical_option")
-                return None
-            elif number == BLOCK1:
-                has_block1 = True
         refuse = self._admission.refuse
+        critical = message.critical(_UNDERSTOOD, self._recipient_option)
+        if critical:
+            if mtype == CON:
+                refuse(BAD_OPTION, "Option", ue, now, option=critical)
+            else:
+                self._endpoint.count("critical_option")
+            return None
+        accept = message.uint(ACCEPT, self._default_format)
+        block2 = message.uint(BLOCK2)
         n = len(self._path)
         if path[:n] != self._path or len(path) > n + 1:
             # Not 4.04, which would say that the server has no document for this UE.
             refuse(PROXYING_NOT_SUPPORTED, "Another path than the gateway's", ue, now)
-        elif has_block1:
+        elif message.find(BLOCK1) >= 0:
             refuse(BAD_OPTION, "Option", ue, now, option=BLOCK1)
         elif accept not in self._formats:
             refuse(NOT_ACCEPTABLE, "Accept", ue, now)
@@ -176,10 +163,10 @@ class PendingRequests:
                 path[n] if len(path) > n else None,
                 self._formats[accept],
                 block2,
-                etag,
+                message.option(ETAG),
                 tuple(queries),
                 mtype == CON,
-                observe,
+                message.uint(OBSERVE),
                 is_special,
                 is_of_one,
             )

@@ -25,6 +25,7 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.intermediary.numbers import (
     BAD_GATEWAY,
+    BAD_OPTION,
     CONCISE_PROBLEM_DETAILS,
     FETCH,
     METHOD_NOT_ALLOWED,
@@ -154,8 +155,11 @@ class ScmClientNode(Role):
         endpoint = self.endpoint
         message = endpoint.message
         observe = message.uint(OBSERVE)
+        critical = message.critical(1 << URI_PATH)
         arguments = None
-        if message.code == FETCH and message.option(URI_PATH) == PATH:
+        if critical:
+            endpoint.count("critical_option")
+        elif message.code == FETCH and message.option(URI_PATH) == PATH:
             arguments = decode_arguments(message.payload())
         else:
             endpoint.count("not_fetch")
@@ -178,6 +182,8 @@ class ScmClientNode(Role):
         self.pending_requests.append(request)
         if arguments is None:
             code = BAD_REQUEST if message.code == FETCH else METHOD_NOT_ALLOWED
+            if critical:
+                code = BAD_OPTION
             self._fail(request, code, "A FETCH of /seal-c is expected")
             return
         endpoint.acknowledge(incoming)

@@ -110,6 +110,9 @@ class DocumentTransfer:
                 code = SERVICE_UNAVAILABLE
             self.fail(Response(code, compose(code, "Busy"), message.uint(MAX_AGE)))
 
+    def rejected(self, response):
+        self.fail(response)
+
 
 class SharedDocument(DocumentTransfer):
     """An individual document that UEs wait for (requests) or observe (observers).
@@ -247,6 +250,11 @@ class SharedDocument(DocumentTransfer):
             self.download.wants_next = True
         else:
             self.documents.transfers.end(self)
+
+    def rejected(self, response):
+        if self.documents.endpoint.exchange is self.observation:
+            self.stop_observing()
+        self.fail(response)
 
     def end_observers(self, ue, response):
         """End what a UE observes with an error (RFC 7641 section 4.2)."""

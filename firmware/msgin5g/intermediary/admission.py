@@ -27,7 +27,6 @@ from msgin5g.coap.numbers import (
 from msgin5g.intermediary.numbers import (
     BAD_OPTION,
     CONCISE_PROBLEM_DETAILS,
-    HOP_LIMIT,
     LINK_FORMAT,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
@@ -43,8 +42,9 @@ from msgin5g.scm.request import UE_URI, uri_equal
 # Unsafe options that are understood, as bits: Uri-Host 3, Observe 6, Uri-Port 7, Uri-Path 11,
 # Max-Age 14, Uri-Query 15, Block2 23, Block1 27.
 _UNDERSTOOD = const(0x0880C8C8)
-# Critical options that the page understands: Uri-Host, Uri-Port, Uri-Path, Uri-Query, Accept 17.
-_UNDERSTOOD_BY_PAGE = const(0x00028888)
+# Critical options that the page understands: Uri-Host, Uri-Port, Uri-Path, Uri-Query, Accept 17,
+# Block2.
+_UNDERSTOOD_BY_PAGE = const(0x00828888)
 _PAGE = b"</.well-known/core>;ct=40"
 _MAX_SZX = const(6)
 _MAX_OBSERVATIONS_OF_A_UE = const(4)
@@ -54,8 +54,7 @@ _RETRY_MS = const(1000)  # the first time to retry
 class Admission:
     """The rules for requests, over the endpoint and the LinkTable of a relay or gateway.
 
-    hop_limit_at: the index of the Hop-Limit option of the request that `admit` took, -1 when it
-    has none. max_observations_of_ue: the share of each UE in settings.max_observations.
+    max_observations_of_ue: the share of each UE in settings.max_observations.
     """
 
     def __init__(self, settings, endpoint, links):
@@ -64,7 +63,6 @@ class Admission:
         self._server_recipient = settings.server_recipient.encode()
         self._recipient_option = settings.recipient_option
         self._strict_codes = settings.strict_codes
-        self.hop_limit_at = -1
         share = settings.max_observations // settings.max_links
         self.max_observations_of_ue = max(min(share, _MAX_OBSERVATIONS_OF_A_UE), 1)
         self._interval_ms = 1000 // settings.max_rate
@@ -88,8 +86,8 @@ class Admission:
         starts = message.starts
         ends = message.ends
         recipient = None
-        hop_limit_at = -1
-        n_uris = unknown = 0
+        n_uris = 0
+        unknown = message.left_out
         is_own = True
         for i in range(message.n_options):
             number = numbers[i]
@@ -105,14 +103,10 @@ class Admission:
             elif number == recipient_option:
                 if recipient is None:
                     recipient = bytes(view[starts[i] : ends[i]])
-            elif number == HOP_LIMIT:
-                if hop_limit_at < 0:
-                    hop_limit_at = i
             elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
                 if number != NO_RESPONSE:
                     unknown = number
-        self.hop_limit_at = hop_limit_at
-        if recipient is None:
+        if not recipient or len(recipient) > 255:
             self._respond_locally(message, ue, now)
             return None
         server = self._server_recipient
@@ -146,7 +140,7 @@ class Admission:
                 and number != recipient_option
             ):
                 return number
-        return 0
+        return message.left_out
 
     def refuse_busy(self, title, ue, now):
         """Respond 5.03 with a time to retry (Max-Age) to the request just received.
@@ -203,15 +197,10 @@ class Admission:
         if message.code != GET or path != [b".well-known", b"core"]:
             endpoint.count("missing_recipient")
             return
-        for i in range(message.n_options):
-            number = message.numbers[i]
-            if (
-                number & 1
-                and not (number < 30 and _UNDERSTOOD_BY_PAGE >> number & 1)
-                and not (number == BLOCK2 and message.ends[i] - message.starts[i] <= 3)
-            ):
-                self.refuse(BAD_OPTION, "Option not supported", ue, now, option=number)
-                return
+        critical = message.critical(_UNDERSTOOD_BY_PAGE, self._recipient_option)
+        if critical:
+            self.refuse(BAD_OPTION, "Option not supported", ue, now, option=critical)
+            return
         if message.uint(ACCEPT, LINK_FORMAT) != LINK_FORMAT:
             self.refuse(NOT_ACCEPTABLE, "Accept", ue, now)
             return

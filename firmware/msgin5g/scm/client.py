@@ -222,11 +222,17 @@ class ScmClient:
             missing = message.find(recipient_option) < 0
             endpoint.count("missing_recipient" if missing else "foreign_recipient")
             return None
-        for i in range(message.n_options):
-            number = message.numbers[i]
-            if number & 1 and number != numbers.BLOCK2 and number != recipient_option:
-                endpoint.count("critical_option")  # RFC 7252 section 5.4.1: rejected
-                return None
+        critical = message.critical(1 << numbers.BLOCK2, recipient_option)
+        if critical:
+            # RFC 7252 section 5.4.1: the response is rejected, so there will be none.
+            endpoint.count("critical_option")
+            endpoint.reject()
+            endpoint.cancel(exchange)
+            if exchange is self._registration:
+                self._cease()
+            if exchange is not self.exchange:
+                return None  # it was a notification
+            return self._end("refused", "an option that must be understood: " + str(critical))
         registered = exchange is self._registration
         sequence = message.uint(numbers.OBSERVE) if registered else None
         observing = sequence is not None and message.code >> 5 == 2
