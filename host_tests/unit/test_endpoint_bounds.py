@@ -5,6 +5,7 @@ from msgin5g.coap.endpoint import NOTHING, REQUEST
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import CONTENT, GET, RST, URI_PATH
 from msgin5g.coap.responder import ServerEndpoint
+from msgin5g.coap.retransmission import CANCELLED, SENT
 from msgin5g.coap.ticks import add
 
 PEER = ("192.0.2.1", 5683)
@@ -120,3 +121,28 @@ def test_the_17th_datagram_in_the_outbox_is_dropped_and_counted():
     endpoint.receive(0, bytes((0x40, 0, 0, 17)), PEER, T0)
     ((_, reset, _),) = sent(endpoint)
     assert reset.mid == 17 and endpoint.counters == {"outbox_full": 1}
+
+
+def test_an_acknowledgement_or_reset_over_another_transport_is_of_another_peer():
+    endpoint = new()
+    exchange = endpoint.request(0, PEER, GET, PATH, None)
+    ((_, asked, _),) = sent(endpoint)
+    for mtype in (0x60, 0x70):
+        empty = bytes((mtype, 0, asked.mid >> 8, asked.mid & 255))
+        assert endpoint.receive(1, empty, PEER, T0) == NOTHING
+    assert exchange.state == SENT and endpoint.counters == {"unmatched_empty": 2}
+    assert len(sent(endpoint, add(T0, 3000))) == 1  # still to be acknowledged: sent again
+
+
+def test_forgetting_a_peer_leaves_the_same_address_on_another_transport():
+    endpoint = new(max_exchanges=8)
+    gone = endpoint.request(0, PEER, GET, PATH, None)
+    stays = endpoint.request(1, PEER, GET, PATH, None, False)
+    for transport in (0, 1):
+        answered(endpoint, 0x0101, T0, 1, transport)
+        endpoint.receive(transport, bytes((0x40, 0, 0, transport)), PEER, T0)  # a ping
+    endpoint.forget_peer(0, PEER)
+    assert gone.state == CANCELLED and stays.state != CANCELLED
+    assert [(t, m.mtype, m.mid) for t, m, _ in sent(endpoint)] == [(1, RST, 1)]
+    assert endpoint.receive(1, request(0x0101), PEER, T0) == NOTHING  # a duplicate
+    assert endpoint.receive(0, request(0x0101), PEER, T0) == REQUEST
