@@ -205,6 +205,28 @@ def test_a_server_that_answers_for_one_ue_only_is_asked_for_each_alone():
     assert server.bulks == [tuple(name(n) for n in numbers)]
 
 
+def test_documents_for_everybody_do_not_hide_that_a_server_answers_for_one_ue_only():
+    numbers = (1, 2, 3)
+    documents = [shared(None)] + [doc(n) for n in numbers[:2]]
+    for one_by_one, n_asked in ((True, 3), (False, 1)):
+        sim, _, server, clients = new(numbers, documents, {"one_by_one": one_by_one})
+        for client in clients:
+            client.get()
+        assert answered(sim, clients)
+        for client in clients:
+            ids = sorted(d["ueConfigDocId"] for d in client.documents())
+            assert ids == (["shared"] if client.n == 3 else ["doc-%d" % client.n, "shared"])
+        assert len(server.asked) == n_asked
+        # It is known now: the next one for everybody, and for nobody else, is believed.
+        server.documents = [shared(None)]
+        sim.run(None, 70000)
+        for client in clients:
+            client.get()
+        sim.run(None, 5000)
+        assert [d["ueConfigDocId"] for d in clients[0].documents()] == ["shared"]
+        assert len(server.asked) == n_asked + 1
+
+
 def test_nobody_learns_who_else_is_named():
     both = shared([name(1), name(2), name(9)])
     other = shared([name(8)], "other")

@@ -246,6 +246,7 @@ class BulkTransfer:
         self.ue_ids = [request.ue.ue_id for request in requests]
         self._by_ue_id = {request.ue.ue_id: request for request in requests}
         self.common = []  # the documents for everybody
+        self._n_named = 0  # how many of the UEs a document has named
         self._queries = queries = requests[0].parameters.queries
         self._imei = imei_of(queries)
         self._document_id = requests[0].parameters.document_id
@@ -292,6 +293,8 @@ class BulkTransfer:
         for ue_id, copy in document.copies(self.ue_ids, self._imei):
             request = self._by_ue_id[ue_id]
             if request in self.requests:
+                if not request.documents:
+                    self._n_named += 1
                 pending_requests.found(request, copy)
                 is_wanted = True
                 if document.n_uris > 1:
@@ -314,9 +317,12 @@ class BulkTransfer:
         response = Response(CONTENT, b"", None, download.fresh_until, common)
         scheduler = self._transfers.scheduler
         requests = self.requests
-        without = []
-        if not common:
-            without = [r for r in requests if not r.documents]
+        without = [r for r in requests if not r.documents]
+        if self._n_named > 1:
+            scheduler.does_bulk = True
+        if common and (self._n_named != 1 or len(self.ue_ids) == 1 or scheduler.does_bulk):
+            without = []  # the documents for everybody are all that there is for them
+        else:
             requests = [r for r in requests if r.documents]
         if len(self.ue_ids) == 1:
             response.server_etag = download.block2.etag
@@ -324,7 +330,10 @@ class BulkTransfer:
                 self._transfers.cache.revoke(without[0].ue)
                 responder.fail(without, NOT_FOUND, "Not found")
             elif requests and requests[0].is_left_out:
-                scheduler.left_out(now)
+                if self._n_named:
+                    scheduler.left_out(now)
+                else:
+                    scheduler.does_bulk = True  # it had only those for everybody, as in bulk
         elif without:
             scheduler.ask_alone(without, True)
         else:
@@ -335,6 +344,7 @@ class BulkTransfer:
     def restart(self):
         self._release_documents()
         self.common = []
+        self._n_named = 0
         return self.download.restart()
 
     def refused(self, code, message, now):

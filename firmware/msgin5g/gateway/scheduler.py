@@ -39,6 +39,7 @@ class Scheduler:
     """The requests that are not asked for yet.
 
     collecting: Groups; those that are full are first, then the one with the oldest request.
+    does_bulk: one answer of the server has named several UEs.
     singles: PendingRequests that go alone. queued: transfers of individual documents.
     """
 
@@ -72,6 +73,7 @@ class Scheduler:
             self._room -= 2 * (settings.server_path_prefix.count("/") + 1)
         self.collecting = []
         self._groups = {}  # the same by their queries
+        self.does_bulk = False
         self._n_left_out = 0  # since a bulk answer was whole
         self._bulk_again_at = None  # the server does no bulk: not before this moment
         self.singles = []
@@ -147,6 +149,7 @@ class Scheduler:
         self._n_left_out += 1
         if self._n_left_out >= _MAX_LEFT_OUT and self._bulk_again_at is None:
             self._endpoint.count("bulk_paused")
+            self.does_bulk = False
             self._bulk_again_at = add(now, _NO_BULK_MS)
             while self.collecting:
                 group = self.collecting[0]
