@@ -155,6 +155,8 @@ def test_what_a_ue_would_refuse_is_a_warning(run, write):
     for data, named in (
         ("<xml/>", "configData: "),
         ({**CONFIG, "Segment-size": 0}, "configData.Segment-size"),
+        ({**CONFIG, "Segment-size": True}, "configData.Segment-size"),
+        ({**CONFIG, "Segment-size": "9"}, "configData.Segment-size"),
         ({"MSGin5G-Server-adress": "x"}, "configData.MSGin5G-Server-address"),
     ):
         entry = {**FILE["documents"][0], "configData": data}
@@ -162,6 +164,10 @@ def test_what_a_ue_would_refuse_is_a_warning(run, write):
         assert code == 0 and "1 c" in out
         assert all(line.startswith("warning: ") for line in warnings.splitlines())
         assert "documents[0] (ue-0007): " + named in warnings
+    for data in (CONFIG, {**CONFIG, "Segment-size": 1}, {**CONFIG, "other": 0}):
+        data = {key: value for key, value in data.items() if value != 1024}
+        entry = {**FILE["documents"][0], "configData": data}
+        assert run("import", write({"documents": [entry]}))[2] == "", data
 
 
 def test_import_adds_and_replace_forgets_the_rest(run, write):
