@@ -2,7 +2,9 @@
 
 import json
 
+import msgin5g.builder as builder_module
 import msgin5g.node as node_module
+import msgin5g.settings as settings_module
 from checks import xorshift
 from manager_board import Board
 from msgin5g import repl
@@ -511,6 +513,26 @@ def test_fetch_of_a_stopped_node_gives_up_after_30_s():
     assert node.loop.limits == []
 
 
+class Idle:
+    """A UE that has nothing under way any more."""
+
+    busy = False
+    remote = RELAY
+
+    def __init__(self):
+        self.client = self
+
+    def fetch(self, now):
+        pass
+
+
+def test_fetch_of_a_stopped_node_ends_when_nothing_is_under_way_any_more():
+    board = Board()
+    node = stopped(board)
+    node.ue = Idle()
+    assert printed(board, commands.fetch, node) == "" and node.loop.limits == [100]
+
+
 def test_an_outcome_that_needs_no_answer_ends_fetch_at_once():
     board = Board()
     node = stopped(board, [{"event": "timeout", "reasons": []}])
@@ -551,7 +573,7 @@ class Prompt:
 
 
 def message(mtype, code, mid, options=(), payload=b""):
-    buf = bytearray(200)
+    buf = bytearray(400)
     return bytes(buf[: encode(buf, mtype, code, mid, b"t", options, payload)])
 
 
@@ -578,6 +600,8 @@ def test_trace_while_the_node_runs_shows_each_message_in_a_line_above_the_prompt
     assert printed(board, node.trace, True, b"\x70\0\0\1", RELAY).endswith(
         " RST 0.00 mid 1  4 bytes\n"
     )
+    datagram = message(CON, GET, 5, [(11, b"a")] * 64)
+    assert " CON GET mid 5  133 bytes\n" in printed(board, node.trace, False, datagram, RELAY)
     text = printed(board, node.trace, False, b"\xff\0", RELAY)
     assert text.startswith("<- 192.168.4.1:65401      not CoAP: ") and text.endswith("  2 bytes\n")
     lines = []
@@ -624,6 +648,75 @@ def test_a_command_is_for_the_current_node_and_one_about_configurations_for_a_ue
             ), command
     finally:
         node_module.current = None
+
+
+class Opening:
+    """Stands for settings.load and builder.open_node."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.asked = []
+        self.opened = None
+
+    def load(self, path):
+        self.asked.append(path)
+        return self.settings
+
+    def open_node(self, settings, directory, **more):
+        self.opened = (settings, directory, more)
+        node_module.current = node_of(Board("one"))
+
+
+def opening(board, settings, command):
+    """What a command prints, and the Opening."""
+    made = Opening(settings)
+    real = settings_module.load, builder_module.open_node
+    settings_module.load, builder_module.open_node = made.load, made.open_node
+    try:
+        return printed(board, command), made
+    finally:
+        settings_module.load, builder_module.open_node = real
+
+
+def test_without_a_node_that_runs_one_is_opened_to_be_inspected_and_only_then():
+    board = Board("one")
+    node_module.current = None
+    try:
+        text, made = opening(board, None, repl.status)
+        assert text == "" and made.asked == ["settings.json"] and made.opened is None
+        text, made = opening(board, "the settings", repl.status)
+        assert text.startswith(HEAD)
+        assert made.opened == ("the settings", "/", {"application": "app", "runs": False})
+        text, made = opening(board, "the settings", repl.status)
+        assert text.startswith(HEAD) and made.asked == []
+    finally:
+        node_module.current = None
+
+
+class Heap:
+    """Stands for MicroPython's gc."""
+
+    n_collected = 0
+
+    def collect(self):
+        self.n_collected += 1
+
+    def mem_free(self):
+        return 1234 if self.n_collected else 1000
+
+
+def test_status_says_how_much_memory_is_free_after_a_collection():
+    board = Board()
+    lines = []
+    real = commands.gc
+    commands.gc = Heap()
+    try:
+        printed(board, commands.status, node_of(board))
+        format.print = lines.append
+        commands.status(node_of(board))
+    finally:
+        commands.gc = real
+    assert "  memory       1234 bytes free" in lines
 
 
 def test_long_lines_are_broken_at_blanks_or_inside_a_long_word():
