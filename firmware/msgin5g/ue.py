@@ -58,6 +58,7 @@ class ConstrainedUe(Role):
         self.client = ScmClient(endpoint, transport, remote, request, ue_id, settings)
         self.configuration = configuration
         self.events = []
+        self.n_timeouts = 0  # fetches that the next hop has not answered
         self.observe = settings.observe
         self.refresh_min_s = settings.refresh_min_s
         self.refresh_max_s = settings.refresh_max_s
@@ -199,6 +200,7 @@ class ConstrainedUe(Role):
             self._fail(None, now)
         elif kind == "timeout" or code == numbers.GATEWAY_TIMEOUT:
             # 5.04: the next hop has waited as long as this UE would have waited itself.
+            self.n_timeouts += kind == "timeout"
             self._emit({"event": "timeout"})
             self._fail(None, now)
         else:

@@ -96,6 +96,13 @@ def test_a_ue_follows_its_next_hop_to_another_address_and_observes_it_there():
     assert sim.run(lambda: ue.configuration.n_applied > n_applied, 10000)
 
 
+def test_a_ue_counts_the_fetches_that_its_next_hop_has_not_answered():
+    sim = NetworkSim()
+    ue = new_ue(sim, UE)
+    assert ue.n_timeouts == 0
+    assert sim.run(lambda: ue.events, 200000) and ue.n_timeouts == 1
+
+
 def test_a_relay_is_busy_until_its_server_has_an_address():
     sim = NetworkSim()
     new_server(sim)

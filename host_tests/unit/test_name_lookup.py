@@ -126,6 +126,26 @@ def test_an_address_that_changes_is_used_and_one_that_stays_is_not_told_again():
     assert place.used == [_A, _B] and place.lookup.unresolved() == []  # the old one is used on
 
 
+def test_a_peer_that_does_not_answer_is_looked_up_again_at_most_once_a_minute():
+    place = Place()
+    timeouts = [0]
+    place.lookup.add("next_hop", "hop.example", 1, place.use, lambda: timeouts[0])
+    place.known["hop.example"] = _A
+    place.run(120000)
+    assert len(place.asked) == 1
+    timeouts[0] = 1
+    place.known["hop.example"] = _B
+    place.run(1000)
+    assert place.used == [_A, _B]
+    place.run(100000)
+    assert len(place.asked) == 2
+    n_before = len(place.asked)
+    for _ in range(300):
+        timeouts[0] += 1
+        place.run(1000)
+    assert 5 <= len(place.asked) - n_before <= 6
+
+
 def test_a_lookup_that_blocks_leaves_four_fifths_of_the_time_to_the_loop():
     place = Place(takes_ms=10000)
     for n in range(20):

@@ -156,21 +156,21 @@ class Builder:
             return self.constrained_ue(next(iter(espnow.peers)))
         self.open_transport(settings.bind)
         role = self.constrained_ue(self.remote_of(settings.next_hop))
-        self.look_up("next_hop", settings.next_hop, role.set_next_hop)
+        self.look_up("next_hop", settings.next_hop, role.set_next_hop, lambda: role.n_timeouts)
         return role
 
     def remote_of(self, address):
         """The remote of [host, port]; None for a host name, which `look_up` is for."""
         return resolve(*address) if is_ipv4(address[0]) else None
 
-    def look_up(self, setting, address, use):
+    def look_up(self, setting, address, use, n_timeouts=None):
         """If [host, port] has a host name, look it up while the node runs; see NameLookup.add."""
         if not is_ipv4(address[0]):
             if self.name_lookup is None:
                 from msgin5g.builder.name_lookup import new_name_lookup
 
                 self.name_lookup = new_name_lookup(self.radios)
-            self.name_lookup.add(setting, address[0], address[1], use)
+            self.name_lookup.add(setting, address[0], address[1], use, n_timeouts)
 
     def constrained_ue(self, remote, endpoint=None):
         """A ConstrainedUe; its next hop is `remote` on the first transport."""

@@ -23,10 +23,14 @@ def build_intermediary(builder):
         role = _scm_client_node(builder, server)
     if radios and radios.espnow:
         builder.transports.append(radios.espnow)
+
+    def n_timeouts():
+        return role.counters.get("server_timeout", 0)
+
     if is_separated:
-        builder.look_up("seal_c.peer", settings.seal_c_peer, role.set_server)
+        builder.look_up("seal_c.peer", settings.seal_c_peer, role.set_server, n_timeouts)
     else:
-        builder.look_up("server.address", settings.server_address, role.set_server)
+        builder.look_up("server.address", settings.server_address, role.set_server, n_timeouts)
     if settings.role == "seal-c":
         builder.look_up("seal_c.peer", settings.seal_c_peer, role.set_gateway)
     else:

@@ -6,7 +6,7 @@ in which the node works. A name is looked up
 
     when the network is up, and when it is up again
     after a failure, with a back-off from 2 s to 10 minutes
-    every 10 minutes, because the address may have changed
+    every 10 minutes, and when the peer does not answer: its address may have changed
 
 While an address is not known, what needs it waits; everything else works.
 """
@@ -17,6 +17,7 @@ from msgin5g.coap.ticks import add, diff, shorter
 _FIRST_RETRY_MS = const(2000)
 _LONGEST_RETRY_MS = const(600000)
 _REFRESH_MS = const(600000)
+_SOONEST_MS = const(60000)  # from one lookup to the next one of a peer that does not answer
 _REST = const(4)  # times the time that the last lookup took
 _LONGEST_REST_MS = const(60000)
 _HOLD_MS = const(60000)  # a lookup that takes longer has hung: the watchdog is to reset the board
@@ -24,13 +25,16 @@ _PING_RETRY_MS = const(60000)
 
 
 class HostName:
-    """One host name of the settings. setting: where it stands. use: see NameLookup.add."""
+    """One host name of the settings. setting: where it stands. use, n_timeouts: see add."""
 
-    def __init__(self, setting, host, port, use):
+    def __init__(self, setting, host, port, use, n_timeouts):
         self.setting = setting
         self.host = host
         self.port = port
         self.use = use
+        self.n_timeouts = n_timeouts
+        self.n_timeouts_seen = 0
+        self.looked_up_at = 0
         self.remote = None  # the last one that was used
         self.why = "not looked up yet"  # why there is none
         self.reported = False  # as unresolved
@@ -59,12 +63,13 @@ class NameLookup:
         self._failed_host = None  # of a ping
         self._failed_until = 0
 
-    def add(self, setting, host, port, use):
+    def add(self, setting, host, port, use, n_timeouts=None):
         """Look up an address that the setting names, and call use(remote, now) when it changes.
 
-        False from `use` refuses the address, which is offered again later.
+        False from `use` refuses the address, which is offered again later. n_timeouts: a function
+        that gives how often the peer has not answered, or None.
         """
-        self.names.append(HostName(setting, host, port, use))
+        self.names.append(HostName(setting, host, port, use, n_timeouts))
 
     def join(self, node):
         """Become a service of a Node."""
@@ -105,6 +110,10 @@ class NameLookup:
             self._next_at = None
             for name in self.names:
                 name.due_at = None
+        for name in self.names:
+            if name.n_timeouts is not None and name.n_timeouts() != name.n_timeouts_seen:
+                if diff(now, name.looked_up_at) >= _SOONEST_MS:
+                    name.due_at = self._next_at = None
         if self._wait_ms(now) == 0:
             name = min(self.names, key=lambda name: _wait_ms(name.due_at, now))
             self.names.remove(name)
@@ -120,7 +129,9 @@ class NameLookup:
 
     def _update(self, name):
         remote = self._timed_look_up(name.host, name.port, name.remote)
-        now = self._clock()
+        name.looked_up_at = now = self._clock()
+        if name.n_timeouts is not None:
+            name.n_timeouts_seen = name.n_timeouts()
         if remote is None:
             self._failed(name, "not known", now)
         elif remote != name.remote and name.use(remote, now) is False:
