@@ -44,3 +44,34 @@ def test_a_ue_gets_the_document_of_its_type_before_that_for_everybody():
         '{"text":"2"}',
         '{"text":"1"}',
     ]
+
+
+def test_behind_a_gateway_a_document_that_names_the_ue_goes_before_that_of_its_type():
+    for middle in ("gateway", "separated"):
+        fleet = Fleet(middle, [Kind(True, None, TAC), Kind(False, None, TAC), Kind()])
+        fleet.publish("type", {"tac": TAC})
+        assert fleet.settle() == []
+        fleet.publish("shared-1", [1, 2])
+        assert fleet.settle() == [], middle
+        assert fleet.push() == [] and fleet.empty() == {}, middle
+
+
+def test_a_denied_ue_gets_nothing_from_what_the_gateway_keeps():
+    for middle in ("gateway", "separated"):
+        fleet = Fleet(middle, [Kind(True), Kind(True), Kind()])
+        fleet.publish("shared-1", [1, 2, 3])
+        assert fleet.settle() == []
+        fleet.deny(2)
+        fleet.fetch(1)
+        fleet.fetch(2)
+        assert fleet.settle() == [] and fleet.outcomes[2] == "4.03", middle
+        fleet.deny(2, False)
+        assert fleet.settle() == [] and fleet.push() == [], middle
+
+
+def test_ues_with_a_vendor_or_a_type_are_notified_behind_a_gateway():
+    for middle in ("gateway", "separated"):
+        fleet = Fleet(middle, [Kind(True, VENDOR), Kind(True, None, TAC)])
+        fleet.publish("shared-1", [1, 2])
+        assert fleet.settle() == []
+        assert fleet.registered(1) and fleet.registered(2) and fleet.push() == [], middle

@@ -144,14 +144,15 @@ def test_a_document_for_a_type_goes_to_every_ue_of_it_alone_and_in_bulk():
         assert len(server.asked) == 1
         for client in clients:
             # Without a serial number no UE is one of those that `some` is for.
-            assert client.documents() == [dict(tac, valUeIds={"uris": [name(client.n)]})]
+            # It stays a document for the type: one that names the UE goes before it.
+            assert client.documents() == [tac]
     sim, _, server, clients = new((1, 2), [some])
     for client, snr in zip(clients, (b"ue-snr=8", b"ue-snr=000007")):
         client.get(queries=queries + (snr,))
     assert answered(sim, clients)
     assert sim.elapsed_ms < 200 and server.bulks == []  # a serial number is of one UE only
     assert clients[0].answers[0].code == 0x84
-    assert clients[1].documents() == [dict(some, valUeIds={"uris": [name(2)]})]
+    assert clients[1].documents() == [some]
 
 
 def test_the_shipped_ue_is_configured_by_its_type_through_the_gateway():

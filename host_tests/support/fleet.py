@@ -311,10 +311,15 @@ class Fleet:
 
     def expected(self, n):
         """What the server would answer if UE n asked it alone: a text, "4.03" or "4.04"."""
+        if name(n) in self.server.denied:
+            return "4.03"
+        doc = self.document_of(n)
+        return "4.04" if doc is None else doc["ueConfigs"][0]["configData"]
+
+    def document_of(self, n):
+        """The document that is most closely for UE n, or None."""
         ue_id = name(n)
         kind = self.kinds[n - 1]
-        if ue_id in self.server.denied:
-            return "4.03"
         best = None
         for doc in self.server.documents:
             named = doc.get("valUeIds")
@@ -327,8 +332,8 @@ class Fleet:
                 tacs = [r["tac"] for r in named.get("imeiRanges", ())]
                 rank = 2 if kind.tac in tacs else 0
             if rank and (best is None or rank > best[0]):
-                best = (rank, doc["ueConfigs"][0]["configData"])
-        return "4.04" if best is None else best[1]
+                best = (rank, doc)
+        return None if best is None else best[1]
 
     def wrong(self, only_observers=False):
         """[(n, what it has, what it should have)] of the UEs that do not have it."""
@@ -359,13 +364,17 @@ class Fleet:
         for document_id in list(self.members):
             self.change(document_id)
         self.run(limit_s * 1000, lambda: not self.wrong(True))
-        return [
-            w for w in self.wrong(True) if w[2] not in ("4.03", "4.04") and self.registered(w[0])
-        ]
+        return [w for w in self.wrong(True) if self.registered(w[0]) and w[2][0] == "{"]
 
     def registered(self, n):
-        """Whether a UE has asked to observe, and its server or gateway accepted it."""
-        return self.ues[n].client.observing
+        """Whether a UE observes the document that is for it."""
+        client = self.ues[n].client
+        doc = self.document_of(n)
+        return (
+            client.observing
+            and doc is not None
+            and client.document_id == doc["ueConfigDocId"].encode()
+        )
 
     def empty(self):
         """Stop every UE, and change every document: what is left in tables then.

@@ -3,8 +3,8 @@
 Of the whole array there is never more in memory than one document and the block that it ends in.
 """
 
-from msgin5g.cbor.encoder import write_head
-from msgin5g.cbor.reader import ARRAY, TEXT, CborError, Reader
+from msgin5g.cbor.encoder import dumps
+from msgin5g.cbor.reader import ARRAY, CborError, Reader
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import UeConfigDoc
 
@@ -87,7 +87,7 @@ class SplitDocument(UeConfigDoc):
         document that names everybody.
         """
         if imei is not None and self.has_imei(imei):
-            return [(ue_id, self.copy(ue_id)) for ue_id in ue_ids]
+            return [(ue_id, self._copy_of_type(ue_id, imei)) for ue_id in ue_ids]
         found = []
         self.n_uris = 0
         for uri in self.reader.texts(self.ids, b"uris"):
@@ -101,15 +101,9 @@ class SplitDocument(UeConfigDoc):
 
     def copy(self, ue_id=None):
         """It as bytes; with `ue_id`, this UE alone is left of all that it names."""
-        view = self.reader.view
         if ue_id is None or self.ids is None:
-            return bytes(view[self._start : self.end])
-        out = bytearray(view[self._start : self.ids])
-        out.extend(b"\xa1\x64uris\x81")
-        write_head(out, TEXT, len(ue_id))
-        out.extend(ue_id)
-        out.extend(view[self._ids_end : self.end])
-        return out
+            return bytes(self.reader.view[self._start : self.end])
+        return self._with_ids({"uris": [ue_id.decode()]})
 
     def copy_for(self, ue_id):
         """It as bytes for a UE that the server gives it, whether or not it names this UE by URI.
@@ -129,5 +123,24 @@ class SplitDocument(UeConfigDoc):
         else:
             out.extend(b"\xa1\x6aimeiRanges")
             out.extend(view[start : reader.ends[0]])
+        out.extend(view[self._ids_end : self.end])
+        return out
+
+    def _copy_of_type(self, ue_id, imei):
+        """It as bytes for a UE with this IMEI. It still names the IMEI if that is all it names:
+        for the UE, a document with its URI goes before it."""
+        if self.names(ue_id):
+            return self.copy(ue_id)
+        tac, snr = imei
+        imei_range = {"tac": tac.decode()}
+        if snr >= 0:
+            imei_range["snrs"] = [str(snr)]
+        return self._with_ids({"imeiRanges": [imei_range]})
+
+    def _with_ids(self, ids):
+        """It as bytes with other valUeIds."""
+        view = self.reader.view
+        out = bytearray(view[self._start : self.ids])
+        out.extend(dumps(ids))
         out.extend(view[self._ids_end : self.end])
         return out
