@@ -95,6 +95,8 @@ class ConstrainedUe(Role):
         event = self.configuration.step(now)
         if event is not None:
             self._emit_of(event, self.configuration.etag)
+            if event[0] == "refused" and self.configuration.try_again:
+                self._fail(None, now)
         fetch_at = self._fetch_at
         client = self.client
         if client.remote is None:
@@ -189,7 +191,10 @@ class ConstrainedUe(Role):
                 self.endpoint.count("postponed")
             else:
                 self._emit_of(event, outcome.etag)
-            self._succeed(outcome, now)
+            if event[0] == "refused" and self.configuration.try_again:
+                self._fail(None, now)
+            else:
+                self._succeed(outcome, now)
         elif kind == "unchanged":
             self._emit({"event": "unchanged", "etag": _hex(outcome.etag)})
             self._succeed(outcome, now)

@@ -466,11 +466,33 @@ def test_a_document_for_which_the_memory_is_too_small_is_refused():
     def check(text):
         raise MemoryError
 
+    free = device.manager.schema.check
     device.manager.schema.check = check
     device.serve("other.example")
-    assert "refused" in device.run(1000)
+    assert device.run(1000) == ["refused", "backing_off"]
     assert device.manager.reasons == ("memory: too little is free",)
     assert device.runs() == MSGIN5G[0]
+    # Want of memory or of flash may pass: the UE does not wait until the next refresh.
+    device.manager.schema.check = free
+    device.flash.is_full = True
+    assert "refused" in device.run(20000, "refused")
+    assert device.manager.reasons == ("storage: full",)
+    device.flash.is_full = False
+    assert "applied" in device.run(30000, "applied")
+    assert device.runs() == "other.example"
+
+
+def test_a_document_that_waited_and_is_refused_for_want_of_flash_is_asked_for_again():
+    device = Device("at_once", None, apply_interval_ms=5000)
+    device.serve()
+    device.run(1000)
+    device.serve("other.example")
+    assert device.run(1000) == []
+    device.flash.is_full = True
+    assert device.run(5000, "refused") == ["refused", "backing_off"]
+    device.flash.is_full = False
+    assert "applied" in device.run(30000, "applied")
+    assert device.runs() == "other.example"
 
 
 def test_a_relay_applies_changes_of_its_own_configuration_at_most_every_few_seconds():

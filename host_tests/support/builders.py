@@ -21,6 +21,7 @@ class FakeConfiguration:
         self.etag = b""
         self.n_applied = 0
         self.reasons = []
+        self.try_again = False
 
     def offer(self, texts, etag, now):
         if self.reasons:

@@ -101,6 +101,7 @@ class ConfigurationManager:
     safe_mode       holds until the next start
     unsaved         the flash did not take the state yet
     reasons         those of the last refusal, roll-back or other event that had some
+    try_again       the last refusal was for want of memory or of flash, not for the document
     deleted         the server has deleted the document, kept or removed; in RAM only
     history         the last events, a list of (now, name, reasons), oldest first, in RAM only
     sequence        of the record that `state` is about, 0 without one
@@ -171,6 +172,7 @@ class ConfigurationManager:
         state = TRIAL if self.trial_ms else GOOD
         store = self.store
         runs = self._running()
+        self.try_again = False
         try:
             text = _joined(texts)
             if self.configuration is not None and runs and store.holds(runs, text):
@@ -188,8 +190,10 @@ class ConfigurationManager:
                 store.write(state, 0, etag, self.notes, text)
         except StorageError as error:
             reasons = (str(error),)
+            self.try_again = True
         except MemoryError:
             reasons = _NO_MEMORY
+            self.try_again = True
         if reasons:
             return self.note(now, "refused", reasons)
         self.configuration = configuration
@@ -346,7 +350,7 @@ class ConfigurationManager:
         """Forget all but the history."""
         self.configuration = self._postponed = None  # texts and ETag of the one that waits
         self.etag = b""
-        self.safe_mode = self.unsaved = self.deleted = False
+        self.safe_mode = self.unsaved = self.deleted = self.try_again = False
         self.reasons = ()
         self.notes = _NO_NOTES
         self.sequence = 0
