@@ -193,7 +193,7 @@ def test_links_confirm_and_factory_reset_while_main_runs(ue, running):
 def test_the_prompt_is_a_prompt(running):
     assert running("6 * 7") == "42\n"
     assert running("x = 1") == "" and running("x") == "1\n"
-    text = running("len(node.services)")
+    text = running("len(node.transports)")
     assert text == "1\n"
 
 
