@@ -267,7 +267,7 @@ class Relay(Role):
             known = self._observation_of(ue, message.token())
             if known is not None:
                 token = known.exchange and known.exchange.token
-                self._end(known)
+                self._replace(known)
         full = (
             self._server is None
             or self.n_requests >= settings.max_flows
@@ -343,9 +343,17 @@ class Relay(Role):
                 n += 1
                 oldest = oldest or flow
         if oldest is not None and (is_full or n >= self._admission.max_observations_of_ue):
-            self._end(oldest)
+            self._replace(oldest)
             return True
         return not is_full
+
+    def _replace(self, flow):
+        """End the observation of a UE that has begun anew.
+
+        A late copy of a request that was not answered yet is not another request.
+        """
+        self.endpoint.close(flow.incoming)
+        self._end(flow)
 
     def _observation_of(self, ue, token):
         """The observation of a UE that a request with this token renews or ends, or None."""

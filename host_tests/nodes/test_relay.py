@@ -100,6 +100,7 @@ def test_what_may_not_go_up_is_discarded_under_its_own_name():
         (get(OTHER_ID), UE, "wrong_ue_uri"),
         (get(ue_ids=[UE_ID.encode(), OTHER_ID.encode()]), UE, "wrong_ue_uri"),
         (get(ue_ids=[]), UE, "wrong_ue_uri"),
+        (get(ue_ids=[b"x" + UE_ID.encode()]), UE, "wrong_ue_uri"),
     )
     for datagram, remote, counter in cases:
         relay = new()
@@ -224,6 +225,35 @@ def test_other_codes_pass_unless_the_relay_is_strict():
         assert len(taken(relay, 5)) == 1
 
 
+def test_a_strict_relay_says_nothing_of_its_own_and_takes_the_next_copy_for_new():
+    relay = new(strict_codes=True, max_flows=1)
+    relay.link_up(OTHER_ID.encode(), 0, OTHER)
+    request = forwarded(relay)
+    for _ in range(3):
+        relay.receive(0, get(OTHER_ID), OTHER, 0)
+    assert taken(relay) == [] and relay.counters == {"busy": 3}
+    relay.receive(0, response(request), SERVER, 5)
+    taken(relay, 5)
+    relay.receive(0, get(OTHER_ID), OTHER, 6)
+    assert [remote for _, remote in taken(relay, 6)] == [SERVER]
+
+
+def test_the_name_of_the_server_may_be_spelled_in_another_way():
+    relay = new()
+    assert forwarded(relay, get(recipient=b"COAP://SCM.Example")).uint(17) == 65001
+
+
+def test_a_recipient_option_with_an_unsafe_number_passes_all_the_same():
+    for number in (65020, 65022, 65019):
+        relay = new(recipient_option=number)
+        options = [(15, b"ue-uri=" + UE_ID.encode()), (number, b"coap://scm.example")]
+        request = forwarded(relay, packet(CON, GET, 7, b"toke", options))
+        answer = packet(ACK, CONTENT, request.mid, request.token(), [(number, UE_ID.encode())])
+        relay.receive(0, answer, SERVER, 5)
+        ((message, remote),) = taken(relay, 5)
+        assert (message.code, remote, relay.counters) == (CONTENT, UE, {}), number
+
+
 def test_equal_message_ids_and_tokens_of_two_ues_are_kept_apart():
     relay = new()
     relay.link_up(OTHER_ID.encode(), 0, OTHER)
@@ -248,7 +278,7 @@ def test_a_duplicate_request_goes_up_once():
 def test_a_slow_server_gets_an_acknowledgement_sent_and_a_separate_response_later():
     relay = new()
     request = forwarded(relay)
-    assert relay.wait_ms(0) == 1000
+    assert relay.wait_ms(0) == 1000 and relay.wait_ms(1500) == 0
     relay.step(1000)
     ((ack, remote),) = taken(relay, 1000)
     assert (ack.mtype, ack.code, ack.mid, remote) == (ACK, 0, 7, UE)
@@ -272,6 +302,7 @@ def test_other_methods_and_options_are_refused_with_a_reason():
     cases = (
         (get(code=2), 0x85, {"not_get": 1}, None),
         (get(more=[(35, b"coap://x")]), 0xA5, {}, 35),
+        (get(more=[(39, b"coap")]), 0xA5, {}, 39),
         (get(more=[(2050, b"x")]), 0x82, {}, 2050),
         (get(more=[(16, b"\x01")]), 0xA8, {}, None),
         (get(more=[(16, b"")]), 0x80, {}, None),

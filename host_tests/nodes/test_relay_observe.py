@@ -138,6 +138,28 @@ def test_a_deregistration_before_the_first_answer_ends_the_observation():
     assert ending.token() == request.token() and ending.uint(OBSERVE) == 1
     (answer,) = peers.down(ending.token(), None)
     assert answer.mid == 0x9002 and not peers.relay.flows
+    # A late copy of the first request does not begin it again.
+    assert peers.up(raw_get("9001", "6e657731", "d", 0)) == []
+    assert peers.relay.counters == {"duplicate": 1}
+
+
+def test_a_deregistration_stops_a_notification_that_is_not_acknowledged():
+    peers = Peers()
+    token = peers.observe("9001", "6e657731")
+    assert peers.down(token, 2)[0].mtype == CON
+    (request,) = peers.up(raw_get("9002", "6e657731", "d", 1))
+    assert len(peers.down(request.token(), None)) == 1
+    assert [to for _, to in peers.wait(100000)] == [] and peers.relay.wait_ms(peers.now) is None
+
+
+def test_an_observation_that_is_refused_and_held_back_is_passed_on_without_observe():
+    peers = Peers(max_observations=0, max_rate=1)
+    (request,) = peers.up(raw_get("9001", "6e657731", "d", 0))
+    assert request.find(OBSERVE) < 0
+    assert peers.up(raw_get("9002", "6e657732", "d", 0)) == []
+    (request,) = [message for message, to in peers.wait(1000) if to == SERVER]
+    assert request.find(OBSERVE) < 0 and request.option(15) == b"ue-uri=" + UE_ID
+    assert peers.relay.counters == {"observations_full": 2}
 
 
 def test_a_reset_of_a_non_confirmable_notification_ends_the_observation():
@@ -284,6 +306,9 @@ def test_the_share_of_a_ue_is_equal_and_at_most_four():
         for n in range(6):
             peers.observe("%04x" % (0x100 + n), "746f%04x" % n)
         assert peers.relay.n_observing == share, (max_observations, max_links)
+        # The oldest ones have ended.
+        tokens = [flow.incoming.token for flow in peers.relay.flows]
+        assert tokens == [b"to\0" + bytes((n,)) for n in range(6 - share, 6)]
         peers.relay.link_down(UE_ID)
         assert peers.relay.n_observing == 0 and not peers.relay.flows
 
@@ -312,6 +337,33 @@ def test_refused_requests_of_one_ue_do_not_push_the_time_to_retry_of_others_away
     relay.receive(0, packet(CON, GET, 2, b"tokm", queries), ue_address(4), peers.now)
     (refused,) = [message for message, to in peers.sent() if to == ue_address(4)]
     assert refused.uint(14) == 1
+
+
+def test_times_to_retry_are_as_far_apart_as_the_requests_may_be():
+    # (max_rate, Max-Age of each UE in its turn)
+    for max_rate, expected in (
+        (2, [1, 2, 2, 3, 3]),
+        (1000, [1, 2, 2, 2, 2]),
+        (1, [1, 2, 3, 4, 5]),
+    ):
+        for start in (0, 0x3FFFFFFF - 300):  # the clock wraps in between
+            peers = Peers(max_flows=1, max_rate=max_rate)
+            peers.now = start
+            peers.up(raw_get("0001", "6f6c6431"))
+            ages = []
+            for n in range(5):
+                peers.relay.link_up(b"urn:x:%d" % n, 0, ue_address(3 + n))
+                queries = [(15, b"ue-uri=urn:x:%d" % n), (65020, b"coap://scm.example")]
+                request = packet(CON, GET, 1, b"tokn", queries)
+                peers.relay.receive(0, request, ue_address(3 + n), peers.now)
+                ages += [message.uint(14) for message, to in peers.sent()]
+            assert ages == expected, (max_rate, start)
+            # Once its time is there, a UE that is refused again gets another one.
+            peers.now = (start + 60000) & 0x3FFFFFFF
+            request = packet(CON, GET, 2, b"tokn", queries)
+            peers.relay.receive(0, request, ue_address(7), peers.now)
+            ages = [message.uint(14) for message, to in peers.sent() if to == ue_address(7)]
+            assert ages == [1], (max_rate, start)
 
 
 def test_a_setting_lets_the_relay_add_the_recipient_that_the_server_does_not_know():

@@ -41,3 +41,6 @@ def test_no_more_requests_than_the_rate_go_in_any_second():
     assert limiter.wait_ms(add(START, 900)) == 100
     assert limiter.take(add(START, 1000)) and not limiter.take(add(START, 1050))
     assert limiter.take(add(START, 1100))
+    # After a pause all of them are there again.
+    limiter.step(add(START, 5000))
+    assert [limiter.take(add(START, 5000)) for _ in range(4)] == [True] * 3 + [False]
