@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgin5g.coap.message import Message, MessageFormatError, encode
 
-MAX_OPTIONS = 64
+MAX_OPTIONS = 2000  # as many as a datagram here can have: beyond it some may be left out
 TIMES = 2 if os.environ.get("CI") == "true" else 1
 # What we refuse and aiocoap takes: its decoder leaves these rules to nobody.
 ONLY_OURS = {
@@ -24,7 +24,6 @@ ONLY_OURS = {
     "code class": "classes 1, 6 and 7, which are reserved over UDP (RFC 7252 12.1)",
     "no payload": "a payload marker that nothing follows (RFC 7252 3)",
     "number": "an option number above 65535 (RFC 7252 3.1 and 12.2)",
-    "options": "more options than our table holds: our own limit",
 }
 BOTH = {"too short", "version", "delta", "length"}
 
@@ -158,8 +157,8 @@ def nearly_messages(draw):
 @settings(max_examples=500 * TIMES, deadline=None)
 @given(nearly_messages())
 @example(b"\x40\x01\x00\x01\xff")
-@example(b"\x40\x01\x00\x01" + b"\x00" * MAX_OPTIONS)
-@example(b"\x40\x01\x00\x01" + b"\x00" * (MAX_OPTIONS + 1))
+@example(b"\x40\x01\x00\x01" + b"\x00" * 64)
+@example(b"\x40\x01\x00\x01" + b"\x00" * 65)
 @example(b"\x40\x01\x00\x01\xe0\xfe\xf2\x10")
 def test_both_agree_on_what_is_a_message_and_what_it_says(datagram):
     agree(datagram)
@@ -190,7 +189,6 @@ def test_each_difference_that_is_listed_is_one(reason):
         "code class": bytes.fromhex("40200001"),
         "no payload": bytes.fromhex("40010001ff"),
         "number": bytes.fromhex("40010001e0fff0e0ffff"),
-        "options": bytes.fromhex("40010001") + bytes(MAX_OPTIONS + 1),
     }
     assert ours_of(examples[reason]) == reason
     assert isinstance(theirs_of(examples[reason]), TheirMessage), ONLY_OURS[reason]

@@ -1,15 +1,19 @@
 """The configuration management server: the options of requests and answers."""
 
+import cbor2
 import pytest
 from scm_setup import (
     ACCEPT,
     BLOCK1,
     COLLECTION,
     CONTENT_FORMAT,
+    DELETE,
     ETAG,
     GET,
     MAX_AGE,
     NON,
+    POST,
+    PUT,
     RECIPIENT,
     UE7,
     Scm,
@@ -88,6 +92,18 @@ def test_an_unknown_critical_option_is_402_with_its_number(client):
     assert problem(client.get(options=[(19, b"")]))[-8] == 19, "Q-Block1"
     assert problem(client.get(options=[(15, b"\xff")]))[-8] == 15, "not UTF-8"
     assert client.get(options=[(9998, b"x"), (4, b""), (6, b"1234")]).code == "2.05", "elective"
+
+
+def test_a_path_has_no_dots(client):
+    for segment in (".", ".."):
+        for code in (GET, POST, PUT, DELETE):
+            answer = client.ask(
+                code, f"{COLLECTION}/{segment}", payload=cbor2.dumps(document(UE7))
+            )
+            assert answer.code == "4.02" and problem(answer)[-8] == 11, (segment, code)
+        made = client.ask(POST, COLLECTION, payload=cbor2.dumps(document(ueConfigDocId=segment)))
+        assert made.code == "4.22" and "no Uri-Path" in problem(made)[-2]
+    assert client.put("...", document(UE7)).code == "2.01"
 
 
 def test_an_unknown_critical_option_in_a_non_confirmable_request_is_silence(client):

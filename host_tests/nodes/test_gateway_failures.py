@@ -1,5 +1,6 @@
 """The gateway when things go wrong: nobody starves, nobody waits for ever."""
 
+from msgin5g.cbor.encoder import dumps
 from gateway_builders import address, answered, doc, name, new
 
 
@@ -28,6 +29,19 @@ def test_what_ends_a_bulk_reaches_everybody_in_it():
             assert answer.option(65020) == name(client.n).encode()
             assert answer.uint(12) == 257 and b"ue:" not in answer.payload()
         assert gateway.n_waiting == 0 and len(server.asked) == 1
+
+
+def test_a_document_with_two_equal_keys_is_invalid():
+    # RFC 8949 section 5.6. The head of the map counts two pairs more.
+    good = dumps(doc(1))
+    bad = bytes((good[0] + 2,)) + good[1:] + b"\x61z\1\x61z\2"
+    for body, is_found in ((good, True), (bad, False)):
+        server = {"faults": {0: (0x45, [], b"\x81" + body)}}
+        sim, gateway, _, (client,) = new((1,), [], server)
+        client.get()
+        assert answered(sim, [client])
+        assert (client.answers[0].code == 0x45) == is_found
+        assert gateway.counters.get("invalid_document", 0) == (0 if is_found else 1)
 
 
 def test_an_answer_with_a_critical_option_that_cannot_be_processed_is_502_at_once():

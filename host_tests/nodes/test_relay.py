@@ -142,6 +142,23 @@ def test_what_may_not_come_down_is_discarded_under_its_own_name():
             assert len(taken(relay, 6)) == 1
 
 
+def test_any_number_of_unknown_elective_options_passes_and_an_unsafe_one_among_them_does_not():
+    # RFC 7252 sections 5.4.1 and 5.7.1.
+    many = [(3000 + 4 * i, b"") for i in range(100)]
+    relay = new()
+    request = forwarded(relay, get(more=many))
+    assert bytes(request.tail()) == bytes(Message(200).decode(get(more=many)).tail())
+    relay.receive(0, response(request, more=many), SERVER, 5)
+    ((answer, remote),) = taken(relay, 5)
+    assert answer.code == CONTENT and remote == UE and bytes(answer.tail())[-5:] == b"\xffbody"
+    unsafe = sorted(many + [(3002, b"")])
+    relay.receive(0, get(mid=8, more=unsafe), UE, 10)
+    assert taken(relay, 10)[0][0].code == 0x82
+    request = forwarded(relay, get(mid=9), 20)
+    relay.receive(0, response(request, more=unsafe), SERVER, 25)
+    assert taken(relay, 25)[0][0].code == 0xA2
+
+
 def test_a_ue_cannot_reset_the_request_of_another_with_the_address_of_the_server():
     relay = new()
     relay.link_up(OTHER_ID.encode(), 0, OTHER)

@@ -308,6 +308,29 @@ def test_a_reset_of_the_request_is_a_rejection():
     assert drain(ue)[0]["title"] == "Reset by the peer"
 
 
+def test_unknown_elective_options_are_ignored_however_many_they_are():
+    # RFC 7252 section 5.4.1. The Recipient comes after all of them.
+    ue, request = alone()
+    buf = bytearray(1152)
+    options = [(12, b"\xfd\xe9")] + [(60000 + 2 * i, b"v") for i in range(100)]
+    options.append((65020, UE_ID.encode()))
+    payload = dumps([document(UE_ID, DATA)])
+    n = encode(buf, CON, CONTENT, 0x0602, request.token(), options, payload)
+    ue.receive(0, bytes(buf[:n]), RELAY, 5)
+    assert names(ue) == ["applied"] and ue.counters == {}
+
+
+def test_a_document_with_two_equal_keys_is_refused():
+    # RFC 8949 section 5.6: not the last one, and not the first.
+    ue, request = alone()
+    good = dumps([document(UE_ID, DATA)])
+    assert good[1] >> 5 == 5
+    payload = good[:1] + bytes((good[1] + 2,)) + good[2:] + b"\x61z\1\x61z\2"
+    ue.receive(0, answer(request, payload=payload), RELAY, 5)
+    event = drain(ue)[0]
+    assert event["event"] == "refused" and "a key that comes twice" in event["reasons"][0]
+
+
 def test_a_critical_option_that_cannot_be_processed_ends_the_request_and_is_rejected():
     # RFC 7252 section 5.4.1: one that is not known, is of a wrong length, or is there twice.
     for options in (

@@ -82,6 +82,40 @@ def test_depth_is_bounded():
             loads(head * 300 + b"\x00")
 
 
+def test_a_map_with_two_equal_keys_is_refused_by_everyone_who_reads_it():
+    # RFC 8949 section 5.6.
+    equal = (
+        "a2616101616102",  # {"a": 1, "a": 2}
+        "bf616101616102ff",
+        "a3616101616202616103",
+        "a26178a2616201616202617901",  # {"x": {"b": 1, "b": 2}, "y": 1}
+        "a1617881a1617982a0a2016001f6",  # {"x": [{"y": [{}, {1: "", 1: null}]}]}
+        "a16178c1a2414101414102",  # {"x": 1({h'41': 1, h'41': 2})}
+    )
+    for text in equal:
+        data = unhex(text)
+        for read in (loads, lambda d: Reader(d).skip(), lambda d: Reader(d).find((b"y",))):
+            with raises(CborError, "a key that comes twice"):
+                read(data)
+    for text in ("a2616101614102", "a20100200 0".replace(" ", ""), "82a1616101a1616101"):
+        Reader(unhex(text)).skip()
+        loads(unhex(text))
+
+
+def test_the_keys_of_a_map_are_bounded():
+    for n in (64, 65, 3000):
+        keys = b"".join(
+            [b"\x62" + bytes((97 + i % 26, 48 + i // 26)) + b"\0" for i in range(min(n, 65))]
+        )
+        data = b"\xb9" + bytes((n >> 8, n & 255)) + keys
+        for read in (lambda d: Reader(d).skip(), lambda d: Reader(d).find((b"y",))):
+            if n == 64:
+                read(data)
+            else:
+                with raises(CborError, "too many keys"):
+                    read(data)
+
+
 def test_dumps_is_deterministic_and_shortest():
     assert dumps({-4: 132, -1: "Not found", -2: "x"}) == unhex(
         "a320694e6f7420666f756e642161782318 84"

@@ -3,6 +3,8 @@
 from builders import DATA, OTHER_ID, UE_ID, document
 from checks import raises
 from msgin5g.cbor.encoder import dumps
+from msgin5g.cbor.reader import CborError
+from msgin5g.scm.document_splitter import SplitDocument
 from msgin5g.scm.request import ScmRequest
 from msgin5g.scm.ue_config_doc import DocumentError, UeConfigDoc, find_configuration, imei_of
 
@@ -108,3 +110,17 @@ def test_what_selects_in_the_collection_is_not_asked_of_an_individual_document()
     for document_id, expected in ((None, queries), (b"d", queries[3:])):
         found = [value for number, value in request.options(document_id) if number == 15]
         assert found == [b"ue-uri=" + _UE] + list(expected)
+
+
+def test_a_document_with_two_equal_keys_is_refused_wherever_they_are():
+    good = dumps(document(_UE.decode(), DATA))
+    assert find_configuration(good, _UE)[0]
+    head = good[0]
+    assert head >> 5 == 5  # a map: one pair more, twice, at its end
+    for pairs in (b"\x61z\1\x61z\2", b"\x61z\xa2\1\1\1\2\x61y\1"):
+        body = bytes((head + 2,)) + good[1:] + pairs
+        for whole in (body, b"\x81" + body):
+            with raises(DocumentError, "body is not CBOR: a key that comes twice"):
+                find_configuration(whole, _UE)
+        with raises(CborError, "a key that comes twice"):
+            SplitDocument(body, 0, len(body))

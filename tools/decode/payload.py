@@ -88,7 +88,11 @@ def hex_lines(data):
 def _cbor(payload, read):
     stream = io.BytesIO(payload)
     decoder = cbor2.CBORDecoder(
-        stream, max_depth=_MAX_DEPTH, semantic_decoders=_NoSharedValues(), read_size=1
+        stream,
+        max_depth=_MAX_DEPTH,
+        allow_duplicate_keys=False,
+        semantic_decoders=_NoSharedValues(),
+        read_size=1,
     )
     try:
         what, item = read(decoder.decode())

@@ -30,6 +30,8 @@ _SIZES = {
 # Numbers that a deployment cannot choose for Recipient.
 KNOWN = frozenset(int(number) for number in OptionNumber)
 _MAX_RECIPIENT_SIZE = 255
+# RFC 7252 section 5.10.1: no segment of a Uri-Path is one of these.
+DOTS = (".", "..")
 
 
 def fits(number, size):
@@ -54,6 +56,8 @@ def unprocessed(request, recipient_option, also_unknown=()):
         if not understood or not fits(number, len(option.encode())):
             numbers.add(number)
         elif number in seen and not repeatable:
+            numbers.add(number)
+        elif number == OptionNumber.URI_PATH and option.value in DOTS:
             numbers.add(number)
         seen.add(number)
     return sorted(numbers)

@@ -17,7 +17,7 @@ from aiocoap.numbers.codes import BAD_REQUEST, UNPROCESSABLE_ENTITY
 from pydantic import AfterValidator, Field
 from typing_extensions import NotRequired, TypedDict
 
-from msgin5g_tools.scm_server import identity
+from msgin5g_tools.scm_server import identity, options
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.shape import OPEN, Shape, fault, rule
 
@@ -113,6 +113,8 @@ def require(document, service, doc_id=None):
 def _id_fault(text):
     if not text:
         return "is empty"
+    if text in options.DOTS:
+        return f"is '{text}', which no Uri-Path can be"
     return f"is longer than {MAX_ID_SIZE} bytes" if len(text.encode()) > MAX_ID_SIZE else None
 
 

@@ -1,12 +1,13 @@
 """CBOR (RFC 8949) read in place: a cursor that makes no objects of what it passes over.
 
-Work is linear in the length, depth is bounded, tags are read and dropped. CborError for what is
-not well-formed or nested too deep.
+Depth and the keys of a map are bounded, tags are read and dropped. CborError for what is not
+well-formed, nested too deep, or a map with two equal keys (RFC 8949 section 5.6).
 """
 
 from micropython import const
 
 MAX_DEPTH = const(8)
+MAX_KEYS = const(64)
 
 UINT = const(0)
 NINT = const(1)
@@ -24,7 +25,12 @@ class CborError(Exception):
 
 
 class Reader:
-    """A cursor over `view[i:end]`; each call reads one head or one item and moves on."""
+    """A cursor over `view[i:end]`; each call reads one head or one item and moves on.
+
+    skips_keys: `skip` does not look for equal keys, because somebody else will.
+    """
+
+    skips_keys = False
 
     def __init__(self, view, i=0, end=None):
         self.view = view
@@ -143,17 +149,19 @@ class Reader:
     def find(self, keys):
         """Pass over a map with text keys; the list of where the values of `keys` begin.
 
-        None stands for a key that it has not. CborError when one of them is there twice. `ends`
-        is the list of where they end.
+        None stands for a key that it has not. `ends` is the list of where they end.
         """
         found = [None] * len(keys)
         self.ends = ends = [None] * len(keys)
+        others = []
         n = self.begin(MAP)
         while self.more(n):
             key = self.string(TEXT)
             start = self.i
             self.skip()
-            if key in keys:
+            if key not in keys:
+                _add_key(others, key)
+            else:
                 k = keys.index(key)
                 if found[k] is not None:
                     raise CborError("a key that comes twice")
@@ -183,11 +191,24 @@ class Reader:
                 raise CborError("too deep")
             if major == _TAG:
                 n = 1
+            keys = [] if major == MAP and not self.skips_keys else None
             while self.more(n):
-                self.skip(depth - 1)
                 if major == MAP:
+                    start = self.i
                     self.skip(depth - 1)
+                    if keys is not None:
+                        _add_key(keys, bytes(self.view[start : self.i]))
+                self.skip(depth - 1)
                 n -= n > 0
         elif (major == SIMPLE and not 20 <= self.first & 31 <= 27) or self.first == 0xF8:
             # 31 is a break out of place.
             raise CborError("simple")
+
+
+def _add_key(keys, key):
+    """Note one more key of a map."""
+    if key in keys:
+        raise CborError("a key that comes twice")
+    if len(keys) >= MAX_KEYS:
+        raise CborError("too many keys")
+    keys.append(key)

@@ -298,6 +298,8 @@ class ScmClient:
             # The collection names another document than the one that is observed.
             self._cease()
             usable = document_id and len(document_id) <= 255 and document_id != self._refused_id
+            if document_id in (b".", b".."):
+                usable = False  # RFC 7252 section 5.10.1: no Uri-Path
             self.document_id = document_id if usable else None
         self.etag = block2.etag
         self._etag_of = self.document_id if self.individual else None
@@ -427,6 +429,8 @@ def problem_of(payload):
             else:
                 reader.skip()
             if key == _TITLE or key == _DETAIL:
+                if found[-1 - key] is not None:
+                    return None, None  # there twice: not CBOR that means anything
                 found[-1 - key] = _text(reader)
             else:
                 reader.skip()

@@ -23,6 +23,7 @@ class DocumentSplitter:
         self.done = False  # the array is over, and nothing came after it
         self._max_size = max_size
         self._reader = Reader(self.view)
+        self._reader.skips_keys = True  # a UeConfigDoc looks at them
         self._left = None  # documents to come; None before the head, -1 for an indefinite array
 
     def feed(self, piece):
