@@ -183,6 +183,57 @@ def test_one_ue_with_forty_tokens_leaves_room_for_the_observation_of_the_next_on
     assert other.responses()[-1].token() == b"tokn" and len(other.responses()) == 2
 
 
+def test_a_full_gateway_lets_a_ue_that_observes_begin_anew():
+    sim, gateway, server, ue = observed(max_observations=1)
+    server.max_age_s = 2
+    for n in range(3):
+        ue.send(raw_get("900%d" % n, "6e65773%d" % n, "d", 0))
+        assert ue.wait().find(OBSERVE) >= 0 and server.asked[-1][3] == 0
+        sim.run(None, 5000)  # what the gateway has is not fresh any more
+    assert len(server.asked) == 3 and gateway.observers.n_observers == 1
+    change(server, "new")
+    assert ue.wait().token() == b"new2"
+
+
+def test_a_deregistration_stops_a_notification_that_is_not_acknowledged():
+    sim, gateway, server, ue = observed()
+    ue.send(raw_get("9001", "6e657731", "d", 0))
+    ue.wait()
+    ue.acknowledges = False
+    change(server, "new")
+    assert ue.wait().mtype == CON
+    ue.send(raw_get("9002", "6e657731", "d", 1))
+    assert ue.wait().mid == 0x9002
+    n = len(ue.responses())
+    sim.run(None, 100000)
+    assert len(ue.responses()) == n and gateway.endpoint.exchanges == []
+    assert "not_acknowledged" not in gateway.counters
+
+
+def test_an_observation_that_there_was_no_memory_for_leaves_the_former_one():
+    sim, gateway, server, ue = observed()
+    ue.send(raw_get("9001", "6e657731", "d", 0))
+    ue.wait()
+    observers = gateway.observers
+    remove = observers.remove
+    observers.remove = out_of_memory
+    ue.send(raw_get("9002", "6e657732", "d", 0))
+    sim.run(None, 1000)
+    observers.remove = remove
+    assert gateway.counters["no_memory"] == 1 and observers.n_observers == 1
+    change(server, "new")
+    assert ue.wait().token() == b"new1"
+    # When the request is repeated it takes the place of the former one.
+    ue.send(raw_get("9002", "6e657732", "d", 0))
+    ue.wait()
+    change(server, "newer")
+    assert ue.wait().token() == b"new2" and observers.n_observers == 1
+
+
+def out_of_memory(*_, **__):
+    raise MemoryError
+
+
 def test_an_observation_of_another_document_with_the_same_token_takes_its_place():
     _, gateway, server, ue = observed(max_observations=64, max_links=16)
     server.documents.append(shared([name(42)], "e"))

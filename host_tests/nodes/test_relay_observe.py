@@ -416,3 +416,41 @@ def test_with_that_setting_observations_pass_too():
         (message,) = peers.down(request.token(), sequence, CON, b"x", ue_id=None)
         assert message.option(65020) == UE_ID and message.uint(OBSERVE) == sequence
         assert message.mtype == mtype
+
+
+def out_of_memory(*_, **__):
+    raise MemoryError
+
+
+def test_want_of_memory_drops_nothing_that_is_whole():
+    peers = Peers(max_rate=2, max_observations=64, max_links=16)
+    relay = peers.relay
+    token = peers.observe("9001", "6e657731")
+    (waiting,) = peers.up(raw_get("9002", "6f6c6431"))
+    assert peers.up(raw_get("9003", "6f6c6432")) == []  # held back
+    relay.lose(peers.now)
+    assert relay.counters == {"no_memory": 1}
+    assert (relay.n_requests, relay.n_observing, len(relay.flows)) == (2, 1, 3)
+    assert relay.links.of_ue(UE_ID).n_requests == 2
+    (answer,) = peers.down(waiting.token(), None)
+    assert answer.token() == b"old1"
+    (request,) = [message for message, to in peers.wait(1000) if to == SERVER]
+    (answer,) = peers.down(request.token(), None)
+    assert answer.token() == b"old2"
+    (pushed,) = peers.down(token, 2)
+    assert pushed.token() == b"new1"
+    peers.empty(RST, pushed.mid)
+    assert (relay.n_requests, relay.n_observing, relay.flows) == (0, 0, [])
+
+
+def test_a_request_that_there_was_no_memory_for_goes_up_when_it_is_repeated():
+    peers = Peers(max_flows=1)
+    endpoint = peers.relay.endpoint
+    request = endpoint.request
+    endpoint.request = out_of_memory
+    for document_id in ("d", "e"):
+        assert peers.up(raw_get("9001", "6e657731", document_id, 0)) == []
+        assert peers.relay.flows == [] and peers.relay.n_requests == 0
+    endpoint.request = request
+    peers.observe("9001", "6e657731")
+    assert peers.relay.counters == {"no_memory": 2} and peers.relay.n_observing == 1
