@@ -18,7 +18,7 @@ from msgin5g_tools.checks.mutants import report
 from msgin5g_tools.checks.mutants.areas import areas
 from msgin5g_tools.checks.mutants.catalogue import mutants_of, sample
 from msgin5g_tools.checks.mutants.equivalent import Equivalents
-from msgin5g_tools.checks.mutants.laboratory import Laboratory
+from msgin5g_tools.checks.mutants.laboratory import Laboratory, MutantsError
 from msgin5g_tools.checks.mutants.session import Session
 from msgin5g_tools.paths import BUILD, ROOT
 
@@ -99,6 +99,8 @@ def main():
         results = run(mutants, {area.name: area.suite for area in chosen}, options.again, console)
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on")
+    except MutantsError as error:
+        sys.exit(f"mutants: {error}")
     console.print(report.table(results, left_out))
     share = report.share(results)
     if share < options.min:

@@ -26,6 +26,10 @@ _LIMIT_S = 5  # of the processor's time for a test, and in addition
 _SLOWER = 20  # so many times what it takes without a change
 
 
+class MutantsError(Exception):
+    """Tests that cannot be used: the text says why."""
+
+
 class Laboratory:
     """`with Laboratory(cache) as laboratory:`; cache is a folder for what was measured."""
 
@@ -71,6 +75,9 @@ class Laboratory:
             measured = json.loads(cached.read_text()) if cached.exists() else {}
             if measured.get("key") != key:
                 measured = {"key": key, **self._ask({"measure": files})}
+                if not measured["tests"]:
+                    stuck = measured.get("unfinished", "")
+                    raise MutantsError(f"{stuck}: does not end: {measured['said']}")
                 cached.parent.mkdir(parents=True, exist_ok=True)
                 cached.write_text(json.dumps(measured))
             self._suites[name] = Suite(measured, tests)
@@ -96,7 +103,7 @@ class Laboratory:
         self._worker.stdin.flush()
         answer = self._worker.stdout.readline()
         if not answer:
-            raise RuntimeError(f"the process that runs the tests ended: {self._worker.wait()}")
+            raise MutantsError(f"the process that runs the tests ended: {self._worker.wait()}")
         return json.loads(answer)
 
 

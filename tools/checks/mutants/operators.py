@@ -20,7 +20,7 @@ _OTHERS = """
     ReplaceUnaryOperator_USub_UAdd ReplaceUnaryOperator_Delete_Not
     AddNot ReplaceTrueWithFalse ReplaceFalseWithTrue ReplaceAndWithOr ReplaceOrWithAnd
     ReplaceBreakWithContinue ReplaceContinueWithBreak
-    ExceptionReplacer RemoveDecorator ZeroIterationForLoop
+    RemoveDecorator ZeroIterationForLoop
 """
 _LONG = 60
 _AUGMENTED = {
@@ -120,6 +120,42 @@ class DropOperand(Operator):
         )
 
 
+class CatchNothing(Operator):
+    """One of the exceptions that an `except` catches: it has one that nobody raises instead."""
+
+    def mutation_positions(self, node):
+        if node.type == "except_clause":
+            for caught in self._caught(node)[0]:
+                yield caught.start_pos, caught.end_pos
+
+    def mutate(self, node, index):
+        caught, parent, step = self._caught(node)
+        made = parso.python.tree.Name("GeneratorExit", caught[index].start_pos)
+        made.prefix = caught[index].get_first_leaf().prefix
+        parent.children[1 if step is None else step * index] = made
+        return node
+
+    @staticmethod
+    def _caught(node):
+        """([node of an exception], their parent, the distance of two there or None)."""
+        what = node.children[1]
+        if what.type == "atom" and _text(what).startswith("("):
+            inside = what.children[1]
+            if inside.type == "testlist_comp":
+                return inside.children[::2], inside, 2
+            return [inside], what, None
+        return [what], node, None
+
+    @classmethod
+    def examples(cls):
+        code = "try:\n    f()\nexcept {}:\n    pass\n"
+        return (
+            Example(code.format("A"), code.format("GeneratorExit")),
+            Example(code.format("a.B as b"), code.format("GeneratorExit as b")),
+            Example(code.format("(A, b.C)"), code.format("(A, GeneratorExit)"), occurrence=1),
+        )
+
+
 class SwapAugmented(Operator):
     """`+=` and `-=`, and others like them."""
 
@@ -181,7 +217,8 @@ class SwapBound(Operator):
 
 
 OURS = (
-    ChangeNumber, RemoveStatement, DropOperand, SwapAugmented, SwapMembership, SwapBound
+    ChangeNumber, RemoveStatement, DropOperand, CatchNothing, SwapAugmented, SwapMembership,
+    SwapBound,
 )  # fmt: skip
 
 

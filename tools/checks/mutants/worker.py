@@ -35,6 +35,7 @@ _WARM = (
     "unittest.mock", "websockets.sync.client",
 )  # fmt: skip
 _MEASURED = ("firmware/msgin5g", "tools/scm_server", "tools/device")
+_MEASURE_S = 120  # for a test without a change
 _MEMORY = 6 << 30  # bytes of address space: a mutant may ask for more and more
 _PLUGINS = ("-p", "no:randomly", "-p", "no:cacheprovider")
 _ENDED = {signal.SIGPROF: "timeout", signal.SIGALRM: "timeout", signal.SIGKILL: "killed"}
@@ -43,8 +44,10 @@ _ENDED = {signal.SIGPROF: "timeout", signal.SIGALRM: "timeout", signal.SIGKILL: 
 class Measure:
     """A pytest plugin: which lines of which module each test runs, and for how long."""
 
-    def __init__(self):
+    def __init__(self, say):
         import coverage
+
+        self._say = say
 
         include = [f"{os.getcwd()}/{folder}/*" for folder in _MEASURED]
         self._coverage = coverage.Coverage(data_file=None, include=include, config_file=False)
@@ -54,6 +57,9 @@ class Measure:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
+        self._say({"unfinished": item.nodeid})
+        signal.setitimer(signal.ITIMER_PROF, _MEASURE_S)
+        signal.setitimer(signal.ITIMER_REAL, 2 * _MEASURE_S)
         self._coverage.switch_context(item.nodeid)
         began = time.monotonic()
         try:
@@ -140,14 +146,14 @@ def measure(files):
     """The answer to {"measure": files}."""
 
     def work(say):
-        plugin = Measure()
+        plugin = Measure(say)
         pytest.main([*_PLUGINS, "-q", "-m", "not slow and not campaign", *files], [plugin])
         say(plugin.result())
         return 0
 
     with tempfile.TemporaryFile() as stdout:
         said, _, text = in_child(work, stdout)
-    return {"tests": {}, "failed": [], **said, "said": text}
+    return {"tests": {}, "failed": [], **said, "said": text}  # or "unfinished": a test
 
 
 def judge(module, text, tests):
