@@ -44,7 +44,7 @@ MALFORMED = (
     "9f", "9f01", "a1", "a101", "bf01", "bf01ff", "c0", "df00", "f8", "f800", "f818", "f9",
     "f93c", "fb0000", "fc", "fd", "fe", "ff", "81ff", "5f", "5f41", "5f6161ff", "7f4161ff",
     "5f5f4101ffff", "a20102", "a201020103", "a1f500", "a18000", "0000", "5b7fffffffffffffff00",
-    "9b7fffffffffffffff00", "bb7fffffffffffffff0000",
+    "9b7fffffffffffffff00", "bb7fffffffffffffff0000", "e0", "f3",
 )  # fmt: skip
 
 
@@ -54,6 +54,13 @@ def test_the_examples_of_appendix_a():
         reader = Reader(unhex(text))
         reader.skip()
         assert reader.i == reader.end, text
+
+
+def test_a_half_float_may_be_infinite_or_no_number():
+    infinite = float("inf")
+    assert loads(unhex("f97c00")) == infinite and loads(unhex("f9fc00")) == -infinite
+    for text in ("f97e00", "f97c01", "f9fe00"):
+        assert str(loads(unhex(text))) == "nan", text
 
 
 def test_what_is_not_well_formed_is_named():

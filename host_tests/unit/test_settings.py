@@ -1,5 +1,6 @@
 """settings.json: defaults, and one line that names the key and the rule for every mistake."""
 
+import msgin5g.settings as settings_module
 from checks import raises
 from msgin5g.settings import parse, settings_of
 from msgin5g.settings.rules import SettingsError
@@ -155,3 +156,99 @@ def test_unknown_keys_are_listed_and_harmless():
 
 def test_a_choice_is_what_the_table_has():
     assert type(settings_of(dict(GOOD, block_size=64.0)).block_size) is int
+
+
+def test_what_is_set_is_used_in_place_of_the_default():
+    assert settings_of(dict(GOOD, bind=["127.0.0.1", 5])).bind == ("127.0.0.1", 5)
+    settings = settings_of(dict(RELAY, transmission={"nstart": 3}, relay={"max_flows": 9}))
+    assert settings.parameters.nstart == 3
+    assert settings_of(dict(RELAY, relay={"max_flows": 9})).parameters.nstart == 9
+    assert settings_of(dict(GOOD, transmission={"nstart": 2})).parameters.nstart == 2
+
+
+def test_a_host_has_at_most_253_bytes():
+    host = "h" * 253
+    assert settings_of(dict(GOOD, next_hop=[host, 1])).next_hop == (host, 1)
+    with raises(SettingsError, "settings: next_hop: 254 bytes are not 1 to 253"):
+        settings_of(dict(GOOD, next_hop=[host + "h", 1]))
+    with raises(SettingsError, "settings: next_hop: 0 bytes are not 1 to 253"):
+        settings_of(dict(GOOD, next_hop=["", 1]))
+
+
+class Files:
+    """Stands for `open` and `os`: {path: bytes}."""
+
+    def __init__(self, **files):
+        self.files = files
+        self.printed = []
+        self.asked = []
+        self.sizes = []  # that were read
+        self.claimed = None  # a size that the file has not
+
+    def open(self, path, mode):
+        self.asked.append(path)
+        name = path.split("/")[-1][:-5]
+        if name not in self.files:
+            raise OSError(2)
+        self.data = self.files[name]
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def read(self, size):
+        self.sizes.append(size)
+        return self.data[:size]
+
+    def stat(self, path):
+        return (0,) * 6 + (len(self.data) if self.claimed is None else self.claimed,)
+
+    def say(self, line):
+        self.printed.append(str(line))
+
+    def load(self, *arguments):
+        """What settings.load gives, with its lines in `printed`."""
+        real = settings_module.os
+        settings_module.os = self
+        settings_module.open, settings_module.print = self.open, self.say
+        try:
+            return settings_module.load(*arguments)
+        finally:
+            settings_module.os = real
+            del settings_module.open, settings_module.print
+
+
+def test_a_file_of_settings_is_loaded_with_the_secrets_beside_it():
+    text = b'{"ue_id": "urn:x:1", "next_hop": ["a", 1], "role": "ue"}'
+    files = Files(settings=text, secrets=b'{"wifi": {"ssid": "s", "key": "12345678"}}')
+    settings = files.load("/flash/settings.json")
+    assert settings.ue_id == "urn:x:1" and settings.radio and files.printed == []
+    assert files.asked == ["/flash/settings.json", "/flash/secrets.json"]
+    files = Files(settings=text)
+    assert files.load("settings.json").radio is None
+    assert files.asked == ["settings.json", "secrets.json"] and files.printed == []
+
+
+def test_what_is_wrong_with_a_file_of_settings_is_one_line():
+    text = b'{"ue_id": "urn:x:1", "next_hop": ["a", 1]%s}'
+    files = Files()
+    assert files.load("settings.json") is None
+    assert files.printed == ["settings: settings.json: cannot be read"]
+    files = Files(settings=text % b', "colour": 1, "bulk": {"id": 5}, "refresh": {"never": 1}')
+    assert sorted(files.load("settings.json").unknown) == ["colour", "refresh.never"]
+    assert len(files.printed) == 1
+    assert files.printed[0].startswith("settings: unknown, ignored: ")
+    assert "colour" in files.printed[0] and "refresh.never" in files.printed[0]
+    files = Files(settings=text % b"")
+    assert files.load("settings.json", "relay") is None
+    assert files.printed == ["settings: server.address: is missing: [host, port] of the server"]
+
+
+def test_a_file_of_settings_takes_as_much_memory_as_it_is_long_and_16_kib_at_most():
+    files = Files(settings=b'{"ue_id": "urn:x:1", "next_hop": ["a", 1]}')
+    for size, read in ((None, 42), (16384, 16384), (16385, 16384), (0, 16384)):
+        files.claimed = size
+        assert files.load("settings.json") and files.sizes.pop() == read, size

@@ -4,8 +4,8 @@
 
 ROOT is a copy of the repository, which nobody else uses. Nothing of the project is imported here,
 so each child imports it anew, with the one module that was changed. A line of JSON comes in on
-stdin and one goes out on stdout. A child has a session of its own, and whatever it leaves running
-is ended with it.
+stdin and one goes out on stdout. A child has a process group of its own, and whatever it leaves
+running there is ended with it.
 
     {"measure": [files]}           -> {"tests": {id: {"s": seconds, "lines": {module: [rows]}}},
                                        "failed": [ids], "said": text}
@@ -114,7 +114,8 @@ def in_child(work, stdout):
         os.close(reader)
         status = 70
         try:
-            os.setsid()
+            # A group, not a session: a leader's first terminal would end it by closing.
+            os.setpgid(0, 0)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(stdout.fileno(), 1)
             os.dup2(stdout.fileno(), 2)
@@ -130,13 +131,15 @@ def in_child(work, stdout):
         finally:
             os._exit(status)
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read().split(b"\n")[-2:-1]
-    status = os.waitpid(child, 0)[1]
     try:
-        os.killpg(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+        with os.fdopen(reader, "rb") as pipe:
+            said = pipe.read().split(b"\n")[-2:-1]
+        status = os.waitpid(child, 0)[1]
+    finally:
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
     stdout.seek(0)
     text = stdout.read()[-4000:].decode(errors="replace")
     return json.loads(said[0]) if said else {}, status, text
