@@ -29,7 +29,7 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.intermediary.numbers import BAD_GATEWAY, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint, must_confirm
-from msgin5g.coap.role import Role
+from msgin5g.coap.role import RESERVE_SIZE, Role
 from msgin5g.coap.ticks import diff, shorter
 from msgin5g.intermediary.admission import Admission
 from msgin5g.intermediary.link_table import LinkTable
@@ -83,7 +83,8 @@ class Relay(Role):
                 settings.peer_key,
                 2 * n + 4,
                 settings.max_flows + 16,
-            )
+            ),
+            RESERVE_SIZE,
         )
         self.links = LinkTable(settings.max_links, settings.peer_key)
         self._admission = Admission(settings, self.endpoint, self.links)

@@ -11,12 +11,16 @@ import os
 import subprocess
 import sys
 
+import pytest
+from fuzz_small_heap import Small
 from peers import ROOT, micropython
 
 from msgin5g_tools.paths import FIRMWARE, SHIM
 
 RIG = ROOT / "host_tests" / "support" / "fuzzer.py"
 CASES = int(os.environ.get("FUZZ_CASES") or (10**6 if os.environ.get("CI") == "true" else 10**5))
+SMALL_HEAP_CASES = 20000  # for each role
+SEED = 20261129
 _TIMEOUT_S = 600 + CASES // 1000  # it hangs, if it takes a millisecond for each
 # Bytes: after 100 cases the tables of tokens and counters have not yet grown to their limits, and
 # what the collector takes for a pointer differs from time to time.
@@ -75,3 +79,23 @@ def test_the_heap_after_10_000_cases_is_what_it_was_after_100():
     for name, (early, late, latest) in used.items():
         assert late <= early + _NOISE, (name, early, late)
         assert latest <= late + _NOISE, (name, late, latest)
+
+
+@pytest.mark.parametrize("role", ["ue", "relay", "gateway", "seal-c"])
+def test_hostile_datagrams_in_a_heap_that_leaves_8_kb_end_no_role(role, tmp_path):
+    """The role is built as main does it, from .mpy files; then its heap is filled."""
+    small = Small(role, tmp_path, SEED)
+    n = 0
+    try:
+        for n in range(SMALL_HEAP_CASES):
+            small.hostile()
+        assert small.is_honest_peer_served()
+        counters = small.end()
+    except AssertionError as error:
+        raise AssertionError(f"{role}, seed {SEED}, case {n}: {error}") from None
+    finally:
+        small.close()
+    print(counters)
+    assert len(counters) > 6, "the cases do not reach deep enough"
+    if role != "ue":  # its tables are small: 8 KB are enough for it
+        assert counters["no_memory"] > 100, "there was memory for everything"

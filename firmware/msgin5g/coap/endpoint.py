@@ -308,16 +308,23 @@ class Endpoint(Transmitter):
         that what the peer repeats is a new message.
         """
         self.drop_half_started()
-        for incoming in list(self._incoming.values()):
+        while self._drop_abandoned(pending):
+            pass
+
+    def _drop_abandoned(self, pending):
+        """Forget one open message that nothing is to answer; takes no heap."""
+        for number in self._incoming:
+            incoming = self._incoming[number]
             while incoming is not None:
-                following = incoming.next
                 if incoming.open:
                     for one in pending:
                         if one.incoming is incoming:
                             break
                     else:
                         self.forget(incoming)
-                incoming = following
+                        return True
+                incoming = incoming.next
+        return False
 
     def _keep(self, incoming, reply):
         """Keep the reply to a message for its duplicates; None: no longer."""

@@ -289,14 +289,19 @@ class Transmitter:
         for i in range(len(queued) - 1, -1, -1):
             if queued[i] not in exchanges:
                 queued.pop(i)
-        for table in (self._by_number, self.by_token):
-            stale = [
-                key
-                for key, exchange in table.items()
-                if exchange is None or (exchange.state != OBSERVING and exchange not in exchanges)
-            ]
-            for key in stale:
+        while self._drop_stale(self._by_number) or self._drop_stale(self.by_token):
+            pass
+
+    def _drop_stale(self, table):
+        """Drop one exchange that is not under way from a table; takes no heap."""
+        for key in table:
+            exchange = table[key]
+            if exchange is None or (
+                exchange.state != OBSERVING and exchange not in self.exchanges
+            ):
                 del table[key]
+                return True
+        return False
 
     def transmit(self, now):
         """The next datagram to send as (transport, datagram, remote), or None."""

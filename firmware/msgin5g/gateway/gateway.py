@@ -27,7 +27,7 @@ from micropython import const
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.numbers import GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
 from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.coap.role import Role
+from msgin5g.coap.role import RESERVE_SIZE, Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import Transfers
 from msgin5g.gateway.cache import Cache
@@ -64,7 +64,7 @@ class Gateway(Role):
             n + 4,
             _MAX_INCOMING,
         )
-        super().__init__(endpoint)
+        super().__init__(endpoint, 2 * RESERVE_SIZE)
         self.links = LinkTable(settings.max_links, settings.peer_key)
         self.cache = cache = Cache(settings.cache_size)
         self._admission = Admission(settings, endpoint, self.links)

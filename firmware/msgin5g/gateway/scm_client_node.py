@@ -31,7 +31,7 @@ from msgin5g.intermediary.numbers import (
     METHOD_NOT_ALLOWED,
 )
 from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.coap.role import Role
+from msgin5g.coap.role import RESERVE_SIZE, Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.scm_local import LocalScmClient
 from msgin5g.gateway.scm_remote import PATH, decode_arguments
@@ -63,7 +63,8 @@ class ScmClientNode(Role):
     def __init__(self, settings, random, server, gateway):
         n = 2 * (settings.max_transfers + settings.max_observations)
         super().__init__(
-            ServerEndpoint(random, {}, settings.parameters, settings.peer_key, 2 * n, n)
+            ServerEndpoint(random, {}, settings.parameters, settings.peer_key, 2 * n, n),
+            RESERVE_SIZE,
         )
         self.own = None
         self._client = LocalScmClient(settings, self.endpoint, 0, server)
