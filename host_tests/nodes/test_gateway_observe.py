@@ -183,11 +183,12 @@ def test_one_ue_with_forty_tokens_leaves_room_for_the_observation_of_the_next_on
     assert other.responses()[-1].token() == b"tokn" and len(other.responses()) == 2
 
 
-def test_a_full_gateway_lets_a_ue_that_observes_begin_anew():
+def test_a_full_gateway_lets_a_ue_observe_another_document_in_place_of_its_own():
     sim, gateway, server, ue = observed(max_observations=1)
+    server.documents.append(shared([name(42)], "e"))
     server.max_age_s = 2
-    for n in range(3):
-        ue.send(raw_get("900%d" % n, "6e65773%d" % n, "d", 0))
+    for n, document_id in enumerate(("d", "e", "d")):
+        ue.send(raw_get("900%d" % n, "6e65773%d" % n, document_id, 0))
         assert ue.wait().find(OBSERVE) >= 0 and server.asked[-1][3] == 0
         sim.run(None, 5000)  # what the gateway has is not fresh any more
     assert len(server.asked) == 3 and gateway.observers.n_observers == 1
