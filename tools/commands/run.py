@@ -74,9 +74,10 @@ def interpreter_command():
     return os.environ.get("MICROPYTHON") or (str(beside) if beside.exists() else "micropython")
 
 
-# By default, where the modules are .mpy files: what a UE needs to fetch and apply, and some room;
-# for the other roles two thirds of a Pico W's heap, as a 64-bit port counts.
-UE_HEAP = "128K"
+# By default, where the modules are .mpy files: what a UE needs to take one 5 KB document after
+# another beside an application; for the other roles two thirds of a Pico W's heap, as a 64-bit
+# port counts.
+UE_HEAP = "160K"
 HEAP = "192K"
 
 

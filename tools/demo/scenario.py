@@ -7,6 +7,7 @@ from binascii import unhexlify
 from msgin5g_tools.build.mpy import BuildError, build_firmware
 from msgin5g_tools.commands.run import command_of
 from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.commands.run import HEAP, UE_HEAP
 from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram
 from msgin5g_tools.demo import actors
 from msgin5g_tools.demo.processes import MSGIN5G, DemoError
@@ -16,8 +17,7 @@ import_firmware()
 from msgin5g.config.store import GOOD, StorageError, Store  # noqa: E402
 from msgin5g.port.flash import Flash  # noqa: E402
 
-UE_HEAP = "128K"  # from .mpy files, on a 64-bit virtual board: with 120K a UE refuses its document
-INTERMEDIARY_HEAP = "192K"
+INTERMEDIARY_HEAP = HEAP
 OUTCOMES = ("applied", "rejected", "unchanged", "refused", "timeout")
 OUTCOME_S = 15
 START_S = 30
