@@ -9,11 +9,11 @@ and the time window ends. One of them is on the deny list, so the server rejects
 import asyncio
 import re
 
-from msgin5g_tools.commands.run import command_of
+from msgin5g_tools.commands.run import UE_HEAP, command_of
 from msgin5g_tools.demo import actors
 from msgin5g_tools.demo.actors import Ue, document
 from msgin5g_tools.demo.processes import DemoError, together
-from msgin5g_tools.demo.scenario import OUTCOME_S, OUTCOMES, UE_HEAP, Scenario, stored_in
+from msgin5g_tools.demo.scenario import OUTCOME_S, OUTCOMES, Scenario, stored_in
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()

@@ -8,7 +8,8 @@ from msgin5g_tools.demo import actors
 from msgin5g_tools.demo.actors import FOREIGN, LINKED, UES
 from msgin5g_tools.demo.processes import DemoError, together
 from msgin5g_tools.demo.proxy import Proxy
-from msgin5g_tools.demo.scenario import OUTCOME_S, OUTCOMES, UE_HEAP, Scenario, stored_in
+from msgin5g_tools.commands.run import UE_HEAP
+from msgin5g_tools.demo.scenario import OUTCOME_S, OUTCOMES, Scenario, stored_in
 
 PLANTED = "planted"
 

@@ -10,7 +10,8 @@ from msgin5g_tools.decode.names import Registry, code_name
 from msgin5g_tools.decode.sequence_diagram import entry_fields
 from msgin5g_tools.demo.actors import FOREIGN, LINKED
 from msgin5g_tools.demo.gateway_scenario import COUNT, WINDOW_S
-from msgin5g_tools.demo.scenario import INTERMEDIARY_HEAP, UE_HEAP
+from msgin5g_tools.commands.run import UE_HEAP
+from msgin5g_tools.demo.scenario import INTERMEDIARY_HEAP
 from msgin5g_tools.text import printable
 
 

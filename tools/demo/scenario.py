@@ -5,9 +5,8 @@ import json
 from binascii import unhexlify
 
 from msgin5g_tools.build.mpy import BuildError, build_firmware
-from msgin5g_tools.commands.run import command_of
+from msgin5g_tools.commands.run import HEAP, command_of
 from msgin5g_tools.decode.names import Registry
-from msgin5g_tools.commands.run import HEAP, UE_HEAP
 from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram
 from msgin5g_tools.demo import actors
 from msgin5g_tools.demo.processes import MSGIN5G, DemoError
