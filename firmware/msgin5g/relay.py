@@ -378,7 +378,7 @@ class Relay(Role):
                 linked = self.links.of_ue(recipient) is not None
                 endpoint.count("recipient_mismatch" if linked else "recipient_not_linked")
                 return
-        elif not self._settings.add_recipient:
+        elif not self._may_add_recipient(message):
             endpoint.count("missing_recipient")
             return
         if self._settings.strict_codes and code not in (CONTENT, FORBIDDEN, NOT_FOUND):
@@ -432,6 +432,16 @@ class Relay(Role):
             self.n_observing += 1
         if not observing:
             self._remove(flow)
+
+    def _may_add_recipient(self, message):
+        """Whether a response has none: not one of a wrong length either, and none in hiding."""
+        if not self._settings.add_recipient or message.is_full:
+            return False
+        numbers = message.numbers
+        for i in range(message.n_options):
+            if numbers[i] == self._recipient_option:
+                return False
+        return True
 
     def _with_recipient(self, message, ue):
         """The tail of a response with a Recipient; None when that is too large."""

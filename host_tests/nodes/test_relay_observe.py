@@ -397,6 +397,21 @@ def test_with_that_setting_a_foreign_recipient_source_or_token_is_dropped_as_wit
     assert answer.option(65020) == UE_ID
 
 
+def test_with_that_setting_a_recipient_that_is_malformed_or_hidden_is_not_replaced():
+    for number, more in (
+        (65020, [(65020, b"")]),
+        (65020, [(65020, bytes(256))]),
+        (65020, [(65020, b""), (65020, b"urn:x:2")]),
+        (2048, [(2044, b"")] * 70 + [(2048, b"urn:x:2")]),
+    ):
+        peers = Peers(add_recipient=True, recipient_option=number)
+        options = [(15, b"ue-uri=" + UE_ID), (number, b"coap://scm.example")]
+        (request,) = peers.up(packet(CON, GET, 1, b"tokn", options))
+        datagram = packet(ACK, CONTENT, request.mid, request.token(), more, b"body")
+        peers.relay.receive(0, datagram, SERVER, 0)
+        assert peers.sent() == [] and peers.relay.counters == {"missing_recipient": 1}, more[-1]
+
+
 def test_with_that_setting_what_is_then_too_large_is_5_02():
     # Of 1,152 bytes header and token take 8, the Recipient 25, the payload's marker 1.
     for size, code in ((1118, CONTENT), (1119, 0xA2), (1143, 0xA2)):

@@ -73,12 +73,13 @@ class Message:
 
     mtype, code, mid: integers. n_options: how many options there are; `numbers[i]`, `starts[i]`
     and `ends[i]` describe option i, in the order of the wire. Of more than max_options those that
-    are elective and that nobody here reads are left out; left_out is the number of an unsafe one
-    of these, 0 without. token_start, token_end, payload_start, size: offsets into `view`, the
-    datagram.
+    are elective and that nobody here reads are left out (is_full); left_out is the number of an
+    unsafe one of these, 0 without. token_start, token_end, payload_start, size: offsets into
+    `view`, the datagram.
     """
 
     left_out = 0
+    is_full = False
     _no_room = 0  # the number of a critical option that there is no room for
 
     def __init__(self, max_options=64):
@@ -181,6 +182,7 @@ class Message:
             starts[n] = start
             ends[n] = i
             n += 1
+        self.is_full = is_full
         self.view = datagram
         self.size = size
         self.n_options = n
