@@ -167,6 +167,14 @@ def test_a_body_in_blocks_is_put_together_and_each_block_is_acknowledged(tmp_pat
         assert cbor2.loads(client.get(path=DOC).payload)["configName"] == "n" * 300
 
 
+def test_a_refusal_of_a_body_in_blocks_acknowledges_its_last_block(tmp_path):
+    body = cbor2.dumps({"configName": "no domain"})
+    with Scm(tmp_path) as scm, scm.client() as client:
+        answer = send(client, body, 0, QUERY)[-1]
+        n_blocks = (len(body) + 15) // 16
+        assert answer.code == "4.22" and answer.options[BLOCK1] == [block(n_blocks - 1, 0, 0)]
+
+
 def test_two_clients_send_blocks_at_once_without_mixing(tmp_path):
     bodies = [cbor2.dumps(document(UE7, configName=c * 100)) for c in "ab"]
     with Scm(tmp_path) as scm, scm.client() as one, scm.client() as two:

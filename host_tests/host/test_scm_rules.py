@@ -9,6 +9,7 @@ from aiocoap import GET, Message
 from aiocoap.numbers.optionnumbers import OptionNumber
 
 from msgin5g_tools.scm_server import identity, json_write, link_format, options, query, resources
+from msgin5g_tools.scm_server import ue_config
 from msgin5g_tools.scm_server.echo import Verifier
 from msgin5g_tools.scm_server.json_form import compact, parse_object
 from msgin5g_tools.scm_server.problem import Problem, ScmError, printable
@@ -106,16 +107,20 @@ def test_each_number_of_the_settings_has_its_bounds():
 
 def test_a_path_names_the_collection_a_document_or_nothing():
     base = ("su-uc", "v1", "val-services", "msgin5g", "ue-configurations")
-    assert resources.find(base) == (resources.COLLECTION, "msgin5g", None)
-    assert resources.find((*base, "doc")) == (resources.DOCUMENT, "msgin5g", "doc")
-    assert resources.find((".well-known", "core")) == (resources.CORE, None, None)
-    for path in (
-        base[:4], base[1:], (*base, "doc", "x"), (*base, ""), (".well-known", "core", ""), (),
-        ("su-uc", "v1", "val-services", "", "ue-configurations"),
-        ("su-uc", "v2", "val-services", "msgin5g", "ue-configurations"),
-        ("su-uc", "v1", "val-services", "msgin5g", "ue-configuration"),
-    ):  # fmt: skip
-        assert resources.find(path) is None, path
+    for prefix in ((), ("root", "scm")):
+        path = (*prefix, *base)
+        assert resources.find(path, prefix) == (resources.COLLECTION, "msgin5g", None)
+        assert resources.find((*path, "doc"), prefix) == (resources.DOCUMENT, "msgin5g", "doc")
+        core = (".well-known", "core")
+        assert resources.find(core, prefix) == (resources.CORE, None, None)
+        for other in (
+            path[:-1], path[1:], (*path, "doc", "x"), (*path, ""), (*core, ""), (),
+            (*prefix, "su-uc", "v1", "val-services", "", "ue-configurations"),
+            (*prefix, "su-uc", "v2", "val-services", "msgin5g", "ue-configurations"),
+            (*prefix, "su-uc", "v1", "val-services", "msgin5g", "ue-configuration"),
+        ):  # fmt: skip
+            assert resources.find(other, prefix) is None, other
+    assert resources.find(base, ("root",)) is None
 
 
 def test_several_ues_in_one_list_without_the_flag_are_told_how_a_comma_is_written():
@@ -239,3 +244,36 @@ def test_a_server_that_has_stopped_leaves_no_task_and_the_environment_as_it_was(
             monkeypatch.delenv("AIOCOAP_REUSE_PORT", raising=False)
         asyncio.run(serve())
         assert os.environ.get("AIOCOAP_REUSE_PORT") == before
+
+
+def fault_of(document):
+    """What is said about a document that is put as `doc`."""
+    with pytest.raises(Problem) as caught:
+        ue_config.require(document, "msgin5g", "doc")
+    return caught.value.detail
+
+
+def test_what_is_wrong_with_a_document_is_told_with_its_place_and_how_much_more_there_is():
+    good = {"valServiceDomain": "example.com"}
+    ue_config.require(good, "msgin5g", "doc")
+    assert fault_of({}) == "valServiceDomain: is missing"
+    said = fault_of({**good, "valServiceId": "other"})
+    assert said == "valServiceId: is not 'msgin5g' as in the path"
+    wrong = {**good, "valServiceId": "other", "ueConfigDocId": "x"}
+    assert fault_of(wrong).endswith("as in the path (and 1 more)")
+    ue_config.require(
+        {**good, "valServiceId": "msgin5g", "ueConfigDocId": "doc"}, "msgin5g", "doc"
+    )
+
+
+def test_what_could_not_be_sent_again_unchanged_is_refused_wherever_it_stands():
+    good = {"valServiceDomain": "example.com"}
+    for value in ([1, ["a\ud800"]], {"a": ["\udfff"]}, {"\ud800": 1}, ("\ud800",)):
+        assert "is not Unicode text" in fault_of({**good, "x": value}), value
+    assert "is of a kind that is not supported (set)" in fault_of({**good, "x": [{1}]})
+    assert "which is not a text" in fault_of({**good, 5: 1})
+    deep = 1
+    for _ in range(ue_config.MAX_DEPTH - 2):
+        deep = [deep]
+    ue_config.require({**good, "x": deep}, "msgin5g", "doc")
+    assert "is nested deeper than 16" in fault_of({**good, "x": [deep]})

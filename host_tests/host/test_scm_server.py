@@ -232,6 +232,9 @@ def test_every_kind_of_answer_has_the_recipient_and_errors_have_problem_details(
                 event = scm.events.get()
             assert (event["code"], event["recipient"]) == (code, recipient(answer))
             assert event["ue_uri"] == [recipient(answer)] and event["size"] == len(answer.payload)
+            assert event["remote"] == f"127.0.0.1:{client.port}"
+            detail = problem(answer)[-2] if code[0] in "45" else None
+            assert event.get("detail") == detail, code
 
 
 def test_without_ue_uri_or_with_several_there_is_no_recipient(client):

@@ -1,6 +1,7 @@
 """Change the code in one place, run the tests that run this place, and see whether one fails.
 
-    python -m msgin5g_tools.checks.mutants [AREA...] [--sample N] [--seed S] [--min PERCENT]
+    python -m msgin5g_tools.checks.mutants [AREA...] [--without AREA] [--sample N] [--seed S]
+        [--min PERCENT]
 
 Without an area: all of them. A run that was stopped goes on where it was: what is known stands in
 build/mutants/. The exit status is 1 when fewer than PERCENT of the mutants are noticed.
@@ -79,17 +80,19 @@ def main():
         prog="mutants", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("area", nargs="*", help=", ".join(sorted(every)))
+    parser.add_argument("--without", action="append", default=[], metavar="AREA", help="not this")
     parser.add_argument("--sample", type=int, metavar="N", help="so many, by chance")
     parser.add_argument("--seed", default="1", help="another seed, another sample")
     parser.add_argument("--min", type=float, default=0, metavar="PERCENT", help="see above")
     parser.add_argument("--again", action="store_true", help="run those that are known too")
     options = parser.parse_args()
-    unknown = set(options.area) - set(every)
+    unknown = set(options.area + options.without) - set(every)
     if unknown:
         parser.error(f"no such area: {', '.join(sorted(unknown))}; there are {', '.join(every)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    chosen = [every[name] for name in options.area or every]
+    names = [name for name in options.area or every if name not in options.without]
+    chosen = [every[name] for name in names]
     mutants, left_out = candidates(chosen)
     if options.sample is not None:
         mutants = sample(mutants, options.sample, options.seed)
