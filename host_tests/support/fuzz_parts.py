@@ -66,7 +66,8 @@ class PartsTarget:
             number = message.numbers[i]
             options.append((number, message.value(i)))
             message.uint(number)
-            assert 0 <= message.find(number) <= i
+            found = message.find(number)  # -1: its value has a wrong length
+            assert -1 <= found <= i and (found < 0 or message.numbers[found] == number)
         token = message.token()
         payload = message.payload()
         fields = (message.mtype, message.code, message.mid)
