@@ -87,18 +87,21 @@ class Node:
         """Print an event, a dict with the key "event", in one line; true when it ends the run."""
         name = event["event"]
         try:
-            text = json.dumps(event) if self.as_json else _text_of(event)
-            text = printable(text.encode())
-        except MemoryError:  # a configuration may be large: print without a copy of it
-            text = name
-            if self.as_json and _is_safe(event):
-                json.dump(event, sys.stdout)
-                text = ""
-            elif self.as_json:
-                text = '{"event": "' + name + '"}'
-        print(text)
-        if hasattr(sys.stdout, "flush"):
-            sys.stdout.flush()
+            try:
+                text = json.dumps(event) if self.as_json else _text_of(event)
+                text = printable(text.encode())
+            except MemoryError:  # a configuration may be large: print without a copy of it
+                text = name
+                if self.as_json and _is_safe(event):
+                    json.dump(event, sys.stdout)
+                    text = ""
+                elif self.as_json:
+                    text = '{"event": "' + name + '"}'
+            print(text)
+            if hasattr(sys.stdout, "flush"):
+                sys.stdout.flush()
+        except MemoryError:
+            pass  # it goes on all the same
         if name in _OUTCOMES:
             self.outcome = name
         return name == "restarting" or (self.once and name in _OUTCOMES)

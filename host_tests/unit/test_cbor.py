@@ -1,9 +1,12 @@
 """CBOR: RFC 8949 Appendix A in part, what is not well-formed, and the bounds."""
 
+import gc
+
 from checks import raises, unhex
+from full_heap import Ballast
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
-from msgin5g.cbor.reader import ARRAY, MAP, TEXT, CborError, Reader
+from msgin5g.cbor.reader import ARRAY, BYTES, MAP, TEXT, CborError, Reader
 
 # (hex, value) from RFC 8949 Appendix A; the host test reads the whole table.
 EXAMPLES = (
@@ -147,3 +150,30 @@ def test_the_reader_walks_in_place():
     assert reader.i == reader.end
     with raises(CborError):
         reader.peek()
+
+
+def test_a_string_in_many_chunks_takes_little_more_heap_than_its_bytes():
+    for major, head in ((TEXT, 0x60), (BYTES, 0x40)):
+        whole = bytearray(300)
+        parts = bytearray((head | 31,))
+        for i in range(300):
+            whole[i] = 65 + i % 26
+            parts.extend(bytes((head | 1, whole[i], head)))  # and an empty chunk each time
+        parts.extend(b"\xff")
+        reader = Reader(parts)
+        if hasattr(gc, "mem_free"):
+            ballast = Ballast(1500)
+            try:
+                found = reader.string(major)
+            finally:
+                ballast.release()
+        else:
+            found = reader.string(major)
+        assert found == whole and reader.i == len(parts), major
+        for end in (0, 1, 2, 3, 450, len(parts) - 1):
+            with raises(CborError):
+                Reader(parts, 0, end).string(major)
+    with raises(CborError):
+        Reader(b"\x7f\x61a\x41b\xff").string(TEXT)  # a chunk of another kind
+    with raises(CborError):
+        Reader(b"\x7f\x7f\x61a\xff\xff").string(TEXT)  # chunks in chunks
