@@ -1,7 +1,7 @@
 """The gateway when things go wrong: nobody starves, nobody waits for ever."""
 
 from msgin5g.cbor.encoder import dumps
-from gateway_builders import address, answered, doc, name, new
+from gateway_builders import GATEWAY_ID, address, answered, doc, name, new
 
 
 def test_what_ends_a_bulk_reaches_everybody_in_it():
@@ -239,3 +239,33 @@ def test_the_same_message_id_and_token_are_another_request_when_the_former_is_lo
         sim.run(None, 5000)
         assert len(server.asked) == n_asked, wait_ms
     assert gateway.counters["duplicate"] == 1
+
+
+def test_a_bulk_answer_is_for_the_gateway_itself_if_it_names_a_recipient():
+    for recipient, n_taken in (
+        (GATEWAY_ID, 1),
+        (GATEWAY_ID.replace("urn", "URN"), 1),
+        (name(1), 0),
+    ):
+        body = dumps([doc(1), doc(2)])
+        fault = (0x45, [(65020, recipient.encode())], body)
+        sim, gateway, _, clients = new((1, 2), [], {"faults": {0: fault}})
+        for client in clients:
+            client.get()
+        sim.run(None, 5000)
+        assert [len(client.answers) for client in clients] == 2 * [n_taken], recipient
+        assert ("foreign_recipient" in gateway.counters) != n_taken, recipient
+
+
+def test_a_link_that_ends_frees_the_documents_that_have_come_for_it():
+    numbers = (1, 2)
+    documents = [doc(n, text=700 * "x") for n in numbers]
+    sim, gateway, _, clients = new(numbers, documents, {"slow_ms": 1000})
+    for client in clients:
+        client.get()
+    pending = gateway.pending_requests
+    assert sim.run(lambda: pending.held_size > 0, 10000)
+    for n in numbers:
+        gateway.link_down(name(n).encode())
+    assert pending.held_size == pending.n_waiting == 0
+    assert gateway.transfers.under_way == []
