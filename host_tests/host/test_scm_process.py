@@ -14,6 +14,7 @@ import pytest
 import websockets.sync.client
 from scm_setup import COLLECTION, CON, PUT, UE7, URI_PATH, Client, Scm, document, encode
 
+from msgin5g_tools.scm_server.line_writer import LineWriter
 from msgin5g_tools.scm_server.store import Store
 
 COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()"]
@@ -185,3 +186,38 @@ def test_what_was_acknowledged_survives_a_kill_at_any_time(start, tmp_path):
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert database.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
         database.close()
+
+
+def test_a_reader_that_stops_reading_does_not_stop_the_service_and_sigterm_ends_it(start):
+    process, line = start("--json")  # nobody reads stdout from here on
+    with Client(address(line)) as client:
+        for _ in range(600):  # 150 bytes each: more than the 64 KiB that a pipe takes
+            assert client.get().code == "2.05"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+
+
+def test_a_reader_that_comes_back_reads_how_many_lines_were_dropped():
+    ours, theirs = os.pipe()
+    writer = LineWriter(theirs, lambda n: f"dropped {n}", max_lines=10)
+    n_lines = 2000
+    for _ in range(n_lines):
+        writer.write("x" * 999)
+    with os.fdopen(ours) as reader:
+        read = [reader.readline()]  # there is room again
+        while not read[-1].startswith("dropped"):
+            read.append(reader.readline())
+    n_dropped = int(read[-1].split()[1])
+    assert n_dropped == writer.n_dropped > 0
+    assert len(read) - 1 + n_dropped <= n_lines
+    os.close(theirs)
+
+
+def test_a_full_disk_drops_lines_and_counts_them():
+    full = os.open("/dev/full", os.O_WRONLY)
+    writer = LineWriter(full, lambda n: f"{n} dropped")
+    for _ in range(100):
+        writer.write("x")
+    writer.close()
+    assert writer.n_dropped == 100
+    os.close(full)

@@ -31,11 +31,11 @@ Strict relay. --strict-relay sends 4.03 in place of 4.00 and 4.01, which a stric
 import asyncio
 import json
 import logging
-import os
 import sys
 
 import click
 
+from msgin5g_tools.scm_server.line_writer import LineWriter
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.server import run
 from msgin5g_tools.scm_server.settings import Settings, address
@@ -57,6 +57,15 @@ class _Formatter(logging.Formatter):
     def formatMessage(self, record):
         record.message = printable(record.message)
         return super().formatMessage(record)
+
+
+class _LogHandler(logging.Handler):
+    def __init__(self, writer):
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record):
+        self._writer.write(self.format(record))
 
 
 @click.command("scm-server", context_settings={"show_default": True})
@@ -116,35 +125,35 @@ def scm_server(as_json, verbose, **settings):
       msgin5g documents import examples/documents.json --db scm.db
       msgin5g scm-server --bind 127.0.0.1:5683 --db scm.db
     """
+    show = _json_line if as_json else _line
+    out = LineWriter(
+        sys.stdout.fileno(),
+        lambda n: show({"event": "dropped", "lines": n}),
+        sys.stdout.encoding,
+    )
+    errors = LineWriter(sys.stderr.fileno(), lambda n: f"{n} lines dropped", sys.stderr.encoding)
     level = logging.DEBUG if verbose else logging.WARNING
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _LogHandler(errors)
     handler.setFormatter(_Formatter("%(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     if not verbose:
         # Errors of a peer get a response; they are no messages for the operator.
         for name in ("coap-server", "websockets", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    sys.stdout.reconfigure(errors="backslashreplace")  # for terminals without UTF-8
-    show = _json_line if as_json else _line
 
     def on_event(event):
-        _print(show(event))
+        out.write(show(event))
 
     def on_fault(text):
-        click.echo(f"fault: {printable(text)}", err=True)
+        errors.write(f"fault: {printable(text)}")
 
     try:
         asyncio.run(run(Settings(**settings), on_event, on_fault))
     except ScmError as error:
         raise click.ClickException(str(error)) from None
-
-
-def _print(text):
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # The reader of stdout has gone; the server goes on.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        out.close()
+        errors.close()
 
 
 def _json_line(event):
@@ -158,6 +167,8 @@ def _line(event):
         return f"listening on {event['bind']}{also}; documents in {event['db']}"
     if event["event"] == "stopped":
         return "stopped"
+    if event["event"] == "dropped":
+        return f"dropped: {event['lines']} lines that the reader of this output was too slow for"
     text = f"{event['code']} {event['method']} {event['uri']} from {event['remote']}"
     text += f", {event['size']} bytes"
     if event["event"] == "notified":

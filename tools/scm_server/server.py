@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import aiocoap
 from aiocoap import error
@@ -16,6 +16,7 @@ from msgin5g_tools.scm_server.site import Site
 from msgin5g_tools.scm_server.store import Store
 
 _LOCK_S = 0.25  # how long a request waits for another process's import; then 5.03
+_STOP_S = 2.0  # how long stopping waits for the sockets to close
 
 
 class ScmServer:
@@ -67,7 +68,8 @@ class ScmServer:
             self._poll = None
             self._on_event({"event": "stopped"})
         if self._context and self._context.request_interfaces:
-            await self._context.shutdown()
+            with suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._context.shutdown(), _STOP_S)
         self._context = None
         if self.store:
             self.store.close()
@@ -117,8 +119,13 @@ async def run(settings, on_event, on_fault):
     """Serve until SIGTERM or SIGINT. `on_fault` gets one line for each error of ours."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+
+    def stop(number):
+        loop.remove_signal_handler(number)  # a second one ends the process at once
+        stopped.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop, number)
     loop.set_exception_handler(
         lambda _, context: on_fault(f"{context['message']}: {context.get('exception')!r}")
     )
