@@ -666,10 +666,9 @@ def test_main_ends_for_a_person_with_0_and_restarts_the_board_when_the_node_has_
 
 def test_main_gives_2_and_says_why_when_it_cannot_start():
     def test(folder):
-        for values in ({"bind": ["192.0.2.1", 65401]}, {"bind": ["no such.invalid", 65401]}):
-            start = Start(**values)
-            assert start.main(folder) == 2, values
-            assert start.node is None and len(start.printed) == 1
+        start = Start(bind=["192.0.2.1", 65401])  # not ours
+        assert start.main(folder) == 2
+        assert start.node is None and len(start.printed) == 1
         start = Start(colour="red", ue_id=None)
         assert start.main(folder) == 2 and start.node is None
 

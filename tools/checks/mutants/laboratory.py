@@ -85,7 +85,7 @@ class Laboratory:
 
     def judge(self, mutant, suite):
         """The Result of a mutant."""
-        source = (self._root / mutant.module).read_text()
+        source = (self._folder / "copy" / mutant.module).read_text()
         text = mutated(mutant, source)
         change = changed_lines(source, text)
         tests = suite.tests_of(mutant)
