@@ -335,3 +335,51 @@ def test_a_driver_whose_acknowledgements_stay_away_is_restarted():
     assert a.n_restarts == 1
     a.send(b"y", _B)
     assert b.receive() == (b"y", _A)
+
+
+def test_a_peer_is_out_of_range_after_three_frames_in_a_row_and_not_two():
+    emitted = []
+    a, _ = _pair(emitted=emitted)
+    for _ in range(3):  # each frame that arrives begins the count anew
+        a.send(b"x", _B)
+        espnow.apart.add((_A, _B))
+        a.send(b"x", _B)
+        a.send(b"x", _B)
+        assert a.status()["up"], emitted
+        espnow.apart.clear()
+    a.send(b"x", _B)
+    espnow.apart.add((_A, _B))
+    for up in (True, True, False):
+        a.send(b"x", _B)
+        assert a.status()["up"] == up
+    assert [name for name, _ in emitted] == ["link_up", "link_down"]
+
+
+def test_a_driver_is_restarted_after_eight_faults_in_a_row_and_not_seven():
+    a, b = _pair()
+    for n_faults, n_restarts in ((7, 0), (7, 0), (8, 1)):
+        espnow.air.send_errors = [OSError(116) for _ in range(n_faults)]
+        for _ in range(n_faults):
+            a.send(b"x", _B)
+        a.step(0)
+        assert a.n_restarts == n_restarts
+        a.send(b"y", _B)  # one that goes well begins the count anew
+    for n_faults, n_restarts in ((7, 0), (7, 0), (8, 1)):
+        espnow.air.receive_errors = [OSError(116) for _ in range(n_faults)]
+        for _ in range(n_faults):
+            assert b.receive() is None
+        b.step(0)
+        assert b.n_restarts == n_restarts
+        b.receive()
+
+
+def test_a_probe_is_due_to_the_millisecond():
+    a, _ = _pair()
+    a.step(0)
+    n = espnow.air.n_sent
+    wait = a.wait_ms(0)
+    assert wait == 10000
+    a.step(9999)
+    assert espnow.air.n_sent == n and a.wait_ms(9999) == 1
+    a.step(10000)
+    assert espnow.air.n_sent == n + 1

@@ -117,6 +117,15 @@ def test_an_inbox_has_a_limit_and_leaves_the_rest_at_the_sockets():
         assert inbox.n_waiting == min(n, 20 - n), size
 
 
+def test_an_inbox_takes_one_more_while_it_holds_less_than_3072_bytes():
+    for last, n in ((1023, 4), (1024, 3)):
+        board = Board(0)
+        board.kept = [bytes(1024), bytes(1024), bytes(last), b"more", b"and more"]
+        inbox = Inbox([board], board.poll)
+        inbox.drain()
+        assert inbox.n_waiting == n, last
+
+
 def test_what_comes_on_several_transports_is_taken_from_each_in_turn():
     a, b = Board(0), Board(0)
     a.kept = [b"a1", b"a2", b"a3"]

@@ -247,3 +247,16 @@ def test_insert_keeps_the_order():
     insert(options, 4, b"e")
     insert(options, 60, b"")
     assert options == [(4, b"e"), (11, b"a"), (11, b"b"), (11, b"c"), (15, b"q"), (60, b"")]
+
+
+def test_a_tail_fits_to_the_last_byte_or_is_refused_and_the_buffer_keeps_its_size():
+    tail = b"\xff" + b"p" * 9
+    for size in (16, 15, 14):
+        buf = bytearray(size)
+        if size >= 4 + 1 + len(tail):
+            assert encode(buf, 2, 69, 1, b"t", (), b"", tail) == 15
+            assert bytes(buf[5:15]) == tail
+        else:
+            with raises(BufferTooSmall):
+                encode(buf, 2, 69, 1, b"t", (), b"", tail)
+        assert len(buf) == size

@@ -314,3 +314,16 @@ def test_erase_leaves_nothing_and_takes_what_runs_last():
         assert sorted(removed) == sorted(names + ["slot-a.bad", "slot-b.bad"])
         assert removed[-1] == last, states
         assert (store.newest, store.other) == (None, None)
+
+
+def test_a_file_is_padded_to_516_bytes_and_a_longer_one_is_not():
+    flash = MemoryFlash()
+    store = _store(flash)
+    for size, n_bytes in ((1, 516), (2000, None), (2001, None)):
+        store.write(GOOD, 0, b"e", b"", b"x" * size)
+        found = len(flash.files[store.newest.name])
+        if n_bytes:
+            assert found == n_bytes
+            head = store.newest.text_at
+        else:
+            assert found == head + size + 4, size

@@ -22,7 +22,7 @@ _NOT_COPIED = (
     ".git", ".venv", ".hypothesis", ".pytest_cache", ".ruff_cache", "__pycache__", "build",
 )  # fmt: skip
 _PATH = ".path"  # where the child finds the copy's msgin5g_tools before the installed one
-_LIMIT_S = 5  # of the processor's time for a test, and in addition
+_LIMIT_S = 2  # of the processor's time for a test, and in addition
 _SLOWER = 20  # so many times what it takes without a change
 
 
