@@ -3,8 +3,11 @@
 aiocoap has no public way to choose the transports of a server, nor to close them without waiting
 for the peers. A new release of aiocoap may rename what this file uses:
 
-    Context._append_tokenmanaged_messagemanaged_transport, _append_tokenmanaged_transport
+    Context.request_interfaces, TokenManager, MessageManager
         add a transport to a context that is already there, at any address
+    TokenManager.incoming_requests, MessageManager._active_exchanges, ._backlogs, ._add_exchange,
+    ._deduplicate_message, ._send_initially, ._send_via_transport, ._continue_backlog
+        what grows with the number of requests and observers: see TokenManagerByRemote
     MessageInterfaceUDP6._ctx, MessageInterfaceSimpleServer._mman and ._pool,
     TCPServer._tokenmanager and ._pool
         the manager that gets the messages, and the open sockets
@@ -14,7 +17,8 @@ for the peers. A new release of aiocoap may rename what this file uses:
     WSRemote._abort_with_waiting, ._poolkey
         open and close connections
 
-What the subclasses add. UDP: a datagram that is not CoAP is rejected as RFC 7252 section 4 says
+What the subclasses add. Managers: work and memory that do not grow with the number of all requests
+and observers. UDP: a datagram that is not CoAP is rejected as RFC 7252 section 4 says
 (a CON with a Reset) and never raises; see coap_message. TCP and WebSockets (RFC 8323): any port, 0
 too, an Empty message is ignored, and closing does not wait for the peers.
 """
@@ -23,38 +27,160 @@ import asyncio
 import functools
 import http
 import socket
+import time
+from collections import namedtuple
 
 import websockets.asyncio.server
 from aiocoap.credentials import CredentialsMap
 from aiocoap.error import RemoteServerShutdown
 from aiocoap.message import Message
+from aiocoap.messagemanager import MessageManager
 from aiocoap.numbers.codes import ABORT, EMPTY
-from aiocoap.numbers.types import CON, RST
+from aiocoap.numbers.constants import TransportTuning
+from aiocoap.numbers.types import ACK, CON, RST
+from aiocoap.tokenmanager import TokenManager
 from aiocoap.transports.simplesocketserver import MessageInterfaceSimpleServer
 from aiocoap.transports.tcp import TcpConnection, TCPServer
 from aiocoap.transports.udp6 import MessageInterfaceUDP6, UDP6EndpointAddress
 from aiocoap.transports.ws import WSPool
 
 from msgin5g_tools.scm_server.coap_message import MessageFormatError, decode
+from msgin5g_tools.scm_server.duplicates import Duplicates
 
 _VERSION = 1
 _WS_PATH = "/.well-known/coap"
+_EXPIRE_S = 10.0
 
 
 async def open_transport(context, transport, bind):
     """Add a transport, one of the classes below, to a Context; returns its bound (host, port)."""
-    opened = []
-
-    async def listen(manager):
-        loop = asyncio.get_running_loop()
-        opened.append(await transport.listen(bind, manager, context.log, loop))
-        return opened[0]
-
+    loop = asyncio.get_running_loop()
+    tokens = TokenManagerByRemote(context)
     if transport in (UdpServer, UdpServer4):
-        await context._append_tokenmanaged_messagemanaged_transport(listen)
+        messages = MessageManagerByRemote(tokens, transport.host_of)
+        messages.message_interface = opened = await transport.listen(
+            bind, messages, context.log, loop
+        )
+        tokens.token_interface = messages
     else:
-        await context._append_tokenmanaged_transport(listen)
-    return opened[0].bound
+        tokens.token_interface = opened = await transport.listen(bind, tokens, context.log, loop)
+    context.request_interfaces.append(tokens)
+    return opened.bound
+
+
+class _RequestsByRemote(dict):
+    """(token, remote) -> request; `tokens` has those of each remote."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = {}
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        self.tokens.setdefault(key[1], set()).add(key[0])
+
+    def __delitem__(self, key):
+        self.pop(key)
+
+    def pop(self, key):
+        value = super().pop(key)
+        tokens = self.tokens[key[1]]
+        tokens.discard(key[0])
+        if not tokens:
+            del self.tokens[key[1]]
+        return value
+
+
+class TokenManagerByRemote(TokenManager):
+    """Ends the observations of a lost peer without a search through those of all peers."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.incoming_requests = _RequestsByRemote()
+
+    def dispatch_error(self, exception, remote):
+        if self.incoming_requests is not None:
+            for token in list(self.incoming_requests.tokens.get(remote, ())):
+                self.incoming_requests[token, remote][1]()  # its stopper
+
+
+class _Datagram(namedtuple("_Datagram", "remote datagram")):
+    """What is sent, as a message interface takes it."""
+
+    def encode(self):
+        return self.datagram
+
+
+class MessageManagerByRemote(MessageManager):
+    """Remembers a limited number of requests; knows the one open exchange of each peer.
+
+    NSTART is 1 (RFC 7252 section 4.7): aiocoap sends a peer no second CON before the first one
+    has been acknowledged. aiocoap itself looks for that one among the exchanges of all peers.
+    """
+
+    def __init__(self, token_manager, host_of):
+        super().__init__(token_manager)
+        self._duplicates = Duplicates(TransportTuning().EXCHANGE_LIFETIME, time.monotonic, host_of)
+        self._mid_of = {}  # remote -> message ID of its open exchange
+        self._expiry = None
+
+    async def shutdown(self):
+        if self._expiry:
+            self._expiry.cancel()
+        await super().shutdown()
+
+    def _deduplicate_message(self, message):
+        key = message.remote, message.mid
+        if key not in self._duplicates:
+            self._duplicates.add(key)
+            if self._expiry is None:
+                self._expiry = self.loop.call_later(_EXPIRE_S, self._expire)
+            return False
+        datagram = self._duplicates.datagram(key)
+        if message.mtype is CON and datagram is not None:
+            self._send_via_transport(_Datagram(message.remote.as_response_address(), datagram))
+        return True
+
+    def _expire(self):
+        # So that the memory of a flood is free again also when no request follows it.
+        self._duplicates.expire()
+        self._expiry = None
+        if len(self._duplicates):
+            self._expiry = self.loop.call_later(_EXPIRE_S, self._expire)
+
+    def _send_initially(self, message, messageerror_monitor=None):
+        if message.mtype is CON:
+            self._add_exchange(message, messageerror_monitor)
+        sent = _Datagram(message.remote, message.encode())
+        if message.mtype in (ACK, RST):  # a CON has a message ID of ours
+            self._duplicates.answered((message.remote, message.mid), sent.datagram)
+        self._send_via_transport(sent)
+
+    def _add_exchange(self, message, messageerror_monitor):
+        super()._add_exchange(message, messageerror_monitor)
+        self._mid_of[message.remote] = message.mid
+
+    def _continue_backlog(self, remote):
+        self._mid_of.pop(remote, None)
+        backlog = self._backlogs[remote]
+        if backlog:
+            self._send_initially(*backlog.pop(0))
+        else:
+            del self._backlogs[remote]
+
+    def dispatch_error(self, exception, remote):
+        if self._active_exchanges is None:
+            return  # shut down
+        self.token_manager.dispatch_error(exception, remote)
+        _, timer = self._active_exchanges.pop((remote, self._mid_of.pop(remote, None)), (0, None))
+        if timer:
+            timer.cancel()
+        self._backlogs.pop(remote, None)
+
+    def _retransmit(self, message, timeout, retransmission_counter):
+        super()._retransmit(message, timeout, retransmission_counter)
+        if (message.remote, message.mid) not in self._active_exchanges:
+            self._mid_of.pop(message.remote, None)  # timed out
 
 
 def _receive(datagram, remote, manager, send, truncated=False):
@@ -82,6 +208,10 @@ class UdpServer(MessageInterfaceUDP6):
             manager, log=log, loop=loop, bind=bind, multicast=[]
         )
 
+    @staticmethod
+    def host_of(remote):
+        return remote.sockaddr[0]
+
     @property
     def bound(self):
         return _plain(self.transport.get_extra_info("socket").getsockname())
@@ -101,6 +231,10 @@ class UdpServer4(MessageInterfaceSimpleServer):
     @classmethod
     async def listen(cls, bind, manager, log, loop):
         return await cls.create_server(bind, manager, log, loop)
+
+    @staticmethod
+    def host_of(remote):
+        return remote.address[0]
 
     @property
     def bound(self):

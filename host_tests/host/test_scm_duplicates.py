@@ -1,0 +1,77 @@
+"""The configuration management server: repeated requests, in a limited amount of memory."""
+
+import cbor2
+from scm_setup import COLLECTION, CON, GET, OBSERVE, POST, UE7, URI_PATH, Scm, document, encode
+
+from msgin5g_tools.scm_server import duplicates
+from msgin5g_tools.scm_server.duplicates import Duplicates
+
+
+def n_documents(store):
+    return len(store.documents())
+
+
+def made(now, **limits):
+    return Duplicates(247, lambda: now[0], lambda remote: remote[0], **limits)
+
+
+def test_a_flood_from_any_number_of_peers_takes_a_limited_number_of_entries():
+    seen = made([0.0], max_entries=100, max_of_host=10)
+    for n in range(10_000):
+        seen.add(((f"host-{n}", 5683), 1))
+        assert len(seen) <= 100
+    assert ((f"host-{9_999}", 5683), 1) in seen, "the newest is there"
+    for n in range(10_000):
+        seen.add((("one", n % 50_000), n))
+    assert sum((("one", n % 50_000), n) in seen for n in range(10_000)) == 10
+    assert ((f"host-{9_999}", 5683), 1) in seen, "a flood of one host costs others nothing"
+
+
+def test_an_entry_lasts_for_the_exchange_lifetime_and_is_free_then():
+    now = [0.0]
+    seen = made(now)
+    key = (("host", 5683), 7)
+    seen.add(key)
+    seen.answered(key, b"response")
+    seen.answered((("host", 5683), 8), b"of a request that was dropped")
+    now[0] = 246.0
+    seen.expire()
+    assert key in seen and seen.datagram(key) == b"response"
+    now[0] = 247.0
+    seen.expire()
+    assert len(seen) == 0 and key not in seen
+
+
+def test_a_repeated_request_is_done_once_and_a_dropped_one_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(duplicates.Duplicates.__init__, "__defaults__", (8, 4))
+    path = [(URI_PATH, part.encode()) for part in COLLECTION.split("/")]
+
+    def post(mid):
+        return encode(CON, POST, mid, b"t", path, cbor2.dumps(document(UE7)))
+
+    with Scm(tmp_path) as scm, scm.client() as client, scm.client("127.0.0.2") as other:
+        other.send(post(1))
+        first = other.receive()
+        for mid in range(10, 20):
+            client.send(post(mid))
+            assert client.receive().code == "2.01"
+        other.send(post(1))
+        assert other.receive() == first, "the flood of another host dropped nothing of this one"
+        assert scm.call(n_documents) == 11
+        client.send(post(10))
+        assert client.receive().code == "2.01"
+        assert scm.call(n_documents) == 12, "dropped: done again"
+
+
+def test_an_error_of_one_peer_ends_its_observation_and_costs_nothing_for_the_others(tmp_path):
+    doc = f"{COLLECTION}/ue-0007"
+    with Scm(tmp_path) as scm, scm.client() as writer, scm.client() as stays:
+        writer.put("ue-0007", document(UE7, configName="0"))
+        stays.ask(GET, doc, [f"ue-uri={UE7}"], [(OBSERVE, b"")])
+        with scm.client() as gone:
+            gone.ask(GET, doc, [f"ue-uri={UE7}"], [(OBSERVE, b"")])
+        assert scm.n_observers() == 2
+        for name in "12":  # the port of `gone` is closed: ICMP says so
+            writer.put("ue-0007", document(UE7, configName=name))
+            stays.acknowledge(stays.receive())
+        assert scm.n_observers() == 1

@@ -1,0 +1,67 @@
+"""Which requests have been seen, and what was sent for them (RFC 7252 section 4.5).
+
+An entry is the datagram of the response, and lasts EXCHANGE_LIFETIME. The number of entries is
+limited for each host and in all, so that a flood, also one with forged sources, takes a limited
+amount of memory. The oldest entry is dropped: its request is processed again if it is repeated
+so much later.
+"""
+
+MAX_ENTRIES = 32_768
+MAX_OF_HOST = 4096
+
+
+class Duplicates:
+    """Entries by (remote, message ID); `host_of(remote)` is what the limit of a host is for."""
+
+    def __init__(self, lifetime_s, now, host_of, max_entries=MAX_ENTRIES, max_of_host=MAX_OF_HOST):
+        self._lifetime_s = lifetime_s
+        self._now = now
+        self._host_of = host_of
+        self._max_entries = max_entries
+        self._max_of_host = max_of_host
+        self._entries = {}  # key -> [expires_at, datagram or None], oldest first
+        self._of_host = {}  # host -> {key: None}, oldest first
+
+    def __len__(self):
+        return len(self._entries)
+
+    def __contains__(self, key):
+        return key in self._entries
+
+    def add(self, key):
+        """Remember a new request."""
+        self.expire()
+        host = self._host_of(key[0])
+        keys = self._of_host.get(host, ())
+        if len(keys) >= self._max_of_host:
+            self._remove(next(iter(keys)))
+        if len(self._entries) >= self._max_entries:
+            self._remove(next(iter(self._entries)))
+        self._entries[key] = [self._now() + self._lifetime_s, None]
+        self._of_host.setdefault(host, {})[key] = None
+
+    def answered(self, key, datagram):
+        """Keep the response to a request, if that is still remembered."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry[1] = datagram
+
+    def datagram(self, key):
+        """What was sent for this request, or None."""
+        return self._entries[key][1]
+
+    def expire(self):
+        now = self._now()
+        while self._entries:
+            key = next(iter(self._entries))
+            if self._entries[key][0] > now:
+                return
+            self._remove(key)
+
+    def _remove(self, key):
+        del self._entries[key]
+        host = self._host_of(key[0])
+        keys = self._of_host[host]
+        del keys[key]
+        if not keys:
+            del self._of_host[host]
