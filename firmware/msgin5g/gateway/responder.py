@@ -32,6 +32,7 @@ from msgin5g.scm.problem_details import compose
 
 # Header, ETag, Observe, Content-Format, Max-Age, Block2, Size2, head of Recipient, marker.
 _OVERHEAD = const(4 + 9 + 4 + 4 + 6 + 5 + 5 + 5 + 1)
+_MAX_AT_ONCE = const(2)  # meanwhile datagrams wait at the socket, and a board keeps four of them
 _MANY_TRANSMISSIONS = const(3)  # after so many a response makes room for others
 
 
@@ -66,6 +67,7 @@ class Responder:
 
     ready: PendingRequests and Observers with a response, in the order in which it came.
     unacknowledged: the exchanges of responses that were sent, or are about to be.
+    has_more: the next ones can be sent at once.
     notification_number: the Observe value of the newest notification to any UE.
     """
 
@@ -81,6 +83,7 @@ class Responder:
         self._problem_format = uint_bytes(CONCISE_PROBLEM_DETAILS)
         self.ready = []
         self.unacknowledged = []
+        self.has_more = False
         self.notification_number = 1
 
     def respond(self, requests, response):
@@ -118,8 +121,9 @@ class Responder:
                 ready.pop(i)
 
     def flush(self, now):
-        """Send what is ready while there is room."""
+        """Send what is ready while there is room, a few at a time: a step is to be short."""
         unacknowledged = self.unacknowledged
+        self.has_more = False
         n_hopeful = 0
         for i in range(len(unacknowledged) - 1, -1, -1):
             exchange = unacknowledged[i]
@@ -127,12 +131,17 @@ class Responder:
                 unacknowledged.pop(i)
             elif exchange.n_sent < _MANY_TRANSMISSIONS:
                 n_hopeful += 1
+        n = 0
         while self.ready and n_hopeful < self._max_answers:
             if len(unacknowledged) >= 4 * self._max_answers:
+                return
+            if n == _MAX_AT_ONCE:
+                self.has_more = True
                 return
             self._send(self.ready[0], now)
             self.ready.pop(0)
             n_hopeful += 1
+            n += 1
 
     def _send(self, request, now):
         ue = request.ue

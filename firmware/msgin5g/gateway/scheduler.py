@@ -203,7 +203,7 @@ class Scheduler:
             if self._silent_ms(transfer, now) == 0:
                 self._endpoint.cancel(transfer.download.exchange)
                 transfer.download.wants_next = True
-        if responder.ready or responder.unacknowledged:
+        if responder.ready or responder.unacknowledged or responder.has_more:
             responder.flush(now)
         if self.collecting or self.singles or self.queued:
             self._launch(now)
@@ -243,6 +243,8 @@ class Scheduler:
 
     def wait_ms(self, now):
         """Milliseconds until something is due, None when nothing is."""
+        if self._responder.has_more:
+            return 0
         transfers = self._transfers
         wait = None
         if self._next_expiry_at is not None:
