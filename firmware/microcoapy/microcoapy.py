@@ -5,7 +5,7 @@ its next call.
 """
 
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.message import BufferTooSmall, encode
+from msgin5g.coap.message import encode, size_of
 from msgin5g.coap.retransmission import Parameters
 from msgin5g.coap.numbers import MAX_MESSAGE_SIZE, OBSERVE, URI_PATH
 from msgin5g.coap.responder import ServerEndpoint
@@ -152,12 +152,12 @@ class Coap:
 
     def _request(self, remote, packet):
         options, payload = parts_of(packet)
-        buf = bytearray(MAX_MESSAGE_SIZE)
-        try:
-            size = encode(buf, 0, 0, 0, b"", options, payload)
-        except BufferTooSmall:
+        size = size_of(b"", options, payload)
+        if size > MAX_MESSAGE_SIZE:
             self.log("too large: nothing was sent")
             return 0
+        buf = bytearray(size)
+        encode(buf, 0, 0, 0, b"", options, payload)
         token = bytes(as_bytes(packet.token)) or None
         self._make_room(token)
         endpoint = self._endpoint
@@ -169,7 +169,7 @@ class Coap:
                 (),
                 self,
                 packet.type == COAP_TYPE.COAP_CON,
-                memoryview(buf)[4:size],
+                memoryview(buf)[4:],
                 token,
             )
             if exchange is None or exchange.mid:

@@ -14,7 +14,7 @@ unchanged.
 from micropython import const
 
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.message import BufferTooSmall, encode, insert
+from msgin5g.coap.message import encode, insert, size_of
 from msgin5g.coap.retransmission import DONE, OBSERVING
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
@@ -447,12 +447,13 @@ class Relay(Role):
         """The tail of a response with a Recipient; None when that is too large."""
         options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
         insert(options, self._recipient_option, ue.ue_id)
-        buf = bytearray(MAX_MESSAGE_SIZE)
-        try:
-            size = encode(buf, NON, CONTENT, 0, b"", options, message.payload())
-        except BufferTooSmall:
+        payload = message.payload()
+        size = size_of(b"", options, payload)
+        if size > MAX_MESSAGE_SIZE:
             return None
-        return memoryview(buf)[4:size]
+        buf = bytearray(size)
+        encode(buf, NON, CONTENT, 0, b"", options, payload)
+        return memoryview(buf)[4:]
 
     # Ends
 

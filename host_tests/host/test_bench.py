@@ -22,6 +22,8 @@ _PLAUSIBLE = (
     ("unit_us", 0.1, 1000),
     ("decode_units", 0.05, 20),
     ("encode_units", 0.05, 20),
+    ("encode_moved_bytes", 1, 1000),
+    ("encode_large_moved_bytes", 5000, 20000),
     ("request_units", 0.1, 50),
     ("answer_decode_units", 0.05, 20),
     ("answer_encode_units", 0.05, 20),

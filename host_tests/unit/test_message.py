@@ -7,6 +7,7 @@ from msgin5g.coap.message import (
     MessageFormatError,
     encode,
     insert,
+    size_of,
     uint_bytes,
 )
 from msgin5g.coap.numbers import ACCEPT, CON, GET, URI_PATH, URI_QUERY
@@ -228,6 +229,26 @@ def test_what_does_not_fit_is_our_error():
         encode(bytearray(40), 0, 1, 1, b"a" * 36, [])
     with raises(BufferTooSmall):
         encode(bytearray(40), 0, 1, 1, b"abcd", [], b"", b"x" * 40)
+
+
+def test_a_message_fits_a_buffer_of_its_own_size_and_none_that_is_smaller():
+    # A larger buffer costs a board time: each store of a slice moves what lies behind it.
+    edges = (0, 1, 12, 13, 14, 268, 269, 270, 600)
+    cases = [(b"t" * n, OPTIONS, b"p", None) for n in edges]
+    cases += [(b"tok", [(11, b"a"), (11 + n, b"")], b"", None) for n in edges]
+    cases += [(b"tok", [(11, b"a"), (12, b"v" * n)], b"", None) for n in edges]
+    cases += [(b"tok", [(300, b"v" * n)], b"p" * n, None) for n in edges]
+    cases += [(b"tok", (), b"", b"\xb1a\xff" + b"x" * (n + 1)) for n in edges]
+    for token, options, payload, tail in cases:
+        size = size_of(token, options, payload, tail)
+        buf = bytearray(size)
+        assert encode(buf, CON, GET, 7, token, options, payload, tail) == size
+        message = Message().decode(buf)
+        assert message.token() == token
+        if tail is None:
+            assert options_of(message) == options and message.payload() == payload
+        with raises(BufferTooSmall):
+            encode(bytearray(size - 1), CON, GET, 7, token, options, payload, tail)
 
 
 def test_uints_have_no_leading_zeros():

@@ -62,6 +62,9 @@ def _speed(interpreter):
         figures[f"{name}_us"] = round(idle.with_collections(name), 3)
         figures[f"{name}_units"] = idle.units(name)
         figures[f"{name}_alloc_bytes"] = idle.alloc_bytes[name]
+    for name, (fitting, large) in idle.moved_bytes.items():
+        figures[f"{name}_moved_bytes"] = fitting
+        figures[f"{name}_large_moved_bytes"] = large
     for way in ("uplink", "downlink"):
         figures[f"relay_{way}_units"] = idle.units(way)
         figures[f"relay_{way}_alloc_bytes"] = idle.alloc_bytes[way]
@@ -87,6 +90,7 @@ class _Times:
     def __init__(self, found):
         self.us = found["us"]
         self.alloc_bytes = found["alloc_bytes"]
+        self.moved_bytes = found["moved_bytes"]
         self._us_a_byte = self.us["collection"] / found["free_bytes"]
 
     def with_collections(self, name):

@@ -100,7 +100,9 @@ class Block2Body(Block2Receiver):
             self.body = bytearray(needed)
         elif needed > len(self.body):
             self.body.extend(bytes(needed - len(self.body)))
-        self.body[start:end] = memoryview(message.view)[message.payload_start : message.size]
-        if progress == COMPLETE:
+        # Through a view: a store into the bytearray itself moves all that lies behind.
+        payload = memoryview(message.view)[message.payload_start : message.size]
+        memoryview(self.body)[start:end] = payload
+        if progress == COMPLETE and end < len(self.body):
             self.body[end:] = b""
         return progress

@@ -110,7 +110,9 @@ class Endpoint(Transmitter):
             return NOTHING
         self.transport = transport
         self.remote = remote
-        self._number = number = self.number(remote, message.mid)
+        # As in next_number, without a call: every datagram comes here.
+        peer = remote if self.peer_key is None else self.peer_key(remote)
+        self._number = number = (hash(peer) & 0x3FFF) << 16 | message.mid
         mtype = message.mtype
         code = message.code
         if code == EMPTY:
@@ -127,11 +129,13 @@ class Endpoint(Transmitter):
         if exchange is None or exchange.state == QUEUED:
             return UNMATCHED
         # Section 5.3.2: the response comes from where the request went to.
-        if not self._is_from_peer(exchange):
+        if exchange.transport != transport or not (
+            exchange.remote == remote or self.same_peer(exchange.remote, remote)
+        ):
             self.count("wrong_source")
             self.reject()
             return NOTHING
-        if mtype == ACK and message.mid != exchange.mid:
+        if mtype == ACK and exchange.number & 0xFFFF != message.mid:
             return UNMATCHED
         self.exchange = exchange
         return RESPONSE
@@ -229,7 +233,8 @@ class Endpoint(Transmitter):
         number = incoming.number
         if number is None:
             return
-        self._keep(incoming, None)
+        if incoming.reply is not None:
+            self._keep(incoming, None)
         if incoming.open:
             incoming.open = False
         else:

@@ -229,9 +229,11 @@ class Message:
                     form = _FORMATS.get(number) if understood >> number & 1 else None
                 else:
                     form = _PRIVATE if number == private else None
+                size = self.ends[i] - self.starts[i]
                 if (
                     form is None
-                    or not _fits(form, self.ends[i] - self.starts[i])
+                    or size > form & 0xFFFF
+                    or (not size and form & _FILLED)
                     or (number == previous and form & _ONCE)
                     or (number == URI_PATH and self.value(i) in (b".", b".."))
                 ):
@@ -263,7 +265,9 @@ class Message:
             i += 1
         if i == n or numbers[i] != number:
             return -1
-        return i if _fits(_FORMATS.get(number, _PRIVATE), self.ends[i] - self.starts[i]) else -1
+        form = _FORMATS.get(number, _PRIVATE)
+        size = self.ends[i] - self.starts[i]
+        return i if size <= form & 0xFFFF and (size or not form & _FILLED) else -1
 
     def value(self, i):
         """The value of option i as bytes."""
@@ -287,11 +291,6 @@ class Message:
             number = (number << 8) | view[start]
             start += 1
         return number
-
-
-def _fits(form, size):
-    """Whether a value of this size is right for an option of this format."""
-    return size <= form & 0xFFFF and (size > 0 or not form & _FILLED)
 
 
 def _is_known(number):
@@ -322,17 +321,43 @@ def insert(options, number, value):
     options.insert(i, (number, value))
 
 
+def size_of(token, options, payload=b"", tail=None):
+    """The size of a message; the arguments are those of `encode`."""
+    n = len(token)
+    size = n + 4
+    if n > 12:
+        size += 1 if n < 269 else 2
+    if tail is not None:
+        return size + len(tail)
+    previous = 0
+    for number, value in options:
+        n = len(value)
+        size += n + 1
+        if n > 12:
+            size += 1 if n < 269 else 2
+        n = number - previous
+        if n > 12:
+            size += 1 if n < 269 else 2
+        previous = number
+    return size + len(payload) + 1 if payload else size
+
+
+def _extension(n):
+    """How many bytes more a length or a delta takes (section 3.1)."""
+    return 0 if n < 13 else 1 if n < 269 else 2
+
+
 def encode(buf, mtype, code, mid, token, options, payload=b"", tail=None):
     """Write a message into `buf` and return its size.
 
     options: list of (number, value), values bytes, ascending. tail: options, marker and payload
     copied from another message, in place of `options` and `payload`. BufferTooSmall when
-    it does not fit.
+    it does not fit. On a board `buf` should have the size of the message (see size_of): each
+    store of a slice moves what lies behind it.
     """
     limit = len(buf)
     n = len(token)
-    # The longest header: four bytes and two of an extended token length.
-    if n + 6 > limit or n > _MAX_TOKEN_SIZE:
+    if (n + 6 > limit and n + 4 + _extension(n) > limit) or n > _MAX_TOKEN_SIZE:
         raise BufferTooSmall("token")
     buf[1] = code
     buf[2] = mid >> 8
@@ -360,9 +385,9 @@ def encode(buf, mtype, code, mid, token, options, payload=b"", tail=None):
     previous = 0
     for number, value in options:
         n = len(value)
-        if i + n + 5 > limit:  # one byte, and two each for a long delta and a long length
-            raise BufferTooSmall("options")
         delta = number - previous
+        if i + n + 5 > limit and i + n + 1 + _extension(delta) + _extension(n) > limit:
+            raise BufferTooSmall("options")
         assert delta >= 0, "options must ascend"
         previous = number
         head = i

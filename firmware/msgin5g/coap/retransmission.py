@@ -9,7 +9,7 @@ QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE o
 
 from micropython import const
 
-from msgin5g.coap.message import BufferTooSmall, encode
+from msgin5g.coap.message import encode, size_of
 from msgin5g.coap.numbers import CON, NON
 from msgin5g.coap.ticks import add, diff
 
@@ -58,7 +58,7 @@ class Parameters:
 class Exchange:
     """A message of ours that waits for its acknowledgement, its response, or both.
 
-    number: see Transmitter.number. owner: the object that started it. token: None for a message
+    number: see next_number. owner: the object that started it. token: None for a message
     that has no response of its own (a separate response, a notification, a ping).
     """
 
@@ -102,7 +102,7 @@ class Exchange:
 class Incoming:
     """A confirmable or non-confirmable message of a peer that was accepted.
 
-    number: see Transmitter.number; None when it is forgotten. reply: the datagram that its
+    number: see next_number; None when it is forgotten. reply: the datagram that its
     duplicates are answered with, None before the first reply. acknowledged: the response can no
     longer be piggybacked. unwanted: the classes of response that its sender does not want, the
     bits of No-Response (RFC 7967).
@@ -148,14 +148,11 @@ class Transmitter:
         self.outbox = []
         self.max_size = max_size
 
-    def number(self, remote, mid):
-        """The number of a message in a table: few messages of different peers have the same."""
-        peer = remote if self.peer_key is None else self.peer_key(remote)
-        return (hash(peer) & 0x3FFF) << 16 | mid  # below 2**30: a small integer on a board
-
     def next_number(self, remote):
-        """The number of a new message to this peer; its message ID is the lower half.
+        """The number of a new message to a peer, under which it is found.
 
+        Its lower 16 bits are the message ID, the others a hash of the peer: few messages of
+        different peers have the same number, and it is a small integer on a board.
         Each peer has message IDs of its own, which begin at random: it cannot tell from them what
         those of another peer are. A peer that was forgotten begins anew.
         """
@@ -408,19 +405,10 @@ class Transmitter:
 
     def encode(self, mtype, code, mid, token, options, payload, tail):
         """A message as bytes; None, and counted, when it is larger than max_size."""
-        # The most that `encode` may need: no buffer of the largest size is kept.
-        size = len(token) + 6
-        if tail is None:
-            size += len(payload) + 1
-            for option in options:
-                size += len(option[1]) + 5
-        else:
-            size += len(tail)
-        buf = bytearray(min(size, self.max_size))
-        try:
-            size = encode(buf, mtype, code, mid, token, options, payload, tail)
-        except BufferTooSmall:
+        size = size_of(token, options, payload, tail)
+        if size > self.max_size:
             self.count("too_large")
             return None
-        buf[size:] = b""
+        buf = bytearray(size)
+        encode(buf, mtype, code, mid, token, options, payload, tail)
         return buf

@@ -10,7 +10,7 @@ outer options of class U. Observe is in both: an intermediary reads the outer on
 
 from micropython import const
 
-from msgin5g.coap.message import encode, insert
+from msgin5g.coap.message import encode, insert, size_of
 from msgin5g.coap.numbers import CONTENT, OBSERVE
 from msgin5g.oscore.ccm import TAG_SIZE, AesCcm
 from msgin5g.oscore.context import MAX_ID_SIZE, additional_data
@@ -102,14 +102,11 @@ class Protection:
         return inner, outer
 
     def _seal(self, context, binding, is_ours, partial_iv, code, options, payload):
-        size = 12 + len(payload) + TAG_SIZE
-        for option in options:
-            size += len(option[1]) + 5
-        buf = bytearray(size)
+        buf = bytearray(size_of(b"", options, payload) + TAG_SIZE)
         # The text is a message without its first three bytes: its code stands in the fourth.
-        size = encode(buf, 0, 0, 0, b"", options, payload) + TAG_SIZE
+        encode(buf, 0, 0, 0, b"", options, payload)
         buf[3] = code
-        view = memoryview(buf)[3:size]
+        view = memoryview(buf)[3:]
         nonce = context.nonce(is_ours, partial_iv)
         aad = additional_data(binding.kid, binding.partial_iv)
         self._ccm.encrypt(context.sender_key, nonce, aad, view)

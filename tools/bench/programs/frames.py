@@ -3,7 +3,7 @@
 from binascii import unhexlify
 
 from msgin5g.cbor.encoder import dumps
-from msgin5g.coap.message import Message, encode
+from msgin5g.coap.message import Message, encode, size_of
 from msgin5g.coap.numbers import ACK, CON, CONTENT, CONTENT_FORMAT, ETAG, GET, OBSERVE
 from msgin5g.scm.request import ScmRequest
 
@@ -79,5 +79,6 @@ def answer(number, asked, payload, observe=False):
 
 
 def _encoded(mtype, code, mid, token, options, payload):
-    buf = bytearray(1152)
-    return bytes(buf[: encode(buf, mtype, code, mid, token, options, payload)])
+    buf = bytearray(size_of(token, options, payload))
+    encode(buf, mtype, code, mid, token, options, payload)
+    return bytes(buf)
