@@ -321,3 +321,13 @@ def test_a_held_request_dies_with_its_link():
     relay.step(1010)
     assert [remote for _, remote in taken(relay, 1010)] == [UE]  # an acknowledgement
     assert relay.held_back == []
+
+
+def test_a_recipient_has_at_most_255_bytes():
+    for size in (254, 255, 256):
+        server = "coap://" + "s" * (size - 7)
+        relay = new(server_recipient=server)
+        options = ScmRequest("msgin5g", [UE_ID.encode()], server.encode()).options()
+        relay.receive(0, packet(CON, GET, 7, b"toke", options), UE, 0)
+        out = taken(relay)
+        assert [remote for _, remote in out] == ([SERVER] if size < 256 else []), size

@@ -18,6 +18,7 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.intermediary.numbers import BAD_OPTION, NOT_ACCEPTABLE
 from msgin5g.ue import ConstrainedUe
+import ue_alone
 from builders import (
     DATA,
     OTHER_ID,
@@ -377,3 +378,20 @@ def test_a_configured_ue_that_waits_allocates_nothing():
 
     no_alloc(idle)
     assert ue.wait_ms(now) > 40000
+
+
+def test_what_waited_is_asked_for_again_only_when_it_was_refused_for_want_of_something():
+    for event, try_again, asks in (
+        (("refused", ("storage: full",)), True, True),
+        (("refused", ("a rule",)), False, False),
+        (("confirmed", ()), True, False),
+    ):
+        ue = ue_alone.alone(start_delay_s=3600)
+        before = ue.own_wait_ms(0)
+        events = [event]
+        ue.configuration.try_again = try_again
+        ue.configuration.step = lambda now, events=events: events.pop() if events else None
+        ue.step(0)
+        assert ue.poll()["event"] == event[0]
+        after = ue.own_wait_ms(0)
+        assert before > 20_000 and (after < 20_000) == asks, (event, after)

@@ -263,6 +263,15 @@ def test_random_arrivals_are_judged_as_a_set_of_all_numbers_would():
             highest = max(highest, number)
 
 
+def test_after_a_long_gap_the_number_that_came_is_not_taken_again():
+    for gap in (31, 32, 33, 1000):
+        window = ReplayWindow()
+        window.came(5)
+        window.came(5 + gap)
+        assert not window.may_come(5 + gap) and not window.may_come(5), gap
+        assert window.may_come(4 + gap) and window.may_come(6 + gap), gap
+
+
 def test_additional_data_is_that_of_appendix_c_4():
     want = "8368456e63727970743040488501810a40411440"
     assert additional_data(b"", b"\x14") == unhexlify(want)

@@ -54,6 +54,10 @@ def test_every_mistake_of_a_station_is_one_line():
         (7, ": must be an object"),
         ({"key": "short"}, ".key: 5 bytes are not 8 to 64"),
         ({"ssid": "x", "address": "1.2.3.256"}, ".address: must be an IPv4"),
+        ({"ssid": "x", "address": "1.2.3.x"}, ".address: must be an IPv4"),
+        ({"ssid": "x", "address": "1.2.3.-4"}, ".address: must be an IPv4"),
+        ({"ssid": "x", "address": "1.2.345"}, ".address: must be an IPv4"),
+        ({"ssid": "x", "address": "1.2.3.4.5"}, ".address: must be an IPv4"),
     )
 
 

@@ -34,10 +34,12 @@ def test_a_tac_without_serial_numbers_is_for_every_ue_of_that_type():
 def test_serial_numbers_are_for_the_ues_that_have_them():
     some = {"tac": "35123456", "snrs": ["7", "000042"]}
     span = {"tac": "35123456", "snrRange": {"low": "000100", "high": "199"}}
+    first = {"tac": "35123456", "snrRange": {"low": "0", "high": "000001"}}
     both = {"tac": "35123456", "snrs": ["5"], "snrRange": {"low": "9", "high": "9"}}
     for imei_range, inside, outside in (
         (some, (7, 42), (0, 4, 6, 8, 43, 999999)),
         (span, (100, 150, 199), (0, 99, 200)),
+        (first, (0, 1), (2,)),
         (both, (5, 9), (4, 6, 8, 10)),
     ):
         for snr in inside:

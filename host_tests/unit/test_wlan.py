@@ -251,3 +251,149 @@ def test_a_driver_code_without_a_name_is_a_failed_attempt():
 
 def _unknown_error(ssid, key):
     raise RuntimeError("Wifi Unknown Error 0x0101")
+
+
+class Codes:
+    """Stands for `network` of the ESP32 and its station: a test sets `state` and `connected`."""
+
+    STAT_IDLE = 1000
+    STAT_CONNECTING = 1001
+    STAT_GOT_IP = 1010
+    STAT_NO_AP_FOUND = 201
+    STAT_WRONG_PASSWORD = 202
+    STAT_BEACON_TIMEOUT = 200
+
+    def __init__(self):
+        self.state = 1001
+        self.connected = False
+        self.n_connects = 0
+
+    def active(self, on):
+        pass
+
+    def config(self, reconnects):
+        pass
+
+    def disconnect(self):
+        pass
+
+    def ipconfig(self, name):
+        return True
+
+    def ifconfig(self):
+        return ("10.0.0.5", "", "", "")
+
+    def isconnected(self):
+        return self.connected
+
+    def connect(self, ssid, key):
+        self.n_connects += 1
+
+    def status(self, what=None):
+        if what:
+            raise OSError("Wifi Not Connected")
+        return self.state
+
+
+def _scripted(random=0):
+    codes = Codes()
+    made = Station(_Network(codes), lambda: random, "site", "the key")
+    said = []
+    made.emit = lambda name, reasons: said.append((name, reasons[0]))
+    return made, codes, said
+
+
+class _Network:
+    """The module: its constants, and WLAN, which always gives the one station."""
+
+    def __init__(self, codes):
+        for name in dir(Codes):
+            if name.startswith("STAT_"):
+                setattr(self, name, getattr(Codes, name))
+        self.codes = codes
+        self.WLAN = _Wlan(codes)
+
+
+class _Wlan:
+    IF_STA = 0
+
+    def __init__(self, codes):
+        self.codes = codes
+
+    def __call__(self, interface):
+        return self.codes
+
+
+def test_each_code_of_a_failed_attempt_has_its_reason():
+    for codes, reason in (
+        ((15, 202, 204), "wrong key for site"),
+        ((200, 201, 210, 211, 212), "no access point site"),
+        ((203,), "failed with status 203"),
+        ((1000, 1001, 1010), None),
+    ):
+        for code in codes:
+            station, radio, said = _scripted()
+            station.step(0)
+            radio.state = code
+            station.step(250)
+            assert said == ([("link_down", "wifi: " + reason)] if reason else []), code
+
+
+def test_the_delay_doubles_from_a_second_to_sixteen_with_a_quarter_of_chance():
+    for random, more in ((0, 0), (255, 255)):
+        station, radio, _ = _scripted(random)
+        now = _MASK - 20000  # the clock wraps meanwhile
+        for delay_ms in (1000, 2000, 4000, 8000, 16000, 16000, 16000, 16000):
+            radio.state = 1001
+            assert station.wait_ms(now) == 0
+            station.step(now)
+            assert station.wait_ms(now) == 250
+            now = (now + 250) & _MASK
+            radio.state = 201
+            station.step(now)
+            delay_ms += delay_ms * more // 1024
+            assert station.wait_ms(now) == delay_ms
+            station.step((now + delay_ms - 1) & _MASK)
+            assert radio.state == 201
+            now = (now + delay_ms) & _MASK
+        assert radio.n_connects == 8
+
+
+def test_an_attempt_takes_twelve_seconds_at_most():
+    station, _, said = _scripted()
+    station.step(0)
+    for now in range(250, 12000, 250):
+        station.step(now)
+        assert said == [] and station.wait_ms(now) == 250, now
+    station.step(12000)
+    assert said == [("link_down", "wifi: no answer")]
+
+
+def test_a_connection_that_is_lost_is_tried_again_at_once_and_that_is_told():
+    for fails_first in (False, True):
+        station, radio, said = _scripted()
+        woken = []
+        station.on_up = woken.append
+        now = 0
+        if fails_first:
+            station.step(now)
+            radio.state = 201
+            station.step(250)
+            radio.state = 1001
+            now = 1250
+        station.step(now)
+        radio.connected = True
+        station.step(now + 250)
+        assert said[-1] == ("link_up", "wifi: site") and station.is_up
+        assert woken == ([now + 250] if fails_first else [])
+        assert station.wait_ms(now + 250) == 1000
+        radio.connected = False
+        n = radio.n_connects
+        station.step(now + 1250)
+        assert said[-1] == ("link_down", "wifi: lost site") and not station.is_up
+        assert station.wait_ms(now + 1250) == 0
+        station.step(now + 1250)
+        assert radio.n_connects == n + 1
+        radio.connected = True
+        station.step(now + 1500)
+        assert woken[-1] == now + 1500
