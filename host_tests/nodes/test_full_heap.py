@@ -91,6 +91,9 @@ def check_tables(which, role, what):
         pending = role.pending_requests
         assert pending.n_waiting == pending.held_size == 0, what
         assert not role.transfers.under_way and not role.responder.ready, what
+        shared = role.shared_documents
+        assert shared.confirmations == {}, what
+        assert all(d.observers and not d.n_confirmations for d in shared.documents.values()), what
         assert not role.scheduler.collecting + role.scheduler.singles + role.scheduler.queued, what
     elif which == "seal-c":
         assert all(request.is_observing for request in role.pending_requests), what

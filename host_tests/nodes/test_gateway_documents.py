@@ -295,6 +295,33 @@ def test_only_so_many_observe_and_the_others_get_a_plain_answer():
     assert gateway.observers.n_observers == 1 and names_asked(server) == [name(1), name(2)]
 
 
+def test_each_answer_from_the_cache_has_the_age_of_its_own_body():
+    sim, gateway, _, clients = new((1, 2), [doc(1), doc(2)], {"max_age_s": 100})
+    for client in clients:
+        client.get()
+        sim.run(None, 10000)
+    for client in clients:
+        client.get()
+    sim.run(None, 100)
+    assert gateway.counters["cached"] == 2
+    assert [client.answers[1].uint(14) for client in clients] == [82, 92]
+
+
+def test_an_old_notification_is_acknowledged_and_leaves_nothing():
+    sim, gateway, server, (client,) = new((1,), [doc(1)])
+    client.get(b"doc-1", observe=0)
+    assert answered(sim, [client])
+    for text, sequence in (("new", 5), ("old", 3)):
+        server.observers[0][2] = sequence - 1
+        server.change("doc-1", doc(1, text=text))
+        sim.run(None, 1000)
+    # A separated configuration client drops it first.
+    assert 1 in [node.counters.get("old_notification") for node in sim.nodes.values()]
+    assert len(client.answers) == 2 and client.documents() == doc(1, text="new")
+    assert gateway.shared_documents.find(b"doc-1").download is None
+    assert server.endpoint.exchanges == []
+
+
 def test_a_large_document_is_observed_block_by_block():
     big = doc(1, text=3000 * "x")
     sim, gateway, server, (client,) = new((1,), [big])

@@ -130,14 +130,15 @@ def test_a_large_answer_goes_block_by_block():
 
 def test_the_body_changes_under_the_transfer_and_all_get_the_new_one():
     numbers = (1, 2, 3, 4, 5)
-    sim, _, server, clients = new(numbers, [doc(n, text=400 * "x") for n in numbers])
+    old = [shared(None)] + [doc(n, text=400 * "x") for n in numbers]
+    sim, _, server, clients = new(numbers, old)
     for client in clients:
         client.get()
     assert sim.run(lambda: len(server.asked) == 2)
-    server.documents = [doc(n, text=500 * "y") for n in numbers]
+    server.documents = [shared(None)] + [doc(n, text=500 * "y") for n in numbers]
     assert answered(sim, clients)
     for client in clients:
-        assert client.documents() == [doc(client.n, text=500 * "y")]
+        assert client.documents() == [doc(client.n, text=500 * "y"), shared(None)]
     assert len(server.bulks) == 2
 
 

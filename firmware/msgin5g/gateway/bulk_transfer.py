@@ -339,7 +339,7 @@ class BulkTransfer:
         else:
             scheduler.left_nobody_out()
         responder.respond(requests, response)
-        self._end()
+        self._transfers.end(self)
 
     def restart(self):
         self._release_documents()
@@ -361,7 +361,7 @@ class BulkTransfer:
             if code != TOO_MANY_REQUESTS and self.requests:
                 transfers.cache.revoke(self.requests[0].ue)
             transfers.responder.respond(self.requests, response)
-            self._end()
+            self._transfers.end(self)
         elif code == TOO_MANY_REQUESTS:
             transfers.fail(self, code, "Busy", max_age_s)
         else:
@@ -370,12 +370,12 @@ class BulkTransfer:
             transfers.endpoint.count("bulk_rejected")
             self._release_documents()
             requests = self.requests
-            self._end()  # first: no request is in two places when the heap is full
+            transfers.end(self)  # first: no request is in two places when the heap is full
             transfers.scheduler.ask_alone(requests, code not in (UNAUTHORIZED, FORBIDDEN))
 
     def rejected(self, response):
         self._transfers.responder.respond(self.requests, response)
-        self._end()
+        self._transfers.end(self)
 
     def _renew(self, message, now):
         """2.03: what is kept for the one UE is still what the server has for it."""
@@ -386,7 +386,7 @@ class BulkTransfer:
         entry.fresh_until = self._transfers.fresh_until(message, now)
         response = response_with(entry)
         self._transfers.responder.respond(self.requests, response)
-        self._end()
+        self._transfers.end(self)
 
     def remove(self, request):
         if request in self.requests:
@@ -395,10 +395,6 @@ class BulkTransfer:
 
     def ended(self):
         pass
-
-    def _end(self):
-        self.requests = []
-        self._transfers.end(self)
 
     def _release_documents(self):
         for request in self.requests:
