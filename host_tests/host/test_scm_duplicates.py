@@ -18,28 +18,30 @@ def made(now, **limits):
 def test_a_flood_from_any_number_of_peers_takes_a_limited_number_of_entries():
     seen = made([0.0], max_entries=100, max_of_host=10)
     for n in range(10_000):
-        seen.add(((f"host-{n}", 5683), 1))
+        seen.add(((f"host-{n}", 5683), 1), b"t")
         assert len(seen) <= 100
-    assert ((f"host-{9_999}", 5683), 1) in seen, "the newest is there"
+    newest = ((f"host-{9_999}", 5683), 1)
+    assert seen.token(newest) == b"t", "the newest is there"
     for n in range(10_000):
-        seen.add((("one", n % 50_000), n))
-    assert sum((("one", n % 50_000), n) in seen for n in range(10_000)) == 10
-    assert ((f"host-{9_999}", 5683), 1) in seen, "a flood of one host costs others nothing"
+        seen.add((("one", n % 50_000), n), b"t")
+    assert sum(seen.token((("one", n % 50_000), n)) == b"t" for n in range(10_000)) == 10
+    assert seen.token(newest) == b"t", "a flood of one host costs others nothing"
 
 
 def test_an_entry_lasts_for_the_exchange_lifetime_and_is_free_then():
     now = [0.0]
     seen = made(now)
     key = (("host", 5683), 7)
-    seen.add(key)
-    seen.answered(key, b"response")
-    seen.answered((("host", 5683), 8), b"of a request that was dropped")
+    seen.add(key, b"t")
+    seen.answered(key, b"t", b"response")
+    seen.answered(key, b"u", b"of another request with this message ID")
+    seen.answered((("host", 5683), 8), b"t", b"of a request that was dropped")
     now[0] = 246.0
     seen.expire()
-    assert key in seen and seen.datagram(key) == b"response"
+    assert seen.datagram(key) == b"response"
     now[0] = 247.0
     seen.expire()
-    assert len(seen) == 0 and key not in seen
+    assert len(seen) == 0 and seen.token(key) is None
 
 
 def test_a_repeated_request_is_done_once_and_a_dropped_one_again(tmp_path, monkeypatch):
@@ -75,3 +77,34 @@ def test_an_error_of_one_peer_ends_its_observation_and_costs_nothing_for_the_oth
             writer.put("ue-0007", document(UE7, configName=name))
             stays.acknowledge(stays.receive())
         assert scm.n_observers() == 1
+
+
+def test_the_same_message_id_with_another_token_is_another_request(tmp_path):
+    path = [(URI_PATH, part.encode()) for part in COLLECTION.split("/")]
+    with Scm(tmp_path) as scm, scm.client() as client:
+        for n, token in enumerate((b"one", b"two", b"")):
+            post = encode(CON, POST, 1, token, path, cbor2.dumps(document(UE7)))
+            client.send(post)
+            answer = client.receive()
+            assert (answer.code, answer.mid, answer.token) == ("2.01", 1, token)
+            client.send(post)
+            assert client.receive() == answer, "a repetition"
+            assert scm.call(n_documents) == n + 1
+
+
+def test_each_peer_gets_message_ids_of_its_own(tmp_path):
+    doc = f"{COLLECTION}/ue-0007"
+    with Scm(tmp_path) as scm, scm.client() as writer, scm.client() as one, scm.client() as two:
+        writer.put("ue-0007", document(UE7, configName="0"))
+        for client in (one, two):
+            client.ask(GET, doc, [f"ue-uri={UE7}"], [(OBSERVE, b"")])
+        mids = {one: [], two: []}
+        for name in "1234":
+            writer.put("ue-0007", document(UE7, configName=name))
+            for client in (one, two):
+                notification = client.receive()
+                client.acknowledge(notification)
+                mids[client].append(notification.mid)
+        for seen in mids.values():
+            assert seen == [(seen[0] + n) & 0xFFFF for n in range(4)]
+        assert not set(mids[one]) & set(mids[two])

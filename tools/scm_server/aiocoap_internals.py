@@ -8,6 +8,8 @@ for the peers. A new release of aiocoap may rename what this file uses:
     TokenManager.incoming_requests, MessageManager._active_exchanges, ._backlogs, ._add_exchange,
     ._deduplicate_message, ._send_initially, ._send_via_transport, ._continue_backlog
         what grows with the number of requests and observers: see TokenManagerByRemote
+    MessageManager._next_message_id
+        message IDs for each peer apart
     MessageInterfaceUDP6._ctx, MessageInterfaceSimpleServer._mman and ._pool,
     TCPServer._tokenmanager and ._pool
         the manager that gets the messages, and the open sockets
@@ -26,6 +28,7 @@ too, an Empty message is ignored, and closing does not wait for the peers.
 import asyncio
 import functools
 import http
+import secrets
 import socket
 import time
 from collections import namedtuple
@@ -50,6 +53,7 @@ from msgin5g_tools.scm_server.duplicates import Duplicates
 _VERSION = 1
 _WS_PATH = "/.well-known/coap"
 _EXPIRE_S = 10.0
+_MAX_MIDS = 4096
 
 
 async def open_transport(context, transport, bind):
@@ -114,6 +118,9 @@ class _Datagram(namedtuple("_Datagram", "remote datagram")):
 class MessageManagerByRemote(MessageManager):
     """Remembers a limited number of requests; knows the one open exchange of each peer.
 
+    Each peer has message IDs of its own, which begin at random: otherwise a client could end the
+    observation of another one with a forged Reset. A peer that was forgotten begins anew.
+
     NSTART is 1 (RFC 7252 section 4.7): aiocoap sends a peer no second CON before the first one
     has been acknowledged. aiocoap itself looks for that one among the exchanges of all peers.
     """
@@ -122,6 +129,8 @@ class MessageManagerByRemote(MessageManager):
         super().__init__(token_manager)
         self._duplicates = Duplicates(TransportTuning().EXCHANGE_LIFETIME, time.monotonic, host_of)
         self._mid_of = {}  # remote -> message ID of its open exchange
+        self._last_mids = {}  # remote -> the last message ID, the least recently used first
+        self._sends_to = None  # the remote of the message that is being sent
         self._expiry = None
 
     async def shutdown(self):
@@ -129,10 +138,26 @@ class MessageManagerByRemote(MessageManager):
             self._expiry.cancel()
         await super().shutdown()
 
+    def send_message(self, message, messageerror_monitor):
+        self._sends_to = message.remote
+        super().send_message(message, messageerror_monitor)
+
+    def _next_message_id(self):
+        mids = self._last_mids
+        mid = mids.pop(self._sends_to, None)
+        if mid is None:
+            mid = secrets.randbelow(0x10000)
+            if len(mids) >= _MAX_MIDS:
+                del mids[next(iter(mids))]
+        mids[self._sends_to] = mid = (mid + 1) & 0xFFFF
+        return mid
+
     def _deduplicate_message(self, message):
+        # A board without entropy begins with the same message IDs after each restart: with
+        # another token it is another message.
         key = message.remote, message.mid
-        if key not in self._duplicates:
-            self._duplicates.add(key)
+        if self._duplicates.token(key) != message.token:
+            self._duplicates.add(key, message.token)
             if self._expiry is None:
                 self._expiry = self.loop.call_later(_EXPIRE_S, self._expire)
             return False
@@ -153,7 +178,8 @@ class MessageManagerByRemote(MessageManager):
             self._add_exchange(message, messageerror_monitor)
         sent = _Datagram(message.remote, message.encode())
         if message.mtype in (ACK, RST):  # a CON has a message ID of ours
-            self._duplicates.answered((message.remote, message.mid), sent.datagram)
+            token = None if message.code is EMPTY else message.token
+            self._duplicates.answered((message.remote, message.mid), token, sent.datagram)
         self._send_via_transport(sent)
 
     def _add_exchange(self, message, messageerror_monitor):

@@ -11,7 +11,10 @@ MAX_OF_HOST = 4096
 
 
 class Duplicates:
-    """Entries by (remote, message ID); `host_of(remote)` is what the limit of a host is for."""
+    """Entries by (remote, message ID); `host_of(remote)` is what the limit of a host is for.
+
+    Of requests with the same key only the newest is remembered.
+    """
 
     def __init__(self, lifetime_s, now, host_of, max_entries=MAX_ENTRIES, max_of_host=MAX_OF_HOST):
         self._lifetime_s = lifetime_s
@@ -19,36 +22,43 @@ class Duplicates:
         self._host_of = host_of
         self._max_entries = max_entries
         self._max_of_host = max_of_host
-        self._entries = {}  # key -> [expires_at, datagram or None], oldest first
+        self._entries = {}  # key -> [expires_at, token, datagram or None], oldest first
         self._of_host = {}  # host -> {key: None}, oldest first
 
     def __len__(self):
         return len(self._entries)
 
-    def __contains__(self, key):
-        return key in self._entries
+    def token(self, key):
+        """The token of the request, None when it is not remembered."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[1]
 
-    def add(self, key):
-        """Remember a new request."""
+    def add(self, key, token):
+        """Remember a new request, in place of one with the same key."""
         self.expire()
+        if key in self._entries:
+            self._remove(key)
         host = self._host_of(key[0])
         keys = self._of_host.get(host, ())
         if len(keys) >= self._max_of_host:
             self._remove(next(iter(keys)))
         if len(self._entries) >= self._max_entries:
             self._remove(next(iter(self._entries)))
-        self._entries[key] = [self._now() + self._lifetime_s, None]
+        self._entries[key] = [self._now() + self._lifetime_s, token, None]
         self._of_host.setdefault(host, {})[key] = None
 
-    def answered(self, key, datagram):
-        """Keep the response to a request, if that is still remembered."""
+    def answered(self, key, token, datagram):
+        """Keep the response to a request, if that is still remembered.
+
+        token: None for an acknowledgement, which has none.
+        """
         entry = self._entries.get(key)
-        if entry is not None:
-            entry[1] = datagram
+        if entry is not None and token in (None, entry[1]):
+            entry[2] = datagram
 
     def datagram(self, key):
         """What was sent for this request, or None."""
-        return self._entries[key][1]
+        return self._entries[key][2]
 
     def expire(self):
         now = self._now()
