@@ -51,7 +51,7 @@ def _address(context, parameter, value):
         raise click.ClickException(str(error)) from None
 
 
-class _Formatter(logging.Formatter):
+class LineFormatter(logging.Formatter):
     """A message is one line: aiocoap's repeat what peers send."""
 
     def formatMessage(self, record):
@@ -134,7 +134,7 @@ def scm_server(as_json, verbose, **settings):
     errors = LineWriter(sys.stderr.fileno(), lambda n: f"{n} lines dropped", sys.stderr.encoding)
     level = logging.DEBUG if verbose else logging.WARNING
     handler = _LogHandler(errors)
-    handler.setFormatter(_Formatter("%(name)s: %(message)s"))
+    handler.setFormatter(LineFormatter("%(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     if not verbose:
         # Errors of a peer get a response; they are no messages for the operator.
