@@ -43,5 +43,5 @@ def doctor(port, tool, as_json):
             click.echo(json.dumps(check._asdict()))
         else:
             mark = click.style(f"{check.mark:<5}", fg=_COLOURS[check.mark])
-            click.echo(printable(f"{mark} {check.subject:<12} {check.words}"))
+            click.echo(f"{mark} {check.subject:<12} {printable(check.words)}")
     sys.exit(int(any(check.mark == FAIL for check in found)))
