@@ -30,9 +30,9 @@ _PATH = re.compile(r"`((?:[\w.*-]+/)+(?:[\w.*-]+\.(?:py|md|json|toml|mpy))?)`")
 _PLACEHOLDER = re.compile(r"_[A-Z]+\.")  # test_COMMAND.py
 _ROOTS = (ROOT, FIRMWARE, FIRMWARE / "msgin5g", ROOT / "host_tests")
 _ELSEWHERE = ("ports/", "build/", "mpy-cross/")  # of MicroPython's tree, or made by us
-_SETTING = re.compile(r"^([a-z_.:]+) ([acfntu])(?: (.*?))?(?:\"\"\"\))?$", re.MULTILINE)
+_SETTING = re.compile(r"^([a-z_.:]+) ([acfhntu])(?: (.*?))?(?:\"\"\"\))?$", re.MULTILINE)
 _ROW = re.compile(r"^\| `([a-z_.]+)` \| (.*?) \| (.*?) \|", re.MULTILINE)
-_COUNT = re.compile(r'\bcount\("([a-z_]+)"')
+_COUNT = re.compile(r'\b(?:count|ProtectionError)\("([a-z_]+)"')
 _EVENT = re.compile(r'(?:"event": |\b(?:tell|emit|note)\((?:now, )?)"([a-z_]+)"')
 _MESSAGE = re.compile(r"^\| `([^|]*?)`.*?\|", re.MULTILINE)
 _SHORTEST = 6  # letters of a piece of a message that must be in the source
@@ -172,6 +172,8 @@ def range_text(kind, rule):
         return f"`[host, port]`, port {rule[0]} to 65535"
     if kind == "n":
         return f"whole number, {rule[0]} to {rule[1]}"
+    if kind == "h":
+        return f"{rule[0]} to {rule[1]} bytes in hex"
     return f"{'URI' if kind == 'u' else 'text'}, {rule[0]} to {rule[1]} bytes"
 
 

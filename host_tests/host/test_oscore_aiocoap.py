@@ -63,8 +63,7 @@ def _datagram(code, token, options, payload):
     return bytes(buf[:size])
 
 
-def _inner(datagram):
-    message = Message(64).decode(bytes(datagram))
+def _inner(message):
     options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
     return message.code, options, message.payload()
 
@@ -101,8 +100,11 @@ def test_what_the_firmware_protects_aiocoap_unprotects_and_back():
         body = random.randbytes(random.choice((0, 1, 300)))
         whole, _ = _from_aiocoap(theirs, _message(0x45, answer, body), identifiers)
         outer = Message(64).decode(whole)
-        datagram, _ = protection.unprotect_response(ours, binding, outer)
-        assert _inner(datagram) == (0x45, answer, body), n
+        protection.unprotect_response(binding, outer)
+        # Observe is there in a notification only, with the number that has come.
+        observed = [o for o in answer if o[0] != 6]
+        code, options, got = _inner(outer)
+        assert (code, [o for o in options if o[0] != 6], got) == (0x45, observed, body), n
 
 
 def test_what_aiocoap_protects_the_firmware_unprotects_and_back():
@@ -113,13 +115,15 @@ def test_what_aiocoap_protects_the_firmware_unprotects_and_back():
         options = _options(random, True)
         payload = random.randbytes(random.choice((0, 0, 1, 100)))
         whole, identifiers = _from_aiocoap(theirs, _message(1, options, payload))
-        datagram, binding = protection.unprotect_request(ours, Message(64).decode(whole))
-        assert _inner(datagram) == (1, options, payload), n
+        outer = Message(64).decode(whole)
+        binding, number = protection.unprotect_request(ours, outer)
+        ours.window.came(number)
+        assert _inner(outer) == (1, options, payload), n
 
         answer = _options(random, False)
         body = random.randbytes(random.choice((0, 1, 300)))
         fresh = random.random() < 0.5
-        code, outer, sealed = protection.protect_response(ours, binding, 0x45, answer, body, fresh)
+        code, outer, sealed = protection.protect_response(binding, 0x45, answer, body, fresh)
         got, _ = theirs.unprotect(decoded(_datagram(code, b"tk", outer, sealed)), identifiers)
         assert (int(got.code), got.payload) == (0x45, body), n
         # aiocoap puts a number of its own in the place of Observe.

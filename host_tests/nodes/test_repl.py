@@ -62,6 +62,7 @@ def test_status_of_a_ue_says_what_its_configuration_is():
     rest = HEAD + (
         "  state        running\n"
         "  bound to     192.168.4.2:65401\n"
+        "  security     none: plain text\n"
         "  asks         192.168.4.1:65401\n"
         "  configuration %s\n"
         "  next step    in 0 s\n"
@@ -201,6 +202,7 @@ def test_a_relay_says_how_many_ues_are_linked_and_which():
         "relay urn:x:r\n"
         "  state        stopped; Ctrl-D starts it again\n"
         "  bound to     0.0.0.0:65401\n"
+        "  security     none: plain text\n"
         "  links        1\n"
     )
     assert printed(board, commands.links, node) == (

@@ -97,6 +97,9 @@ class DefaultSettings:
         self.hold_size = 2048
         self.cache_size = 4096
         self.require_recipient = True
+        self.security_mode = "none"
+        self.security_master_secret = self.security_master_salt = self.security_id_context = None
+        self.security_sender_id = self.security_recipient_id = None
         self.parameters = self.peer_key = None
         self.update(more)
 

@@ -6,6 +6,8 @@ from msgin5g.config.store import StorageError
 class MemoryFlash:
     """`files` is name -> bytes; `n_writes` counts writes; the flags make the next ones fail."""
 
+    error = StorageError
+
     def __init__(self):
         self.files = {}
         self.n_writes = 0

@@ -104,7 +104,7 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
          "settings: links urn:x:2: port 0 is not 1 to 65535"),
         ({"block_size": 100},
          "settings: block_size: must be one of 1024, 512, 256, 128, 64, 32, 16"),
-        ({"security": {"mode": "tls"}}, "settings: security.mode: must be one of none"),
+        ({"security": {"mode": "tls"}}, "settings: security.mode: must be one of none, oscore"),
         ({"wifi": {"key": "short"}}, "settings: wifi.key: 5 bytes are not 8 to 64"),
         ({"refresh": {"min_s": 90, "max_s": 60}},
          "settings: refresh.min_s: must not be above refresh.max_s"),

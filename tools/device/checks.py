@@ -122,6 +122,8 @@ def checks(inventory, examined, files_of):
     if parsed is not None and parsed.unknown:
         yield Check(WARN, "settings", "unknown, ignored: " + ", ".join(parsed.unknown))
     yield _secrets(inventory, parsed and examined["refused"])
+    if parsed is not None:
+        yield _security(parsed)
     yield _clock(examined["time"])
     yield from _network(examined, parsed)
 
@@ -215,6 +217,12 @@ def _secrets(inventory, refused):
     if "secrets.json" in inventory.files:
         return Check(OK, "secrets", "present; their values are never shown")
     return Check(OK, "secrets", "none")
+
+
+def _security(parsed):
+    if parsed.security_mode == "none":
+        return Check(OK, "security", "none: traffic is plain text")
+    return Check(OK, "security", "OSCORE: what the board asks for is protected")
 
 
 def _clock(shown):

@@ -38,7 +38,7 @@ def open_node(
     built = None
     try:
         built = builder.build()
-    except TransportError as error:
+    except (TransportError, StorageError) as error:
         print(error)
         builder.hold_watchdog()
         return None
@@ -79,7 +79,10 @@ class Builder:
             settings.confirm = "lasting" if settings.application else "at_once"
 
     def build(self):
-        """The Node; TransportError when an address or a radio cannot be used."""
+        """The Node; TransportError when an address or a radio cannot be used.
+
+        StorageError when there is no key that may be used.
+        """
         settings = self.settings
         if settings.application and self.runs:
             from msgin5g.services.application import Application
@@ -153,11 +156,24 @@ class Builder:
             return build_intermediary(self)
         if espnow:  # one peer, the next hop, reached without IP
             self.transports.append(espnow)
-            return self.constrained_ue(next(iter(espnow.peers)))
+            role = self.constrained_ue(next(iter(espnow.peers)))
+            self.protect(role)
+            return role
         self.open_transport(settings.bind)
         role = self.constrained_ue(self.remote_of(settings.next_hop))
+        self.protect(role)
         self.look_up("next_hop", settings.next_hop, role.set_next_hop, lambda: role.n_timeouts)
         return role
+
+    def protect(self, role, owner=None):
+        """Protect what a role, or an owner of exchanges in it, asks for, if the settings say so.
+
+        StorageError when there is no key that may be used.
+        """
+        if self.settings.security_mode == "oscore":
+            from msgin5g.builder.security import protect
+
+            protect(self, role, owner)
 
     def remote_of(self, address):
         """The remote of [host, port]; None for a host name, which `look_up` is for."""

@@ -2,6 +2,7 @@
 
 import gc
 
+from msgin5g.config.store import StorageError
 from msgin5g.port.resolver import is_ipv4
 from msgin5g.port.system import random_byte
 
@@ -10,6 +11,8 @@ def build_intermediary(builder):
     """The role of a Builder's settings; its transports are opened."""
     settings = builder.settings
     radios = builder.radios
+    if settings.security_mode != "none" and settings.role != "relay":
+        raise StorageError("security: oscore: not for the role " + settings.role)
     builder.open_transport(settings.bind)
     # A gateway with a configuration client elsewhere needs no way to the server.
     is_separated = settings.role == "gateway" and settings.seal_c_mode == "separated"
@@ -37,6 +40,7 @@ def build_intermediary(builder):
         _link(builder, role, links)
     if settings.own_configuration and not is_separated:
         role.own = builder.constrained_ue(server, role.endpoint)
+        builder.protect(role, role.own.client)  # what UEs ask for passes as it is
     return role
 
 

@@ -124,6 +124,8 @@ class Endpoint(Transmitter):
         if mtype != ACK and number in self._incoming and self._is_duplicate(now):
             return NOTHING
         if code < 32:
+            if self.security is not None and not self.security.unprotect_request(self, now):
+                return NOTHING
             return REQUEST
         exchange = self.by_token.get(token)
         if exchange is None or exchange.state == QUEUED:
@@ -138,6 +140,8 @@ class Endpoint(Transmitter):
         if mtype == ACK and exchange.number & 0xFFFF != message.mid:
             return UNMATCHED
         self.exchange = exchange
+        if exchange.binding is not None and not self.security.unprotect_response(self):
+            return NOTHING
         return RESPONSE
 
     def _receive_empty(self, mtype):
@@ -154,7 +158,8 @@ class Endpoint(Transmitter):
             if mtype == ACK:
                 self._acknowledged(exchange)
                 return NOTHING
-            if self._n_unmatched < _MAX_UNMATCHED:
+            # Anybody on the way can send a Reset: it ends no protected request.
+            if exchange.binding is None and self._n_unmatched < _MAX_UNMATCHED:
                 self._finish(exchange, RESET)
                 self.exchange = exchange
                 return REJECTED
@@ -206,7 +211,11 @@ class Endpoint(Transmitter):
         if exchange is None:
             if incoming and message.find(NO_RESPONSE) >= 0:
                 incoming.unwanted = message.uint(NO_RESPONSE, 0)
+            if self.security is not None:
+                self.security.accepted(None, incoming)
             return incoming
+        if exchange.binding is not None:
+            self.security.accepted(exchange, incoming)
         if message.mtype == CON:
             reply = self.send_ack()
             if incoming:

@@ -33,17 +33,28 @@ class ServerEndpoint(Endpoint):
         which is given, and so is a non-confirmable one after which more will come (observing):
         its Reset ends them. Otherwise None.
         """
-        if observing and not incoming.confirmable and not incoming.unwanted:
-            exchange = self._start(incoming, code, options, payload, owner, tail, False)
+        exchange = None
+        if incoming.unwanted >> ((code >> 5) - 1) & 1:
+            self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
         else:
-            exchange = self._respond(incoming, code, options, payload, owner, tail)
+            protected = self._protect(incoming, code, options, payload)
+            if protected is not None:
+                code, options, payload = protected
+                if observing and not incoming.confirmable and not incoming.unwanted:
+                    exchange = self._start(incoming, code, options, payload, owner, tail, False)
+                else:
+                    exchange = self._respond(incoming, code, options, payload, owner, tail)
         self.close(incoming)  # now that there was memory for it
         return exchange
 
+    def _protect(self, incoming, code, options, payload):
+        """(code, options, payload) of a response as it is sent; None when that is not possible."""
+        binding = incoming.binding
+        if binding is None:
+            return code, options, payload
+        return self.security.protect_response(self, binding, code, options, payload)
+
     def _respond(self, incoming, code, options, payload, owner, tail):
-        if incoming.unwanted >> ((code >> 5) - 1) & 1:
-            self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
-            return None
         if incoming.acknowledged:
             return self._start(incoming, code, options, payload, owner, tail, True)
         if incoming.confirmable:
@@ -76,6 +87,10 @@ class ServerEndpoint(Endpoint):
         4.5.2), and the new one is confirmable, too: a peer that has gone is noticed even if
         notifications are frequent. observing: see `respond`; the owner cancels the exchange.
         """
+        protected = self._protect(incoming, code, options, payload)
+        if protected is None:
+            return None
+        code, options, payload = protected
         is_pending = False
         if former is not None:
             self.cancel(former)

@@ -67,6 +67,7 @@ class Exchange:
     datagram = None
     n_sent = 0
     expires_at = None  # from its first transmission on, as timeout_ms and retransmit_at
+    binding = None  # what binds a protected request to its responses, see Transmitter.security
     newest = None  # the Observe value of the newest notification, which has come at newest_at
 
     def __init__(self, transport, remote, number, confirmable, owner):
@@ -111,6 +112,7 @@ class Incoming:
     acknowledged = False
     unwanted = 0
     reply = None
+    binding = None  # what binds a protected request to its responses, see Transmitter.security
     next = None  # another one with the same number
 
     def __init__(self, transport, remote, number, token, confirmable, expires_at):
@@ -127,8 +129,11 @@ class Transmitter:
     """Sends messages and keeps the exchanges that wait; the arguments are those of Endpoint.
 
     Public to read: exchanges, the list of those with a timer; by_token, {token: exchange} of those
-    that expect a response; outbox, what is sent next and needs no timer.
+    that expect a response; outbox, what is sent next and needs no timer. security: None, or the
+    layer that protects and unprotects messages, oscore.security.Security; set by the builder.
     """
+
+    security = None
 
     def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
         self.random = random
@@ -181,13 +186,32 @@ class Transmitter:
         options: list of (number, value), ascending; tail: see `message.encode`. token: that of
         an observation to be renewed or ended, which must not be in use any more.
         """
+        if self._is_full():
+            return None
+        payload = b""
+        binding = None
+        if self.security is not None and self.security.protects(owner):
+            protected = self.security.protect_request(self, code, options)
+            if protected is None:
+                return None
+            code, options, payload, binding = protected
         random = self.random
         while token is None or token in self.by_token:
             # RFC 7252 section 5.3.1: at least 32 bits of randomness.
             token = bytes((random(), random(), random(), random()))
         self.by_token[token] = None  # takes the memory for it before there is an exchange
         exchange = self.start(
-            transport, remote, code, token, options, b"", tail, owner, confirmable, token
+            transport,
+            remote,
+            code,
+            token,
+            options,
+            payload,
+            tail,
+            owner,
+            confirmable,
+            token,
+            binding,
         )
         if exchange:
             self.by_token[token] = exchange
@@ -207,13 +231,14 @@ class Transmitter:
         owner,
         confirmable=True,
         expected=None,
+        binding=None,
     ):
         """Start the exchange of a message that has no response of its own; see `request`.
 
-        expected: the token of the response that is expected.
+        expected: the token of the response that is expected. binding: what binds it to a protected
+        message.
         """
-        if len(self.exchanges) + self._n_observing >= self.max_exchanges:
-            self.count("exchanges_full")
+        if self._is_full():
             return None
         number = self.next_number(remote)
         mtype = CON if confirmable else NON
@@ -224,10 +249,19 @@ class Transmitter:
         exchange.datagram = datagram
         if expected is not None:
             exchange.token = expected
+        if binding is not None:
+            exchange.binding = binding
         self._by_number[number] = exchange
         self.exchanges.append(exchange)
         self._queued.append(exchange)
         return exchange
+
+    def _is_full(self):
+        """Whether there is no room for another exchange, which is counted then."""
+        is_full = len(self.exchanges) + self._n_observing >= self.max_exchanges
+        if is_full:
+            self.count("exchanges_full")
+        return is_full
 
     def cancel(self, exchange):
         """Forget an exchange; what still arrives for it is unmatched."""

@@ -20,12 +20,24 @@ _ENCRYPT0 = b"\x83\x68Encrypt0\x40"
 _AAD_HEAD = b"\x85\x01\x81\x0a"
 
 
+class ProtectionError(Exception):
+    """A message that is not authentic, not fresh, or not protected as it must be; or a message of
+    ours for which there is no number.
+
+    The text is the name of the counter for it.
+    """
+
+
 class SecurityContext:
     """What two endpoints share: one direction's key to protect, the other's to unprotect.
 
     master_secret, master_salt, sender_id, recipient_id: bytes. id_context: bytes, or None.
-    sequence: gives the numbers of our messages, see sequence_store.
+    sequence: gives the numbers of our messages, see sequence_store. peer: the Recipient of
+    responses to the peer, its MSGin5G UE ID as bytes; None for a server. echo: bytes that the
+    peer must repeat before `window` is used, None when it is known which numbers have come.
     """
+
+    peer = echo = None
 
     def __init__(
         self,
@@ -91,6 +103,11 @@ class ReplayWindow:
     def __init__(self):
         self.highest = -1
         self._seen = 0  # bit i: highest - i has come
+
+    def start(self, number):
+        """Begin with this number: it has come, and what is below it is refused."""
+        self.highest = number
+        self._seen = _WINDOW_MASK
 
     def may_come(self, number):
         """Whether this number has not come yet."""

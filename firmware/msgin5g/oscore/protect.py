@@ -10,37 +10,33 @@ outer options of class U. Observe is in both: an intermediary reads the outer on
 
 from micropython import const
 
-from msgin5g.coap.message import encode, insert, size_of
-from msgin5g.coap.numbers import CONTENT, OBSERVE
+from msgin5g.coap.message import MessageFormatError, encode, insert, size_of
+from msgin5g.coap.numbers import CHANGED, CONTENT, FETCH, OBSERVE, OSCORE, POST
 from msgin5g.oscore.ccm import TAG_SIZE, AesCcm
-from msgin5g.oscore.context import MAX_ID_SIZE, additional_data
+from msgin5g.oscore.context import MAX_ID_SIZE, ProtectionError, additional_data
 
-OSCORE = const(9)
-
-_POST = const(0x02)
-_FETCH = const(0x05)
-_CHANGED = const(0x44)
 # Figure 5 of RFC 8613 and RFC 8768: Uri-Host, Uri-Port, Hop-Limit, Proxy-Uri, Proxy-Scheme.
 _CLASS_U = (3, 7, 16, 35, 39)
 _MAX_PARTIAL_IV = const(5)
+_OBSERVE_SIZE = const(3)
 _KID = const(8)
 _KID_CONTEXT = const(16)
-
-
-class ProtectionError(Exception):
-    """A message that is not authentic, not fresh, or not protected as it must be.
-
-    The text is the name of the counter for it.
-    """
 
 
 class Binding:
     """What binds responses to their request: kid and Partial IV of the request, both bytes.
 
-    observes: the request has Observe, so that its responses have outer code 2.05.
+    context: the SecurityContext. observes: the request has Observe, so that its responses have
+    outer code 2.05. answered: there was a response, so the next one needs a number of its own.
+    newest: the number of the newest notification that has come, -1 after a first response without
+    one, None before.
     """
 
-    def __init__(self, kid, partial_iv, observes):
+    answered = False
+    newest = None
+
+    def __init__(self, context, kid, partial_iv, observes):
+        self.context = context
         self.kid = kid
         self.partial_iv = partial_iv
         self.observes = observes
@@ -68,18 +64,19 @@ class Protection:
             if number == OBSERVE:
                 observes = True
                 insert(outer, OBSERVE, value)
-        binding = Binding(context.sender_id, partial_iv, observes)
+        binding = Binding(context, context.sender_id, partial_iv, observes)
         value = option_value(partial_iv, context.sender_id, context.id_context)
         insert(outer, OSCORE, value)
         sealed = self._seal(context, binding, True, partial_iv, code, inner, payload)
-        return _FETCH if observes else _POST, outer, sealed, binding
+        return FETCH if observes else POST, outer, sealed, binding
 
-    def protect_response(self, context, binding, code, options, payload, fresh=False):
+    def protect_response(self, binding, code, options, payload, fresh=False):
         """(outer code, outer options, ciphertext) of a response to the request of `binding`.
 
         fresh: with a Partial IV of its own, as each notification, and each further response to
         the same request, must have (section 8.3).
         """
+        context = binding.context
         inner, outer = self._split(options)
         partial_iv = binding.partial_iv
         value = b""
@@ -91,7 +88,7 @@ class Protection:
                 insert(outer, OBSERVE, observe)
         insert(outer, OSCORE, value)
         sealed = self._seal(context, binding, fresh, partial_iv, code, inner, payload)
-        return CONTENT if binding.observes else _CHANGED, outer, sealed
+        return CONTENT if binding.observes else CHANGED, outer, sealed
 
     def _split(self, options):
         """(options of class E, options of class U)."""
@@ -115,9 +112,9 @@ class Protection:
     # What has come
 
     def unprotect_request(self, context, message):
-        """(the datagram that `message` protects, its Binding); ProtectionError.
+        """Replace a Message by the one that it protects; gives (Binding, number).
 
-        The datagram lacks the outer options of class U.
+        The number is noted in the window by whoever takes the message: `context.window.came`.
         """
         partial_iv, kid, _ = read_option(message.option(OSCORE))
         if partial_iv is None or kid != context.recipient_id:
@@ -125,30 +122,64 @@ class Protection:
         number = int.from_bytes(partial_iv, "big")
         if not context.window.may_come(number):
             raise ProtectionError("oscore_replay")
-        binding = Binding(kid, partial_iv, message.find(OBSERVE) >= 0)
-        datagram = self._open(context, binding, False, partial_iv, message)
-        context.window.came(number)
-        return datagram, binding
+        binding = Binding(context, kid, partial_iv, message.find(OBSERVE) >= 0)
+        self._open(binding, False, partial_iv, message, True)
+        return binding, number
 
-    def unprotect_response(self, context, binding, message):
-        """(the datagram that `message` protects, its Partial IV as a number); ProtectionError.
+    def unprotect_response(self, binding, message):
+        """Replace a Message by the one that it protects; gives its Partial IV as a number.
 
-        The number is None without a Partial IV of its own. The datagram lacks the outer options of
-        class U. Whether the number is newer than others is for the caller: only notifications
-        have an order (section 7.4.1).
+        The number is None without a Partial IV of its own. The Message has the Observe option
+        only if it is the first response or a notification: then that is the low 24 bits of the
+        number (section 4.1.3.5.2). The ProtectionError `old_notification` means that it is not
+        newer than all before it.
         """
+        if message.code != CONTENT and message.code != CHANGED:
+            raise ProtectionError("oscore_malformed")  # section 4.2: no others are protected
         partial_iv, kid, _ = read_option(message.option(OSCORE))
-        if kid is not None and kid != context.recipient_id:
+        if kid is not None and kid != binding.context.recipient_id:
             raise ProtectionError("oscore_malformed")
         number = None
         is_ours = partial_iv is None
         if is_ours:
+            # Only the first response may do without: the nonce is that of the request.
+            if binding.newest is not None:
+                raise ProtectionError("oscore_no_partial_iv")
             partial_iv = binding.partial_iv
         else:
             number = int.from_bytes(partial_iv, "big")
-        return self._open(context, binding, is_ours, partial_iv, message), number
+            if binding.newest is not None and number <= binding.newest:
+                raise ProtectionError("old_notification")
+        self._open(binding, is_ours, partial_iv, message, False)
+        i = message.find(OBSERVE)
+        if i >= 0:
+            if binding.observes:
+                message.starts[i] = message.size
+                message.ends[i] = message.size + _OBSERVE_SIZE
+                view = message.view
+                for n in range(_OBSERVE_SIZE):
+                    view[message.size + n] = (number or 0) >> (8 * (_OBSERVE_SIZE - 1 - n)) & 0xFF
+            else:
+                message.drop_option(i)
+        return number
 
-    def _open(self, context, binding, is_ours, partial_iv, message):
+    def _open(self, binding, is_ours, partial_iv, message, is_request):
+        """Replace a Message by the one that it protects.
+
+        The values of options that lie outside of the ciphertext stand behind the payload: Observe
+        first, then those of class U that the message has outside. A response has only the
+        Recipient there: nobody has authenticated the others, and a critical one would end the
+        exchange.
+        """
+        context = binding.context
+        outer = []
+        room = _OBSERVE_SIZE
+        for i in range(message.n_options):
+            number = message.numbers[i]
+            if number == self._recipient_option or (is_request and number in _CLASS_U):
+                value = message.value(i)
+                outer.append((number, value))
+                room += len(value)
         start = message.token_end
         sealed = memoryview(message.view)[message.payload_start : message.size]
         size = len(sealed) - TAG_SIZE
@@ -156,17 +187,35 @@ class Protection:
             raise ProtectionError("oscore_malformed")
         # Header, token, options: the first byte of the text is the code, and its place becomes
         # the last byte of the token again.
-        buf = bytearray(start - 1 + len(sealed))
+        buf = bytearray(start - 1 + size + max(TAG_SIZE, room))
         view = memoryview(buf)
-        view[start - 1 :] = sealed
+        text = view[start - 1 : start - 1 + len(sealed)]
+        text[:] = sealed
         nonce = context.nonce(is_ours, partial_iv)
         aad = additional_data(binding.kid, binding.partial_iv)
-        if not self._ccm.decrypt(context.recipient_key, nonce, aad, view[start - 1 :]):
+        if not self._ccm.decrypt(context.recipient_key, nonce, aad, text):
             raise ProtectionError("oscore_not_authentic")
         code = buf[start - 1]
         view[:start] = memoryview(message.view)[:start]
         buf[1] = code
-        return view[: start - 1 + size]
+        end = start - 1 + size
+        if not code or (code < 32) != is_request:
+            raise ProtectionError("oscore_malformed")
+        try:
+            message.decode(view[:end])
+        except MessageFormatError:
+            raise ProtectionError("oscore_malformed")
+        message.view = view
+        for i in range(message.n_options - 1, -1, -1):
+            if self.is_outer(message.numbers[i]) or message.numbers[i] == OSCORE:
+                message.drop_option(i)  # what is of class U counts outside only
+        end += _OBSERVE_SIZE
+        for number, value in outer:
+            start = end
+            end += len(value)
+            view[start:end] = value
+            if not message.add_option(number, start, end):
+                raise ProtectionError("oscore_malformed")
 
 
 def option_value(partial_iv, kid=None, kid_context=None):

@@ -23,6 +23,16 @@ def random_byte():
     return _random.pop()
 
 
+def board_id():
+    """What no other board has, as bytes; b"" on a host."""
+    try:
+        import machine
+
+        return bytes(machine.unique_id())
+    except (ImportError, AttributeError):
+        return b""
+
+
 def woke_from_deep_sleep():
     """Whether this start is a wake from deep sleep, which is not a failed boot."""
     try:

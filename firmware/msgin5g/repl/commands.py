@@ -65,6 +65,7 @@ def status(node):
     print(about["role"] + " " + about["ue_id"])
     print_row("state", "running" if node.running else "stopped; Ctrl-D starts it again")
     print_row("bound to", about["bind"][0] + ":" + str(about["bind"][1]))
+    print_row("security", _security_of(node.role.endpoint))
     if node.ue:
         _print_ue(node)
     if hasattr(node.role, "links"):
@@ -90,6 +91,19 @@ def status(node):
     if counters:
         counted = [k + " " + str(counters[k]) for k in sorted(counters)]
         print_row("counted", ", ".join(counted))
+
+
+def _security_of(endpoint):
+    """Whether what the node asks for is protected; shows no key."""
+    security = endpoint.security
+    if security is None:
+        return "none: plain text"
+    text = "OSCORE"
+    if security.owner is not None:
+        text += " for its own configuration; what UEs ask for passes as it is"
+    if security.unprotected_error is not None:
+        text += "; an unprotected " + code_text(security.unprotected_error) + " came last"
+    return text
 
 
 def _print_ue(node):

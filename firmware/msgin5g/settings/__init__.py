@@ -32,7 +32,12 @@ ue_snr t 1 6
 recipient_option n 300 65535 65020
 content_format n 0 65535 65001
 check_source_port f 1
-security.mode c none
+security.mode c none oscore
+security.master_secret h 16 16
+security.master_salt h 1 32
+security.sender_id h 0 7
+security.recipient_id h 0 7
+security.id_context h 0 16
 observe f 1
 start_delay_s n 0 3600 3
 block_size c 1024 512 256 128 64 32 16

@@ -5,6 +5,7 @@ A line is `key kind low high default`. The kinds are
     n   a whole number, from low to high
     t   a text of low to high bytes
     u   a URI of low to high bytes
+    h   low to high bytes as hexadecimal digits
     a   an address, [host, port], with a port of at least low
     f   a flag, true by default when a 1 follows
     c   one of the words or numbers that follow, by default the first
@@ -12,6 +13,8 @@ A line is `key kind low high default`. The kinds are
 Without a default the value is None. Its attribute has the name of the key, `refresh_min_s` for
 refresh.min_s; after a colon the attribute has only the rest, `nstart` for transmission:nstart.
 """
+
+from binascii import unhexlify
 
 from micropython import const
 
@@ -80,6 +83,12 @@ def checked(key, kind, value, rule):
         if not isinstance(value, str):
             raise error(key, "must be a text")
         number = len(value.encode())
+    elif kind == "h":
+        try:
+            value = unhexlify(value if isinstance(value, str) else "?")
+        except ValueError:
+            raise error(key, "must be hexadecimal digits, two for each byte")
+        number = len(value)
     elif kind == "f":
         if type(value) is not bool:
             raise error(key, "must be true or false")
@@ -92,7 +101,7 @@ def checked(key, kind, value, rule):
         raise error(key, what + "must be a whole number")
     if not rule[0] <= number <= rule[1]:
         bounds = "%d to %d" % (rule[0], rule[1])
-        if kind in "tu":
+        if kind in "tuh":
             raise error(key, "%d bytes are not %s" % (number, bounds))
         mistake = error(key, what + "%d is not %s" % (number, bounds))
         mistake.without_value = str(error(key, what + "must be " + bounds))

@@ -1,0 +1,115 @@
+"""OSCORE as the layer of an endpoint that answers, too (RFC 8613 sections 8.2 and 8.3).
+
+Its contexts are found by the kid of a request. A request that cannot be unprotected gets an error
+that is not protected either; a repeated one, whose first arrival was answered, gets nothing.
+
+After a start nobody knows which numbers have come before. So a context may have an `echo`: each
+request is then answered 4.01 with this value, and the one that repeats it starts the window
+(appendix B.1.2).
+
+Counters beside those of Security: unprotected_request, oscore_unknown_kid, oscore_replay,
+oscore_echo.
+"""
+
+from micropython import const
+
+from msgin5g.coap.message import insert
+from msgin5g.coap.numbers import BAD_REQUEST, ECHO, MAX_AGE, OBSERVE, OSCORE, UNAUTHORIZED
+from msgin5g.oscore.context import ProtectionError
+from msgin5g.oscore.protect import read_option
+from msgin5g.oscore.security import Security
+
+_BAD_OPTION = const(0x82)
+
+
+class ServerSecurity(Security):
+    """A Security that has contexts with those who ask: `contexts`, {kid: SecurityContext}.
+
+    context: with the server that this node asks itself, or None. required: a request that is not
+    protected is refused.
+    """
+
+    def __init__(self, recipient_option, context=None, required=True):
+        super().__init__(recipient_option, context)
+        self.contexts = {}
+        self.required = required
+        self._recipient_option = recipient_option
+        self._binding = None  # of the request that was unprotected last
+        self._is_echoed = False
+
+    def protects(self, owner):
+        """Whether the requests of this owner are protected."""
+        return self.context is not None and super().protects(owner)
+
+    def unprotect_request(self, endpoint, now):
+        """Whether a request that the endpoint has received is to be announced."""
+        self._binding = None
+        message = endpoint.message
+        value = message.option(OSCORE)
+        if value is None:
+            if self.required:
+                endpoint.count("unprotected_request")
+                self._refuse(endpoint, UNAUTHORIZED, b"Not protected", None, now)
+            return not self.required
+        context = None
+        try:
+            _, kid, id_context = read_option(value)
+            context = self.contexts.get(kid)
+            if context is None or id_context not in (None, context.id_context):
+                endpoint.count("oscore_unknown_kid")
+                text = b"Security context not found"
+                self._refuse(endpoint, UNAUTHORIZED, text, None, now)
+                return False
+            binding, self._number = self.protection.unprotect_request(context, message)
+        except ProtectionError as error:
+            name = str(error)
+            endpoint.count(name)
+            if name == "oscore_not_authentic":
+                self._refuse(endpoint, BAD_REQUEST, b"Decryption failed", context, now)
+            elif name == "oscore_malformed":
+                self._refuse(endpoint, _BAD_OPTION, b"Failed to decode COSE", context, now)
+            return False
+        self._binding = binding
+        self._is_echoed = context.echo is not None and message.option(ECHO) == context.echo
+        if context.echo is None or self._is_echoed:
+            return True
+        endpoint.count("oscore_echo")
+        binding.answered = True  # perhaps with the same nonce, before the start
+        self._refuse(endpoint, UNAUTHORIZED, b"", context, now, (ECHO, context.echo))
+        return False
+
+    def _refuse(self, endpoint, code, text, context, now, option=(MAX_AGE, b"")):
+        """Answer the request just received with an error."""
+        incoming = endpoint.accept(now)
+        if incoming is not None:
+            options = [option]
+            if context is not None and context.peer:
+                insert(options, self._recipient_option, context.peer)
+            endpoint.respond(incoming, code, options, text)
+
+    def protect_response(self, endpoint, binding, code, options, payload):
+        """(outer code, outer options, ciphertext); None when there is no number for it."""
+        fresh = binding.answered
+        for option in options:
+            fresh = fresh or option[0] == OBSERVE
+        try:
+            protected = self.protection.protect_response(binding, code, options, payload, fresh)
+        except ProtectionError as error:
+            endpoint.count(str(error))
+            return None
+        binding.answered = True
+        return protected
+
+    def accepted(self, exchange, incoming):
+        """The message that was unprotected last is accepted: note its number."""
+        binding = self._binding
+        if exchange is not None:
+            super().accepted(exchange, incoming)
+        elif incoming is not None and binding is not None:
+            incoming.binding = binding
+            context = binding.context
+            if self._is_echoed:
+                context.echo = None
+                context.window.start(self._number)
+            else:
+                context.window.came(self._number)

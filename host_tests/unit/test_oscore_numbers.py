@@ -1,0 +1,107 @@
+"""The numbers of protected messages: none twice, whatever happens to the power or to a file."""
+
+from checks import raises, xorshift
+from memory_flash import MemoryFlash
+from msgin5g.oscore.context import ProtectionError
+from msgin5g.oscore.sequence_store import FILES, SequenceStore
+
+KEY = bytes(range(16))
+BOARD = b"board-1"
+
+
+def store(flash, key=KEY, board=BOARD):
+    return SequenceStore(flash, key, board)
+
+
+def started(flash, seed=1):
+    it = store(flash)
+    assert it.load(xorshift(seed))
+    return it
+
+
+def new_flash(first=0):
+    flash = MemoryFlash()
+    assert store(flash).create(first)
+    return flash
+
+
+def test_64_numbers_cost_one_write_and_a_start_none():
+    flash = new_flash()
+    n = flash.n_writes
+    it = started(flash)
+    assert flash.n_writes == n
+    numbers = [it.next() for _ in range(64)]
+    assert flash.n_writes == n + 1 and numbers == list(range(numbers[0], numbers[0] + 64))
+    it.next()
+    assert flash.n_writes == n + 2
+
+
+def test_a_start_begins_after_all_numbers_of_the_run_before():
+    flash = new_flash()
+    highest = -1
+    for seed in range(1, 300):
+        it = started(flash, seed)
+        for _ in range(seed % 130):
+            number = it.next()
+            assert number > highest
+            highest = number
+
+
+def test_the_flash_has_the_bound_before_a_number_is_used():
+    flash = new_flash()
+    it = started(flash)
+    flash.is_full = True
+    with raises(ProtectionError, "oscore_no_number"):
+        it.next()
+    flash.is_full = False
+    first = it.next()
+    assert started(flash).next() >= first + 64
+
+
+def test_a_damaged_file_never_brings_a_number_back():
+    for damaged in FILES:
+        for n in (0, 1, 64, 65, 130, 200):
+            flash = new_flash()
+            it = started(flash)
+            last = -1
+            for _ in range(n):
+                last = it.next()
+            flash.files[damaged] = flash.files[damaged][:9]
+            again = started(flash, 5)
+            assert again.next() > last, (damaged, n)
+            assert started(flash, 6).next() > last
+
+
+def test_a_key_without_its_numbers_is_not_used():
+    flash = MemoryFlash()
+    assert not store(flash).load(xorshift(1))
+    flash = new_flash()
+    assert not store(flash, bytes(16)).load(xorshift(1))  # another key
+    assert not store(flash, KEY, b"board-2").load(xorshift(1))  # a copy on another board
+    for name in FILES:
+        flash.files[name] = b""
+    assert not store(flash).load(xorshift(1))
+
+
+def test_runs_from_an_old_image_do_not_meet_and_a_wake_from_deep_sleep_skips_nothing():
+    flash = new_flash()
+    image = dict(flash.files)
+    random = xorshift(77)
+    runs = []
+    for _ in range(20):
+        flash.files = dict(image)
+        it = store(flash)
+        assert it.load(random)
+        first = it.next()
+        for other in runs:
+            assert abs(first - other) > 1000
+        runs.append(first)
+    it = store(flash)
+    assert it.load(None) and it.next() == first + 64
+
+
+def test_after_the_last_number_there_is_none():
+    last = (1 << 40) - 1
+    assert started(new_flash(last - 64 - (1 << 24))).next() <= last - 64
+    with raises(ProtectionError, "oscore_no_number"):
+        started(new_flash(last - 63)).next()
