@@ -1,5 +1,9 @@
 """The configuration management server: a document is observed (RFC 7641)."""
 
+import asyncio
+import sqlite3
+import time
+
 import cbor2
 import pytest
 from scm_setup import (
@@ -22,6 +26,7 @@ from scm_setup import (
 from scm_setup import BLOCK2, COLLECTION, block
 
 from msgin5g_tools.scm_server import observers
+from msgin5g_tools.scm_server.resources import DOCUMENT, Route
 from msgin5g_tools.scm_server.store import Store
 
 DOC = f"{COLLECTION}/ue-0007"
@@ -153,7 +158,7 @@ def test_the_numbers_rise_over_a_restart(tmp_path):
 def test_numbers_rise_within_one_millisecond_and_when_the_clock_has_gone_back(monkeypatch):
     now = [1_700_000_000.0]
     monkeypatch.setattr(observers.time, "time", lambda: now[0])
-    made = observers.Observers(1)
+    made = observers.Observers(1, None)
     start = int(now[0] * 1000)
     last = made.next_number()
     assert last == start % 2**24
@@ -234,3 +239,147 @@ def test_a_non_confirmable_registration_is_notified_with_con(scm):
         assert client.receive().code == "2.05"
         scm.writer.put("ue-0007", document(UE7, configName="1"))
         assert notified(client).code == "2.05", "so that a lost observer is noticed"
+
+
+def observed_by_many(scm, client, n=20):
+    """Documents d0, d1, ..., each with an observer of its own; the list of documents compared."""
+    for i in range(n):
+        scm.writer.put(f"d{i}", document(UE7, configName="0"))
+        path = f"{COLLECTION}/d{i}"
+        answer = client.ask(GET, path, [QUERY], [(OBSERVE, b"")], token=b"d%d" % i)
+        assert answer.code == "2.05" and OBSERVE in answer.options
+    # The last one is notified, so what came before it has been compared.
+    scm.writer.put(f"d{n - 1}", document(UE7, configName="settled"))
+    assert cbor2.loads(notified(client, b"d%d" % (n - 1)).payload)["configName"] == "settled"
+    compared = []
+
+    def count(store):
+        body = store.body
+
+        def counting(service, doc_id):
+            compared.append(doc_id)
+            return body(service, doc_id)
+
+        store.body = counting
+
+    scm.call(count)
+    return compared
+
+
+def change(scm, *doc_ids, name):
+    with Store(scm.settings.db) as other, other.transaction():  # as another process would
+        for doc_id in doc_ids:
+            other.put("msgin5g", doc_id, document(UE7, configName=name))
+
+
+def test_a_change_by_an_import_compares_only_the_documents_that_changed(scm):
+    with scm.client() as client:
+        compared = observed_by_many(scm, client)
+        change(scm, "d3", name="1")
+        assert cbor2.loads(notified(client, b"d3").payload)["configName"] == "1"
+        assert compared == ["d3"]
+        scm.writer.put("d5", document(UE7, configName="1"))
+        notified(client, b"d5")
+        assert set(compared) == {"d3", "d5"}, "the first PUT after an import compares no others"
+
+
+def test_a_denied_ue_wakes_its_own_observers_only(scm):
+    with scm.client() as client, scm.client() as denied:
+        scm.writer.put("all", document())
+        denied.ask(GET, f"{COLLECTION}/all", ["ue-uri=urn:a:9"], [(OBSERVE, b"")])
+        compared = observed_by_many(scm, client)
+        with Store(scm.settings.db) as other:
+            other.deny("URN:a:9")
+        assert denied.receive().code == "4.03"
+        assert compared == []
+
+
+def test_changes_that_the_log_no_longer_has_are_found_all_the_same(scm):
+    with scm.client() as client:
+        observed_by_many(scm, client, 3)
+        with Store(scm.settings.db) as other, other.transaction():
+            other.put("msgin5g", "d1", document(UE7, configName="1"))
+            other.put("msgin5g", "d2", document(UE7, configName="1"))
+            other.connection.execute("DELETE FROM changes WHERE name = 'd1'")
+        tokens = set()
+        for _ in range(2):
+            message = client.receive()
+            client.acknowledge(message)
+            tokens.add(message.token)
+        assert tokens == {b"d1", b"d2"}
+
+
+def test_the_log_of_changes_keeps_a_limited_number(tmp_path):
+    with Store(tmp_path / "scm.db") as store, store.transaction():
+        store.connection.execute("INSERT INTO changes VALUES (250998, 's', 'x')")
+        before = store.last_change()
+        for n in range(10):
+            store.put("msgin5g", f"d{n}", document(UE7))
+        (oldest,) = store.connection.execute("SELECT min(number) FROM changes").fetchone()
+        assert oldest == before and store.last_change() == before + 10
+        store.connection.execute("INSERT INTO changes VALUES (460000, 's', 'y')")
+        assert store.connection.execute("SELECT count(*) FROM changes").fetchone() == (1,)
+
+
+def test_others_have_their_turn_while_many_observers_are_notified():
+    turns = []
+
+    def slowly(observer):
+        time.sleep(0.002)  # ten times what a notification takes
+        notified.append(observer)
+
+    async def others():
+        while True:
+            turns.append(len(notified))
+            await asyncio.sleep(0)
+
+    async def main():
+        tested = observers.Observers(100, slowly)
+        for n in range(40):
+            found = Route(DOCUMENT, "msgin5g", f"d{n}")
+            tested.add(observers.Observer(object(), found, (), b"", 0.0))
+        tasks = [asyncio.create_task(each) for each in (tested.run(), others())]
+        tested.changed(None)
+        while len(notified) < 40:
+            await asyncio.sleep(0.001)
+        for task in tasks:
+            task.cancel()
+
+    notified = []
+    asyncio.run(main())
+    assert set(turns) >= set(range(5, 35)), "after each notification"
+
+
+def test_a_database_that_is_locked_postpones_a_notification_and_ends_no_observation(scm):
+    with scm.client() as client:
+        register(client)
+        body = scm.call(lambda store: store.body)
+        asked = []
+
+        def locked(*name):
+            asked.append(name)
+            if len(asked) == 1:
+                raise sqlite3.OperationalError("database is locked")
+            return body(*name)
+
+        scm.call(lambda store: setattr(store, "body", locked))
+        change(scm, "ue-0007", name="1")
+        assert cbor2.loads(notified(client).payload)["configName"] == "1"
+        assert len(asked) == 2
+
+
+def test_a_database_of_version_1_gets_what_it_lacks(tmp_path):
+    with Store(tmp_path / "scm.db") as store:
+        store.put("msgin5g", "ue-0007", document(UE7))
+        names = store.connection.execute(
+            "SELECT type, name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for kind, name in names:
+            store.connection.execute(f"DROP {kind} {name}")
+        store.connection.execute("DROP TABLE changes")
+        store.connection.execute("PRAGMA user_version = 1")
+    with Scm(tmp_path) as scm, scm.client() as client:
+        answer, _ = register(client)
+        assert answer.code == "2.05"
+        change(scm, "ue-0007", name="1")
+        assert cbor2.loads(notified(client).payload)["configName"] == "1"

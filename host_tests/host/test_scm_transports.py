@@ -1,7 +1,9 @@
 """The configuration management server: its sockets, and bytes that are not CoAP."""
 
+import asyncio
 import socket
 import time
+from types import SimpleNamespace
 
 import cbor2
 import pytest
@@ -188,3 +190,29 @@ def test_a_kernel_without_ipv6_is_served_too(tmp_path, monkeypatch):
             Scm(tmp_path, bind=scm.address).__enter__()
     with pytest.raises(ScmError, match=r"cannot bind 0\.0\.0\.0:0"):
         Scm(tmp_path, bind=("0.0.0.0", 0)).__enter__()
+
+
+def test_an_error_about_another_peer_ends_no_observation():
+    """Linux reports an ICMP error at the next call of the socket, whomever that sends to."""
+    sent, failing, errors = [], [1], []
+
+    def sendmsg(buffers, ancillary, flags, address):
+        if failing and failing.pop():
+            raise ConnectionRefusedError
+        sent.append((b"".join(buffers), address))
+
+    manager = SimpleNamespace(dispatch_error=lambda *error: errors.append(error))
+
+    async def made():
+        return aiocoap_internals.UdpServer(manager, None, None)
+
+    server = asyncio.run(made())
+    sock = SimpleNamespace(sendmsg=sendmsg)
+    server.transport = SimpleNamespace(get_extra_info=lambda name: sock)
+    remote = SimpleNamespace(pktinfo=None, sockaddr=("::1", 5683, 0, 0))
+    message = SimpleNamespace(remote=remote, encode=lambda: b"notification")
+    server.send(message)
+    assert sent == [(b"notification", remote.sockaddr)] and errors == []
+    failing += [1, 1]
+    server.send(message)
+    assert len(sent) == 1 and errors[0][1] is remote, "twice: it is about this peer"

@@ -23,7 +23,7 @@ _MAX_SHOWN = 3
 def documents():
     """Import, export or list the server's documents; deny UEs; entitle gateways.
 
-    A running server notices every change within a second and notifies its observers.
+    A running server notices every change at once and notifies its observers.
 
     \b
     Examples:

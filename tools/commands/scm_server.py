@@ -107,6 +107,12 @@ class _LogHandler(logging.Handler):
     default=65536,
     help="Size limit of a document in a POST or PUT, in bytes.",
 )
+@click.option(
+    "--max-observers",
+    type=int,
+    default=10000,
+    help="Limit of observations; each takes about 7 KB of memory.",
+)
 @click.option("--strict-relay", is_flag=True, help="Send 4.03 in place of 4.00 and 4.01.")
 @click.option("--read-only", is_flag=True, help="Reject POST, PUT and DELETE.")
 @click.option(

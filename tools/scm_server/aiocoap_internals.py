@@ -13,8 +13,8 @@ for the peers. A new release of aiocoap may rename what this file uses:
     MessageInterfaceUDP6._ctx, MessageInterfaceSimpleServer._mman and ._pool,
     TCPServer._tokenmanager and ._pool
         the manager that gets the messages, and the open sockets
-    datagram_msg_received, _received_datagram, _dispatch_incoming, _run_recv_loop
-        where received bytes arrive: overridden
+    send, datagram_msg_received, _received_datagram, _dispatch_incoming, _run_recv_loop
+        where bytes are sent and arrive: overridden
     TcpConnection._transport, WSPool._new_connection, ._servers, ._client_credentials
     WSRemote._abort_with_waiting, ._poolkey
         open and close connections
@@ -241,6 +241,27 @@ class UdpServer(MessageInterfaceUDP6):
     @property
     def bound(self):
         return _plain(self.transport.get_extra_info("socket").getsockname())
+
+    def send(self, message):
+        """Send; an error that Linux reports here may be about an earlier datagram to another peer.
+
+        So only the second one is taken for an error of this peer, whose observations it ends.
+        """
+        remote = message.remote
+        datagram = message.encode()
+        ancillary = []
+        if remote.pktinfo is not None:
+            ancillary.append((socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, remote.pktinfo))
+        sock = self.transport.get_extra_info("socket")
+        for is_last in (False, True):
+            try:
+                sock.sendmsg((datagram,), ancillary, 0, remote.sockaddr)
+                return
+            except BlockingIOError:
+                return  # as if it were lost on the way
+            except OSError as reason:
+                if is_last:
+                    self._ctx.dispatch_error(reason, remote)
 
     def datagram_msg_received(self, data, ancdata, flags, address):
         pktinfo = None

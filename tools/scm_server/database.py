@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from msgin5g_tools.scm_server.problem import ScmError
 
 APPLICATION_ID = 0x53434D53  # "SCMS": marks a database as ours
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-_SCHEMA = """
+# One list of statements for each version; an empty line ends a statement.
+_VERSION_1 = """
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY,
     service TEXT NOT NULL,
@@ -21,19 +22,65 @@ CREATE TABLE documents (
     uris_only INTEGER NOT NULL,  -- 1: nothing but URIs says whom it is for
     body BLOB NOT NULL,
     UNIQUE (service, doc_id)
-);
-CREATE INDEX documents_for_all ON documents (service) WHERE for_all;
-CREATE TABLE uris (uri TEXT, document INTEGER, PRIMARY KEY (uri, document)) WITHOUT ROWID;
-CREATE INDEX uris_document ON uris (document);
-CREATE TABLE imeis (tac TEXT, low INTEGER, high INTEGER, document INTEGER);
-CREATE INDEX imeis_tac ON imeis (tac, low, high);
-CREATE INDEX imeis_low ON imeis (low, high);
-CREATE INDEX imeis_document ON imeis (document);
-CREATE TABLE vendors (vendor TEXT, document INTEGER, PRIMARY KEY (vendor, document)) WITHOUT ROWID;
-CREATE INDEX vendors_document ON vendors (document);
-CREATE TABLE denied (uri TEXT PRIMARY KEY, spelling TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE gateways (host TEXT PRIMARY KEY) WITHOUT ROWID;
+)
+
+CREATE INDEX documents_for_all ON documents (service) WHERE for_all
+
+CREATE TABLE uris (uri TEXT, document INTEGER, PRIMARY KEY (uri, document)) WITHOUT ROWID
+
+CREATE INDEX uris_document ON uris (document)
+
+CREATE TABLE imeis (tac TEXT, low INTEGER, high INTEGER, document INTEGER)
+
+CREATE INDEX imeis_tac ON imeis (tac, low, high)
+
+CREATE INDEX imeis_low ON imeis (low, high)
+
+CREATE INDEX imeis_document ON imeis (document)
+
+CREATE TABLE vendors (vendor TEXT, document INTEGER, PRIMARY KEY (vendor, document)) WITHOUT ROWID
+
+CREATE INDEX vendors_document ON vendors (document)
+
+CREATE TABLE denied (uri TEXT PRIMARY KEY, spelling TEXT NOT NULL) WITHOUT ROWID
+
+CREATE TABLE gateways (host TEXT PRIMARY KEY) WITHOUT ROWID
 """
+
+# The log of changes, written by triggers: whoever changes a document or the deny list, and with
+# whatever program. service is NULL where `name` is the URI of a UE that was denied, or is allowed
+# again. The log keeps the last 200,000 changes or so.
+_VERSION_2 = """
+CREATE TABLE changes (number INTEGER PRIMARY KEY, service TEXT, name TEXT NOT NULL)
+
+CREATE TRIGGER documents_inserted AFTER INSERT ON documents BEGIN
+    INSERT INTO changes (service, name) VALUES (NEW.service, NEW.doc_id);
+END
+
+CREATE TRIGGER documents_updated AFTER UPDATE ON documents BEGIN
+    INSERT INTO changes (service, name) VALUES (NEW.service, NEW.doc_id);
+END
+
+CREATE TRIGGER documents_deleted AFTER DELETE ON documents BEGIN
+    INSERT INTO changes (service, name) VALUES (OLD.service, OLD.doc_id);
+END
+
+CREATE TRIGGER denied_inserted AFTER INSERT ON denied BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, NEW.uri);
+    INSERT INTO changes (service, name)
+        SELECT service, doc_id FROM uris JOIN documents ON id = document WHERE uri = NEW.uri;
+END
+
+CREATE TRIGGER denied_deleted AFTER DELETE ON denied BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, OLD.uri);
+END
+
+CREATE TRIGGER changes_pruned AFTER INSERT ON changes WHEN NEW.number % 1000 = 0 BEGIN
+    DELETE FROM changes WHERE number <= NEW.number - 200000;
+END
+"""
+_VERSIONS = (_VERSION_1, _VERSION_2)
+assert len(_VERSIONS) == SCHEMA_VERSION
 
 
 class Database:
@@ -82,16 +129,17 @@ class Database:
             )
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = FULL")
-        if application != APPLICATION_ID:
-            self._create()
+        if version != SCHEMA_VERSION:
+            self._migrate()
 
-    def _create(self):
+    def _migrate(self):
+        """Create what an older version, or an empty file, lacks."""
         with self.transaction():
-            # Another process may have created the tables since.
-            if self._one("PRAGMA application_id") == APPLICATION_ID:
-                return
-            for statement in filter(str.strip, _SCHEMA.split(";\n")):
-                self.connection.execute(statement)
+            # Another process may have done it since.
+            version = self._one("PRAGMA user_version")
+            for statements in _VERSIONS[version:]:
+                for statement in statements.split("\n\n"):
+                    self.connection.execute(statement)
             self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -53,17 +53,21 @@ class LineWriter:
             self.n_dropped += 1
 
     def _run(self):
-        while (line := self._queue.get()) is not _END:
+        line = ""
+        while line is not _END:
+            line = self._queue.get()
             try:
                 n_dropped = self.n_dropped
                 if n_dropped > self._n_told:
                     self._put(self._dropped_line(n_dropped - self._n_told))
                     self._n_told = n_dropped
-                self._put(line)
+                if line is not _END:
+                    self._put(line)
             except BrokenPipeError:
                 self._fd = None  # the reader has gone, and does not come back
             except OSError:
-                self._drop()
+                if line is not _END:
+                    self._drop()
 
     def _put(self, line):
         data = f"{line}\n".encode(self._encoding, "backslashreplace")

@@ -1,47 +1,102 @@
-"""The observers of each document (RFC 7641), and the numbers that order notifications."""
+"""The observers of documents (RFC 7641): who is woken by which change, and when."""
 
 import asyncio
 import time
-from contextlib import contextmanager
+
+from msgin5g_tools.scm_server.identity import normal_uri
 
 _SEQUENCE_MASK = 0xFFFFFF
+_SLICE_S = 0.002  # after so much work on notifications all others have their turn
+
+
+class Observer:
+    """One observation.
+
+    pipe: where its notifications go. etag: of the last response. found: the resources.Route.
+    not_before: earliest time of the next notification. is_woken: it waits to be compared.
+    """
+
+    __slots__ = ("etag", "found", "is_woken", "names", "not_before", "pipe")
+
+    def __init__(self, pipe, found, uris, etag, not_before):
+        self.pipe = pipe
+        self.found = found
+        self.names = {(found.service, found.doc_id), *((None, normal_uri(u)) for u in uris)}
+        self.etag = etag
+        self.not_before = not_before
+        self.is_woken = False
 
 
 class Observers:
-    """A limited number: beyond it a registration gets a plain response (RFC 7641 section 4.1)."""
+    """A limited number: beyond it a registration gets a plain response (RFC 7641 section 4.1).
 
-    def __init__(self, max_observers):
+    Each observer has names: of its document, and of the UEs that it asks for. `changed(names)`
+    wakes those who have one of these names; the task `run` compares them, a few at a time:
+    notify(observer) returns None, or after how many seconds to wake the observer again.
+    """
+
+    def __init__(self, max_observers, notify):
         self._max_observers = max_observers
-        self._events = {}  # resources.Route -> set of asyncio.Event
+        self._notify = notify
+        self._by_name = {}  # name -> {Observer: None}
         self._n_observers = 0
+        self._woken = asyncio.Queue()
         self._last = 0
 
     def __len__(self):
         return self._n_observers
 
-    @contextmanager
-    def observe(self, found):
-        """An asyncio.Event that is set when the document may have changed; None when full."""
-        if self._n_observers >= self._max_observers:
-            yield None
-            return
-        event = asyncio.Event()
-        self._events.setdefault(found, set()).add(event)
-        self._n_observers += 1
-        try:
-            yield event
-        finally:
-            self._n_observers -= 1
-            self._events[found].discard(event)
-            if not self._events[found]:
-                del self._events[found]
+    @property
+    def is_full(self):
+        return self._n_observers >= self._max_observers
 
-    def changed(self, found=None):
-        """This document has changed; None: each of them may have changed."""
-        groups = self._events.values() if found is None else [self._events.get(found, ())]
-        for events in groups:
-            for event in events:
-                event.set()
+    def add(self, observer):
+        self._n_observers += 1
+        for name in observer.names:
+            self._by_name.setdefault(name, {})[observer] = None
+
+    def remove(self, observer):
+        if observer.pipe is None:
+            return
+        observer.pipe = None
+        self._n_observers -= 1
+        for name in observer.names:
+            group = self._by_name[name]
+            group.pop(observer, None)
+            if not group:
+                del self._by_name[name]
+
+    def changed(self, names):
+        """These may have changed; None: each of them may have."""
+        for name in list(self._by_name) if names is None else names:
+            for observer in self._by_name.get(name, ()):
+                self._wake(observer)
+
+    def _wake(self, observer, delay_s=0.0):
+        if observer.is_woken:
+            return
+        observer.is_woken = True
+        delay_s = max(delay_s, observer.not_before - time.monotonic())
+        if delay_s > 0:
+            asyncio.get_running_loop().call_later(delay_s, self._woken.put_nowait, observer)
+        else:
+            self._woken.put_nowait(observer)
+
+    async def run(self):
+        """Notify, for ever."""
+        while True:
+            observer = await self._woken.get()
+            ends_at = time.monotonic() + _SLICE_S
+            while observer is not None:
+                observer.is_woken = False
+                if observer.pipe is not None:
+                    again_s = self._notify(observer)
+                    if again_s is not None:
+                        self._wake(observer, again_s)
+                if self._woken.empty() or time.monotonic() > ends_at:
+                    break
+                observer = self._woken.get_nowait()
+            await asyncio.sleep(_SLICE_S)
 
     def next_number(self):
         """The Observe value of the next response.

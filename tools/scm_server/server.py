@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-import sqlite3
 from contextlib import contextmanager, suppress
 
 import aiocoap
 from aiocoap import error
 
 from msgin5g_tools.scm_server import aiocoap_internals
+from msgin5g_tools.scm_server.change_follower import ChangeFollower
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.settings import address_text
 from msgin5g_tools.scm_server.site import Site
@@ -32,7 +32,8 @@ class ScmServer:
         self.address = self.tcp_address = self.ws_address = None
         self.store = None
         self._on_event = on_event or (lambda event: None)
-        self._context = self._site = self._poll = None
+        self._context = self._site = self._follower = None
+        self._tasks = []
 
     async def __aenter__(self):
         await self.start()
@@ -45,7 +46,8 @@ class ScmServer:
         """ScmError, one line, when the database or an address cannot be used."""
         settings = self.settings
         self.store = Store(settings.db, timeout_s=_LOCK_S)
-        self._site = Site(self.store, settings, self._on_event)
+        self._site = Site(self.store, settings, self._on_event, self.documents_changed)
+        self._follower = ChangeFollower(self.store, self._site.observers, settings.poll_s)
         self._context = aiocoap.Context(serversite=self._site, loggername="coap-server")
         try:
             with _exclusive_ports():
@@ -58,14 +60,17 @@ class ScmServer:
         except BaseException:
             await self.stop()
             raise
-        self._poll = asyncio.create_task(self._poll_database())
+        self._tasks = [
+            asyncio.create_task(run()) for run in (self._follower.run, self._site.observers.run)
+        ]
         self._on_event(self._started())
 
     async def stop(self):
         """Safe to call twice, and on a server that did not start."""
-        if self._poll:
-            self._poll.cancel()
-            self._poll = None
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = []
             self._on_event({"event": "stopped"})
         if self._context and self._context.request_interfaces:
             with suppress(TimeoutError, asyncio.TimeoutError):
@@ -80,8 +85,8 @@ class ScmServer:
         return len(self._site.observers)
 
     def documents_changed(self):
-        """Let the Site compare every observed document, and notify its observers."""
-        self._site.observers.changed()
+        """Look for changes now, and notify the observers of what has changed."""
+        self._follower.hurry()
 
     async def _open(self, bind, transport):
         """The bound (host, port) of a new transport."""
@@ -100,19 +105,6 @@ class ScmServer:
         event["db"] = str(self.settings.db)
         event["recipient"] = self.settings.recipient
         return event
-
-    async def _poll_database(self):
-        """PRAGMA data_version changes when another process imports documents."""
-        seen, _ = self.store.state()
-        while True:
-            await asyncio.sleep(self.settings.poll_s)
-            try:
-                version, _ = self.store.state()
-            except sqlite3.OperationalError:
-                continue  # locked: the next poll will see the change
-            if version != seen:
-                seen = version
-                self.documents_changed()
 
 
 async def run(settings, on_event, on_fault):

@@ -42,7 +42,7 @@ class Settings:
     strict_relay: bool = False
     read_only: bool = False
     echo: bool = False
-    poll_s: float = 1.0  # period at which it polls for changes by other processes
+    poll_s: float = 0.05  # period at which it polls for changes by other processes
     notify_interval_s: float = 0.2  # least time between two notifications to one observer
 
     def __post_init__(self):

@@ -4,7 +4,6 @@ It makes every response, also those that aiocoap's own site and block layer woul
 each response, error, block and notification has Recipient and concise problem details.
 """
 
-import asyncio
 import logging
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from aiocoap.util import hostportsplit
 from msgin5g_tools.scm_server import blocks, echo, options, problem, query, resources
 from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.identity import normal_host, normal_uri
-from msgin5g_tools.scm_server.observers import Observers
+from msgin5g_tools.scm_server.observers import Observer, Observers
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.settings import address_text
 
@@ -31,7 +30,9 @@ _UNSAFE = (codes.POST, codes.PUT, codes.DELETE)
 
 
 class Site(interfaces.Resource):
-    def __init__(self, documents, settings, on_event):
+    """`on_change()` is called after every change of the database by a request."""
+
+    def __init__(self, documents, settings, on_event, on_change):
         super().__init__()
         self._store = documents
         self._settings = settings
@@ -40,13 +41,14 @@ class Site(interfaces.Resource):
         self._block1_receiver = blocks.Block1Receiver(settings.max_body, time.monotonic)
         self._verifier = echo.Verifier(time.monotonic)
         self._log = logging.getLogger("msgin5g.scm-server")
-        self.observers = Observers(settings.max_observers)
+        self._on_change = on_change
+        self.observers = Observers(settings.max_observers, self._notify)
 
     async def needs_blockwise_assembly(self, request):
         return False
 
     async def render(self, request):
-        return await self._answer(request)
+        return self._answer(request)
 
     async def render_to_pipe(self, pipe):
         request = pipe.request
@@ -54,36 +56,47 @@ class Site(interfaces.Resource):
         observing = request.code == codes.GET and request.opt.observe == 0
         # RFC 7959 section 3.4: only the first block of a body can be observed.
         if observing and _asks_from_start(request) and found and found.kind == resources.DOCUMENT:
-            await self._observe(pipe, found)
+            self._observe(pipe, found)
         else:
-            message = await self._answer(request)
+            message = self._answer(request)
             self._report("served", request, message)
             pipe.add_response(message, is_last=True)
 
-    async def _observe(self, pipe, found):
-        with self.observers.observe(found) as changed:
-            message = await self._answer(pipe.request, changed is not None)
-            self._report("served", pipe.request, message)
-            is_last = changed is None or not message.code.is_successful()
-            pipe.add_response(message, is_last=is_last)
-            while not is_last:
-                # A minimum time between notifications: a burst of changes makes one.
-                await asyncio.sleep(self._settings.notify_interval_s)
-                tag = message.opt.etag
-                while message.code.is_successful() and message.opt.etag == tag:
-                    await changed.wait()
-                    changed.clear()
-                    message = await self._answer(pipe.request, True, registered=True)
-                is_last = not message.code.is_successful()
-                # Always CON, which detects an observer that has gone (RFC 7641 section 4.5).
-                message.transport_tuning = Reliable()
-                pipe.add_response(message, is_last=is_last)
-                self._report("notified", pipe.request, message)
+    def _observe(self, pipe, found):
+        request = pipe.request
+        message = self._answer(request, not self.observers.is_full)
+        self._report("served", request, message)
+        is_last = message.opt.observe is None
+        pipe.add_response(message, is_last=is_last)
+        if not is_last:
+            uris = query.ue_uris(request.opt.uri_query)
+            not_before = time.monotonic() + self._settings.notify_interval_s
+            observer = Observer(pipe, found, uris, message.opt.etag, not_before)
+            self.observers.add(observer)
+            pipe.on_interest_end(lambda: self.observers.remove(observer))
 
-    async def _answer(self, request, observing=False, registered=False):
+    def _notify(self, observer):
+        """Notify an observer if its document differs; see Observers."""
+        pipe = observer.pipe
+        message = self._answer(pipe.request, True, registered=True)
+        if message.code == codes.SERVICE_UNAVAILABLE:
+            return _BUSY_S
+        is_last = not message.code.is_successful()
+        if not is_last and message.opt.etag == observer.etag:
+            return None
+        observer.etag = message.opt.etag
+        # A minimum time between notifications: a burst of changes makes one.
+        observer.not_before = time.monotonic() + self._settings.notify_interval_s
+        # Always CON, which detects an observer that has gone (RFC 7641 section 4.5).
+        message.transport_tuning = Reliable()
+        pipe.add_response(message, is_last=is_last)
+        self._report("notified", pipe.request, message)
+        return None
+
+    def _answer(self, request, observing=False, registered=False):
         """The response Message of a request; an internal error gives one, too."""
         try:
-            reply = await self._serve(request)
+            reply = self._serve(request)
             message = self._message(request, reply, observing)
             if not registered:
                 self._check_source(request, message, observing)
@@ -99,7 +112,7 @@ class Site(interfaces.Resource):
             fault = Problem(codes.INTERNAL_SERVER_ERROR, "internal error of the server")
             return self._refusal(request, fault)
 
-    async def _serve(self, request):
+    def _serve(self, request):
         settings = self._settings
         path, method = request.opt.uri_path, request.code
         found = resources.find(path, settings.prefix)
@@ -132,7 +145,7 @@ class Site(interfaces.Resource):
         if body is None:
             return resources.reply(codes.CONTINUE)
         reply = self._resources.change(found, request, body)
-        self.observers.changed(found)
+        self._on_change()
         return reply
 
     def _check_recipient(self, request):

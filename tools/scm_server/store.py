@@ -14,6 +14,10 @@ from msgin5g_tools.scm_server.database import Database
 
 Document = namedtuple("Document", "service doc_id body")
 
+# Changes after a number. `names`: (service, doc_id) of documents and (None, URI) of UEs that were
+# denied or are allowed again; None when it is not known which. `more`: there are further ones.
+Changes = namedtuple("Changes", "number names more")
+
 
 def etag(payload):
     """8 bytes that depend on the payload alone."""
@@ -120,6 +124,27 @@ class Store(Database):
         return [
             row[0] for row in self.connection.execute("SELECT DISTINCT service FROM documents")
         ]
+
+    # changes
+
+    def last_change(self):
+        """The number of the last change."""
+        return self._one("SELECT max(number) FROM changes") or 0
+
+    def changes_since(self, number, limit=1000):
+        """What has changed after the change of this number: Changes."""
+        rows = self.connection.execute(
+            "SELECT number, service, name FROM changes WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
+        ).fetchall()
+        last = self.last_change()
+        if last == number:
+            return Changes(number, (), False)
+        # The log does not reach back to `number`, or an older copy of the database was restored.
+        if not rows or rows[0][0] != number + 1:
+            return Changes(last, None, False)
+        names = {(service, name) for _, service, name in rows}
+        return Changes(rows[-1][0], names, len(rows) == limit)
 
     # deny list and entitled gateways
 
