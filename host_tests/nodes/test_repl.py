@@ -563,6 +563,10 @@ def test_trace_of_a_stopped_node_shows_messages_for_so_many_seconds():
     assert node.trace is None
 
 
+def full(*_):
+    raise MemoryError
+
+
 class Prompt:
     def __init__(self, lines):
         self.lines = lines
@@ -599,6 +603,13 @@ def test_trace_while_the_node_runs_shows_each_message_in_a_line_above_the_prompt
     assert printed(board, node.trace, False, message(NON, GET, 1, options), RELAY).endswith(
         "\n     /a\\u001b[2J?0xff\n"
     ), "what is not UTF-8 does not end the loop"
+    real = commands.code_text
+    commands.code_text = full
+    try:
+        said = printed(board, node.trace, False, message(NON, 2, 1, ()), RELAY)
+    finally:
+        commands.code_text = real
+    assert said == "A message is not shown: too little memory is free.\n"
     assert printed(board, node.trace, True, b"\x70\0\0\1", RELAY).endswith(
         " RST 0.00 mid 1  4 bytes\n"
     )

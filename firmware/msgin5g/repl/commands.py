@@ -391,7 +391,10 @@ def trace(node, seconds):
     def show(out, datagram, remote):
         if prompt:
             prompt.hide()
-        _print_message(message, out, datagram, remote)
+        try:
+            _print_message(message, out, datagram, remote)
+        except MemoryError:
+            print("A message is not shown: too little memory is free.")
         if prompt:
             prompt.show()
 
