@@ -445,7 +445,7 @@ async def main():
         told.append(event["event"])
         return event["event"] == "applied"
     await event_loop_asyncio.run(node, node.transports, system.ticks_ms, emit)
-    print(told, len(beats) > 1, node.configuration.configuration["MSGin5G-UE-Service-id"])
+    print(told, bool(beats), node.configuration.configuration["MSGin5G-UE-Service-id"])
 
 asyncio.run(main())
 """
