@@ -12,6 +12,7 @@ from gateway_builders import (
     shared,
 )
 from msgin5g.cbor.decoder import loads
+from msgin5g.cbor.encoder import dumps
 from msgin5g.scm.client import problem_of
 from network_sim import NetworkSim
 
@@ -244,6 +245,15 @@ def test_nobody_learns_who_else_is_named():
             own = n == client.n
             assert (name(n).encode() in client.answers[0].payload()) == own, (client.n, n)
     assert gateway.counters == {"not_asked": 1}
+
+
+def test_an_array_of_indefinite_length_is_split_too():
+    body = b"\x9f" + dumps(doc(1)) + dumps(doc(2)) + b"\xff"
+    sim, _, _, clients = new((1, 2), [], {"faults": {0: (0x45, [], body)}})
+    for client in clients:
+        client.get()
+    assert answered(sim, clients)
+    assert [client.documents() for client in clients] == [[doc(1)], [doc(2)]]
 
 
 def test_a_document_for_everybody_goes_to_everybody():

@@ -5,7 +5,7 @@ from checks import raises
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError
 from msgin5g.scm.document_splitter import SplitDocument
-from msgin5g.scm.request import ScmRequest
+from msgin5g.scm.request import ScmRequest, uri_equal
 from msgin5g.scm.ue_config_doc import DocumentError, UeConfigDoc, find_configuration, imei_of
 
 _UE = UE_ID.encode()
@@ -126,3 +126,16 @@ def test_a_document_with_two_equal_keys_is_refused_wherever_they_are():
                 find_configuration(whole, _UE)
         with raises(CborError, "a key that comes twice"):
             SplitDocument(body, 0, len(body))
+
+
+def test_only_scheme_and_host_of_a_uri_ignore_the_case_of_letters():
+    for a, b, equal in (
+        (b"urn:x:ue:abc", b"URN:x:ue:abc", True),
+        (b"urn:x:ue:abc", b"urn:x:ue:ABC", False),
+        (b"coap://Host/a", b"COAP://hOST/a", True),
+        (b"coap://host/a", b"coap://host/A", False),
+        (b"coap://host?a", b"coap://HOST?A", False),
+        (b"abc", b"ABC", False),  # no scheme
+        (b"urn:x", b"urn:xy", False),
+    ):
+        assert uri_equal(a, b) == uri_equal(b, a) == equal, a
