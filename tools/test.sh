@@ -4,7 +4,8 @@
 # tools/test.sh ARGS...   pytest alone, with these arguments
 #
 # Two streams run at once. The first is pytest with the real peers. The second is what needs no
-# peer: the lanes on real MicroPython, then the campaigns. Its output comes at the end.
+# peer: the lanes on real MicroPython, the campaigns, a sample of mutants. Its output comes at the
+# end.
 set -eu
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -33,6 +34,7 @@ second_stream() {
     else
         run $python -m msgin5g_tools.checks.lanes
         run $python -m pytest -m campaign
+        run $python -m msgin5g_tools.checks.mutants --without device --sample 60 --min 90
     fi
     exit $status
 }

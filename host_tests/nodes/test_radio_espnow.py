@@ -51,3 +51,20 @@ def test_an_esp_now_peer_out_of_range():
     sim.run(None, 1000)
     assert radios.status()[0]["up"] and len(relay.links) == 1
     assert [name for name, _ in driven.emitted[2:]] == ["link_up"]
+
+
+def test_the_channel_of_esp_now_is_its_own_or_that_of_the_access_point_or_1():
+    peers = {"peers": {"urn:x:7": ["24:0a:c4:00:00:02", None]}}
+    point = {"ssid": "relay", "key": "12345678", "channel": 6}
+    for values, channel, active in (
+        ({"espnow": peers}, 1, True),
+        ({"espnow": dict(peers, channel=11)}, 11, True),
+        ({"espnow": peers, "access_point": point}, None, True),
+        ({"espnow": peers, "wifi": {"ssid": "site", "key": "12345678"}}, None, True),
+    ):
+        espnow.reset()
+        espnow.here = _RELAY_MAC
+        network.reset("esp32", lambda: 0)
+        new_radios(**dict(_HOP, **values))
+        wlan = network.WLAN(network.WLAN.IF_STA)
+        assert wlan.parameters.get("channel") == channel and wlan.active() == active, values

@@ -709,6 +709,12 @@ def test_the_watchdog_is_held_while_no_loop_runs():
             assert log == [30000, "feed", 60000, 30000, "feed"]  # held while it starts, released
             assert [entry for entry in machine.log if entry != "feed"] == after, drive
 
+        # A start that fails leaves the board to a person.
+        machine = Watched()
+        start = Start(bind=["192.0.2.1", 65401], watchdog_s=30)
+        assert with_machine(machine, lambda: start.main(folder)) == 2
+        assert [entry for entry in machine.log if entry != "feed"] == [30000, 60000, 3600000]
+
     real = sys.modules.pop("msgin5g.services.watchdog", None)
     try:
         in_folder(test)
