@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,9 +58,10 @@ class Laboratory:
         return self
 
     def __exit__(self, *_):
+        self._worker.send_signal(signal.SIGINT)  # it ends its child, too
         self._worker.stdin.close()
         try:
-            self._worker.wait(2)
+            self._worker.wait(5)
         except subprocess.TimeoutExpired:
             self._worker.kill()
             self._worker.wait()
