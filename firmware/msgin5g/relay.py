@@ -1,9 +1,9 @@
 """The MSGin5G Relay UE-1 (TS 24.538 6.2.2.1): a CoAP intermediary of linked UEs and the server.
 
-Up: a GET from a linked UE, for itself, whose Recipient is the server. Down: a response whose
-Recipient is the linked UE that asked. Everything else is discarded without a response and
-counted. Each side has its own message IDs, tokens and retransmission; options and payload pass
-unchanged.
+Up: a GET from a linked UE, for itself, whose Recipient is the server, or a protected request (see
+Admission). Down: a response whose Recipient is the linked UE that asked. Everything else is
+discarded without a response and counted. Each side has its own message IDs, tokens and
+retransmission; options and payload pass unchanged.
 
     uplink counters                            downlink counters
     not_linked, not_get,                       missing_recipient, recipient_not_linked,
@@ -18,6 +18,7 @@ from msgin5g.coap.message import encode, insert, size_of
 from msgin5g.coap.retransmission import DONE, OBSERVING
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
+    CHANGED,
     CONTENT,
     FORBIDDEN,
     GATEWAY_TIMEOUT,
@@ -26,8 +27,10 @@ from msgin5g.coap.numbers import (
     NON,
     NOT_FOUND,
     OBSERVE,
+    OSCORE,
+    UNAUTHORIZED,
 )
-from msgin5g.intermediary.numbers import BAD_GATEWAY, HOP_LIMIT, HOP_LIMIT_REACHED
+from msgin5g.intermediary.numbers import BAD_GATEWAY, BAD_OPTION, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint, must_confirm
 from msgin5g.coap.role import RESERVE_SIZE, Role
 from msgin5g.coap.ticks import diff, shorter
@@ -46,15 +49,16 @@ class Flow:
     An observation is named by its UE and the token of the UE's request, which is in `incoming`.
     """
 
-    request = None  # (options, tail, token) of the request to the server, while it is held back
+    request = None  # (tail, token) of the request to the server, while it is held back
     exchange = None  # the request to the server
     notification = None  # the exchange of the last response to the UE, if it has one
     wants_observe = False
     observing = False
 
-    def __init__(self, ue, incoming, now):
+    def __init__(self, ue, incoming, now, code):
         self.ue = ue
         self.incoming = incoming
+        self.code = code  # of the request: GET, or the POST or FETCH of a protected one
         self.confirmed_at = now  # when the UE asked, or got the last confirmable notification
 
 
@@ -87,7 +91,7 @@ class Relay(Role):
             RESERVE_SIZE,
         )
         self.links = LinkTable(settings.max_links, settings.peer_key)
-        self._admission = Admission(settings, self.endpoint, self.links)
+        self._admission = Admission(settings, self.endpoint, self.links, True)
         self._settings = settings
         self._recipient_option = settings.recipient_option
         self._server = server
@@ -282,19 +286,12 @@ class Relay(Role):
         if incoming is None:
             endpoint.count("incoming_full")
             return
-        options = ()
         if observe == 0 and not self._may_observe(ue):
             # Observe is elective: without it the UE gets a plain response (RFC 7641 section 4.1).
             endpoint.count("observations_full")
             observe = None
-            j = message.token_end
-            options = [
-                (message.numbers[i], bytes(tail[message.starts[i] - j : message.ends[i] - j]))
-                for i in range(message.n_options)
-                if message.numbers[i] != OBSERVE
-            ]
-            tail = None
-        flow = Flow(ue, incoming, now)
+            tail = _without_observe(message, tail)
+        flow = Flow(ue, incoming, now, message.code)
         if observe == 0:
             flow.wants_observe = True
             self._n_wanted += 1
@@ -311,17 +308,17 @@ class Relay(Role):
                     endpoint.acknowledge(first)  # early, for room
             self._unacknowledged.append(flow)
         if held:
-            flow.request = (options, tail and bytes(tail), token)
+            flow.request = (bytes(tail), token)
             self.held_back.append(flow)
         else:
-            self._send_request(flow, options, tail, token)
+            self._send_request(flow, tail, token)
 
-    def _send_request(self, flow, options, tail, token):
+    def _send_request(self, flow, tail, token):
         flow.exchange = self.endpoint.request(
             self._server_transport,
             self._server,
-            GET,
-            options,
+            flow.code,
+            (),
             flow,
             flow.incoming.confirmable,
             tail,
@@ -381,7 +378,7 @@ class Relay(Role):
         elif not self._may_add_recipient(message):
             endpoint.count("missing_recipient")
             return
-        if self._settings.strict_codes and code not in (CONTENT, FORBIDDEN, NOT_FOUND):
+        if self._settings.strict_codes and not _is_strict(flow, message):
             endpoint.count("code_not_relayed")
             return
         number = message.uint(OBSERVE) if flow.wants_observe and code >> 5 == 2 else None
@@ -451,9 +448,7 @@ class Relay(Role):
         size = size_of(b"", options, payload)
         if size > MAX_MESSAGE_SIZE:
             return None
-        buf = bytearray(size)
-        encode(buf, NON, CONTENT, 0, b"", options, payload)
-        return memoryview(buf)[4:]
+        return _tail_of(size, options, payload)
 
     # Ends
 
@@ -505,6 +500,38 @@ class Relay(Role):
             ue.n_requests -= 1
             self.n_requests -= 1
         self._n_wanted -= flow.wants_observe
+
+
+def _is_strict(flow, message):
+    """Whether a response is one of those of 6.2.2.1: 2.05, 4.03, 4.04.
+
+    To a protected request these are 2.04 and 2.05, with the server's code inside, and the errors
+    of a server that cannot unprotect it (RFC 8613 section 8.2).
+    """
+    code = message.code
+    if flow.code == GET:
+        return code in (CONTENT, FORBIDDEN, NOT_FOUND)
+    if message.find(OSCORE) >= 0:
+        return code in (CHANGED, CONTENT)
+    return code in (BAD_REQUEST, UNAUTHORIZED, BAD_OPTION)
+
+
+def _without_observe(message, tail):
+    """The tail of a request without its Observe. `tail` may differ from that in the message."""
+    start = message.token_end
+    options = [
+        (message.numbers[i], bytes(tail[message.starts[i] - start : message.ends[i] - start]))
+        for i in range(message.n_options)
+        if message.numbers[i] != OBSERVE
+    ]
+    payload = tail[message.payload_start - start :]
+    return _tail_of(size_of(b"", options, payload), options, payload)
+
+
+def _tail_of(size, options, payload):
+    buf = bytearray(size)
+    encode(buf, NON, CONTENT, 0, b"", options, payload)
+    return memoryview(buf)[4:]
 
 
 def _head_size(token):

@@ -4,7 +4,7 @@ from msgin5g_tools.bench.heap import loaded_modules
 from msgin5g_tools.build.mpy import build_firmware
 
 # A plain UE has no application, no radio, no prompt and no watchdog.
-_NOT_IN_A_UE = ("gateway", "intermediary", "relay", "repl", "services")
+_NOT_IN_A_UE = ("gateway", "intermediary", "oscore", "relay", "repl", "services")
 _START_UP = ("builder", "settings")
 
 
@@ -24,4 +24,4 @@ def test_a_ue_loads_what_it_uses_and_drops_what_started_it():
 def test_relay_and_gateway_do_not_load_each_other():
     for role, other in (("relay", "gateway"), ("gateway", "relay")):
         found, _ = rooms(role)
-        assert role in found and not found & {other, *_START_UP}
+        assert role in found and not found & {other, "oscore", *_START_UP}

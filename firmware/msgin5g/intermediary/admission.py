@@ -1,7 +1,9 @@
 """Which requests a relay or gateway takes, and what it says itself (TS 24.538 6.2.2.1).
 
-It takes a GET from a linked UE, for that UE itself, with the server as its Recipient. Every other
-request is discarded and counted under
+It takes a GET from a linked UE, for that UE itself, with the server as its Recipient. A relay also
+takes a protected request, a POST or FETCH with the option OSCORE (RFC 8613 section 4.2): its
+`ue-uri` cannot be seen, so the server checks that. Every other request is discarded and counted
+under
 
     not_linked, missing_recipient, foreign_recipient, wrong_ue_uri, not_get
 
@@ -17,9 +19,12 @@ from msgin5g.coap.numbers import (
     BLOCK2,
     CONTENT,
     CONTENT_FORMAT,
+    FETCH,
     GET,
     MAX_AGE,
     NO_RESPONSE,
+    OSCORE,
+    POST,
     SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
@@ -54,11 +59,13 @@ _RETRY_MS = const(1000)  # the first time to retry
 class Admission:
     """The rules for requests, over the endpoint and the LinkTable of a relay or gateway.
 
-    max_observations_of_ue: the share of each UE in settings.max_observations.
+    max_observations_of_ue: the share of each UE in settings.max_observations. takes_protected:
+    whether protected requests are taken, as a relay does.
     """
 
-    def __init__(self, settings, endpoint, links):
+    def __init__(self, settings, endpoint, links, takes_protected=False):
         self._endpoint = endpoint
+        self._takes_protected = takes_protected
         self._links = links
         self._server_recipient = settings.server_recipient.encode()
         self._recipient_option = settings.recipient_option
@@ -87,6 +94,7 @@ class Admission:
         ends = message.ends
         recipient = None
         n_uris = 0
+        is_protected = False
         unknown = message.left_out
         is_own = True
         for i in range(message.n_options):
@@ -103,6 +111,8 @@ class Admission:
             elif number == recipient_option:
                 if recipient is None:
                     recipient = bytes(view[starts[i] : ends[i]])
+            elif number == OSCORE:
+                is_protected = self._takes_protected and message.code in (POST, FETCH)
             elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
                 if number != NO_RESPONSE:
                     unknown = number
@@ -113,11 +123,12 @@ class Admission:
         if recipient != server and not uri_equal(recipient, server):
             endpoint.count("foreign_recipient")
             return None
-        if message.code != GET:
+        if message.code != GET and not is_protected:
             endpoint.count("not_get")
             self.refuse(METHOD_NOT_ALLOWED, "Only GET is relayed", ue, now)
             return None
-        if not is_own or n_uris != 1:  # a UE asks for its own configuration only
+        # A UE asks for its own configuration only.
+        if not is_own or (n_uris != 1 and not is_protected):
             endpoint.count("wrong_ue_uri")
             return None
         if unknown:

@@ -124,6 +124,11 @@ class Protection:
             raise ProtectionError("oscore_replay")
         binding = Binding(context, kid, partial_iv, message.find(OBSERVE) >= 0)
         self._open(binding, False, partial_iv, message, True)
+        i = message.find(OBSERVE)
+        if i >= 0 and not binding.observes:
+            message.drop_option(
+                i
+            )  # an intermediary that does not observe has removed the outer one
         return binding, number
 
     def unprotect_response(self, binding, message):
