@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 
 import pytest
 from aiocoap import GET, Message
@@ -12,6 +13,7 @@ from msgin5g_tools.scm_server import identity, json_write, link_format, options,
 from msgin5g_tools.scm_server import ue_config
 from msgin5g_tools.scm_server.echo import Verifier
 from msgin5g_tools.scm_server.json_form import compact, parse_object
+from msgin5g_tools.scm_server.line_writer import LineWriter
 from msgin5g_tools.scm_server.problem import Problem, ScmError, printable
 from msgin5g_tools.scm_server.server import ScmServer
 from msgin5g_tools.scm_server.settings import Settings, address, address_text
@@ -277,3 +279,47 @@ def test_what_could_not_be_sent_again_unchanged_is_refused_wherever_it_stands():
         deep = [deep]
     ue_config.require({**good, "x": deep}, "msgin5g", "doc")
     assert "is nested deeper than 16" in fault_of({**good, "x": [deep]})
+
+
+def lines_of(reader):
+    """What has been written to a pipe, line by line."""
+    with os.fdopen(reader) as pipe:
+        return pipe.read().splitlines()
+
+
+def test_lines_are_written_in_their_order_and_those_without_room_are_counted():
+    reader, writer = os.pipe()
+    lines = LineWriter(writer, "{} dropped".format)
+    for n in range(50):
+        lines.write(f"line {n} \u00e9\ud800")
+    lines.close()
+    os.close(writer)
+    assert lines_of(reader) == [f"line {n} \u00e9\\ud800" for n in range(50)]
+    assert lines.n_dropped == 0
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    full = os.write(writer, b"x" * 10**6)  # the reader takes nothing now
+    lines = LineWriter(writer, "{} dropped".format, max_lines=2)
+    for _ in range(3):
+        lines.write("lost")
+        while lines.n_dropped == 0:
+            time.sleep(0.001)
+    while lines.n_dropped < 3:
+        time.sleep(0.001)
+    os.read(reader, full)
+    lines.write("seen")
+    lines.close()
+    os.close(writer)
+    assert lines_of(reader) == ["3 dropped", "seen"]
+
+
+def test_a_reader_that_has_gone_ends_nothing():
+    reader, writer = os.pipe()
+    os.close(reader)
+    lines = LineWriter(writer, "{} dropped".format)
+    lines.write("nobody reads it")
+    lines.write("nor this")
+    lines.close()
+    os.close(writer)
+    assert lines.n_dropped == 0
