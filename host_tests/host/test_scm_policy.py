@@ -262,7 +262,7 @@ def test_an_echo_value_is_good_for_a_minute_and_a_verified_source_for_five():
 
 def test_the_oldest_of_too_many_verified_sources_is_asked_for_echo_again():
     now = [1000.0]
-    verifier = Verifier(lambda: now[0])
+    verifier = Verifier(lambda: now[0], max_verified=4096)
 
     def verify(n):
         return verifier.check(f"host:{n}", verifier.value(f"host:{n}"))

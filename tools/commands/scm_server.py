@@ -116,7 +116,15 @@ class _LogHandler(logging.Handler):
 @click.option("--strict-relay", is_flag=True, help="Send 4.03 in place of 4.00 and 4.01.")
 @click.option("--read-only", is_flag=True, help="Reject POST, PUT and DELETE.")
 @click.option(
-    "--echo", is_flag=True, help="Verify source addresses with the Echo option (RFC 9175)."
+    "--echo/--no-echo",
+    default=None,
+    show_default="on unless bound to loopback",
+    help="Verify source addresses with the Echo option (RFC 9175).",
+)
+@click.option(
+    "--administrator",
+    metavar="DIRECTORY",
+    help="OSCORE security context of who may change documents from other machines.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print events as one JSON object a line.")
 @click.option("--verbose", "-v", is_flag=True, help="Print aiocoap's own log on stderr.")

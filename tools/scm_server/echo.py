@@ -1,8 +1,8 @@
 """Echo (RFC 9175): verifies that a request comes from its source address.
 
 Without it a GET of 100 bytes with a forged source sends a large document to a victim. With it, a
-source that is not verified gets no response longer than three times its request, and changes no
-document; it gets 4.01 with an Echo value that is valid for a minute.
+source that is not verified gets no response longer than three times its request, observes and
+changes nothing; it gets 4.01 with an Echo value that is valid for a minute.
 """
 
 import hashlib
@@ -12,12 +12,13 @@ import secrets
 FACTOR = 3  # RFC 9175 section 2.4
 _VALUE_S = 60
 _VERIFIED_S = 300
-_MAX_VERIFIED = 4096  # the oldest is dropped, and must echo again
+MAX_VERIFIED = 65_536  # the oldest is dropped, and must echo again
 
 
 class Verifier:
-    def __init__(self, now):
+    def __init__(self, now, max_verified=MAX_VERIFIED):
         self._now = now
+        self._max_verified = max_verified
         self._key = secrets.token_bytes(16)
         self._verified = {}  # endpoint -> expires_at, oldest first
 
@@ -31,7 +32,7 @@ class Verifier:
         now = self._now()
         if value is not None and self._genuine(endpoint, value, now):
             self._verified.pop(endpoint, None)
-            if len(self._verified) >= _MAX_VERIFIED:
+            if len(self._verified) >= self._max_verified:
                 del self._verified[next(iter(self._verified))]
             self._verified[endpoint] = now + _VERIFIED_S
         return self._verified.get(endpoint, 0) > now

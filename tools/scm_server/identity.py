@@ -57,6 +57,13 @@ def host_fault(text):
     return None
 
 
+def is_loopback(host):
+    """Whether this address, or name in the settings, is on this machine and nowhere else."""
+    if host_fault(host):
+        return host == "localhost"
+    return ipaddress.ip_address(host).is_loopback
+
+
 def normal_host(text):
     """The canonical form of an IP address."""
     return str(ipaddress.ip_address(text))

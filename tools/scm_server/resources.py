@@ -152,10 +152,6 @@ class Resources:
 
     def change(self, found, request, body):
         """POST, PUT or DELETE, in one transaction."""
-        if self._settings.read_only:
-            raise Problem(
-                codes.FORBIDDEN, "this server is read-only: it accepts no documents over CoAP"
-            )
         with self._store.transaction():
             if found.kind == DOCUMENT:
                 self._check_conditions(found, request)

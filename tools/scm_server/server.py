@@ -47,6 +47,11 @@ class ScmServer:
         settings = self.settings
         self.store = Store(settings.db, timeout_s=_LOCK_S)
         self._site = Site(self.store, settings, self._on_event, self.documents_changed)
+        if settings.administrator:
+            # Only here: the cryptography takes 10 MB.
+            from msgin5g_tools.scm_server.administrator import Administrator
+
+            self._site.administrator = Administrator(settings.administrator)
         self._follower = ChangeFollower(self.store, self._site.observers, settings.poll_s)
         self._context = aiocoap.Context(serversite=self._site, loggername="coap-server")
         try:
@@ -75,7 +80,7 @@ class ScmServer:
         if self._context and self._context.request_interfaces:
             with suppress(TimeoutError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._context.shutdown(), _STOP_S)
-        self._context = None
+        self._context = self._site = None
         if self.store:
             self.store.close()
             self.store = None

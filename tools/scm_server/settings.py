@@ -41,7 +41,8 @@ class Settings:
     max_observers: int = 10000
     strict_relay: bool = False
     read_only: bool = False
-    echo: bool = False
+    echo: bool | None = None  # None: when `bind` is not on loopback, where sources can be forged
+    administrator: str | None = None  # directory of an OSCORE security context
     poll_s: float = 0.05  # period at which it polls for changes by other processes
     notify_interval_s: float = 0.2  # least time between two notifications to one observer
 
@@ -72,6 +73,8 @@ class Settings:
             if fault:
                 raise ScmError(f"gateway: '{host}' {fault}")
         self.gateways = tuple(map(identity.normal_host, self.gateways))
+        if self.echo is None:
+            self.echo = not self.strict_relay and not identity.is_loopback(self.bind[0])
         if self.echo and self.strict_relay:
             raise ScmError("echo: needs responses with 4.01, which a strict relay discards")
 

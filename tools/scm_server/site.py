@@ -9,7 +9,7 @@ import sqlite3
 import time
 from urllib.parse import quote
 
-from aiocoap import interfaces
+from aiocoap import error, interfaces
 from aiocoap.numbers import codes
 from aiocoap.numbers.constants import Reliable
 from aiocoap.numbers.types import NON
@@ -17,7 +17,7 @@ from aiocoap.util import hostportsplit
 
 from msgin5g_tools.scm_server import blocks, echo, options, problem, query, resources
 from msgin5g_tools.scm_server.coap_message import LongTokenMessage
-from msgin5g_tools.scm_server.identity import normal_host, normal_uri
+from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
 from msgin5g_tools.scm_server.observers import Observer, Observers
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.settings import address_text
@@ -42,6 +42,7 @@ class Site(interfaces.Resource):
         self._verifier = echo.Verifier(time.monotonic)
         self._log = logging.getLogger("msgin5g.scm-server")
         self._on_change = on_change
+        self.administrator = None  # an administrator.Administrator
         self.observers = Observers(settings.max_observers, self._notify)
 
     async def needs_blockwise_assembly(self, request):
@@ -52,6 +53,9 @@ class Site(interfaces.Resource):
 
     async def render_to_pipe(self, pipe):
         request = pipe.request
+        if request.opt.oscore is not None and self.administrator:
+            pipe.add_response(self._answer_administrator(request), is_last=True)
+            return
         found = resources.find(request.opt.uri_path, self._settings.prefix)
         observing = request.code == codes.GET and request.opt.observe == 0
         # RFC 7959 section 3.4: only the first block of a body can be observed.
@@ -74,6 +78,20 @@ class Site(interfaces.Resource):
             observer = Observer(pipe, found, uris, message.opt.etag, not_before)
             self.observers.add(observer)
             pipe.on_interest_end(lambda: self.observers.remove(observer))
+
+    def _answer_administrator(self, request):
+        """The response to a request under OSCORE; an administrator observes nothing."""
+        try:
+            inner, request_id = self.administrator.unprotect(request)
+        except Problem as raised:
+            message = self._refusal(request, raised)
+            self._report("served", request, message)
+            return message
+        except error.RenderableError as raised:
+            return raised.to_message()
+        message = self._answer(inner)
+        self._report("served", inner, message)
+        return self.administrator.protect(message, request_id)
 
     def _notify(self, observer):
         """Notify an observer if its document differs; see Observers."""
@@ -102,7 +120,10 @@ class Site(interfaces.Resource):
                 self._check_source(request, message, observing)
             return message
         except Problem as raised:
-            return self._refusal(request, raised)
+            message = self._refusal(request, raised)
+            if not registered:
+                self._shorten(request, message)
+            return message
         except sqlite3.OperationalError as error:
             detail = f"the database is not available: {error}"
             busy = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
@@ -138,6 +159,7 @@ class Site(interfaces.Resource):
         if method == codes.GET:
             content_format = self._resources.content_format(request)
             return self._resources.get(found, selector, content_format)
+        self._require_writer(request)
         self._require_source(request)
         if method != codes.DELETE:
             self._resources.check_format(request)
@@ -209,23 +231,48 @@ class Site(interfaces.Resource):
         if message.opt.no_response is None:
             message.opt.no_response = request.opt.no_response
 
+    def _require_writer(self, request):
+        """Problem 4.03 unless this peer may change documents."""
+        if self._settings.read_only:
+            raise Problem(
+                codes.FORBIDDEN, "this server is read-only: it accepts no documents over CoAP"
+            )
+        if not self._is_administrators(request):
+            raise Problem(
+                codes.FORBIDDEN,
+                "documents are changed by an administrator only, or on the server's machine",
+            )
+
+    @staticmethod
+    def _is_administrators(request):
+        if getattr(request, "is_administrators", False):
+            return True
+        return is_loopback(hostportsplit(request.remote.hostinfo)[0])
+
     def _check_source(self, request, message, registering):
         """Problem 4.01 with Echo when the response is too long for an unverified source."""
         if message.code.is_successful() and request.code == codes.GET:
-            asked = 5 + len(request.token) + len(request.opt.encode())
-            size = 5 + len(request.token) + len(message.opt.encode()) + len(message.payload)
-            if registering or size > echo.FACTOR * asked:
+            if registering or _is_amplified(request, message):
                 self._require_source(request)
 
-    def _require_source(self, request):
+    def _shorten(self, request, message):
+        """Take the problem details from an error that is too long for an unverified source."""
+        if not self._is_verified(request) and _is_amplified(request, message):
+            message.payload, message.opt.content_format = b"", None
+
+    def _is_verified(self, request):
         if not self._settings.echo or not blocks.is_datagram(request.remote):
-            return
-        endpoint = request.remote.hostinfo
-        if not self._verifier.check(endpoint, request.opt.echo):
+            return True
+        if getattr(request, "is_administrators", False):
+            return True  # under OSCORE, and no replay
+        return self._verifier.check(request.remote.hostinfo, request.opt.echo)
+
+    def _require_source(self, request):
+        if not self._is_verified(request):
             raise Problem(
                 codes.UNAUTHORIZED,
                 "repeat the request with this Echo",
-                echo=self._verifier.value(endpoint),
+                echo=self._verifier.value(request.remote.hostinfo),
             )
 
     def _report(self, event, request, message):
@@ -247,6 +294,15 @@ class Site(interfaces.Resource):
         if hasattr(message, "detail"):
             entry["detail"] = message.detail
         self._on_event(entry)
+
+
+def _is_amplified(request, message):
+    """Whether a datagram is longer than RFC 9175 allows for a source that may be forged."""
+    return _size(message, request.token) > echo.FACTOR * _size(request, request.token)
+
+
+def _size(message, token):
+    return 4 + len(token) + len(message.opt.encode()) + len(message.payload) + 1
 
 
 def _asks_from_start(request):

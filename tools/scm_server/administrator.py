@@ -1,0 +1,64 @@
+"""Requests of an administrator, protected by OSCORE (RFC 8613); aiocoap does the cryptography.
+
+The security context is a directory as aiocoap's programs have it: settings.json with `secret_hex`,
+`sender-id_hex` and `recipient-id_hex`, of which the administrator's own directory has the last two
+exchanged. The server keeps its sequence numbers there. A copy of a directory must not be used.
+"""
+
+import json
+from pathlib import Path
+
+from aiocoap import error, oscore
+from aiocoap.numbers.codes import BAD_REQUEST, UNAUTHORIZED
+
+from msgin5g_tools.scm_server.problem import Problem, ScmError
+
+
+_KEYS = ("secret", "sender-id", "recipient-id")
+
+
+def _check(directory):
+    """ValueError of a directory that aiocoap cannot load: it would print a traceback."""
+    found = set()
+    for name in ("secret.json", "settings.json"):
+        if (directory / name).exists():
+            found |= {key.rpartition("_")[0] for key in json.loads((directory / name).read_text())}
+    for key in _KEYS:
+        if key not in found:
+            raise ValueError(f"{key}_hex is missing in settings.json")
+
+
+class Administrator:
+    """`unprotect` a request and `protect` its response."""
+
+    def __init__(self, directory):
+        try:
+            _check(Path(directory))
+            self._context = oscore.FilesystemSecurityContext(str(directory))
+        except (OSError, ValueError) as reason:
+            text = getattr(reason, "strerror", None) or str(reason) or "is in use"
+            raise ScmError(f"administrator: {directory}: {text}") from None
+
+    def unprotect(self, request):
+        """(request as it was before OSCORE, what `protect` needs), or Problem 4.00 or 4.01.
+
+        aiocoap's RenderableError, a response already, when the server was started lately and must
+        first know that the request is new (RFC 8613 appendix B.1.2).
+        """
+        try:
+            kid = oscore.verify_start(request).get(oscore.COSE_KID)
+            if kid != self._context.recipient_id:
+                raise Problem(UNAUTHORIZED, "Security context not found")
+            inner, request_id = self._context.unprotect(request)
+        except error.RenderableError:
+            raise
+        except oscore.ReplayError:
+            raise Problem(UNAUTHORIZED, "Replay detected", max_age=0) from None
+        except oscore.ProtectionInvalid:
+            raise Problem(BAD_REQUEST, "Decryption failed") from None
+        inner.remote, inner.token, inner.mtype = request.remote, request.token, request.mtype
+        inner.is_administrators = True
+        return inner, request_id
+
+    def protect(self, response, request_id):
+        return self._context.protect(response, request_id)[0]
