@@ -55,6 +55,7 @@ def test_a_board_that_is_well_and_goes_on_afterwards(tmp_path):
         assert _line(said, OK, "installed", r"\d+ files, \d+ bytes of msgin5g for ue, as in this")
         assert _line(said, OK, "settings", f"valid: ue {ue_id(0)}")
         assert _line(said, OK, "secrets", "none")
+        assert _line(said, OK, "security", "none: traffic is plain text")
         assert _line(said, OK, "clock", r"20\d\d-")
         hop = re.escape(f"next hop {address(1)}:65401")
         assert _line(said, OK, "network", rf"{hop} answers a CoAP ping in \d+ ms")

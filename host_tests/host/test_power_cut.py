@@ -45,6 +45,17 @@ def test_no_power_cut_loses_the_configuration(arguments, at_least):
     assert int(n_cuts) >= at_least
 
 
+def test_no_power_cut_and_no_old_image_brings_a_number_of_oscore_back():
+    for arguments, n_restarts, at_least in (
+        ("4096 16 32 10000 0 197", 10_000, 200),
+        ("512 32 256 1000 0 2 5 784", 1_000, 400),
+    ):
+        printed = _micropython("number_power_cut.py", arguments)
+        found = re.search(r"(\d+) cuts, (\d+) restarts, (\d+) numbers, none twice", printed)
+        assert int(found[1]) >= at_least and int(found[2]) == n_restarts, printed
+        assert int(found[3]) > 30 * n_restarts, printed
+
+
 def test_ten_thousand_refreshes_without_a_change_leave_the_flash_alone():
     figures = json.loads(_micropython("wear.py", "4096 212 256 1000 1000 10000"))
     assert figures["refresh_operations"] == 0

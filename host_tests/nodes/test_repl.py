@@ -6,6 +6,7 @@ import msgin5g.builder as builder_module
 import msgin5g.node as node_module
 import msgin5g.settings as settings_module
 from checks import xorshift
+from oscore_server import protect_ue
 from manager_board import Board
 from msgin5g import repl
 from msgin5g.coap.message import encode
@@ -779,3 +780,16 @@ def test_a_traced_datagram_is_an_event():
         raise MemoryError
 
     Trace(full)(True, b"", RELAY)
+
+
+def test_status_says_whether_traffic_is_protected_and_what_came_unprotected():
+    board = Board("one")
+    node = node_of(board)
+    protect_ue(node.ue, UE_ID)
+    security = node.ue.endpoint.security
+    assert "\n  security     OSCORE\n" in status(board, node)
+    security.unprotected_error = 0x81
+    assert "\n  security     OSCORE; an unprotected 4.01 came last\n" in status(board, node)
+    security.unprotected_error = None
+    security.owner = node.ue.client
+    assert "\n  security     OSCORE for its own requests\n" in status(board, node)

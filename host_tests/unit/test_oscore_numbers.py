@@ -2,6 +2,7 @@
 
 from checks import raises, xorshift
 from memory_flash import MemoryFlash
+from msgin5g.config.store import GOOD, Store
 from msgin5g.oscore.context import ProtectionError
 from msgin5g.oscore.sequence_store import FILES, SequenceStore
 
@@ -105,3 +106,12 @@ def test_after_the_last_number_there_is_none():
     assert started(new_flash(last - 64 - (1 << 24))).next() <= last - 64
     with raises(ProtectionError, "oscore_no_number"):
         started(new_flash(last - 63)).next()
+
+
+def test_a_factory_reset_leaves_the_numbers_as_it_leaves_the_key():
+    flash = new_flash()
+    config = Store(flash)
+    config.write(GOOD, 0, b"e", b"", b"{}")
+    last = started(flash).next()
+    config.erase()
+    assert started(flash).next() > last

@@ -100,7 +100,7 @@ def _security_of(endpoint):
         return "none: plain text"
     text = "OSCORE"
     if security.owner is not None:
-        text += " for its own configuration; what UEs ask for passes as it is"
+        text += " for its own requests"
     if security.unprotected_error is not None:
         text += "; an unprotected " + code_text(security.unprotected_error) + " came last"
     return text

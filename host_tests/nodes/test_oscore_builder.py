@@ -1,0 +1,138 @@
+"""What the builder makes of a key in the settings: a node that protects, or none at all."""
+
+import os
+from binascii import hexlify
+
+from checks import raises
+from msgin5g.builder import Builder
+from msgin5g.coap.message import Message
+from msgin5g.coap.ticks import add
+from msgin5g.config.store import StorageError
+from msgin5g.oscore.context import SecurityContext
+from msgin5g.oscore.sequence_store import FILES, SequenceStore
+from msgin5g.port.flash import Flash
+from msgin5g.port.system import board_id
+from msgin5g.settings import settings_of
+
+SECRET = bytes(range(16))
+ANY = ["127.0.0.1", 0]
+SERVER = ["127.0.0.1", 40001]
+SECURITY = {
+    "mode": "oscore",
+    "master_secret": hexlify(SECRET).decode(),
+    "sender_id": "07",
+    "recipient_id": "01",
+}
+UE = {"ue_id": "urn:x:1", "bind": ANY, "next_hop": SERVER, "start_delay_s": 0}
+
+
+def numbers_for(secret, folder, board=None):
+    """What a tool that makes a key puts on a board."""
+    key = SecurityContext(secret, b"\x07", b"\x01", None).sender_key
+    flash = Flash(folder, StorageError)
+    assert SequenceStore(flash, key, board_id() if board is None else board).create()
+
+
+def built(test, values, security=None, prepare=numbers_for, secret=SECRET, runs=True):
+    """Call test(node, builder) with the node of these settings."""
+    folder = "/tmp/msgin5g-" + hexlify(os.urandom(8)).decode()
+    os.mkdir(folder)
+    if prepare:
+        prepare(secret, folder)
+    values = dict(values)
+    values["security"] = dict(SECURITY if security is None else security)
+    builder = Builder(settings_of(values), folder, None, runs)
+    try:
+        return test(builder.build(), builder)
+    finally:
+        builder.close()
+        for name in os.listdir(folder):
+            os.remove(folder + "/" + name)
+        os.rmdir(folder)
+
+
+def first_sent(node, now):
+    """The first datagram that a node sends, as a Message."""
+    for _ in range(50):
+        node.step(now)
+        out = node.transmit(now)
+        if out:
+            return Message(32).decode(bytes(out[1]))
+        now = add(now, 100)
+    return None
+
+
+def test_a_ue_with_a_key_protects_what_it_asks_for():
+    def test(node, builder):
+        asked = first_sent(node, builder.now)
+        assert asked.code == 0x02 and asked.option(9)[-1:] == b"\x07"
+        assert builder.settings.ue_id not in str(bytes(asked.view))
+
+    built(test, UE)
+
+
+def test_a_node_without_a_usable_key_does_not_start():
+    def never(node, builder):
+        assert False, "it started"
+
+    def copied(secret, folder):
+        numbers_for(secret, folder, b"another board")
+
+    def damaged(secret, folder):
+        numbers_for(secret, folder)
+        for name in FILES:
+            with open(folder + "/" + name, "wb") as file:
+                file.write(b"MG5N")
+
+    for prepare, secret in (
+        (None, SECRET), (copied, SECRET), (damaged, SECRET), (numbers_for, bytes(16))
+    ):  # fmt: skip
+        with raises(StorageError, "have no numbers for this key on this board") as caught:
+            built(never, UE, None, prepare, secret)
+        assert SECURITY["master_secret"] not in str(caught.error)
+    for missing in ("master_secret", "sender_id", "recipient_id"):
+        security = dict(SECURITY)
+        del security[missing]
+        with raises(StorageError, "no key"):
+            built(never, UE, security)
+    same = dict(SECURITY)
+    same["recipient_id"] = same["sender_id"]
+    with raises(StorageError, "that differ"):
+        built(never, UE, same)
+
+
+def test_looking_at_a_node_takes_no_numbers_and_needs_none():
+    def test(node, builder):
+        assert node.role.endpoint.security is not None
+
+    built(test, UE, None, None, SECRET, False)
+
+
+def test_a_relay_protects_its_own_request_and_needs_no_key_without_one():
+    relay = {
+        "role": "relay", "ue_id": "urn:x:1", "bind": ANY, "start_delay_s": 0,
+        "server": {"address": SERVER}, "own_configuration": True,
+    }  # fmt: skip
+
+    def own(node, builder):
+        assert first_sent(node, builder.now).code == 0x02
+        security = node.role.endpoint.security
+        assert security.protects(node.ue.client) and not security.protects(None)
+
+    built(own, relay)
+    relay["own_configuration"] = False
+
+    def plain(node, builder):
+        assert node.role.endpoint.security is None
+
+    built(plain, relay, {"mode": "oscore"}, None)
+
+
+def test_a_gateway_does_not_start_unprotected_when_it_is_told_to_protect():
+    for role in ("gateway", "seal-c"):
+        values = {
+            "role": role, "ue_id": "urn:x:1", "bind": ANY, "server": {"address": SERVER},
+            "seal_c": {"bind": ANY, "peer": SERVER},
+        }  # fmt: skip
+        with raises(StorageError, "not for the role " + role):
+            built(lambda node, builder: None, values)
