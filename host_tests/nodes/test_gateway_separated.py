@@ -184,6 +184,17 @@ def test_what_is_not_from_the_gateway_or_makes_no_sense_is_not_worked():
     assert (ack.mtype, ack.code, get.code) == (2, 0, 1)
 
 
+def test_a_confirmable_answer_that_the_configuration_client_does_not_wait_for_gets_a_reset():
+    sim, _, _, _ = new_separated((1,), [doc(1)])
+    scm_client = scm_client_of(sim)
+    for transport, source in ((0, SERVER), (1, SEAL_C[0]), (0, ("127.0.0.1", 5))):
+        scm_client.receive(transport, b"\x44\x45\x06\x02nope\xffb", source, sim.now)
+        assert scm_client.transmit(sim.now) == (transport, b"\x70\0\x06\x02", source)
+        scm_client.receive(transport, b"\x54\x45\x06\x02nope\xffb", source, sim.now)
+        assert scm_client.transmit(sim.now) is None
+    assert scm_client.counters == {"unmatched_response": 6}
+
+
 def test_a_critical_option_that_the_configuration_client_does_not_know_is_402():
     good = dumps([None, None, None, [name(1).encode()], []])
     for more in ([(65001, b"x")], [(17, b"\x3c")], [(11, b"..")]):
