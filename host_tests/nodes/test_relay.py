@@ -142,6 +142,27 @@ def test_what_may_not_come_down_is_discarded_under_its_own_name():
             assert len(taken(relay, 6)) == 1
 
 
+def test_a_recipient_of_a_wrong_length_is_none_and_of_two_the_first_counts():
+    # RFC 7252 sections 5.4.3 and 5.4.5.
+    for value in (b"", 256 * b"x"):
+        relay = new()
+        relay.receive(0, get(recipient=None, more=[(65020, value)]), UE, 0)
+        assert relay.counters == {"missing_recipient": 1} and taken(relay) == []
+        request = forwarded(relay, get(mid=8))
+        more = [(65020, value)]
+        relay.receive(0, response(request, recipient=None, more=more), SERVER, 5)
+        assert relay.counters == {"missing_recipient": 2} and taken(relay, 5) == []
+    relay = new()
+    request = forwarded(relay, get(more=[(65020, b"coap://other.example")]))
+    relay.receive(
+        0,
+        get(recipient=b"coap://other.example", mid=8, more=[(65020, b"coap://scm.example")]),
+        UE,
+        5,
+    )
+    assert relay.counters == {"foreign_recipient": 1} and taken(relay, 5) == []
+
+
 def test_any_number_of_unknown_elective_options_passes_and_an_unsafe_one_among_them_does_not():
     # RFC 7252 sections 5.4.1 and 5.7.1.
     many = [(3000 + 4 * i, b"") for i in range(100)]

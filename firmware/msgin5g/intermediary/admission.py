@@ -92,7 +92,7 @@ class Admission:
         numbers = message.numbers
         starts = message.starts
         ends = message.ends
-        recipient = None
+        recipient = message.option(recipient_option)
         n_uris = 0
         is_protected = False
         unknown = message.left_out
@@ -108,15 +108,12 @@ class Admission:
                     same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
                     if not same and not uri_equal(value[7:], ue_id):
                         is_own = False
-            elif number == recipient_option:
-                if recipient is None:
-                    recipient = bytes(view[starts[i] : ends[i]])
             elif number == OSCORE:
                 is_protected = self._takes_protected and message.code in (POST, FETCH)
             elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
-                if number != NO_RESPONSE:
+                if number != NO_RESPONSE and number != recipient_option:
                     unknown = number
-        if not recipient or len(recipient) > 255:
+        if recipient is None:
             self._respond_locally(message, ue, now)
             return None
         server = self._server_recipient
