@@ -243,7 +243,8 @@ class Endpoint(Transmitter):
         if number is None:
             return
         if incoming.reply is not None:
-            self._keep(incoming, None)
+            self._replies_size -= len(incoming.reply)
+            incoming.reply = None
         if incoming.open:
             incoming.open = False
         else:

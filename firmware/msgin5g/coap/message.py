@@ -288,11 +288,21 @@ class Message:
         """
         n = self.n_options
         numbers = self.numbers
-        i = 0
-        while i < n and numbers[i] < number:  # they ascend
-            i += 1
-        if i == n or numbers[i] != number:
-            return -1
+        # They ascend; in a request most of them are a Uri-Path (11) or a Uri-Query (15).
+        if number < 15:
+            i = 0
+            while i < n and numbers[i] < number:
+                i += 1
+            if i == n or numbers[i] != number:
+                return -1
+        else:
+            i = n - 1
+            while i >= 0 and numbers[i] > number:
+                i -= 1
+            if i < 0 or numbers[i] != number:
+                return -1
+            while i and numbers[i - 1] == number:
+                i -= 1
         form = _FORMATS.get(number, _PRIVATE)
         size = self.ends[i] - self.starts[i]
         return i if size <= form & 0xFFFF and (size or not form & _FILLED) else -1

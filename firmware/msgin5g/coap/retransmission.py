@@ -133,9 +133,8 @@ class Transmitter:
     layer that protects and unprotects messages, oscore.security.Security; set by the builder.
     """
 
-    security = None
-
     def __init__(self, random, counters, parameters, peer_key, max_exchanges, max_size):
+        self.security = None
         self.random = random
         self.counters = counters
         self.parameters = parameters or Parameters()
@@ -186,11 +185,11 @@ class Transmitter:
         options: list of (number, value), ascending; tail: see `message.encode`. token: that of
         an observation to be renewed or ended, which must not be in use any more.
         """
-        if self._is_full():
-            return None
         payload = b""
         binding = None
         if self.security is not None and self.security.protects(owner):
+            if self._is_full():
+                return None
             protected = self.security.protect_request(self, code, options)
             if protected is None:
                 return None
@@ -347,11 +346,12 @@ class Transmitter:
         return self._retransmit(now)
 
     def _send_first(self, now):
-        """Send a message for the first time, if NSTART permits it."""
+        """Send a message for the first time, if NSTART (section 4.7) permits it."""
+        parameters = self.parameters
         for exchange in self._queued:
-            if exchange.confirmable and self._held_back(exchange):
+            n_sent = self._n_sent.get(exchange.remote, 0)
+            if exchange.confirmable and n_sent >= parameters.nstart:
                 continue
-            parameters = self.parameters
             if exchange.expires_at is None:
                 exchange.expires_at = add(now, parameters.max_transmit_wait_ms)
             alarm_at = exchange.expires_at
@@ -360,14 +360,12 @@ class Transmitter:
             out = (exchange.transport, datagram, exchange.remote)
             if exchange.confirmable:
                 # Section 4.2: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
-                random = self.random
-                chance = (random() << 8 | random()) >> 4  # of 4095: stays below 2**30
-                spread_ms = parameters.spread_ms * chance // 4095
+                spread_ms = parameters.spread_ms * self.random() // 255
                 exchange.timeout_ms = parameters.ack_timeout_ms + spread_ms
                 exchange.retransmit_at = add(now, exchange.timeout_ms)
                 if parameters.max_retransmit:
                     alarm_at = exchange.retransmit_at
-                self._n_sent[exchange.remote] = self._n_sent.get(exchange.remote, 0) + 1
+                self._n_sent[exchange.remote] = n_sent + 1
                 exchange.state = SENT
             elif exchange.token is None:
                 self._stop(exchange, OBSERVING)  # nothing comes for it but a Reset
@@ -402,7 +400,8 @@ class Transmitter:
         if self.outbox:
             return 0
         for exchange in self._queued:
-            if not exchange.confirmable or not self._held_back(exchange):
+            n_sent = self._n_sent.get(exchange.remote, 0)
+            if not exchange.confirmable or n_sent < self.parameters.nstart:
                 return 0
         if not self.exchanges:
             self._alarm_at = None
@@ -422,10 +421,6 @@ class Transmitter:
                 if wait is None or ms < wait:
                     wait = max(ms, 0)
         self._alarm_at = None if wait is None else add(now, wait)
-
-    def _held_back(self, exchange):
-        """Whether NSTART (section 4.7) holds this exchange back."""
-        return self._n_sent.get(exchange.remote, 0) >= self.parameters.nstart
 
     def same_peer(self, a, b):
         """Whether two remotes are the same endpoint."""

@@ -92,7 +92,7 @@ class Admission:
         numbers = message.numbers
         starts = message.starts
         ends = message.ends
-        recipient = message.option(recipient_option)
+        recipient_at = message.find(recipient_option)
         n_uris = 0
         is_protected = False
         unknown = message.left_out
@@ -113,9 +113,10 @@ class Admission:
             elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
                 if number != NO_RESPONSE and number != recipient_option:
                     unknown = number
-        if recipient is None:
+        if recipient_at < 0:
             self._respond_locally(message, ue, now)
             return None
+        recipient = bytes(view[starts[recipient_at] : ends[recipient_at]])
         server = self._server_recipient
         if recipient != server and not uri_equal(recipient, server):
             endpoint.count("foreign_recipient")
