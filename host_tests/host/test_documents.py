@@ -300,7 +300,8 @@ def test_ten_thousand_documents_are_found_by_index(run, write, tmp_path):
         assert store.first_denied(several) is None
         assert time.perf_counter() - started_at < 1, "microseconds are usual"
         assert any("INTEGER PRIMARY KEY" in step for step in plans)
-        walks = [step for step in plans if step.startswith("SCAN") or "1 (service=?)" in step]
+        tables = [step for step in plans if not step.startswith("SCAN (subquery")]
+        walks = [step for step in tables if step.startswith("SCAN") or "1 (service=?)" in step]
         assert not walks, "all documents are walked through"
         assert execute("SELECT count(*) FROM documents").fetchone() == (10_000,)
         store.connection = store.connection.database

@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,9 @@ _database = click.option(
     "--db", metavar="FILE", required=True, help="The database of msgin5g scm-server."
 )
 _MAX_SHOWN = 3
+_PIECE = 500  # documents of an import in one transaction, which takes about 0.1 s
+_PAUSE_S = 0.02
+_REPORTED = 5000
 
 
 @click.group()
@@ -41,7 +45,10 @@ def documents():
 )
 @click.option("--replace", is_flag=True, help="Delete everything that is not in the file.")
 def import_(file, db, service_id, replace):
-    """Import the documents of a JSON FILE (- is stdin): all of them, or none after a mistake."""
+    """Import the documents of a JSON FILE (- is stdin): all of them, or none after a mistake.
+
+    They are written in pieces of 500. After an import that broke off, import the file again.
+    """
     contents, mistakes, warnings = json_form.read(_read(file), service_id)
     for line in warnings:
         click.echo(f"warning: {file}: {line}", err=True)
@@ -49,33 +56,46 @@ def import_(file, db, service_id, replace):
         for line in mistakes:
             click.echo(f"Error: {file}: {line}", err=True)
         sys.exit(1)
-    with _open(db, create=True) as store, store.transaction():
-        n_before = len(store.documents()) if replace else 0
+    with _open(db, create=True) as store:
         counts = _import(store, contents, replace)
     text = f"{counts['created']} created, {counts['changed']} changed"
     text += f", {counts['unchanged']} unchanged"
     if replace:
-        text += f", {n_before - counts['changed'] - counts['unchanged']} deleted"
+        text += f", {counts['deleted']} deleted"
     click.echo(text)
 
 
 def _import(store, contents, replace):
+    """Import in pieces, each a transaction: a server that runs is kept from writing for short."""
+    counts = {"created": 0, "changed": 0, "unchanged": 0, "deleted": 0}
+
+    def put(*document):
+        counts[store.put(*document)] += 1
+
+    def delete(*name):
+        counts["deleted"] += store.delete(*name)
+
+    steps = [(store.deny, uri) for uri in contents.deny]
+    steps += [(store.entitle, host) for host in contents.gateways]
+    if replace:
+        denied = set(map(identity.normal_uri, contents.deny))
+        steps += [
+            (store.allow, uri) for uri in store.denied() if identity.normal_uri(uri) not in denied
+        ]
+        entitled = set(map(identity.normal_host, contents.gateways))
+        steps += [(store.withdraw, host) for host in store.gateways() if host not in entitled]
+    steps += [(put, *document) for document in contents.documents]
     if replace:
         named = {(service, doc_id) for service, doc_id, _ in contents.documents}
-        for service, doc_id, _ in store.documents():
-            if (service, doc_id) not in named:
-                store.delete(service, doc_id)
-        for uri in store.denied():
-            store.allow(uri)
-        for host in store.gateways():
-            store.withdraw(host)
-    counts = {"created": 0, "changed": 0, "unchanged": 0}
-    for service, doc_id, document in contents.documents:
-        counts[store.put(service, doc_id, document)] += 1
-    for uri in contents.deny:
-        store.deny(uri)
-    for host in contents.gateways:
-        store.entitle(host)
+        steps += [(delete, *name) for name in store.names() if name not in named]
+    for start in range(0, len(steps), _PIECE):
+        if start:
+            time.sleep(_PAUSE_S)  # the turn of others who want to write
+        if start and start % _REPORTED == 0:
+            click.echo(f"{start} of {len(steps)} imported", err=True)
+        with store.transaction():
+            for step, *arguments in steps[start : start + _PIECE]:
+                step(*arguments)
     return counts
 
 

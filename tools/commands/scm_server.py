@@ -113,6 +113,9 @@ class _LogHandler(logging.Handler):
     default=10000,
     help="Limit of observations; each takes about 7 KB of memory.",
 )
+@click.option(
+    "--max-documents", type=int, default=1000, help="Limit of documents in one response."
+)
 @click.option("--strict-relay", is_flag=True, help="Send 4.03 in place of 4.00 and 4.01.")
 @click.option("--read-only", is_flag=True, help="Reject POST, PUT and DELETE.")
 @click.option(

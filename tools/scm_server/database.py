@@ -11,6 +11,7 @@ from msgin5g_tools.scm_server.problem import ScmError
 
 APPLICATION_ID = 0x53434D53  # "SCMS": marks a database as ours
 SCHEMA_VERSION = 2
+_CACHE_KIB = 65_536  # at most: the indexes of 100,000 documents and more
 
 # One list of statements for each version; an empty line ends a statement.
 _VERSION_1 = """
@@ -129,6 +130,7 @@ class Database:
             )
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = FULL")
+        self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if version != SCHEMA_VERSION:
             self._migrate()
 

@@ -25,6 +25,7 @@ _METHODS = {
     DOCUMENT: (codes.GET, codes.PUT, codes.DELETE),
 }
 _CONDITIONS = (OptionNumber.IF_MATCH, OptionNumber.IF_NONE_MATCH)
+_MAX_COLLECTION = 1024 * 1024  # bytes of several documents in one response
 _MAX_KEPT = 8  # large payloads kept while the client fetches their blocks
 
 Route = namedtuple("Route", "kind service doc_id")
@@ -104,7 +105,7 @@ class Resources:
         if request.opt.accept not in (None, link_format.CONTENT_FORMAT):
             wanted = f"{link_format.CONTENT_FORMAT} (link-format)"
             raise Problem(codes.NOT_ACCEPTABLE, f"this resource is {wanted}")
-        services = dict.fromkeys([self._settings.service_id, *sorted(self._store.services())])
+        services = dict.fromkeys([self._settings.service_id, *self._store.services()])
         attributes = {"ct": f"{self._settings.content_format} {CBOR}", "rt": "su-uc"}
         found = [link_format.Link("/.well-known/core", {"ct": str(link_format.CONTENT_FORMAT)})]
         for service in services:
@@ -138,7 +139,14 @@ class Resources:
         kept = self._kept.get(key)
         if kept and kept[0] == state:
             return kept[1:]
-        bodies = self._store.select(found.service, selector)
+        limits = store.Limits(self._settings.max_documents, _MAX_COLLECTION)
+        bodies = self._store.select(found.service, selector, limits)
+        if bodies is None:
+            raise Problem(
+                codes.FORBIDDEN,
+                f"more than {limits.n_documents} documents, or {limits.size} bytes, match:"
+                " ask with ue-uri, ue-type and ue-snr, or ue-vendor, for fewer",
+            )
         if not bodies and selector.uris and not selector.bulk:
             raise Problem(codes.NOT_FOUND, "no document for this UE")
         payload = store.array(bodies)

@@ -39,6 +39,7 @@ class Settings:
     max_age: int = 60
     max_body: int = 65536
     max_observers: int = 10000
+    max_documents: int = 1000  # in one response
     strict_relay: bool = False
     read_only: bool = False
     echo: bool | None = None  # None: when `bind` is not on loopback, where sources can be forged
@@ -60,6 +61,7 @@ class Settings:
         _range("max age", self.max_age, 0, 2**32 - 1)
         _range("max body", self.max_body, 1, 16 * 1024 * 1024)
         _range("max observers", self.max_observers, 0, 1_000_000)
+        _range("max documents", self.max_documents, 1, 1_000_000)
         for name, value in (("service id", self.service_id), ("bulk id", self.bulk_id)):
             if not value or len(value.encode()) > 240:
                 raise ScmError(f"{name}: '{value}' is not a text of 1 to 240 bytes")

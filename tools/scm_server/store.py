@@ -18,6 +18,10 @@ Document = namedtuple("Document", "service doc_id body")
 # denied or are allowed again; None when it is not known which. `more`: there are further ones.
 Changes = namedtuple("Changes", "number names more")
 
+# Of one selection: how many documents, and how many bytes if there are several.
+Limits = namedtuple("Limits", "n_documents size")
+NO_LIMITS = Limits(2**31, 2**62)
+
 
 def etag(payload):
     """8 bytes that depend on the payload alone."""
@@ -83,19 +87,30 @@ class Store(Database):
             for table in ("uris", "imeis", "vendors", "documents", "denied", "gateways"):
                 self.connection.execute(f"DELETE FROM {table}")
 
-    def select(self, service, selector=None):
-        """The documents (CBOR each) that match any parameter of the query.Selector, by id."""
-        wanted, values = _matches(selector) if selector else (None, [])
-        condition = "service = ?"
-        if wanted:
-            for_all = "SELECT id FROM documents WHERE service = ? AND for_all"
-            # The + makes SQLite use the ids rather than scan all documents of the service.
-            condition = f"id IN ({for_all} UNION {wanted}) AND +service = ?"
-            values.insert(0, service)
+    def select(self, service, selector=None, limits=NO_LIMITS):
+        """The documents (CBOR each) that match any parameter of the query.Selector, by id.
+
+        None when there are more than the Limits. Then not all of them have been read.
+        """
+        parts = _matches(selector) if selector else []
+        condition, values = "service = ?", [service]
+        if parts:
+            parts.insert(0, ("documents", "for_all", ()))
+            condition = "id IN (" + " UNION ".join(map(_part, parts)) + ")"
+            values = []
+            for _, _, wanted in parts:
+                values += [service, *wanted, limits.n_documents + 1]
         rows = self.connection.execute(
-            f"SELECT body FROM documents WHERE {condition} ORDER BY doc_id", (*values, service)
+            f"SELECT body FROM documents WHERE {condition} ORDER BY doc_id LIMIT ?",
+            (*values, limits.n_documents + 1),
         )
-        return [body for (body,) in rows]
+        bodies, size = [], 0
+        for (body,) in rows:
+            size += len(body)
+            if len(bodies) == limits.n_documents or (bodies and size > limits.size):
+                return None
+            bodies.append(body)
+        return bodies
 
     def is_for(self, service, doc_id, uris):
         """False when the document names its UEs by URI only, and names none of these."""
@@ -120,9 +135,21 @@ class Store(Database):
             )
         ]
 
-    def services(self):
+    def names(self):
+        """(service, id) of every document."""
+        return self.connection.execute("SELECT service, doc_id FROM documents").fetchall()
+
+    def services(self, limit=1000):
+        """The services that have documents, in order; the work does not grow with the latter."""
         return [
-            row[0] for row in self.connection.execute("SELECT DISTINCT service FROM documents")
+            row[0]
+            for row in self.connection.execute(
+                "WITH RECURSIVE found (service) AS (SELECT min(service) FROM documents"
+                " UNION ALL SELECT (SELECT min(service) FROM documents WHERE service >"
+                " found.service) FROM found WHERE found.service IS NOT NULL)"
+                " SELECT service FROM found WHERE service IS NOT NULL LIMIT ?",
+                (limit,),
+            )
         ]
 
     # changes
@@ -216,24 +243,31 @@ def _spans(imei):
 
 
 def _matches(selector):
-    """SQL and values that select the ids of matching documents; None without parameters."""
+    """(table, condition, values) that selects documents, for each parameter of the query."""
     parts = []
-    values = []
     if selector.uris:
         marks = ", ".join("?" * len(selector.uris))
-        parts.append(f"SELECT document FROM uris WHERE uri IN ({marks})")
-        values.extend(map(identity.normal_uri, selector.uris))
+        parts.append(("uris", f"uri IN ({marks})", tuple(map(identity.normal_uri, selector.uris))))
     if selector.vendor is not None:
-        parts.append("SELECT document FROM vendors WHERE vendor = ?")
-        values.append(selector.vendor)
+        parts.append(("vendors", "vendor = ?", (selector.vendor,)))
     if selector.type is not None and selector.snr is not None:
         # TAC and serial number are the two parts of one IMEI: together they name one UE.
-        parts.append("SELECT document FROM imeis WHERE tac = ? AND low <= ? AND high >= ?")
-        values.extend((selector.type, int(selector.snr), int(selector.snr)))
+        snr = int(selector.snr)
+        parts.append(("imeis", "tac = ? AND low <= ? AND high >= ?", (selector.type, snr, snr)))
     elif selector.type is not None:
-        parts.append("SELECT document FROM imeis WHERE tac = ?")
-        values.append(selector.type)
+        parts.append(("imeis", "tac = ?", (selector.type,)))
     elif selector.snr is not None:
-        parts.append("SELECT document FROM imeis WHERE low <= ? AND high >= ?")
-        values.extend((int(selector.snr), int(selector.snr)))
-    return " UNION ".join(parts) or None, values
+        snr = int(selector.snr)
+        parts.append(("imeis", "low <= ? AND high >= ?", (snr, snr)))
+    return parts
+
+
+def _part(part):
+    """SQL: the ids of the documents of one service that a part of a query selects."""
+    table, condition, _ = part
+    # CROSS JOIN: SQLite begins with the identities, never with all documents of the service.
+    joined = "" if table == "documents" else f"{table} CROSS JOIN documents ON id = document"
+    return (
+        f"SELECT * FROM (SELECT DISTINCT id FROM {joined or table}"
+        f" WHERE service = ? AND {condition} LIMIT ?)"
+    )
