@@ -43,7 +43,7 @@ class VirtualServer:
     def __init__(self, random, hosts):
         self.store = Store(":memory:")
         settings = Settings(db=":memory:", gateways=hosts, max_age=_MAX_AGE_S, read_only=True)
-        self._site = Site(self.store, settings, lambda event: None)
+        self._site = Site(self.store, settings, lambda event: None, lambda: None)
         self.endpoint = ServerEndpoint(
             random, {}, Parameters(), None, 4, _MAX_KEPT, max_replies_size=_MAX_KEPT_SIZE
         )
