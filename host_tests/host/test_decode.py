@@ -212,16 +212,17 @@ def test_lines_from_stdin_and_the_trace_of_a_role():
         json.dumps(trace),
         f"datagram direction=in hex={hexed} remote=127.0.0.3:65401",
         "backing_off seconds=5",
+        f"msgin5g> \r\x1b[Kdatagram direction=in hex={hexed} remote=127.0.0.3:65401",
         "",
         hexed,
         "nonsense",
     ]
     status, text = run("-", stdin="\n".join(lines))
     assert status == 1
-    assert text.count("CON GET (0.01)") == 3
+    assert text.count("CON GET (0.01)") == 4
     assert text.startswith('{"event": "started", "role": "ue"}\nto 127.0.0.3:65401\nCON GET')
     assert "\nbacking_off seconds=5\n" in text
-    assert text.endswith("line 7: not hex: 'n' at digit 1\n")
+    assert text.endswith("line 8: not hex: 'n' at digit 1\n")
 
 
 def test_what_a_peer_sent_does_not_move_the_cursor():

@@ -151,7 +151,7 @@ def test_a_boot_py_without_an_end_is_a_fault(monkeypatch):
         assert (
             FAIL,
             "boot.py",
-            "timed out after 10 s; main.py starts after its end",
+            "timed out after 10 s; main.py starts after its end: correct boot.py",
         ) in found
 
 

@@ -200,3 +200,40 @@ def test_a_title_with_a_second_line_is_no_event():
     screen.feed(json.dumps({"event": "rejected", "title": title}).encode() + b"\n", 1)
     assert screen.seen == {"rejected": 1} and stream.getvalue().count("\n") == 1
     assert "\x1b" not in stream.getvalue() and "Forbidden\\napplied" in stream.getvalue()
+
+
+def test_a_board_with_a_prompt_ends_configured_and_shows_its_events(tmp_path):
+    settings = ue_file(tmp_path, 0, prompt=True, trace=True)
+    with Site(tmp_path, 1), VirtualBoard(heap="256K") as board:
+        said = msgin5g("flash", "--port", board.port, "--settings", settings)
+        assert "files copied, configured after" in said, said
+        said = msgin5g("monitor", "--port", board.port, "--reset", "--for", 4, "--json")
+        names = [json.loads(line)["event"] for line in said.splitlines()]
+        assert {"started", "datagram"} <= set(names), said
+        assert {"applied", "unchanged"} & set(names), said
+        with Person("--port", board.port, "--reset") as person:
+            person.sees("started      bind=")
+            person.sees("2.05 Content")
+            person.sees("etag=")
+            person.sees("msgin5g> ")
+            person.types(b"6 * 7\r")
+            person.sees("42\n")
+            person.types(b"\x1d")
+            person.sees("started 1")
+            person.ends()
+
+
+def test_an_event_above_a_prompt_that_is_on_the_screen_is_shown_and_counted():
+    for pieces in (
+        (b"msgin5g> repl.st", b"\r\x1b[Kapplied etag=00\r\n", b"msgin5g> repl.st"),
+        (b"msgin5g> \r\x1b[Kapp", b"lied etag=00\r\nmsgin5g> repl.st"),
+        (b"msgin5g> \r\x1b[Kapplied etag=00\r\nmsgin5g> repl.st",),
+    ):
+        stream = io.StringIO()
+        screen = Screen(stream)
+        for piece in pieces:
+            screen.feed(piece, 1)
+            screen.idle()
+        assert screen.seen == {"applied": 1}, pieces
+        *_, row, prompt = stream.getvalue().split("\n")
+        assert row.startswith("   1.000  applied") and prompt == "msgin5g> repl.st", pieces

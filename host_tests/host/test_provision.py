@@ -108,7 +108,7 @@ def test_a_board_that_failed_gets_no_label(tmp_path, monkeypatch):
     monkeypatch.setattr("msgin5g_tools.commands.flash.flash_board", flash_board)
     found = {"/dev/a": "aa01", "/dev/b": "bb02"}
     monkeypatch.setattr(
-        "msgin5g_tools.commands.provision._find_boards", lambda rows, ports, tool: found
+        "msgin5g_tools.commands.provision._find_boards", lambda rows, ports, tool: (found, 0)
     )
     table, labels = tmp_path / "t.csv", tmp_path / "labels"
     table.write_text(

@@ -9,7 +9,7 @@
         for line in board.output.lines(timeout=20, since=mark):
             ...                                          # as main.py prints, port open or not
 
-VirtualBoard(heap="192K", image=None, link=None, image_size=1 << 20)
+VirtualBoard(heap="192K", image=None, link=None, image_size=1 << 20, board="RPI_PICO_W")
     start() stop()              or `with`; the image is a temporary one unless it is named
     port                        the path of the pty
     output                      a Console: all that the board has printed, beside the port

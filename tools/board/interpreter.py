@@ -29,7 +29,7 @@ CONTROL = "control"
 _HERE = Path(__file__).resolve().parent
 _MAX_WRITE = 1 << 20  # what one print() writes arrives as one datagram; the kernel may allow less
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH")
-_START = "__import__('start').mount({}, {}, {}, {}, {})({}, globals())"
+_START = "__import__('start').mount({}, {}, {}, {}, {}, {})({}, globals())"
 
 
 def find_interpreter():
@@ -70,7 +70,7 @@ def end_with(lifeline, pid):
 class Interpreter:
     """A running MicroPython whose console, control words and end can be waited for."""
 
-    def __init__(self, heap_size, stdin, image, state, blank, files):
+    def __init__(self, heap_size, stdin, image, state, blank, files, board):
         command, self._signal = find_interpreter()
         self.inbox = _bound_socket()
         self.inbox.setblocking(False)
@@ -79,7 +79,8 @@ class Interpreter:
         self._kinds = {sender.getsockname(): kind for kind, sender in senders.items()}
         self.lifeline, lifeline = socket.socketpair()
         raw, control = senders[RAW].fileno(), senders[CONTROL].fileno()
-        code = _START.format(raw, control, image, state, blank, files)
+        about = (board.name, f"{board.title} with {board.chip}")
+        code = _START.format(raw, control, image, state, blank, about, files)
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         try:
             self._process = subprocess.Popen(

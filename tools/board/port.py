@@ -1,7 +1,9 @@
 """The board's USB port: a pty that host tools open, close and open again."""
 
+import hashlib
 import os
 import pty
+import socket
 import tty
 from pathlib import Path
 
@@ -26,9 +28,10 @@ class HostPort:
         self._unsent = bytearray()
         self._stuck_at = None
         self._dropping = False
-        self._link = None
+        self._link = self._name = None
         if link is not None:
             try:
+                self._name = _claim(Path(link))
                 self._link = _make_link(Path(link), self.path)
             except BaseException:
                 self.close()
@@ -89,8 +92,26 @@ class HostPort:
             if self._link.is_symlink() and os.readlink(self._link) == self.path:
                 self._link.unlink()
             self._link = None
+        if self._name is not None:
+            self._name.close()
+            self._name = None
         os.close(self.master)
         os.close(self._slave)
+
+
+def _claim(link):
+    """A socket that keeps a link for one board for as long as its process lives.
+
+    Its name is the link's, in the kernel's own name space: nothing is left behind on the disk.
+    """
+    path = os.fsencode(link.parent.resolve() / link.name)
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(b"\0msgin5g-board-" + hashlib.sha256(path).hexdigest().encode())
+    except OSError:
+        claim.close()
+        raise BoardError(f"link {link}: another virtual board has it: choose another") from None
+    return claim
 
 
 def _make_link(link, path):

@@ -29,7 +29,8 @@ _BATCH = 64  # writes of the board for each look at the host: a flood must not h
 class Supervisor:
     """Keeps one board running until `stop`; `run` is the body of its thread."""
 
-    def __init__(self, heap_size, image, blank, state, port, console):
+    def __init__(self, heap_size, image, blank, state, port, console, board):
+        self._board = board
         self._heap_size = heap_size
         self._image = image
         self._blank = blank
@@ -230,6 +231,7 @@ class Supervisor:
             self._state,
             self._blank,
             ("boot.py",) if self._in_raw_repl else ("boot.py", "main.py"),
+            self._board,
         )
 
     def _end_child(self):

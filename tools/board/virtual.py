@@ -11,11 +11,13 @@ from msgin5g_tools.board.errors import BoardError
 from msgin5g_tools.board.image import IMAGE_SIZE, open_image
 from msgin5g_tools.board.port import HostPort
 from msgin5g_tools.board.supervisor import Supervisor
+from msgin5g_tools.device.boards import BOARDS
 
 _START_TIMEOUT_S = 10
 _MIN_HEAP = 32 << 10
 _MAX_HEAP = 256 << 20
 _N_PINS = 48
+_OWN_HEAP = 2 << 10  # what `sys` as the board has it takes: see onboard/implementation.py
 _BOARD_PINS = 16  # where in the shared state the board's levels begin, and the host's
 _HOST_PINS = 64
 
@@ -35,11 +37,17 @@ class VirtualBoard:
     """A real MicroPython with a board's heap, a LittleFS image for its flash and a pty for USB.
 
     `with` switches it on and off. `port` is the path to give to mpremote, ampy or a terminal
-    program, `output` a Console. BoardError names the fault of the arguments or the image.
+    program, `output` a Console. `board`: the name of the board that it stands for. BoardError
+    names the fault of the arguments or the image.
     """
 
-    def __init__(self, heap="192K", image=None, link=None, image_size=IMAGE_SIZE):
+    def __init__(
+        self, heap="192K", image=None, link=None, image_size=IMAGE_SIZE, board="RPI_PICO_W"
+    ):
         self.heap_size = heap_bytes(heap)
+        if board not in BOARDS:
+            raise BoardError(f"board {board}: must be one of {', '.join(sorted(BOARDS))}")
+        self._board = BOARDS[board]
         self.image = None if image is None else Path(image)
         self.output = Console()
         self.port = None
@@ -71,7 +79,9 @@ class VirtualBoard:
             self.output = Console()
             port = self._host_port = HostPort(self._link)
             self.port = port.path
-            self._supervisor = Supervisor(self.heap_size, image, blank, state, port, self.output)
+            self._supervisor = Supervisor(
+                self.heap_size + _OWN_HEAP, image, blank, state, port, self.output, self._board
+            )
             self._thread = threading.Thread(
                 target=self._supervisor.run, name=f"board {port.path}", daemon=True
             )

@@ -1,6 +1,5 @@
 """`msgin5g decode`: explains datagrams, as the firmware's own decoder reads them."""
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ import click
 
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.device.events import parse_event, visible
 from msgin5g_tools.text import printable
 
 __all__ = ["decode"]
@@ -16,8 +16,6 @@ __all__ = ["decode"]
 _PORTS = (5683, 65401)
 _NOISE = re.compile(r"0x|[\s:,-]")
 _HEADER_SIZE = 4
-_TRACE = re.compile(r"datagram .*\bhex=([0-9a-f]*)")
-_EVENT = re.compile(r"timeout$|[a-z_]+ [a-z_]+=")
 
 
 class _Reader:
@@ -128,25 +126,20 @@ def _why(digits):
 
 def _read_lines(reader):
     for number, line in enumerate(sys.stdin.buffer, 1):
-        line = line.decode("utf-8", "replace").strip()
-        if line.startswith("{"):
-            _read_event(reader, line)
-            continue
-        traced = _TRACE.match(line)
-        if traced or line:
+        line = visible(line.decode("utf-8", "replace")).strip()
+        event = parse_event(line)
+        if event is not None or line.startswith("{"):
+            _show_event(reader, line, event or {})
+        elif line:
             try:
-                reader.show(_bytes(traced[1] if traced else line))
+                reader.show(_bytes(line))
             except click.ClickException as error:
-                if _EVENT.match(line):
-                    click.echo(printable(line))
-                else:
-                    reader.wrong(f"line {number}: {error.message}")
+                reader.wrong(f"line {number}: {error.message}")
 
 
-def _read_event(reader, line):
-    """A line of `msgin5g run --json`: a datagram is explained, another event is printed."""
+def _show_event(reader, line, event):
+    """A line of `msgin5g run`: a datagram is explained, another event is printed."""
     try:
-        event = json.loads(line)
         datagram = bytes.fromhex(event["hex"])
     except (ValueError, KeyError, TypeError):
         click.echo(printable(line))

@@ -5,11 +5,11 @@ import sys
 
 import click
 
-from msgin5g_tools.device.errors import DeviceError
+from msgin5g_tools.device.errors import device_error
 from msgin5g_tools.device.checks import FAIL, OK, WARN, checks, examine
 from msgin5g_tools.device.flashing import Bundles
 from msgin5g_tools.device.inventory import feed_watchdog, take_inventory
-from msgin5g_tools.device.session import TOOLS, open_session
+from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.text import printable
 
 _COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
@@ -27,15 +27,12 @@ def doctor(port, tool, as_json):
     Exit status: 0 no check failed   1 a check failed   3, 4, 5, 6 as for msgin5g flash
     """
     try:
-        session = open_session(port, tool)
-        try:
+        with session_at(port, tool) as session:
             inventory = take_inventory(session)
             feed_watchdog(session, inventory)
             found = list(checks(inventory, examine(session, inventory), Bundles().of))
-        finally:
-            session.restart()
-            session.close()
-    except DeviceError as error:
+    except Exception as exception:
+        error = device_error(exception)
         click.echo(printable(f"{port}: Error: {error}"), err=True)
         sys.exit(error.status)
     for check in found:

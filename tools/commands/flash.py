@@ -13,6 +13,7 @@ from msgin5g_tools.device.errors import (
     PORT_MISSING,
     WRONG_INPUT,
     DeviceError,
+    device_error,
 )
 from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
 from msgin5g_tools.device.ports import all_ports, on_each
@@ -84,10 +85,11 @@ def run_jobs(jobs, options, skip_strangers=False):
             line = report.lines[port]
             try:
                 text = flash_board(by_port[port], options, bundles, line)
-            except DeviceError as error:
+            except Exception as exception:
+                error = device_error(exception)
                 skipped = skip_strangers and error.status == NOT_MICROPYTHON
                 line.end(False, f"skipped: {error}" if skipped else f"Error: {error}")
-                raise
+                raise error from None
             line.end(True, text)
 
         try:

@@ -1,17 +1,14 @@
 """`msgin5g monitor`: the events, messages and REPL of a board."""
 
-import os
 import select
 import sys
 import time
 
 import click
-import serial
-
-from msgin5g_tools.device.errors import DeviceError
+from msgin5g_tools.device.errors import PORT_BUSY, DeviceError
 from msgin5g_tools.device.keyboard import Keyboard
 from msgin5g_tools.device.screen import Screen
-from msgin5g_tools.device.session import open_serial
+from msgin5g_tools.device.serial_port import LOST, failed, open_serial, other_reader, real_port
 
 _LEAVE = b"\x1d"  # Ctrl-]
 _IDLE_S = 0.03
@@ -38,11 +35,14 @@ def monitor(port, reset, seconds, as_json):
 
     Exit status: 0 left with Ctrl-], Ctrl-C without a terminal, or --for   3, 4 as msgin5g flash
     """
-    port = os.path.realpath(port) if os.path.exists(port) else port
+    port = real_port(port)
     screen = Screen(sys.stdout, as_json)
     began = time.monotonic()
     try:
         board = open_serial(port, timeout=0)
+        other = other_reader(port)
+        if other:
+            raise other
     except DeviceError as error:
         click.echo(f"{port}: Error: {error}", err=True)
         sys.exit(error.status)
@@ -50,21 +50,28 @@ def monitor(port, reset, seconds, as_json):
         try:
             if keys.descriptor is not None:
                 screen.note(_HELP)
-            if reset:
-                _write(board, b"\x03\x03\x02\x04")
+            to_send = b"\x03\x03\x02\x04" if reset else b""
             while True:
                 try:
+                    _write(board, to_send)
+                    to_send = b""
                     _attend(board, keys, screen, began, seconds)
-                except (OSError, serial.SerialException):
+                except LOST as error:
+                    reason = failed(port, error)
+                    if reason.status == PORT_BUSY:
+                        raise reason from None
                     screen.note("\nthe board is gone; waiting for it (Ctrl-] leaves)")
-                    board.close()
+                    _close(board)
                     board = _wait_for(port, keys, began, seconds)
                     screen.note("the board is back")
         except (_Left, KeyboardInterrupt):
             pass
+        except DeviceError as error:
+            click.echo(f"{port}: Error: {error}", err=True)
+            sys.exit(error.status)
         finally:
             screen.idle()
-            board.close()
+            _close(board)
     if screen.seen:
         counted = ", ".join(f"{name} {n}" for name, n in sorted(screen.seen.items()))
         screen.note(f"\n{counted}")
@@ -98,8 +105,16 @@ def _send_keys(board, keys):
 
 
 def _write(board, data):
-    board.write(data)
-    board.flush()
+    if data:
+        board.write(data)
+        board.flush()
+
+
+def _close(board):
+    try:
+        board.close()
+    except LOST:
+        pass
 
 
 def _wait_for(port, keys, began, seconds):

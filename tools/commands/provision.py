@@ -19,7 +19,7 @@ from msgin5g_tools.device.errors import (
 from msgin5g_tools.device.flashing import Job, Options
 from msgin5g_tools.device.inventory import take_inventory
 from msgin5g_tools.device.ports import all_ports, on_each
-from msgin5g_tools.device.session import TOOLS, open_session
+from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.table import read_table
 from msgin5g_tools.commands.flash import run_jobs
 
@@ -51,12 +51,12 @@ def provision(table, base_file, ports, board, tool, partial, labels, dry_run, wa
     """
     try:
         rows = _checked_rows(table, base_file)
-        found = _find_boards(rows, ports, tool)
+        found, status = _find_boards(rows, ports, tool)
         rows, missing = _present(rows, found, partial)
         for line in missing:
             click.echo(line, err=True)
         if not rows or (missing and not partial):
-            sys.exit(PORT_MISSING)
+            sys.exit(status)
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
@@ -101,26 +101,23 @@ def _checked_rows(table, base_file):
 
 
 def _find_boards(rows, ports, tool):
-    """{port: unique_id} of every board that a row may mean."""
+    """({port: unique_id} of every board that a row may mean, exit status if one is missing)."""
     wanted = {row.port for row in rows if row.port}
     if any(row.unique_id and not row.port for row in rows):
         wanted |= set(ports or all_ports())
 
     def identify(port):
-        session = open_session(port, tool)
-        try:
+        with session_at(port, tool) as session:
             return take_inventory(session).facts["id"]
-        finally:
-            session.restart()
-            session.close()
 
-    found = {}
+    found, statuses = {}, set()
     for port, (identity, error) in on_each(sorted(wanted), identify).items():
         if error is None:
             found[port] = identity
         elif error.status != NOT_MICROPYTHON or any(row.port == port for row in rows):
-            click.echo(f"{port}: {error}", err=True)
-    return found
+            click.echo(f"{port}: Error: {error}", err=True)
+            statuses.add(error.status)
+    return found, max(statuses, default=PORT_MISSING)
 
 
 def _present(rows, found, partial):

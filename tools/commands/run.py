@@ -22,12 +22,12 @@ from msgin5g_tools.board.errors import BoardError
 from msgin5g_tools.board.interpreter import end_with, find_interpreter
 from msgin5g_tools.board.virtual import heap_bytes
 from msgin5g_tools.build.mpy import BuildError, build_firmware
+from msgin5g_tools.device.bundle import ROLES
 from msgin5g_tools.paths import FIRMWARE, SHIM
 
 _GOODBYE_S = 0.3
 _GRACE_S = 5  # a role that was asked to end and does not is killed then
 _FAILED = 1  # MicroPython's exit code after a traceback; those of main are others
-_ROLES = ("ue", "relay", "gateway", "seal-c")
 
 # Runs on either interpreter, after a line that sets `path` and `options`.
 _START = """
@@ -127,13 +127,13 @@ def _role_of(settings, chosen):
             chosen = values.get("role") if isinstance(values, dict) else None
         except (OSError, ValueError, RecursionError):
             pass
-    return chosen if chosen in _ROLES else "ue"
+    return chosen if chosen in ROLES else "ue"
 
 
 @click.command()
 @click.option(
     "--role",
-    type=click.Choice(_ROLES),
+    type=click.Choice(ROLES),
     help="In place of the settings' own.",
 )
 @click.option("--settings", type=click.Path(dir_okay=False), required=True)

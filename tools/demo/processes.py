@@ -1,7 +1,6 @@
 """The processes and virtual boards of the demo; all of them are stopped however the demo ends."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 from msgin5g_tools.board import BoardError, VirtualBoard
+from msgin5g_tools.device.events import parse_event
 from msgin5g_tools.demo.actors import Addresses, NoAddress
 
 MSGIN5G = (sys.executable, "-c", "from msgin5g_tools.cli import main; main()")
@@ -88,7 +88,7 @@ class Process:
     async def _read(self):
         async for line in self._child.stdout:
             text = line.decode("utf-8", "replace").rstrip()
-            event = event_of(text)
+            event = parse_event(text)
             if event and self._on_event and self._on_event(event):
                 continue
             self.lines.append(text)
@@ -169,7 +169,7 @@ class Processes:
         until = time.monotonic() + timeout_s
         while True:
             lines = self._board_lines(name)
-            for event in map(event_of, lines[:-1]):
+            for event in map(parse_event, lines[:-1]):
                 if event and event["event"] in outcomes:
                     return event
             if lines[-1] == ">>> ":
@@ -202,15 +202,3 @@ async def together(*coroutines):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def event_of(line):
-    """The event (a dict) in a line or None; a prompt may precede it."""
-    at = line.find("{")
-    if at < 0:
-        return None
-    try:
-        event = json.loads(line[at:])
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None

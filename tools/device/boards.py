@@ -20,18 +20,27 @@ from collections import namedtuple
 BLOCK_SIZE = 4096
 _MiB = 1 << 20
 
-# chip: how sys.implementation._machine ends. fs_size: bytes. offset: where the file system begins
-# in flash. prog_size: LittleFS writes multiples of it.
-Board = namedtuple("Board", "name chip fs_size offset prog_size")
+# title and chip: sys.implementation._machine is "TITLE with CHIP". fs_size: bytes. offset: where
+# the file system begins in flash. prog_size: LittleFS writes multiples of it.
+Board = namedtuple("Board", "name title chip fs_size offset prog_size")
 
 BOARDS = {
     board.name: board
     for board in (
-        Board("ESP32_GENERIC", "ESP32", 2 * _MiB, 2 * _MiB, 32),
-        Board("ESP32_GENERIC_S3", "ESP32S3", 6 * _MiB, 2 * _MiB, 32),
-        Board("ESP32_GENERIC_C3", "ESP32C3", 2 * _MiB, 2 * _MiB, 32),
-        Board("RPI_PICO_W", "RP2040", 848 << 10, 2 * _MiB - (848 << 10), 256),
-        Board("RPI_PICO2_W", "RP2350", 2560 << 10, 4 * _MiB - (2560 << 10), 256),
+        Board("ESP32_GENERIC", "Generic ESP32 module", "ESP32", 2 * _MiB, 2 * _MiB, 32),
+        Board("ESP32_GENERIC_S3", "Generic ESP32S3 module", "ESP32S3", 6 * _MiB, 2 * _MiB, 32),
+        Board("ESP32_GENERIC_C3", "ESP32C3 module", "ESP32C3", 2 * _MiB, 2 * _MiB, 32),
+        Board(
+            "RPI_PICO_W", "Raspberry Pi Pico W", "RP2040", 848 << 10, 2 * _MiB - (848 << 10), 256
+        ),
+        Board(
+            "RPI_PICO2_W",
+            "Raspberry Pi Pico 2 W",
+            "RP2350",
+            2560 << 10,
+            4 * _MiB - (2560 << 10),
+            256,
+        ),
     )
 }
 
@@ -46,10 +55,11 @@ def write_command(board, image):
 def board_fault(board, facts):
     """Why the board that gives these facts is not the one that is named, or None.
 
-    A MicroPython that was built for a board that is not in the table, or for no board at all as
-    on the virtual one, is believed.
+    A MicroPython that does not say for which board it was built is judged by its chip.
     """
-    found = BOARDS.get(facts["build"].split("-")[0])
-    if board is None or found is None or found.chip == board.chip:
+    if board is None:
         return None
-    return f"this is a {found.name}, not a {board.name}"
+    build, machine = facts["build"].split("-")[0], facts["machine"]
+    if build == board.name or (not build and machine.endswith(f" with {board.chip}")):
+        return None
+    return f"this is {build or machine or facts['platform']}, not {board.name}"

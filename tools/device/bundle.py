@@ -3,9 +3,11 @@
 import hashlib
 from collections import namedtuple
 
-from msgin5g_tools.build.modules import ROLES
+from msgin5g_tools.build.modules import ROLES as _ROLES
 from msgin5g_tools.build.mpy import BuildError, role_files
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
+
+ROLES = (*_ROLES, "seal-c")  # of a board; seal-c has the modules of a gateway
 
 # path: on the board, without the leading slash. sha256: in hex.
 File = namedtuple("File", "path data sha256")

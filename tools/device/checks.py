@@ -10,6 +10,7 @@ from msgin5g_tools.device.settings_check import checked_settings
 from msgin5g_tools.device.errors import DeviceError
 from msgin5g_tools.device.events import SAFE_MODE
 from msgin5g_tools.device.inventory import plan
+from msgin5g_tools.device.session import BOOT_FAULT
 from msgin5g_tools.device.starting import start_faults, try_to_start
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -27,7 +28,7 @@ EXAMINE = """
 import gc, json, os, sys, time
 gc.collect()
 d = {{"heap": gc.mem_free() + gc.mem_alloc(), "heap_free": gc.mem_free(),
-     "time": list(time.gmtime()[:6]), "ping": None, "wlan": None, "reset": None,
+     "time": list(time.gmtime()[:6]), "ping": None, "known": True, "wlan": None, "reset": None,
      "fs_at": None}}
 try:
     import machine
@@ -54,7 +55,11 @@ if target:
             s.bind(socket.getaddrinfo({bind!r}, 0)[0][-1])
         p = select.poll()
         p.register(s, select.POLLIN)
-        a = socket.getaddrinfo(target[0], target[1], socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
+        try:
+            a = socket.getaddrinfo(target[0], target[1], socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
+        except (OSError, IndexError):
+            d["known"] = False
+            raise OSError("not known: check it, or use an IPv4 address")
         d["ping"] = "no answer"
         for i in range(2):
             t = time.ticks_ms()
@@ -117,7 +122,8 @@ def checks(inventory, examined, files_of):
     role, parsed, found = _settings(inventory)
     yield from _installed(inventory, examined, files_of(role), role)
     if not examined["boot"]:
-        yield Check(FAIL, "boot.py", "timed out after 10 s; main.py starts after its end")
+        subject, _, words = BOOT_FAULT.partition(": ")
+        yield Check(FAIL, subject, words)
     yield found
     if parsed is not None and parsed.unknown:
         yield Check(WARN, "settings", "unknown, ignored: " + ", ".join(parsed.unknown))
@@ -237,6 +243,7 @@ def _clock(shown):
 
 def _network(examined, parsed):
     wlan, ping = examined["wlan"], examined["ping"]
+    online = wlan is None or wlan[1]
     if wlan is not None:
         active, connected, address = wlan
         if connected:
@@ -252,5 +259,7 @@ def _network(examined, parsed):
     name = f"{'next hop' if parsed.role == 'ue' else 'server'} {target[0]}:{target[1]}"
     if isinstance(ping, int):
         yield Check(OK, "network", f"{name} answers a CoAP ping in {ping} ms")
+    elif not examined.get("known", True) and online:
+        yield Check(FAIL, "network", f"{name}: {ping}")
     else:
         yield Check(WARN, "network", f"{name}: {ping}")

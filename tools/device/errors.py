@@ -13,6 +13,9 @@
 With several boards: the highest of all.
 """
 
+import traceback
+from pathlib import Path
+
 WRONG_INPUT = 1
 PORT_MISSING = 3
 PORT_BUSY = 4
@@ -28,3 +31,12 @@ class DeviceError(Exception):
     def __init__(self, status, text):
         super().__init__(text)
         self.status = status
+
+
+def device_error(error):
+    """Any exception as a DeviceError: what nobody expected is one line as well."""
+    if isinstance(error, DeviceError):
+        return error
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"a bug in msgin5g: {error!r} at {Path(where.filename).name}:{where.lineno}"
+    return DeviceError(FAILED, text)

@@ -1,4 +1,7 @@
-"""Parse what a board prints: events as JSON or as text, faults, tracebacks, the prompt."""
+"""Parse what a board or a role prints: events as JSON or as text, faults, the prompt.
+
+Everyone who reads such lines does so here: flash, monitor, decode, demo.
+"""
 
 import ast
 import json
@@ -17,12 +20,20 @@ SAFE_MODE = (
     "safe mode: the board was reset too often, so the application is not started; the next start"
     " runs it again after 5 minutes in safe mode, with another app.py, or with another document"
 )
+# The prompt erases its own line before something is printed above it: see repl/prompt.py.
+ERASE = "\r\x1b[K"
 _WORD = re.compile(r"([a-z_]+)(?= |$)")
 _KEY = re.compile(r" ([a-z_]+)=")
 
 
+def visible(line):
+    """What a terminal shows of a line: a prompt that was erased is gone, line ends as well."""
+    return line.rpartition(ERASE)[2].strip("\r\n\x04\x00")
+
+
 def parse_event(line):
     """The event in a line of console output, as a dict, or None. Values of text stay text."""
+    line = visible(line)
     if line.startswith("{"):
         try:
             event = json.loads(line)
@@ -51,7 +62,8 @@ def _value(text):
 
 
 def parse_fault(line):
-    """The line itself when it is the one in which main reports a fault, else None."""
+    """The visible line when it is the one in which main reports a fault, else None."""
+    line = visible(line)
     return line if _FAULT.match(line) else None
 
 

@@ -10,7 +10,7 @@ from msgin5g_tools.device.settings_check import checked_secrets, role_on_board
 from msgin5g_tools.device.errors import NOT_MICROPYTHON, DeviceError
 from msgin5g_tools.device.install import install
 from msgin5g_tools.device.inventory import feed_watchdog, take_inventory
-from msgin5g_tools.device.session import open_session
+from msgin5g_tools.device.session import BOOT_FAULT, session_at
 from msgin5g_tools.device.watch import require_configured, watch_boot
 
 # role, settings, secrets: None leaves what the board has. settings and secrets are bytes, checked.
@@ -37,19 +37,13 @@ class Bundles:
 def flash_board(job, options, bundles, line):
     """Do the job; the text that says how it ended, or DeviceError."""
     line.say("connecting")
-    session = open_session(job.port, options.tool)
-    try:
-        try:
-            inventory, role, n_copied = _bring_up_to_date(session, job, options, bundles, line)
-        except DeviceError:
-            session.restart()  # what was there before is still there, and goes on
-            raise
+    with session_at(job.port, options.tool) as session:
+        inventory, role, n_copied = _bring_up_to_date(session, job, options, bundles, line)
+        if not session.boot_ended:
+            line.say(BOOT_FAULT)
         if options.dry_run:
-            session.restart()
             return f"{n_copied} files would be copied ({role})" if n_copied else "up to date"
         return _first_boot(session, job, inventory, n_copied, options, line)
-    finally:
-        session.close()
 
 
 def _bring_up_to_date(session, job, options, bundles, line):
@@ -78,6 +72,9 @@ def wanted_files(job, role, bundles):
 
 def _first_boot(session, job, inventory, n_copied, options, line):
     done = f"{n_copied} files copied" if n_copied else "nothing to copy"
+    if not session.boot_ended:
+        session.reset()
+        require_configured((False, BOOT_FAULT))
     if job.settings is None and inventory.settings is None:
         session.reset()
         return f"{done}, no settings.json: pass --settings FILE"

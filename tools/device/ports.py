@@ -5,7 +5,7 @@ import time
 
 from serial.tools import list_ports
 
-from msgin5g_tools.device.errors import FAILED, DeviceError
+from msgin5g_tools.device.errors import device_error
 
 _POLL_S = 0.05
 
@@ -25,10 +25,8 @@ def on_each(ports, work):
     def run(port):
         try:
             results[port] = (work(port), None)
-        except DeviceError as error:
-            results[port] = (None, error)
         except Exception as error:
-            results[port] = (None, DeviceError(FAILED, f"a bug in msgin5g: {error!r}"))
+            results[port] = (None, device_error(error))
 
     threads = [threading.Thread(target=run, args=(port,), daemon=True) for port in ports]
     for thread in threads:

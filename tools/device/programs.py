@@ -7,8 +7,9 @@ PACKAGE = "msgin5g"
 CHUNK_SIZE = 2048
 
 # Everything about the board that is to be known before it is changed, in one round trip: a line
-# of JSON, then `file SIZE SHA-256 PATH` and `folder PATH`. A frozen package has
-# no files but can be imported.
+# of JSON, then `file SIZE SHA-256 PATH` and `folder PATH`. A frozen package has no files but can
+# be imported. LittleFS counts some blocks twice: a full flash has less than no free
+# block, which statvfs gives as a number near 2**32.
 INVENTORY = """
 import os, sys, hashlib, binascii, json
 def sha(path):
@@ -40,7 +41,8 @@ def facts():
     d = {"name": i.name, "version": ".".join([str(x) for x in i.version[:3]]),
          "mpy": getattr(i, "_mpy", 0) & 255, "build": getattr(i, "_build", ""),
          "machine": getattr(i, "_machine", ""), "platform": sys.platform,
-         "block": v[0], "free": v[0] * v[3], "size": v[1] * v[2], "id": "", "settings": None}
+         "block": v[0], "free": v[0] * v[3] if 0 <= v[3] <= v[2] else 0,
+         "size": v[1] * v[2], "id": "", "settings": None}
     try:
         import machine
         d["id"] = binascii.hexlify(machine.unique_id()).decode()
@@ -66,14 +68,17 @@ import os
 def move(source, target):
     try:
         os.rename(source, target)
-    except OSError:  # a file system that does not replace: FAT
+    except OSError as e:
+        if e.errno != 17:  # EEXIST: a file system that does not replace
+            raise
         os.remove(target)
         os.rename(source, target)
 def folder(source, target, last):
     try:
         os.mkdir(target or "/")
-    except OSError:
-        pass
+    except OSError as e:
+        if target and e.errno != 17:
+            raise
     for e in list(os.ilistdir(source)):
         a, b = source + "/" + e[0], target + "/" + e[0]
         if e[1] == 0x4000:
@@ -155,8 +160,9 @@ for p in {leftovers!r}:
 for p in {folders!r}:
     try:
         os.mkdir(p)
-    except OSError:
-        pass
+    except OSError as e:
+        if e.errno != 17:
+            raise
 """
 
 
@@ -166,7 +172,9 @@ def replace_file(path, text):
     yield (
         "try:\n"
         f" os.rename({path + '.tmp'!r}, {path!r})\n"
-        "except OSError:\n"
+        "except OSError as e:\n"
+        " if e.errno != 17:\n"
+        "  raise\n"
         f" os.remove({path!r})\n"
         f" os.rename({path + '.tmp'!r}, {path!r})\n"
     )

@@ -11,7 +11,7 @@ import json
 from rich.console import Console
 from rich.text import Text
 
-from msgin5g_tools.device.events import outcome, parse_event
+from msgin5g_tools.device.events import ERASE, outcome, parse_event
 from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram
 from msgin5g_tools.text import TerminalFilter, printable
 
@@ -60,8 +60,7 @@ class Screen:
             self._stream.flush()
 
     def _line(self, line, seconds):
-        text = line.decode("utf-8", "replace").strip("\r\x04")
-        event = None if self._shown else parse_event(text)
+        event = parse_event(line.decode("utf-8", "replace"))
         if event is None:
             if not self._as_json:
                 self._pass(line[self._shown :].rstrip(b"\r") + b"\n")
@@ -71,6 +70,8 @@ class Screen:
         if self._as_json:
             print(json.dumps({"seconds": round(seconds, 3), **event}), file=self._stream)
         else:
+            if self._shown:  # a prompt, or the beginning of this line
+                self._stream.write(ERASE if self._console.is_terminal else "\n")
             for row in self._rows(event, seconds):
                 self._console.print(row)
         self._stream.flush()

@@ -13,72 +13,83 @@ print what they saw, or wait for ever for a boot.py that prints. `_probe` takes 
 
 import errno
 import os
-import struct
+import re
 import time
-
-import serial
+from contextlib import contextmanager
 
 from msgin5g_tools.device.errors import (
     FAILED,
     NOT_MICROPYTHON,
-    PORT_BUSY,
     PORT_MISSING,
     DeviceError,
+    device_error,
+)
+from msgin5g_tools.device.serial_port import (
+    BAUD_RATE,
+    LOST,
+    failed,
+    not_opened,
+    open_serial,
+    real_port,
 )
 
 TOOLS = ("mpremote", "ampy")
 
-_BAUD_RATE = 115200
 _READ_TIMEOUT_S = 0.5
 _WRITE_TIMEOUT_S = 5
 _SILENT_S = 10
 _PROBES = (0.7, 1.5)  # seconds to wait for an answer, each time
 BOOT_S = 10  # boot.py has as long after a soft reset
+BOOT_FAULT = f"boot.py: timed out after {BOOT_S} s; main.py starts after its end: correct boot.py"
 _SETTLED_S = 0.1  # nothing more comes of an interrupt
 _RAW_REPL = b"raw REPL; CTRL-B to exit\r\n"
 _PROMPT = _RAW_REPL + b">"
-# A pty has no modem lines, and one that has gone gives any of these.
-_LOST = (OSError, serial.SerialException, struct.error)
 
 
 def open_session(port, tool="mpremote"):
     """The Session at a port, at the raw REPL of a board that has been soft-reset."""
-    port = os.path.realpath(port) if os.path.exists(port) else port
+    port = real_port(port)
     session = _Ampy(port) if tool == "ampy" else _Mpremote(port)
+    session.port = port
     try:
         session.enter()
+    except (DeviceError, *LOST) as error:
+        reason = failed(port, error)
+        session.close()
+        raise reason from None
     except BaseException:
         session.close()
         raise
     return session
 
 
-def open_serial(port, **options):
-    """The port as an exclusive serial.Serial; DeviceError gives the reason when it fails."""
+@contextmanager
+def session_at(port, tool="mpremote"):
+    """The Session at a port, for a `with` block; whatever goes wrong in it is a DeviceError.
+
+    After the block the program on the board runs again, if it does not run already.
+    """
+    session = open_session(port, tool)
     try:
-        return serial.Serial(port, _BAUD_RATE, exclusive=True, **options)
-    except (OSError, ValueError) as error:
-        raise _not_opened(port, error) from None
-
-
-def _not_opened(port, error):
-    number = getattr(error, "errno", None)
-    if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK):
-        return DeviceError(PORT_BUSY, "the port is in use by another program")
-    if number == errno.EACCES:
-        return DeviceError(PORT_MISSING, "no permission: is your user in the group of the port?")
-    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO) or not os.path.exists(port):
-        return DeviceError(PORT_MISSING, "there is no such port")
-    return DeviceError(PORT_MISSING, "this is not a serial port")
+        yield session
+    except Exception as error:
+        raise failed(session.port, device_error(error)) from None
+    finally:
+        if session.at_repl:
+            session.restart()
+        session.close()
 
 
 class Session:
-    """What both tools have in common. `serial` is the open port.
+    """What both tools have in common. `serial` is the open port, `port` its name.
 
+    at_repl: the raw REPL is there, and no program of the board runs.
     boot_ended: whether boot.py came to its end by itself, as main.py waits for it to do.
     """
 
     serial = None
+    port = None
+    at_repl = True
     boot_ended = True
 
     def enter(self):
@@ -92,8 +103,8 @@ class Session:
             self.boot_ended = self._soft_reset(BOOT_S)
             if not self.boot_ended and not self._interrupt():
                 raise DeviceError(NOT_MICROPYTHON, "boot.py cannot be interrupted: no raw REPL")
-        except (*_LOST, serial.SerialTimeoutException) as error:
-            raise lost(error) from None
+        except LOST as error:
+            raise failed(self.port, error) from None
 
     def _soft_reset(self, wait_s):
         """Whether the raw REPL came back within the time; its `>` is left for the tool."""
@@ -125,7 +136,7 @@ class Session:
             until = time.monotonic() + wait_s
             while time.monotonic() < until and _PROMPT not in seen:
                 seen += self.serial.read(max(1, self.serial.in_waiting))
-        except (*_LOST, serial.SerialTimeoutException):
+        except LOST:
             return False
         return _PROMPT in seen
 
@@ -136,48 +147,48 @@ class Session:
         """
         try:
             printed, raised = self._exec(program, timeout_s)
-        except (*_LOST, *self._errors) as error:
-            raise lost(error) from None
+        except (*LOST, *self._errors) as error:
+            raise failed(self.port, error) from None
         if raised:
             raise DeviceError(FAILED, _reason(raised.decode("utf-8", "replace")))
         return printed.decode("utf-8", "replace")
 
     def reset(self):
         """Reset the board as its button does."""
+        self.at_repl = False
         try:
             self.start("import machine\nmachine.reset()")
-        except (*_LOST, *self._errors) as error:
-            raise lost(error) from None
+        except (*LOST, *self._errors) as error:
+            raise failed(self.port, error) from None
 
     def restart(self):
         """Leave the raw REPL by a soft reset: main.py runs again."""
+        self.at_repl = False
         try:
             self.serial.write(b"\r\x02\x04")
             self.serial.flush()
-        except _LOST:
+        except LOST:
             pass
 
     def close(self):
         if self.serial is not None:
             try:
                 self.serial.close()
-            except _LOST:
+            except LOST:
                 pass
-
-
-def lost(error):
-    """The error for a board that was disconnected."""
-    del error
-    return DeviceError(FAILED, "the connection was lost: run the command again")
 
 
 def _reason(traceback):
     """The last line of a traceback, in words where it is a common one."""
     lines = [line for line in traceback.replace("\r", "").split("\n") if line.strip()]
     last = lines[-1].strip() if lines else "no reason given"
-    if "ENOSPC" in last or last == "OSError: 28":
+    code = re.fullmatch(r"OSError: (?:\[Errno (\d+)\].*|(\d+))", last)
+    if not code:
+        return f"the board refused: {last}"
+    number = int(code[1] or code[2])
+    if number == errno.ENOSPC:
         return "the board's flash is full"
-    return f"the board refused: {last}"
+    return f"the board refused: {os.strerror(number)} ({last})"
 
 
 class _Mpremote(Session):
@@ -188,13 +199,13 @@ class _Mpremote(Session):
         self._errors = (transport_serial.TransportError, AssertionError)
         try:
             self._transport = transport_serial.SerialTransport(
-                port, _BAUD_RATE, timeout=_READ_TIMEOUT_S
+                port, BAUD_RATE, timeout=_READ_TIMEOUT_S
             )
         except transport_serial.TransportError:
             open_serial(port).close()  # mpremote gives no reason: find it
             raise DeviceError(PORT_MISSING, "the port cannot be opened") from None
-        except ValueError as error:
-            raise _not_opened(port, error) from None
+        except (*LOST, ValueError) as error:
+            raise not_opened(port, error) from None
         self.serial = self._transport.serial
 
     def _exec(self, program, timeout_s):
@@ -212,16 +223,18 @@ class _Ampy(Session):
         pyboard.print = _silent
         self._errors = (pyboard.PyboardError,)
         try:
-            self._pyboard = pyboard.Pyboard(port, _BAUD_RATE)
+            self._pyboard = pyboard.Pyboard(port, BAUD_RATE)
         except pyboard.PyboardError:
             open_serial(port).close()
             raise DeviceError(PORT_MISSING, "the port cannot be opened") from None
+        except (*LOST, ValueError) as error:
+            raise not_opened(port, error) from None
         self.serial = self._pyboard.serial
         try:
             self.serial.exclusive = True  # ampy itself shares the port with anybody
-        except OSError as error:
+        except LOST as error:
             self.close()
-            raise _not_opened(port, error) from None
+            raise not_opened(port, error) from None
 
     def _exec(self, program, timeout_s):
         return self._pyboard.exec_raw(program, timeout=timeout_s)

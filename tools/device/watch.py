@@ -2,10 +2,9 @@
 
 import time
 
-import serial
-
-from msgin5g_tools.device.errors import FAILED, NOT_CONFIGURED, DeviceError
-from msgin5g_tools.device.events import SAFE_MODE, outcome, parse_event, parse_fault
+from msgin5g_tools.device.errors import FAILED, NOT_CONFIGURED, PORT_BUSY, DeviceError
+from msgin5g_tools.device.events import SAFE_MODE, outcome, parse_event, parse_fault, visible
+from msgin5g_tools.device.serial_port import LOST, open_serial
 
 _REOPEN_S = 10  # a board with USB of its own leaves the bus when it is reset
 _LINE_LIMIT = 4096
@@ -26,6 +25,7 @@ class Watch:
 
     def line(self, line, seconds):
         """A complete line that came `seconds` after the reset."""
+        line = visible(line)
         event = parse_event(line)
         if event is not None:
             self._event(event, seconds)
@@ -91,15 +91,17 @@ def watch_boot(session, wait_s, until_started=False):
     while watch.verdict is None and time.monotonic() - since < wait_s:
         try:
             pending += port.read(max(1, port.in_waiting))
-        except (OSError, serial.SerialException):
+        except LOST:
             port = session.serial = _reopen(session.serial.port)
-            # The output before the port came back is lost: restart the program to see all of it.
-            port.write(b"\x03\x03\x02\x04")
+            try:
+                # The output before the port came back is lost: restart the program to see it all.
+                port.write(b"\x03\x03\x02\x04")
+            except LOST:
+                pass  # gone once more: the next read notices
             continue
         *lines, pending = pending[-_LINE_LIMIT:].split(b"\n")
         for line in lines:
-            text = line.decode("utf-8", "replace").strip("\r\x04\x00")
-            watch.line(text, time.monotonic() - since)
+            watch.line(line.decode("utf-8", "replace"), time.monotonic() - since)
             if watch.verdict is not None:
                 break
     return watch.verdict or watch.late(wait_s)
@@ -118,7 +120,8 @@ def _reopen(name):
     while time.monotonic() < until:
         time.sleep(0.2)
         try:
-            return serial.Serial(name, 115200, timeout=0.1, exclusive=True)
-        except (OSError, serial.SerialException):
-            pass
+            return open_serial(name, timeout=0.1)
+        except DeviceError as error:
+            if error.status == PORT_BUSY:
+                raise
     raise DeviceError(FAILED, "the port did not come back after the reset")

@@ -9,10 +9,14 @@ import machine
 import uctypes
 import vfs
 from flash import Flash
+from implementation import BoardSys
 
 
-def mount(raw, control, image, state, blank):
-    """Take over the host's descriptors, put the image where its files were, and return `run`."""
+def mount(raw, control, image, state, blank, about):
+    """Take over the host's descriptors, put the image where its files were, and return `run`.
+
+    about: the board's name and machine, for sys.implementation.
+    """
     machine.control = control = open(control, "wb")
     machine.state = open(state, "r+b")
     del machine.__file__
@@ -34,7 +38,10 @@ def mount(raw, control, image, state, blank):
     os.putenv("MICROPYINSPECT", "1")  # from here on the end of this script is a prompt
     sys.path[:] = ["", ".frozen", "/lib"]
     sys.argv.clear()
-    del sys.modules["flash"], sys.modules["start"], globals()["mount"]  # garbage from here on
+    sys.modules["sys"] = BoardSys(*about)
+    for name in ("flash", "implementation", "start"):
+        del sys.modules[name]
+    del globals()["mount"]  # garbage from here on
     return run
 
 
