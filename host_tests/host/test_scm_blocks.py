@@ -253,3 +253,36 @@ def test_half_sent_bodies_expire_after_max_transmit_wait(tmp_path, monkeypatch):
         # From the beginning it works.
         body = cbor2.dumps(document(UE7, configName="n" * 50))
         assert [a.code for a in send(client, body, 1)][-1] == "2.01"
+
+
+def first_blocks(scm, n, hosts):
+    """The first block of n uploads, each from a port of its own; all of them are accepted."""
+    for i in range(n):
+        with scm.client(hosts[i % len(hosts)]) as forged:
+            assert forged.ask(PUT, DOC, [QUERY], [(BLOCK1, block(0, 1, 0))], b"x" * 16).code == (
+                "2.31"
+            )
+
+
+def test_first_blocks_of_strangers_end_no_upload_that_is_under_way(tmp_path):
+    body = cbor2.dumps(document(UE7, configName="n" * 100))
+    hosts = [f"127.0.0.{n}" for n in range(10, 40)]
+    for n_before in (1, 2):  # blocks of the upload before the others come
+        with Scm(tmp_path) as scm, scm.client() as client:
+            for i in range(-(-len(body) // 64)):
+                if i == n_before:
+                    first_blocks(scm, 1100 if n_before > 1 else 70, hosts)
+                part = body[64 * i : 64 * i + 64]
+                more = 64 * i + 64 < len(body)
+                answer = client.ask(PUT, DOC, [QUERY], [(BLOCK1, block(i, more, 2))], part)
+                assert answer.code == ("2.31" if more else "2.01"), (n_before, i)
+            scm.call(lambda store: store.clear())
+
+
+def test_the_uploads_of_one_host_displace_only_its_own(tmp_path):
+    with Scm(tmp_path) as scm, scm.client("127.0.0.9") as honest:
+        send = [(BLOCK1, block(0, 1, 2))]
+        assert honest.ask(PUT, DOC, [QUERY], send, b"x" * 64).code == "2.31"
+        first_blocks(scm, 200, ["127.0.0.10"])
+        send = [(BLOCK1, block(1, 1, 2))]
+        assert honest.ask(PUT, DOC, [QUERY], send, b"x" * 64).code == "2.31"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 import websockets.sync.client
 from scm_setup import COLLECTION, CON, PUT, UE7, URI_PATH, Client, Scm, document, encode
 
+from msgin5g_tools.scm_server.connections import within_descriptor_limit
 from msgin5g_tools.scm_server.line_writer import LineWriter
 from msgin5g_tools.scm_server.store import Store
 
@@ -224,3 +226,32 @@ def test_a_full_disk_drops_lines_and_counts_them():
     writer.close()
     assert writer.n_dropped == 100
     os.close(full)
+
+
+def test_at_the_limit_of_open_files_there_is_one_line_and_udp_goes_on(start):
+    process, line = start("--json", "--tcp", "127.0.0.1:0")
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (40, 40))
+    host, _, port = json.loads(line)["tcp"].rpartition(":")
+    streams = [
+        socket.create_connection((host, int(port)), source_address=(f"127.0.0.{n % 9 + 2}", 0))
+        for n in range(90)
+    ]
+    with Client(address(line)) as client:
+        for _ in range(3):
+            assert client.get().code == "2.05"
+    for stream in streams:
+        stream.close()
+    process.send_signal(signal.SIGTERM)
+    errors = process.communicate(timeout=10)[1].splitlines()
+    assert len(errors) == 1 and "system resource" in errors[0]
+
+
+def test_the_number_of_connections_stays_within_the_limit_of_open_files():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, before[1]))
+        assert within_descriptor_limit(500) == 200 and within_descriptor_limit(50) == 50
+        resource.setrlimit(resource.RLIMIT_NOFILE, (105, before[1]))
+        assert within_descriptor_limit(500) == 8
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -27,6 +27,7 @@ from scm_setup import (
 )
 
 from msgin5g_tools.scm_server import aiocoap_internals
+from msgin5g_tools.scm_server.faults import Faults
 from msgin5g_tools.scm_server.problem import ScmError
 
 QUERY = f"ue-uri={UE7}"
@@ -216,3 +217,130 @@ def test_an_error_about_another_peer_ends_no_observation():
     failing += [1, 1]
     server.send(message)
     assert len(sent) == 1 and errors[0][1] is remote, "twice: it is about this peer"
+
+
+CSM, PING, PONG = b"\x00\xe1", b"\x00\xe2", b"\x00\xe3"
+
+
+def connection(scm, host="127.0.0.1"):
+    stream = socket.create_connection(scm.server.tcp_address, timeout=5, source_address=(host, 0))
+    return stream
+
+
+def is_closed(stream):
+    """Read until the server closes the connection."""
+    try:
+        while stream.recv(4096):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+def serves(stream):
+    """Whether a request gets its answer on this connection."""
+    stream.sendall(b"\x01\x01q")
+    received = b""
+    while b"\x84q" not in received:
+        got = stream.recv(4096)
+        if not got:
+            return False
+        received += got
+    return True
+
+
+def test_a_connection_without_a_message_is_closed_and_a_silent_one_is_pinged(tmp_path):
+    idle = {"connection_idle_s": 0.2, "connection_reply_s": 0.2}
+    with Scm(tmp_path, tcp=("127.0.0.1", 0), ws=("127.0.0.1", 0), **idle) as scm:
+        with connection(scm) as mute, connection(scm) as silent, connection(scm) as alive:
+            silent.sendall(CSM)
+            alive.sendall(CSM)
+            assert is_closed(mute)
+            for n in range(3):
+                received = b""
+                while PING not in received:
+                    received += alive.recv(100)
+                alive.sendall(PONG)
+            assert is_closed(silent)
+            assert serves(alive)
+            half = b"\xd0\x10"  # a message that never ends: its bytes are no sign of life
+            for i in range(100):
+                try:
+                    alive.sendall(half[i : i + 1] or b"x" if i < 20 else b"")
+                except (BrokenPipeError, ConnectionResetError):
+                    break
+                time.sleep(0.02)
+            assert is_closed(alive)
+        host, port = scm.server.ws_address
+        uri = f"ws://{host}:{port}/.well-known/coap"
+        with websockets.sync.client.connect(uri, subprotocols=["coap"]) as stream:
+            stream.send(CSM)
+            received = [stream.recv(timeout=5), stream.recv(timeout=5)]
+            assert received[1] == PING
+            with pytest.raises(websockets.exceptions.ConnectionClosed):
+                while True:
+                    stream.recv(timeout=5)
+
+
+def test_connections_are_limited_for_each_host_and_in_all_and_udp_goes_on(tmp_path):
+    limits = {"max_connections": 4, "max_connections_of_host": 2}
+    with Scm(tmp_path, tcp=("127.0.0.1", 0), ws=("127.0.0.1", 0), **limits) as scm:
+        opened = [connection(scm) for _ in range(2)]
+        for stream in opened:
+            stream.sendall(CSM)
+            assert serves(stream)
+        assert is_closed(connection(scm)), "the third one of this host"
+        others = [connection(scm, f"127.0.0.{n}") for n in (2, 3)]
+        for stream in others:
+            stream.sendall(CSM)
+            assert serves(stream)
+        assert serves(opened[1])
+        host, port = scm.server.ws_address
+        uri = f"ws://{host}:{port}/.well-known/coap"
+        with websockets.sync.client.connect(
+            uri, subprotocols=["coap"], source_address=("127.0.0.4", 0)
+        ) as stream:
+            assert stream.recv(timeout=5)[1] == 0xE1
+            assert is_closed(opened[0]), "the one that was silent for longest"
+            assert all(map(serves, [opened[1], *others]))
+        with scm.client() as client:
+            assert client.get().code == "2.05"
+        for stream in (*opened, *others):
+            stream.close()
+
+
+def test_a_peer_that_does_not_read_is_not_read_from(tmp_path):
+    with Scm(tmp_path, tcp=("127.0.0.1", 0)) as scm:
+        with scm.client() as client:
+            client.put("big", document(UE7, configName="x" * 3000))
+        with socket.socket() as stream:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stream.connect(scm.server.tcp_address)
+            path = [(URI_PATH, part.encode()) for part in (*COLLECTION.split("/"), "big")]
+            get = encode(CON, GET, 0, b"t", path)
+            frame = bytes([0xD1, len(get) - 5 - 13, get[1]]) + get[4:]
+            n_sent = 20_000
+            stream.sendall(CSM + frame * n_sent)
+            n_served = 0
+            while n_served != scm.events.qsize():
+                n_served = scm.events.qsize()
+                time.sleep(0.5)
+            assert n_served < n_sent
+        with scm.client() as client:
+            assert client.get(QUERY).code == "2.05"
+
+
+def test_an_error_that_repeats_itself_is_one_line_a_minute():
+    now, lines = [0.0], []
+    faults = Faults(lines.append, lambda: now[0])
+    for _ in range(3100):
+        faults("out of system resource")
+    faults("another one")
+    assert lines == ["out of system resource", "another one"]
+    now[0] = 61.0
+    faults("out of system resource")
+    assert lines[2:] == ["out of system resource (and 3099 more times)"]
+    for n in range(1000):
+        faults(f"kind {n}")
+    faults("kind 999")
+    assert len(lines) == 1003

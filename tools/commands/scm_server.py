@@ -114,6 +114,12 @@ class _LogHandler(logging.Handler):
     help="Limit of observations; each takes about 7 KB of memory.",
 )
 @click.option(
+    "--max-connections",
+    type=int,
+    default=500,
+    help="Limit of connections of TCP and WebSockets; a host may have 50.",
+)
+@click.option(
     "--max-documents", type=int, default=1000, help="Limit of documents in one response."
 )
 @click.option("--strict-relay", is_flag=True, help="Send 4.03 in place of 4.00 and 4.01.")

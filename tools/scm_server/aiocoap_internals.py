@@ -26,6 +26,7 @@ too, an Empty message is ignored, and closing does not wait for the peers.
 """
 
 import asyncio
+import contextlib
 import functools
 import http
 import secrets
@@ -53,11 +54,16 @@ from msgin5g_tools.scm_server.duplicates import Duplicates
 _VERSION = 1
 _WS_PATH = "/.well-known/coap"
 _EXPIRE_S = 10.0
+_BACKLOG = 16  # connections that are accepted at one go
+_PING = b"\x00\xe2"  # code 7.02, no token: the same bytes in both framings
 _MAX_MIDS = 4096
 
 
-async def open_transport(context, transport, bind):
-    """Add a transport, one of the classes below, to a Context; returns its bound (host, port)."""
+async def open_transport(context, transport, bind, connections):
+    """Add a transport, one of the classes below, to a Context; returns its bound (host, port).
+
+    `connections` has the limits of TCP and WebSockets: a connections.Connections.
+    """
     loop = asyncio.get_running_loop()
     tokens = TokenManagerByRemote(context)
     if transport in (UdpServer, UdpServer4):
@@ -67,7 +73,9 @@ async def open_transport(context, transport, bind):
         )
         tokens.token_interface = messages
     else:
-        tokens.token_interface = opened = await transport.listen(bind, tokens, context.log, loop)
+        tokens.token_interface = opened = await transport.listen(
+            bind, tokens, context.log, loop, connections
+        )
     context.request_interfaces.append(tokens)
     return opened.bound
 
@@ -301,17 +309,47 @@ def udp_server():
 
 
 class _Connection(TcpConnection):
+    def connection_made(self, transport):
+        if not self._ctx.connections.admit(self, transport.get_extra_info("peername")[0]):
+            self._transport = transport
+            transport.abort()
+            return
+        super().connection_made(transport)
+
+    def connection_lost(self, exc):
+        self._ctx.connections.remove(self)
+        super().connection_lost(exc)
+
     def data_received(self, data):
         try:
             super().data_received(data)
         except ValueError:  # aiocoap does not catch an option that is not UTF-8
             self.abort("Failed to parse message")
 
+    def _process_signaling(self, msg):
+        self._ctx.connections.heard(self)
+        super()._process_signaling(msg)
+
+    # A peer that does not read its responses is not read from either.
+
+    def pause_writing(self):
+        self._transport.pause_reading()
+
+    def resume_writing(self):
+        self._transport.resume_reading()
+
+    def poke(self):
+        self._transport.write(_PING)
+
+    def drop(self):
+        self._transport.abort()
+
 
 class TcpServer(TCPServer):
     @classmethod
-    async def listen(cls, bind, manager, log, loop):
+    async def listen(cls, bind, manager, log, loop, connections):
         self = cls()
+        self.connections = connections
         self._tokenmanager = manager
         self.log = log
 
@@ -320,7 +358,7 @@ class TcpServer(TCPServer):
             self._pool.add(made)
             return made
 
-        self.server = await loop.create_server(connection, *bind)
+        self.server = await loop.create_server(connection, *bind, backlog=_BACKLOG)
         return self
 
     @property
@@ -328,6 +366,7 @@ class TcpServer(TCPServer):
         return self.server.sockets[0].getsockname()[:2]
 
     def _dispatch_incoming(self, connection, msg):
+        self.connections.heard(connection)
         if msg.code != EMPTY:  # RFC 8323 section 3.4
             super()._dispatch_incoming(connection, msg)
 
@@ -340,16 +379,49 @@ class TcpServer(TCPServer):
         await self.server.wait_closed()
 
 
+class _WsConnection(websockets.asyncio.server.ServerConnection):
+    connections = None  # set by the WebSocketServer
+
+    def connection_made(self, transport):
+        if not self.connections.admit(self, transport.get_extra_info("peername")[0]):
+            transport.abort()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc):
+        self.connections.remove(self)
+        super().connection_lost(exc)
+
+    async def recv(self, decode=None):
+        # A peer that does not read its responses is not read from either.
+        await self.drain()
+        message = await super().recv(decode)
+        self.connections.heard(self)
+        return message
+
+    def poke(self):
+        # Not a Ping of WebSockets: RFC 8323 section 4.4.
+        self.loop.create_task(self._send_ping())
+
+    async def _send_ping(self):
+        with contextlib.suppress(websockets.exceptions.ConnectionClosed):
+            await self.send(_PING)
+
+    def drop(self):
+        self.transport.abort()
+
+
 class WebSocketServer(WSPool):
     @classmethod
-    async def listen(cls, bind, manager, log, loop):
+    async def listen(cls, bind, manager, log, loop, connections):
         self = cls(manager, log, loop)
         self._client_credentials = CredentialsMap()
         server = await websockets.asyncio.server.serve(
             functools.partial(self._new_connection, scheme="coap+ws"),
             *bind,
             subprotocols=["coap"],
+            create_connection=type("Limited", (_WsConnection,), {"connections": connections}),
             process_request=_only_coap,
+            backlog=_BACKLOG,
             ping_interval=None,  # RFC 8323 section 4.4
             close_timeout=1,
         )

@@ -5,6 +5,8 @@ whether the blocks belong together. Block1 is reassembled here, because aiocoap'
 no limit and responds to a gap with 5.00.
 """
 
+from collections import namedtuple
+
 from aiocoap.numbers.codes import (
     BAD_REQUEST,
     CONTINUE,
@@ -12,6 +14,7 @@ from aiocoap.numbers.codes import (
     REQUEST_ENTITY_TOO_LARGE,
 )
 from aiocoap.numbers.optionnumbers import OptionNumber
+from aiocoap.util import hostportsplit
 
 from msgin5g_tools.scm_server.problem import Problem
 
@@ -19,20 +22,30 @@ MAX_DATAGRAM = 1152  # RFC 7252 section 4.6
 MAX_PAYLOAD = 1024
 BERT = 7  # RFC 8323 section 6: several blocks of 1,024 bytes in one message, not on UDP
 _ASSEMBLY_S = 93.0  # MAX_TRANSMIT_WAIT
-_MAX_ASSEMBLIES = 64
+_MAX_ASSEMBLIES = 1024
+_MAX_OF_HOST = 64
+_MAX_BODIES = 64  # bytes of all bodies, in multiples of the largest one
 
 
 def is_datagram(remote):
     return "+" not in (remote.scheme or "")
 
 
+_Assembly = namedtuple("_Assembly", "body expires_at n_blocks host")
+
+
 class Block1Receiver:
-    """Reassembles requests that arrive in blocks. When it is full it drops the oldest one."""
+    """Reassembles requests that arrive in blocks.
+
+    When it is full it drops the one with the fewest blocks, of these the oldest: whoever sends
+    first blocks only, with forged sources, ends no upload that is under way. A host that has many
+    of them drops its own.
+    """
 
     def __init__(self, max_body, now):
         self._max_body = max_body
         self._now = now
-        self._assemblies = {}  # key -> (body so far, expires_at), oldest first
+        self._assemblies = {}  # key -> _Assembly, the one that has waited for longest first
 
     def feed(self, request):
         """The whole body; None when more blocks must follow; or Problem 4.00, 4.08, 4.13."""
@@ -44,14 +57,16 @@ class Block1Receiver:
                 [OptionNumber.BLOCK1, OptionNumber.BLOCK2, OptionNumber.OBSERVE]
             ),
         )
-        body = self._take(key)
+        assembly = self._take(key)
+        body = assembly.body if assembly else None
         if block is None:
             self._limit(max(announced, len(request.payload)))
             return request.payload
         if block.is_bert and is_datagram(request.remote):
             raise Problem(BAD_REQUEST, "Block1 has the reserved size exponent 7")
+        n_blocks = assembly.n_blocks + 1 if assembly else 1
         if block.block_number == 0:
-            body = bytearray()
+            body, n_blocks = bytearray(), 1
         if body is None or block.start != len(body):
             raise Problem(
                 REQUEST_ENTITY_INCOMPLETE,
@@ -66,17 +81,29 @@ class Block1Receiver:
         body += request.payload
         if not block.more:
             return bytes(body)
-        if len(self._assemblies) >= _MAX_ASSEMBLIES:
-            del self._assemblies[next(iter(self._assemblies))]
-        self._assemblies[key] = body, self._now() + _ASSEMBLY_S
+        host = hostportsplit(request.remote.hostinfo)[0]
+        self._make_room(host, len(body))
+        self._assemblies[key] = _Assembly(body, self._now() + _ASSEMBLY_S, n_blocks, host)
         return None
 
+    def _make_room(self, host, size):
+        own = [key for key, each in self._assemblies.items() if each.host == host]
+        size += sum(len(each.body) for each in self._assemblies.values())
+        while self._assemblies and (
+            len(own) >= _MAX_OF_HOST
+            or len(self._assemblies) >= _MAX_ASSEMBLIES
+            or size > _MAX_BODIES * self._max_body
+        ):
+            among = own if len(own) >= _MAX_OF_HOST else self._assemblies
+            key = min(among, key=lambda each: self._assemblies[each].n_blocks)
+            size -= len(self._assemblies.pop(key).body)
+            if key in own:
+                own.remove(key)
+
     def _take(self, key):
-        for stale in [
-            k for k, (_, expires_at) in self._assemblies.items() if self._now() > expires_at
-        ]:
+        for stale in [k for k, each in self._assemblies.items() if self._now() > each.expires_at]:
             del self._assemblies[stale]
-        return self._assemblies.pop(key, (None, None))[0]
+        return self._assemblies.pop(key, None)
 
     def _limit(self, size, block=None):
         if size > self._max_body:

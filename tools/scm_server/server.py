@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from contextlib import contextmanager, suppress
 
 import aiocoap
@@ -10,6 +11,8 @@ from aiocoap import error
 
 from msgin5g_tools.scm_server import aiocoap_internals
 from msgin5g_tools.scm_server.change_follower import ChangeFollower
+from msgin5g_tools.scm_server.connections import Connections, within_descriptor_limit
+from msgin5g_tools.scm_server.faults import Faults
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.settings import address_text
 from msgin5g_tools.scm_server.site import Site
@@ -34,6 +37,7 @@ class ScmServer:
         self._on_event = on_event or (lambda event: None)
         self._context = self._site = self._follower = None
         self._tasks = []
+        self._connections = None
 
     async def __aenter__(self):
         await self.start()
@@ -53,6 +57,13 @@ class ScmServer:
 
             self._site.administrator = Administrator(settings.administrator)
         self._follower = ChangeFollower(self.store, self._site.observers, settings.poll_s)
+        self._connections = Connections(
+            within_descriptor_limit(settings.max_connections),
+            settings.max_connections_of_host,
+            settings.connection_idle_s,
+            settings.connection_reply_s,
+            time.monotonic,
+        )
         self._context = aiocoap.Context(serversite=self._site, loggername="coap-server")
         try:
             with _exclusive_ports():
@@ -66,7 +77,8 @@ class ScmServer:
             await self.stop()
             raise
         self._tasks = [
-            asyncio.create_task(run()) for run in (self._follower.run, self._site.observers.run)
+            asyncio.create_task(run())
+            for run in (self._follower.run, self._site.observers.run, self._check_connections)
         ]
         self._on_event(self._started())
 
@@ -93,10 +105,17 @@ class ScmServer:
         """Look for changes now, and notify the observers of what has changed."""
         self._follower.hurry()
 
+    async def _check_connections(self):
+        while True:
+            await asyncio.sleep(self._connections.check_s)
+            self._connections.check()
+
     async def _open(self, bind, transport):
         """The bound (host, port) of a new transport."""
         try:
-            return await aiocoap_internals.open_transport(self._context, transport, bind)
+            return await aiocoap_internals.open_transport(
+                self._context, transport, bind, self._connections
+            )
         except (OSError, OverflowError, ValueError, error.Error) as reason:
             text = getattr(reason, "strerror", None) or str(reason)
             raise ScmError(f"cannot bind {address_text(*bind)}: {text}") from None
@@ -123,8 +142,9 @@ async def run(settings, on_event, on_fault):
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
+    faults = Faults(on_fault, time.monotonic)
     loop.set_exception_handler(
-        lambda _, context: on_fault(f"{context['message']}: {context.get('exception')!r}")
+        lambda _, context: faults(f"{context['message']}: {context.get('exception')!r}")
     )
     async with ScmServer(settings, on_event):
         await stopped.wait()

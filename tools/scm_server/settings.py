@@ -40,6 +40,10 @@ class Settings:
     max_body: int = 65536
     max_observers: int = 10000
     max_documents: int = 1000  # in one response
+    max_connections: int = 500  # of TCP and WebSockets, within the limit of open files
+    max_connections_of_host: int = 50
+    connection_idle_s: float = 120.0  # then a connection is pinged
+    connection_reply_s: float = 15.0  # for the answer to that, and for the first message
     strict_relay: bool = False
     read_only: bool = False
     echo: bool | None = None  # None: when `bind` is not on loopback, where sources can be forged
@@ -61,6 +65,8 @@ class Settings:
         _range("max age", self.max_age, 0, 2**32 - 1)
         _range("max body", self.max_body, 1, 16 * 1024 * 1024)
         _range("max observers", self.max_observers, 0, 1_000_000)
+        _range("max connections", self.max_connections, 1, 1_000_000)
+        _range("max connections of a host", self.max_connections_of_host, 1, 1_000_000)
         _range("max documents", self.max_documents, 1, 1_000_000)
         for name, value in (("service id", self.service_id), ("bulk id", self.bulk_id)):
             if not value or len(value.encode()) > 240:
