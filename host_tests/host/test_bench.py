@@ -26,6 +26,11 @@ _PLAUSIBLE = (
     ("encode_large_moved_bytes", 5000, 20000),
     ("request_units", 0.1, 50),
     ("answer_decode_units", 0.05, 20),
+    ("protect_units", 0.5, 30),
+    ("unprotect_units", 0.5, 30),
+    ("protect_1k_units", 2, 100),
+    ("unprotect_1k_units", 2, 100),
+    ("context_units", 2, 100),
     ("answer_encode_units", 0.05, 20),
     ("relay_units", 0.5, 100),
     ("relay_busy_units", 0.5, 200),
@@ -42,7 +47,7 @@ _PLAUSIBLE = (
     ("relay_heap_per_link_bytes", 300, 3000),
     ("relay_heap_per_request_bytes", 200, 3000),
     ("gateway_heap_per_ue_bytes", 200, 3000),
-    ("ue_mpy_bytes", 10000, 98304),
+    ("ue_mpy_bytes", 10000, 114688),
     ("ue_import_heap_bytes", 10000, 131072),
     ("ue_idle_heap_bytes", 10000, 131072),
     ("ue_romfs_idle_heap_bytes", 10000, 98304),
@@ -52,7 +57,18 @@ _PLAUSIBLE = (
     ("push_bytes", 100, 600),
 )
 # Figures that are the same each time; wire bytes change only with what is sent.
-_ALLOCATED = ("decode_alloc_bytes", "encode_alloc_bytes", "idle_poll_alloc_bytes")
+_ALLOCATED = (
+    "decode_alloc_bytes",
+    "encode_alloc_bytes",
+    "idle_poll_alloc_bytes",
+    "protect_alloc_bytes",
+    "unprotect_alloc_bytes",
+    "protect_1k_alloc_bytes",
+    "unprotect_1k_alloc_bytes",
+    "context_heap_bytes",
+    "request_added_bytes",
+    "answer_added_bytes",
+)
 
 
 def run(*options, **environment):

@@ -5,7 +5,8 @@ from binascii import hexlify
 
 from checks import raises
 from msgin5g.builder import Builder
-from msgin5g.coap.message import Message
+from msgin5g.coap.message import Message, size_of
+from msgin5g.coap.numbers import GET
 from msgin5g.coap.ticks import add
 from msgin5g.config.store import StorageError
 from msgin5g.oscore.context import SecurityContext
@@ -99,6 +100,49 @@ def test_a_node_without_a_usable_key_does_not_start():
     same["recipient_id"] = same["sender_id"]
     with raises(StorageError, "that differ"):
         built(never, UE, same)
+
+
+def test_blocks_are_smaller_where_a_long_ue_id_needs_the_room():
+    for size, block_size in ((24, 1024), (66, 1024), (67, 512), (248, 512)):
+        values = dict(UE)
+        values["ue_id"] = "urn:" + "x" * (size - 4)
+
+        def test(node, builder, block_size=block_size):
+            assert node.ue.client.block_size == block_size
+            asked = first_sent(node, builder.now)
+            assert asked is not None and asked.size <= 1152
+
+        built(test, values)
+    small = dict(UE)
+    small["block_size"] = 64
+    built(lambda node, builder: node.ue.client.block_size == 64 or 1 / 0, small)
+
+
+def test_the_longest_request_that_the_settings_allow_fits_when_it_is_protected():
+    values = dict(UE)
+    values["ue_id"] = "urn:" + "u" * 244
+    host = "h" * 255
+    values["server"] = {"recipient": "coap://scm.example", "host": host, "path_prefix": "p" * 200}
+    values["service_id"] = "s" * (512 - 18 - 255 - 200)
+    security = dict(SECURITY)
+    security["id_context"] = "00" * 16
+    security["sender_id"] = "00" * 7
+
+    def test(node, builder):
+        client = node.ue.client
+        options = client.request.options(b"d" * 255, b"12345678", 0, 6, None)
+        security = node.role.endpoint.security
+        security.context.sequence = LastNumber()
+        _, outer, sealed, _ = security.protect_request(node.role.endpoint, GET, options)
+        plain = size_of(b"1234", options)
+        assert size_of(b"1234", outer, sealed) <= 1152, plain
+
+    built(test, values, security, None, SECRET, False)
+
+
+class LastNumber:
+    def next(self):
+        return (1 << 40) - 1
 
 
 def test_looking_at_a_node_takes_no_numbers_and_needs_none():

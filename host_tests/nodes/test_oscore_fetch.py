@@ -10,6 +10,8 @@ from builders import (
     new_ue,
     ue_address,
 )
+from msgin5g.coap.message import Message, encode
+from msgin5g.oscore.security import largest_block
 from network_sim import NetworkSim, all_but, chance
 from oscore_server import kid_of, protect_server, protect_ue
 
@@ -209,3 +211,34 @@ def test_a_secured_server_answers_no_request_that_is_not_protected():
     assert sim.run(lambda: ue.events)
     assert ue.events[0]["code"] == "4.01" and server.n_requests == 0
     assert server.counters["unprotected_request"] == 1
+
+
+def test_a_message_to_the_longest_ue_id_fits_with_the_block_that_is_asked_for():
+    ue_id = "urn:" + "x" * 244
+    data = DATA[:-1] + ',"x":"' + "y" * 3000 + '"}'
+    sim = NetworkSim()
+    size = largest_block(ue_id.encode())
+    ue = new_ue(sim, UE, 3, SERVER, ue_id=ue_id, block_size=size, observe=True)
+    server = new_server(sim, {ue_id: document(ue_id, data)}, 5, max_age_s=86400)
+    protect_ue(ue, ue_id, 1 << 39)
+    protect_server(server, (ue_id,), True, 1 << 39)
+    assert sim.run(lambda: ue.client.observing and not ue.client.busy)
+    assert ue.configuration.data == data.encode()
+    assert 800 < sim.largest <= 1152 and "too_large" not in server.counters
+
+
+def test_blocks_outside_are_those_of_strangers_and_ignored():
+    sim, ue, _ = new_direct(all_but(lost=(1,)))
+    sim.run(None, 50)
+    whole = from_server(sim)[0]
+    message = Message(32).decode(whole)
+    for block2, end in ((b"\x08", -20), (b"\x08", None), (b"\x18", -5), (b"\x1e", -1)):
+        options = [(9, message.option(9)), (23, block2), (65020, message.option(65020))]
+        buf = bytearray(1152)
+        size = encode(buf, 1, message.code, 900, message.token(), options, message.payload()[:end])
+        sim.send(SERVER, UE, bytes(buf[:size]))
+        sim.run(None, 50)
+        assert (ue.configuration.data is not None) == (end is None), block2
+        if end is None:
+            break
+    assert ue.counters == {"oscore_not_authentic": 1} and names(ue) == ["applied"]

@@ -20,6 +20,8 @@ def measure(interpreter, progress):
     figures = {"interpreter": interpreter.version()}
     progress("decode, encode and relay: time and allocation")
     figures.update(_speed(interpreter))
+    progress("OSCORE: time and allocation")
+    figures.update(_oscore(interpreter))
     progress("a relay with little and with much in its tables")
     figures.update(_growth(interpreter))
     progress("heap of a relay and a gateway")
@@ -71,6 +73,19 @@ def _speed(interpreter):
     figures["relay_units"] = max(figures["relay_uplink_units"], figures["relay_downlink_units"])
     figures["relay_busy_units"] = max(busy.units("uplink"), busy.units("downlink"))
     figures["collection_us"] = round(idle.us["collection"], 1)
+    return figures
+
+
+def _oscore(interpreter):
+    found = interpreter.run("oscore", "768K", _ROUNDS)
+    times = _Times(found)
+    figures = {"context_heap_bytes": found["context_heap_bytes"]}
+    figures["request_added_bytes"], figures["answer_added_bytes"] = found["added_bytes"]
+    for name in ("protect", "unprotect", "protect_1k", "unprotect_1k", "context"):
+        figures[f"{name}_units"] = times.units(name)
+        figures[f"{name}_alloc_bytes"] = times.alloc_bytes[name]
+    protected = _Times(interpreter.run("speed", "384K", _ROUNDS, "protected"))
+    figures["relay_protected_units"] = max(protected.units("uplink"), protected.units("downlink"))
     return figures
 
 

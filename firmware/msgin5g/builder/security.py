@@ -2,7 +2,7 @@
 
 from msgin5g.config.store import StorageError
 from msgin5g.oscore.context import SecurityContext
-from msgin5g.oscore.security import Security
+from msgin5g.oscore.security import Security, largest_block
 from msgin5g.oscore.sequence_store import FILES, SequenceStore
 from msgin5g.port.flash import Flash
 from msgin5g.port.system import board_id, random_byte, woke_from_deep_sleep
@@ -34,3 +34,5 @@ def protect(builder, role, owner=None):
         )
     role.endpoint.security = security = Security(settings.recipient_option, context)
     security.owner = owner
+    client = owner or role.client
+    client.block_size = min(client.block_size, largest_block(client.ue_id))

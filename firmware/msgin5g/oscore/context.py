@@ -16,8 +16,7 @@ _KEY_SIZE = const(16)
 _NONCE_SIZE = const(13)
 _WINDOW_SIZE = const(32)
 _WINDOW_MASK = const(0xFFFFFFFF)
-_ENCRYPT0 = b"\x83\x68Encrypt0\x40"
-_AAD_HEAD = b"\x85\x01\x81\x0a"
+_AAD = b"\x83\x68Encrypt0\x40\0\x85\x01\x81\x0a\0"
 
 
 class ProtectionError(Exception):
@@ -72,7 +71,7 @@ class SecurityContext:
         for byte in partial_iv:
             iv[at] ^= byte
             at += 1
-        return bytes(iv)
+        return iv
 
 
 def additional_data(request_kid, request_partial_iv):
@@ -80,18 +79,11 @@ def additional_data(request_kid, request_partial_iv):
     n = len(request_kid)
     m = len(request_partial_iv)
     # Each byte string is shorter than 24: its length is in its first byte.
-    return b"".join(
-        (
-            _ENCRYPT0,
-            bytes((0x40 | n + m + 7,)),
-            _AAD_HEAD,
-            bytes((0x40 | n,)),
-            request_kid,
-            bytes((0x40 | m,)),
-            request_partial_iv,
-            b"\x40",
-        )
-    )
+    data = bytearray(b"".join((_AAD, request_kid, b"\0", request_partial_iv, b"\x40")))
+    data[11] = 0x40 | n + m + 7
+    data[16] = 0x40 | n
+    data[17 + n] = 0x40 | m
+    return data
 
 
 class ReplayWindow:

@@ -49,10 +49,6 @@ class Protection:
         self._recipient_option = recipient_option
         self._ccm = AesCcm()
 
-    def is_outer(self, number):
-        """Whether an option is of class U."""
-        return number in _CLASS_U or number == self._recipient_option
-
     # What we send
 
     def protect_request(self, context, code, options, payload):
@@ -60,10 +56,10 @@ class Protection:
         partial_iv = shortest(context.sequence.next())
         inner, outer = self._split(options)
         observes = False
-        for number, value in options:
-            if number == OBSERVE:
+        for option in options:
+            if option[0] == OBSERVE:
                 observes = True
-                insert(outer, OBSERVE, value)
+                insert(outer, OBSERVE, option[1])
         binding = Binding(context, context.sender_id, partial_iv, observes)
         value = option_value(partial_iv, context.sender_id, context.id_context)
         insert(outer, OSCORE, value)
@@ -94,8 +90,11 @@ class Protection:
         """(options of class E, options of class U)."""
         inner = []
         outer = []
+        recipient_option = self._recipient_option
         for option in options:
-            (outer if self.is_outer(option[0]) else inner).append(option)
+            number = option[0]
+            is_outer = number == recipient_option or number in _CLASS_U
+            (outer if is_outer else inner).append(option)
         return inner, outer
 
     def _seal(self, context, binding, is_ours, partial_iv, code, options, payload):
@@ -179,9 +178,11 @@ class Protection:
         context = binding.context
         outer = []
         room = _OBSERVE_SIZE
+        recipient_option = self._recipient_option
+        numbers = message.numbers
         for i in range(message.n_options):
-            number = message.numbers[i]
-            if number == self._recipient_option or (is_request and number in _CLASS_U):
+            number = numbers[i]
+            if number == recipient_option or (is_request and number in _CLASS_U):
                 value = message.value(i)
                 outer.append((number, value))
                 room += len(value)
@@ -212,7 +213,8 @@ class Protection:
             raise ProtectionError("oscore_malformed")
         message.view = view
         for i in range(message.n_options - 1, -1, -1):
-            if self.is_outer(message.numbers[i]) or message.numbers[i] == OSCORE:
+            number = numbers[i]
+            if number == recipient_option or number == OSCORE or number in _CLASS_U:
                 message.drop_option(i)  # what is of class U counts outside only
         end += _OBSERVE_SIZE
         for number, value in outer:

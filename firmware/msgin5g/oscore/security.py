@@ -10,9 +10,25 @@ Counters: unprotected_response, unprotected_error, oscore_malformed, oscore_not_
 oscore_no_partial_iv, old_notification, oscore_no_number.
 """
 
-from msgin5g.coap.numbers import OSCORE
+from micropython import const
+
+from msgin5g.coap.numbers import MAX_MESSAGE_SIZE, OSCORE
 from msgin5g.oscore.context import ProtectionError
 from msgin5g.oscore.protect import Protection
+
+# What a protected response may have beside its Recipient and a block: header and token 8, option
+# 9 with the number 8, Observe 4, marker 1; inside code 1, ETag 9, Content-Format 3, Max-Age 5,
+# Block2 4, Size2 5, marker 1; the tag 8.
+_OVERHEAD = const(57)
+_RECIPIENT_HEAD = const(5)
+
+
+def largest_block(recipient):
+    """The size of the largest block with which a response to this Recipient fits a message."""
+    size = 1024
+    while size > MAX_MESSAGE_SIZE - _OVERHEAD - _RECIPIENT_HEAD - len(recipient):
+        size >>= 1
+    return size
 
 
 class Security:

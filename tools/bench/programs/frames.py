@@ -4,7 +4,18 @@ from binascii import unhexlify
 
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, size_of
-from msgin5g.coap.numbers import ACK, CON, CONTENT, CONTENT_FORMAT, ETAG, GET, OBSERVE
+from msgin5g.coap.numbers import (
+    ACK,
+    CHANGED,
+    CON,
+    CONTENT,
+    CONTENT_FORMAT,
+    ETAG,
+    GET,
+    OBSERVE,
+    OSCORE,
+    POST,
+)
 from msgin5g.scm.request import ScmRequest
 
 # A request of 104 bytes.
@@ -76,6 +87,21 @@ def answer(number, asked, payload, observe=False):
         options.insert(1, (OBSERVE, b"\x02"))
     mid = asked[2] << 8 | asked[3]
     return _encoded(ACK, CONTENT, mid, bytes(asked[4:8]), options, payload)
+
+
+def protected(datagram):
+    """A request or an answer as it looks on the way when it is protected by OSCORE.
+
+    What is inside is not encrypted: a relay does not look at it.
+    """
+    message = Message(64).decode(datagram)
+    is_request = message.code < 32
+    outer = [(OSCORE, b"\x09\x05\x07" if is_request else b"")]
+    outer.append((RECIPIENT, message.option(RECIPIENT)))
+    inner = [option for option in options_of(datagram) if option[0] != RECIPIENT]
+    sealed = _encoded(0, message.code, 0, b"", inner, message.payload())[3:] + bytes(8)
+    code = POST if is_request else CHANGED
+    return _encoded(message.mtype, code, message.mid, message.token(), outer, sealed)
 
 
 def _encoded(mtype, code, mid, token, options, payload):

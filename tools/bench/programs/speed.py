@@ -2,6 +2,7 @@
 
     micropython -X heapsize=192K speed.py FIRMWARE_DIR ROUNDS
     micropython -X heapsize=384K speed.py FIRMWARE_DIR ROUNDS busy     a relay at its limits
+    micropython -X heapsize=384K speed.py FIRMWARE_DIR ROUNDS protected    what passes is protected
 
 A round takes the time of every path once, and before each that of the unit for about as long.
 A figure is the best of all rounds: the paths are so short that in many rounds the machine does
@@ -104,9 +105,11 @@ class Fetches:
     """Fetches of one UE through a relay with 32 links.
 
     busy: the relay is at its limits, with 32 observations and 15 other requests under way.
+    protected: what passes is protected by OSCORE.
     """
 
-    def __init__(self, busy):
+    def __init__(self, busy, protected=False):
+        self._protected = protected
         settings = {"role": "relay", "ue_id": "urn:x-msgin5g:relay:1"}
         settings["server"] = {"address": frames.SERVER_ADDRESS}
         settings["relay"] = {"max_rate": _MAX_RATE}
@@ -146,13 +149,17 @@ class Fetches:
         self._mid = (self._mid + 1) & 0xFFFF
         self.now = (self.now + 1) & 0x3FFFFFFF
         request = frames.request(number, self._mid, observe)
+        if self._protected:
+            request = frames.protected(request)
         return self._way(request, frames.ue_remote(number))
 
     def _fetch(self, number, observe):
         out, up_us = self._up(number, observe)
         answer = frames.answer(number, out[1], self._body, observe)
+        if self._protected:
+            answer = frames.protected(answer)
         out, down_us = self._way(answer, frames.SERVER)
-        assert out[2] == frames.ue_remote(number) and out[1][1] == 0x45
+        assert out[2] == frames.ue_remote(number) and out[1][1] == answer[1]
         return up_us, down_us
 
     def fetch(self, n):
@@ -209,7 +216,7 @@ def main():
             paths.append((name + "encode", codec.encode, 100))
             moved[name + "encode"] = (codec.moved_in(len(datagram)), codec.moved_in(1152))
         paths.append(("request", Requests().request, 30))
-    fetches = Fetches(len(arguments()) == 2)
+    fetches = Fetches("busy" in arguments(), "protected" in arguments())
     paths.append(("idle_poll", Polls(fetches).poll, 100))
     alloc = {name: allocated(function) for name, function, _ in paths}
     alloc["uplink"], alloc["downlink"] = fetches.allocated()
