@@ -38,7 +38,7 @@ FILE = {
             "imeiRanges": [{"tac": "12345678", "snrRange": {"low": "1", "high": "99"}}],
             "vendors": ["acme"],
             "ueConfigs": [
-                {"configType": "COMMON", "configData": "<xml/>"},
+                {"configType": "COMMON", "configData": "{ }"},
                 {"configType": "ON_NETWORK", "configData": CONFIG, "note": {"$cbor": "4101"}},
             ],
             "extensions": {"x-level": 3, "x-raw": {"$cbor": "a1014103"}},
@@ -71,11 +71,11 @@ def write(tmp_path):
 
 
 def test_export_after_import_gives_the_file_back(run, write, tmp_path):
-    assert run("import", write(FILE)) == (0, "2 created, 0 changed, 0 unchanged\n", "")
+    assert run("import", write(FILE))[:2] == (0, "2 created, 0 changed, 0 unchanged\n")
     code, text, _ = run("export")
     assert code == 0 and json.loads(text) == FILE
     assert "Zähler" in text, "as a person writes it"
-    assert run("import", write(text)) == (0, "0 created, 0 changed, 2 unchanged\n", "")
+    assert run("import", write(text))[:2] == (0, "0 created, 0 changed, 2 unchanged\n")
     assert run("export", tmp_path / "out.json")[1].startswith("2 documents in ")
     assert run("import", tmp_path / "out.json", db="other.db")[0] == 0
     with Store(tmp_path / "scm.db") as one, Store(tmp_path / "other.db") as two:
@@ -99,7 +99,7 @@ def test_what_is_imported_is_a_ue_config_doc(run, write, tmp_path):
             }
         ],
     }
-    assert second["ueConfigs"][0]["configData"] == "<xml/>"
+    assert second["ueConfigs"][0]["configData"] == "{ }"
     assert second["ueConfigs"][1]["note"] == b"\x01" and second["x-raw"] == {1: b"\x03"}
 
 
@@ -107,7 +107,8 @@ def test_mistakes_are_one_line_each_with_document_and_key_and_change_nothing(run
     def but(**changes):
         entry = {**FILE["documents"][0], **changes}
         entry = {key: value for key, value in entry.items() if value is not ...}
-        return {"documents": [FILE["documents"][1], entry]}
+        other = {**FILE["documents"][0], "ueConfigDocId": "other"}
+        return {"documents": [other, entry]}
 
     cases = [
         ("{", ["line 1, column 2: "]),
@@ -151,23 +152,69 @@ def test_mistakes_are_one_line_each_with_document_and_key_and_change_nothing(run
     assert run("list")[2].endswith("no such database\n"), "not even an empty one was made"
 
 
-def test_what_a_ue_would_refuse_is_a_warning(run, write):
+ADDRESS, SERVICE_ID = "MSGin5G-Server-address", "MSGin5G-UE-Service-id"
+
+
+def test_what_a_ue_would_refuse_is_a_warning_by_the_rules_of_the_firmware(run, write):
+    def parts(on_network, common):
+        kinds = (("ON_NETWORK", on_network), ("COMMON", common))
+        return [{"configType": kind, "configData": data} for kind, data in kinds if data]
+
+    without_address = {key: value for key, value in CONFIG.items() if key != ADDRESS}
     for data, named in (
-        ("<xml/>", "configData: "),
-        ({**CONFIG, "Segment-size": 0}, "configData.Segment-size"),
-        ({**CONFIG, "Segment-size": True}, "configData.Segment-size"),
+        ("<xml/>", "configData: XML is not taken, only JSON"),
+        ("[]", "configData: not a JSON object"),
+        (parts(CONFIG, "<xml/>"), "configData: XML is not taken"),
+        ({**CONFIG, "Segment-size": 0}, "configData.Segment-size: 0, less than 64"),
+        ({**CONFIG, "Segment-size": 63}, "configData.Segment-size: 63, less than 64"),
+        ({**CONFIG, "Segment-size": 65536}, "configData.Segment-size: 65536, more than 65535"),
+        ({**CONFIG, "Segment-size": True}, "configData.Segment-size: must be of type int"),
         ({**CONFIG, "Segment-size": "9"}, "configData.Segment-size"),
-        ({"MSGin5G-Server-adress": "x"}, "configData.MSGin5G-Server-address"),
+        ({"MSGin5G-Server-adress": "x"}, f"configData.{ADDRESS}: missing"),
+        ({**CONFIG, ADDRESS: "word"}, f"configData.{ADDRESS}: must be"),
+        ({**CONFIG, SERVICE_ID: "sensor 7"}, f"configData.{SERVICE_ID}: has a blank"),
+        (parts(without_address, None), f"configData.{ADDRESS}: missing"),
+        ([{"configType": "other", "configData": "{}"}], "ueConfigs: has no configData of type"),
     ):
-        entry = {**FILE["documents"][0], "configData": data}
+        entry = {key: FILE["documents"][0][key] for key in FILE["documents"][0]}
+        del entry["configData"]
+        entry["ueConfigs" if isinstance(data, list) else "configData"] = data
         code, out, warnings = run("import", write({"documents": [entry]}))
         assert code == 0 and "1 c" in out
         assert all(line.startswith("warning: ") for line in warnings.splitlines())
-        assert "documents[0] (ue-0007): " + named in warnings
-    for data in (CONFIG, {**CONFIG, "Segment-size": 1}, {**CONFIG, "other": 0}):
-        data = {key: value for key, value in data.items() if value != 1024}
-        entry = {**FILE["documents"][0], "configData": data}
+        assert "documents[0] (ue-0007): " + named in warnings, (data, warnings)
+        assert "UEs will refuse it" in warnings
+    for data in (
+        CONFIG,
+        {**CONFIG, "Segment-size": 64},
+        {**CONFIG, "other": 0},
+        {**CONFIG, ADDRESS: "msgin5g.example.com"},
+        {**CONFIG, ADDRESS: "msgin5g.example.com:5683"},
+        parts(without_address, {ADDRESS: "coap://msgin5g.example.com"}),
+        parts(None, CONFIG),
+    ):
+        entry = {key: FILE["documents"][0][key] for key in FILE["documents"][0]}
+        del entry["configData"]
+        entry["ueConfigs" if isinstance(data, list) else "configData"] = data
         assert run("import", write({"documents": [entry]}))[2] == "", data
+
+
+def test_a_ue_service_id_for_two_ues_is_a_warning(run, write):
+    def entry(n, **more):
+        made = {**FILE["documents"][0], "ueConfigDocId": f"d{n}", "ues": [f"urn:a:{n}"], **more}
+        return {key: value for key, value in made.items() if value is not None}
+
+    for documents, where in (
+        ([entry(1), entry(2)], "documents[1] (d2)"),
+        ([entry(1, ues=["urn:a:1", "urn:a:2"])], "documents[0] (d1)"),
+        ([entry(1, ues=None)], "documents[0] (d1)"),
+        ([entry(1, ues=None, vendors=["acme"])], "documents[0] (d1)"),
+    ):
+        code, _, warnings = run("import", write({"documents": documents}))
+        (line,) = warnings.splitlines()
+        assert code == 0 and f"{where}: configData.{SERVICE_ID}: 'sensor-7@example.com'" in line
+    same = [entry(1), entry(2, ues=["URN:a:1"])]
+    assert run("import", write({"documents": same}))[2] == "", "two documents of one UE"
 
 
 def test_import_adds_and_replace_forgets_the_rest(run, write):

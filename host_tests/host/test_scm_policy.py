@@ -7,6 +7,7 @@ from scm_setup import (
     DELETE,
     ECHO,
     ETAG,
+    MAX_AGE,
     OBSERVE,
     PUT,
     UE7,
@@ -19,6 +20,7 @@ from scm_setup import (
 from scm_setup import recipient as recipient_of
 
 from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.settings import Settings
 from msgin5g_tools.scm_server.echo import Verifier
 
@@ -80,6 +82,71 @@ def test_a_denied_ue_gets_403_alone_and_spoils_a_bulk(scm):
             assert answer.code == "4.03" and DENIED in problem(answer)[-2], query
         scm.call(lambda store: store.allow(DENIED))
         assert client.get(f"ue-uri={DENIED}").code == "4.04"
+
+
+def test_a_denied_ue_that_leaves_out_ue_uri_gets_no_document(scm):
+    with scm.client() as client:
+        made = document(UE7, ueVendors=["acme"])
+        made["valUeIds"]["imeiRanges"] = [{"tac": "12345678"}]
+        client.put("ue-0007", made)
+        asked = ((), ("ue-vendor=acme",), ("ue-type=12345678",), ("ue-snr=5",))
+        for query in asked:
+            assert "ue-0007" in ids(client.get(*query)), query
+        assert client.get(path=DOC).code == "2.05"
+        scm.call(lambda store: store.deny("URN:x-msgin5g:ue:0007"))
+        for query in asked:
+            assert "ue-0007" not in ids(client.get(*query)), query
+        answer = client.get(path=DOC)
+        assert answer.code == "4.03" and "ue-uri" in problem(answer)[-2]
+        assert ids(client.get()) == ["ue-0008"] and client.get(path=f"{COLLECTION}/ue-0008")
+        scm.call(lambda store: store.allow(UE7))
+        assert client.get(path=DOC).code == "2.05"
+
+
+def test_an_observer_without_ue_uri_hears_that_the_ue_of_its_document_is_denied(scm):
+    with scm.client() as client:
+        assert client.get(path=DOC, options=[(OBSERVE, b"")]).code == "2.05"
+        scm.call(lambda store: store.deny(UE7))
+        assert client.receive().code == "4.03"
+
+
+def test_a_host_above_its_rate_gets_429_with_max_age_and_others_do_not(tmp_path):
+    with (
+        Scm(tmp_path, max_rate=5) as scm,
+        scm.client() as client,
+        scm.client("127.0.0.9") as other,
+    ):
+        codes = [client.get().code for _ in range(10)]
+        assert codes == ["2.05"] * 10, "the requests of two seconds at once"
+        for _ in range(20):
+            answer = client.get(f"ue-uri={UE7}")
+            if answer.code == "4.29":
+                break
+        assert answer.options[MAX_AGE] == [b"\x01"] and "5 requests" in problem(answer)[-2]
+        assert recipient_of(answer) == UE7
+        assert other.get().code == "2.05"
+
+
+def test_the_wait_of_a_host_is_the_time_until_it_has_a_request_again():
+    now = [0.0]
+    limiter = RateLimiter(10, lambda: now[0])
+    assert [limiter.wait_s("a") for _ in range(20)] == [0] * 20
+    assert 0 < limiter.wait_s("a") <= 0.11, "and a refused request costs nothing"
+    assert 0 < limiter.wait_s("a") <= 0.11
+    assert limiter.wait_s("b") == 0
+    now[0] = 0.1
+    assert limiter.wait_s("a") == 0 and limiter.wait_s("a") > 0
+    now[0] = 100.0
+    assert [limiter.wait_s("a") for _ in range(20)] == [0] * 20 and limiter.wait_s("a") > 0
+    for n in range(10_000):
+        limiter.wait_s(f"host-{n}")
+    assert limiter.wait_s("a") == 0, "forgotten: the table is limited"
+
+
+def test_the_rate_is_limited_unless_the_server_is_bound_to_loopback():
+    assert Settings(db="x").max_rate == 0
+    assert Settings(db="x", bind=("0.0.0.0", 5683)).max_rate == 200
+    assert Settings(db="x", bind=("0.0.0.0", 5683), max_rate=0).max_rate == 0
 
 
 def test_another_spelling_of_the_scheme_or_host_of_a_denied_ue_is_403_on_the_wire(scm):

@@ -194,6 +194,9 @@ def test_server_addresses_are_told_apart():
         ("192.0.2.1:5683", ("", "192.0.2.1", 5683)),
         ("my-host_1.example:65535", ("", "my-host_1.example", 65535)),
         ("[fe80::1]:5683", ("", "fe80::1", 5683)),
+        ("msgin5g.example.com", ("", "msgin5g.example.com", 5683)),
+        ("192.0.2.1", ("", "192.0.2.1", 5683)),
+        ("[2001:db8::1]", ("", "2001:db8::1", 5683)),
     ):
         assert server_address(text) == parts, text
         assert not _reasons(_document('"' + text + '"')), text
@@ -203,8 +206,8 @@ def test_what_is_no_server_address_is_refused():
     for text in (
         "|host|host:|host:0|host:65536|host:123456|host:x|host:-1|:1|http://h|coap//h|coap:/h"
         "|coap://|coap://:5683|coap://h:|coap://h:x|coap://u@h|coap://h#f|coap://h/a#f"
-        "|coap://a b|a b:1|host:1 |h\u00f6:1|[]:1|[::1]|[::1]x|[::1|[::g]:1|[1.2.3.4]:1"
-        "|::1:5683|coap://[::1]5|host:\u0661|coap://h\u212a:1|coap://h/ x|coap://h:1:2"
+        "|coap://a b|a b:1|host:1 |h\u00f6:1|[]:1|[::1]x|[::1|[::g]:1|[1.2.3.4]:1"
+        "|::1:5683|coap://[::1|coap://[::1]5|host:\u0661|coap://h\u212a:1|coap://h/ x|coap://h:1:2"
         "|coap://" + "h" * 249
     ).split("|"):
         reasons = _reasons(_document('"' + text + '"'))

@@ -14,10 +14,13 @@ ue-vendor is compared with `ueVendors`, an array in the document.
 2.05 with an empty array: nothing matches, and the request has no ue-uri, or several.
 4.00 a malformed, unknown or repeated parameter.
 4.02 a critical option that is not understood; the response names it.
-4.03 a UE on the deny list; a document for other UEs only; a bulk request from a gateway that is
-     not entitled, or with a denied UE in it (the gateway asks again for each UE alone).
+4.03 a UE on the deny list; a document for other UEs only; one that names a denied UE, without
+     ue-uri; more documents than --max-documents; a change by a stranger; a bulk request from a
+     gateway that is not entitled, or with a denied UE in it (the gateway asks again for each UE
+     alone).
 4.04 one ue-uri without a document; an unknown path or document.
 4.06, 4.15 a format that is neither ours nor application/cbor.
+4.29 a host that sends more than --max-rate requests a second; Max-Age says how long to wait.
 4.12 If-Match or If-None-Match. 4.13 a body that is too long; Size1 has the limit.
 4.22 a body that is CBOR, but not a UeConfigDoc.
 
@@ -112,6 +115,13 @@ class _LogHandler(logging.Handler):
     type=int,
     default=10000,
     help="Limit of observations; each takes about 7 KB of memory.",
+)
+@click.option(
+    "--max-rate",
+    type=float,
+    default=None,
+    show_default="200, no limit if bound to loopback",
+    help="Requests a second of one host; beyond them 4.29. 0: no limit.",
 )
 @click.option(
     "--max-connections",

@@ -26,7 +26,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from typing_extensions import NotRequired, TypedDict
 
-from msgin5g_tools.scm_server import identity, ue_config
+from msgin5g_tools.scm_server import identity, ue_config, ue_rules
 from msgin5g_tools.scm_server.shape import (
     CLOSED,
     MISSING,
@@ -109,7 +109,7 @@ def read(text, default_service):
     documents = top.get("documents", [])
     if not mistakes:
         contents = Contents(top.get("deny", []), top.get("gateways", []), [])
-    seen = set()
+    seen, service_ids = set(), _ServiceIds()
     for i, entry in enumerate(documents if isinstance(documents, list) else ()):
         where = f"documents[{i}]"
         if not isinstance(entry, dict):
@@ -126,7 +126,8 @@ def read(text, default_service):
             mistakes += [f"{where}: {_short_name(key, entry)}: {why}" for key, why in faults]
             continue
         contents.documents.append((service, entry["ueConfigDocId"], document))
-        warnings += [f"{where}: {key}: {why}" for key, why in _doubts(document)]
+        doubts = _doubts(document, entry["ueConfigDocId"], where, service_ids)
+        warnings += [f"{where}: {key}: {why}" for key, why in doubts]
     return contents, mistakes, warnings
 
 
@@ -200,24 +201,36 @@ def _from_json(value, where, faults):
         return None
 
 
-def _doubts(document):
-    """Values that a server may send, but a UE rejects: they are probably mistakes."""
+class _ServiceIds:
+    """Which document gives which MSGin5G UE Service ID: two UEs must not have the same one."""
+
+    def __init__(self):
+        self._owners = {}  # Service ID -> (where, the UEs of the document)
+
+    def doubts(self, document, where):
+        values = [
+            parse_object(config["configData"]) or {} for config in document.get("ueConfigs", ())
+        ]
+        for value in {str(each[SERVICE_ID]) for each in values if SERVICE_ID in each}:
+            ids = document.get("valUeIds", {})
+            ues = {identity.normal_uri(uri) for uri in ids.get("uris", ())}
+            if len(ues) != 1 or "imeiRanges" in ids or "ueVendors" in document:
+                yield f"configData.{SERVICE_ID}", f"'{value}' is the same for several UEs"
+            other, others = self._owners.setdefault(value, (where, ues))
+            if other != where and others != ues:
+                yield f"configData.{SERVICE_ID}", f"'{value}' is also that of {other}"
+
+
+def _doubts(document, doc_id, where, service_ids):
+    """Values that a server may send, but that are probably mistakes."""
     for imei in document.get("valUeIds", {}).get("imeiRanges", ()):
         for key in imei:
             if key not in ("tac", "snrs", "snrRange"):
                 yield f"imeiRanges.{key}", "is unknown, and kept"
-    for config in document.get("ueConfigs", ()):
-        if config["configType"] == SHORT_TYPE:
-            data = parse_object(config["configData"])
-            if data is None:
-                yield "configData", "is not a JSON object: UEs will reject it"
-                continue
-            for key in (SERVER_ADDRESS, SERVICE_ID):
-                if not isinstance(data.get(key), str):
-                    yield f"configData.{key}", "is not there as a text: UEs will reject it"
-            size = data.get("Segment-size", 1)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                yield "configData.Segment-size", "is not a positive number: UEs will reject it"
+    if "ueConfigs" in document:
+        for key, why in ue_rules.refusals(document, doc_id):
+            yield key, f"{why}: UEs will refuse it"
+    yield from service_ids.doubts(document, where)
 
 
 def parse_object(text):

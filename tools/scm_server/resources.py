@@ -132,6 +132,10 @@ class Resources:
             raise Problem(codes.NOT_FOUND, f"no document '{found.doc_id}'")
         if selector.uris and not self._store.is_for(found.service, found.doc_id, selector.uris):
             raise Problem(codes.FORBIDDEN, "the document is for other UEs")
+        if not selector.uris and self._store.names_denied(found.service, found.doc_id):
+            raise Problem(
+                codes.FORBIDDEN, "the document names a UE that is not allowed: add ue-uri"
+            )
         return body
 
     def _collection(self, found, selector):

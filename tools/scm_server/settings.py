@@ -7,6 +7,7 @@ from msgin5g_tools.scm_server import identity, options
 from msgin5g_tools.scm_server.problem import ScmError
 
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
+_MAX_RATE = 200
 
 
 def address(text, name):
@@ -39,6 +40,7 @@ class Settings:
     max_age: int = 60
     max_body: int = 65536
     max_observers: int = 10000
+    max_rate: float | None = None  # requests a second of a host; 0: no limit; None: as for echo
     max_documents: int = 1000  # in one response
     max_connections: int = 500  # of TCP and WebSockets, within the limit of open files
     max_connections_of_host: int = 50
@@ -81,8 +83,12 @@ class Settings:
             if fault:
                 raise ScmError(f"gateway: '{host}' {fault}")
         self.gateways = tuple(map(identity.normal_host, self.gateways))
+        is_loopback = identity.is_loopback(self.bind[0])
         if self.echo is None:
-            self.echo = not self.strict_relay and not identity.is_loopback(self.bind[0])
+            self.echo = not self.strict_relay and not is_loopback
+        if self.max_rate is None:
+            self.max_rate = 0 if is_loopback else _MAX_RATE
+        _range("max rate", self.max_rate, 0, 1_000_000)
         if self.echo and self.strict_relay:
             raise ScmError("echo: needs responses with 4.01, which a strict relay discards")
 

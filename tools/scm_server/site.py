@@ -5,6 +5,7 @@ each response, error, block and notification has Recipient and concise problem d
 """
 
 import logging
+import math
 import sqlite3
 import time
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
 from msgin5g_tools.scm_server.observers import Observer, Observers
 from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.settings import address_text
 
 _DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: the value of a missing option
@@ -39,6 +41,9 @@ class Site(interfaces.Resource):
         self._on_event = on_event
         self._resources = resources.Resources(documents, settings)
         self._block1_receiver = blocks.Block1Receiver(settings.max_body, time.monotonic)
+        self._limiter = None
+        if settings.max_rate:
+            self._limiter = RateLimiter(settings.max_rate, time.monotonic)
         self._verifier = echo.Verifier(time.monotonic)
         self._log = logging.getLogger("msgin5g.scm-server")
         self._on_change = on_change
@@ -114,6 +119,8 @@ class Site(interfaces.Resource):
     def _answer(self, request, observing=False, registered=False):
         """The response Message of a request; an internal error gives one, too."""
         try:
+            if not registered:
+                self._check_rate(request)
             reply = self._serve(request)
             message = self._message(request, reply, observing)
             if not registered:
@@ -169,6 +176,14 @@ class Site(interfaces.Resource):
         reply = self._resources.change(found, request, body)
         self._on_change()
         return reply
+
+    def _check_rate(self, request):
+        """Problem 4.29 (RFC 8516), with Max-Age, above the rate of a host."""
+        if self._limiter:
+            wait_s = self._limiter.wait_s(hostportsplit(request.remote.hostinfo)[0])
+            if wait_s:
+                detail = f"more than {self._settings.max_rate:g} requests a second"
+                raise Problem(codes.TOO_MANY_REQUESTS, detail, max_age=math.ceil(wait_s))
 
     def _check_recipient(self, request):
         ours = self._settings.recipient

@@ -21,6 +21,9 @@ Changes = namedtuple("Changes", "number names more")
 # Of one selection: how many documents, and how many bytes if there are several.
 Limits = namedtuple("Limits", "n_documents size")
 NO_LIMITS = Limits(2**31, 2**62)
+_NAMES_DENIED = (
+    "EXISTS (SELECT 1 FROM uris JOIN denied USING (uri) WHERE uris.document = documents.id)"
+)
 
 
 def etag(payload):
@@ -90,7 +93,8 @@ class Store(Database):
     def select(self, service, selector=None, limits=NO_LIMITS):
         """The documents (CBOR each) that match any parameter of the query.Selector, by id.
 
-        None when there are more than the Limits. Then not all of them have been read.
+        Without ue-uri, those that name a denied UE are left out: it may be the one that asks.
+        None when there are more than the Limits; then not all of them have been read.
         """
         parts = _matches(selector) if selector else []
         condition, values = "service = ?", [service]
@@ -100,6 +104,8 @@ class Store(Database):
             values = []
             for _, _, wanted in parts:
                 values += [service, *wanted, limits.n_documents + 1]
+        if selector is None or not selector.uris:
+            condition += f" AND NOT {_NAMES_DENIED}"
         rows = self.connection.execute(
             f"SELECT body FROM documents WHERE {condition} ORDER BY doc_id LIMIT ?",
             (*values, limits.n_documents + 1),
@@ -123,6 +129,17 @@ class Store(Database):
                 service,
                 doc_id,
                 *map(identity.normal_uri, uris),
+            )
+        )
+
+    def names_denied(self, service, doc_id):
+        """Whether the document names a UE on the deny list."""
+        return bool(
+            self._one(
+                "SELECT count(*) FROM documents WHERE service = ? AND doc_id = ?"
+                f" AND {_NAMES_DENIED}",
+                service,
+                doc_id,
             )
         )
 

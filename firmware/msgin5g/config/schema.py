@@ -32,12 +32,13 @@ _SECRET = const(("pass", "secret", "token", "psk", "credential", "private", "key
 
 
 def server_address(text):
-    """(scheme, host, port) of a CoAP URI, `host:port` or `[v6]:port`; None of any other text.
+    """(scheme, host, port) of a CoAP URI, an FQDN or IP address, with a port or without.
 
-    The scheme is "" when the text has none; a host in brackets comes without them.
+    None of any other text. The scheme is "" when the text has none; IPv6 is in brackets, and comes
+    without them. A bare name has a dot, so that a word is not taken for an address.
     """
     scheme, slashes, rest = text.lower().partition("://")
-    port = 0
+    port = 5683
     if not slashes:
         scheme, rest = "", scheme
     else:
@@ -47,13 +48,14 @@ def server_address(text):
         if scheme[:4] != "coap" or transport not in ("", "+tcp", "+ws") or "#" in rest:
             return None
         # RFC 7252 sections 6.1 and 6.2, RFC 8323 section 8.
-        port = 5684 if secure else 5683
+        if secure:
+            port = 5684
         if transport == "+ws":
             port = 443 if secure else 80
         rest = rest.partition("/")[0].partition("?")[0]
     if rest[:1] == "[":
-        host, _, rest = rest[1:].partition("]")
-        letters = _HOST6 if ":" in host else ""
+        host, bracket, rest = rest[1:].partition("]")
+        letters = _HOST6 if bracket and ":" in host else ""
     else:
         host = rest.partition(":")[0]
         rest = rest[len(host) :]
@@ -63,6 +65,8 @@ def server_address(text):
         if rest[:1] != ":" or not port.isdigit() or len(port) > 5:
             return None
         port = int(port)
+    elif not slashes and letters == _HOST and "." not in host:
+        return None
     # strip() leaves nothing of a text that has only these letters.
     if not host or host.strip(letters) or not 0 < port < 65536:
         return None
@@ -73,7 +77,7 @@ def server_address(text):
 def _address_fault(text):
     octets = text.encode()
     if min(octets) <= 0x20 or max(octets) > 0x7E or not server_address(text):
-        return "must be a CoAP URI, host:port or [v6]:port"
+        return "must be a CoAP URI, an FQDN, host:port or [v6]:port"
 
 
 def _identity_fault(text):
