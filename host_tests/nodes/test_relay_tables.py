@@ -130,6 +130,8 @@ def check_tables(relay, case):
     tokens = [flow.exchange.token for flow in flows if flow.exchange is not None]
     assert sorted(tokens) == sorted(endpoint.by_token), case
     assert endpoint.n_incoming <= endpoint.max_incoming, case
+    n_open = len([flow for flow in flows if flow.incoming.open])
+    assert endpoint.n_incoming - len(endpoint.answered) == n_open, case
 
 
 def do_something(peers, random, n_ues):
@@ -157,7 +159,7 @@ def do_something(peers, random, n_ues):
         remote, mid = peers.told[-1 - random() % min(len(peers.told), 4)]
         peers.empty(RST if random() % 3 == 0 else ACK, mid, remote)
     elif what < 14:
-        peers.wait(random() * 10)
+        peers.wait(random() * (10 if random() % 8 else 500))
     elif what == 14:
         relay.link_down(name(n))
         peers.link(n, ue_address(20 + n + 10 * (random() & 1)))

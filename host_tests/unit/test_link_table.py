@@ -35,10 +35,25 @@ def test_remotes_with_the_same_key_are_one_address():
     assert links.from_address(0, ("host", 2)) is links.of_ue(b"urn:a")
 
 
+def test_a_ue_that_has_moved_is_at_its_former_address_no_longer_whatever_the_port():
+    links = LinkTable(2, lambda remote: remote[0])
+    links.up(b"urn:a", 0, ("host", 1))
+    assert links.has_moved(b"urn:a", 0, ("host", 2)) and links.has_moved(b"urn:a", 1, ("host", 1))
+    assert links.up(b"urn:a", 0, ("other", 1)) and len(links) == 1
+    assert links.from_address(0, ("host", 1)) is None
+    assert links.up(b"urn:b", 0, ("host", 3)) and not links.up(b"urn:b", 0, ("other", 5))
+    assert links.up(b"urn:b", 1, ("host", 3))  # over another transport
+    assert links.from_address(0, ("host", 3)) is None
+    assert links.from_address(1, ("host", 4)) is links.of_ue(b"urn:b")
+    assert links.down(b"urn:a").remote == ("other", 1)
+    assert links.from_address(0, ("other", 1)) is None and len(links) == 1
+
+
 def test_no_more_requests_than_the_rate_go_in_any_second():
     limiter = RateLimiter(3, START)
     assert [limiter.take(add(START, ms)) for ms in (0, 100, 200, 900)] == [True] * 3 + [False]
     assert limiter.wait_ms(add(START, 900)) == 100
+    assert limiter.wait_ms(add(START, 1000)) == limiter.wait_ms(add(START, 1700)) == 0
     assert limiter.take(add(START, 1000)) and not limiter.take(add(START, 1050))
     assert limiter.take(add(START, 1100))
     # After a pause all of them are there again.
