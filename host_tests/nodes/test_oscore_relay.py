@@ -6,13 +6,17 @@ from builders import (
     RELAY,
     SERVER,
     UE_ID,
+    FakeConfiguration,
     document,
     names,
     new_sim,
     new_ue,
     ue_address,
+    ue_settings,
 )
+from checks import xorshift
 from msgin5g.coap.message import Message, encode
+from msgin5g.ue import ConstrainedUe
 from gateway_builders import address, new_gateway
 from network_sim import NetworkSim, all_but, chance
 from oscore_server import kid_of, protect_server, protect_ue
@@ -182,3 +186,26 @@ def test_a_gateway_takes_no_protected_request_that_it_has_no_key_for():
     sim.run(None, 50)
     assert gateway.counters == {"not_get": 2}
     assert [d[1] for _, _, to, d in sim.log] == [0x85, 0x85]
+
+
+def test_a_relay_with_a_key_protects_its_own_request_and_passes_those_of_ues_as_they_are():
+    sim, ue, relay, server = new_protected()
+    own_id = "urn:x-msgin5g:relay:1"
+    server.documents[own_id] = document(own_id, changed(5), "doc-5")
+    own = ConstrainedUe(
+        ue_settings(ue_id=own_id, require_recipient=False),
+        xorshift(12), FakeConfiguration(), SERVER, sim.now, 0, relay.endpoint,
+    )  # fmt: skip
+    relay.own = own
+    protect_ue(own, own_id)
+    relay.endpoint.security.owner = own.client
+    protect_server(server, (own_id, UE_ID))
+    assert sim.run(lambda: ue.events and own.events)
+    assert names(ue) == ["applied"] and names(own) == ["applied"]
+    assert own.configuration.data == changed(5).encode()
+    assert server.counters == {} and relay.counters == {}
+    # A UE without a key is not held back by that: its server decides.
+    server.endpoint.security.required = False
+    ue.endpoint.security = None
+    ue.fetch(sim.now)
+    assert sim.run(lambda: ue.events) and names(ue) == ["unchanged"]

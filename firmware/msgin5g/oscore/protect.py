@@ -26,10 +26,10 @@ _KID_CONTEXT = const(16)
 class Binding:
     """What binds responses to their request: kid and Partial IV of the request, both bytes.
 
-    context: the SecurityContext. observes: the request has Observe, so that its responses have
-    outer code 2.05. answered: there was a response, so the next one needs a number of its own.
-    newest: the number of the newest notification that has come, -1 after a first response without
-    one, None before.
+    context: the SecurityContext. aad: the additional data of the request and of its responses.
+    observes: the request has Observe, so that its responses have outer code 2.05. answered: there
+    was a response, so the next one needs a number of its own. newest: the number of the newest
+    notification that has come, -1 after a first response without one, None before.
     """
 
     answered = False
@@ -37,6 +37,7 @@ class Binding:
 
     def __init__(self, context, kid, partial_iv, observes):
         self.context = context
+        self.aad = additional_data(kid, partial_iv)
         self.kid = kid
         self.partial_iv = partial_iv
         self.observes = observes
@@ -104,8 +105,7 @@ class Protection:
         buf[3] = code
         view = memoryview(buf)[3:]
         nonce = context.nonce(is_ours, partial_iv)
-        aad = additional_data(binding.kid, binding.partial_iv)
-        self._ccm.encrypt(context.sender_key, nonce, aad, view)
+        self._ccm.encrypt(context.sender_key, nonce, binding.aad, view)
         return view
 
     # What has come
@@ -125,9 +125,7 @@ class Protection:
         self._open(binding, False, partial_iv, message, True)
         i = message.find(OBSERVE)
         if i >= 0 and not binding.observes:
-            message.drop_option(
-                i
-            )  # an intermediary that does not observe has removed the outer one
+            message.drop_option(i)  # an intermediary has removed the outer one
         return binding, number
 
     def unprotect_response(self, binding, message):
@@ -198,8 +196,7 @@ class Protection:
         text = view[start - 1 : start - 1 + len(sealed)]
         text[:] = sealed
         nonce = context.nonce(is_ours, partial_iv)
-        aad = additional_data(binding.kid, binding.partial_iv)
-        if not self._ccm.decrypt(context.recipient_key, nonce, aad, text):
+        if not self._ccm.decrypt(context.recipient_key, nonce, binding.aad, text):
             raise ProtectionError("oscore_not_authentic")
         code = buf[start - 1]
         view[:start] = memoryview(message.view)[:start]
@@ -227,15 +224,14 @@ class Protection:
 
 def option_value(partial_iv, kid=None, kid_context=None):
     """The value of the OSCORE option (section 6.1); bytes or None each."""
-    flags = len(partial_iv)
-    value = partial_iv
-    if kid_context is not None:
-        flags |= _KID_CONTEXT
-        value += bytes((len(kid_context),)) + kid_context
+    head = bytearray(1)
+    head[0] = len(partial_iv)
     if kid is not None:
-        flags |= _KID
-        value += kid
-    return bytes((flags,)) + value
+        head[0] |= _KID
+    if kid_context is None:
+        return b"".join((head, partial_iv, kid or b""))
+    head[0] |= _KID_CONTEXT
+    return b"".join((head, partial_iv, bytes((len(kid_context),)), kid_context, kid or b""))
 
 
 def read_option(value):

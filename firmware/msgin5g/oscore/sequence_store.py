@@ -29,6 +29,7 @@ _SIZE = const(17)
 _RESERVED = const(64)
 _SKIP_MASK = const(0xFFFFFF)
 _MAX_NUMBER = const(0xFFFFFFFFFF)  # of 5 bytes, section 7.2.1
+_N_REFUSED = const(60)  # after a write that failed: a node asks once a second
 
 
 class SequenceStore:
@@ -43,6 +44,7 @@ class SequenceStore:
         self._board = board
         self._next = self._bound = 0
         self._file = 0  # the one that is written next
+        self._n_refused = 0  # how often there is no number before the next write
 
     def load(self, random):
         """Begin after all numbers that may have been used; false when nobody knows which.
@@ -73,11 +75,18 @@ class SequenceStore:
         return True
 
     def next(self):
-        """The number of the next message; ProtectionError when there is none."""
+        """The number of the next message; ProtectionError when there is none.
+
+        A flash that refuses is not written again at once.
+        """
         number = self._next
         if number == self._bound:
             bound = number + _RESERVED
-            if bound > _MAX_NUMBER or not self._write(FILES[self._file], bound):
+            self._n_refused -= self._n_refused > 0
+            if self._n_refused or bound > _MAX_NUMBER:
+                raise ProtectionError("oscore_no_number")
+            if not self._write(FILES[self._file], bound):
+                self._n_refused = _N_REFUSED
                 raise ProtectionError("oscore_no_number")
             self._bound = bound
             self._file = 1 - self._file
