@@ -29,9 +29,9 @@ class Inventory:
                 int(size) for _, size, _, path in rows if path[1:].startswith(_PACKAGE)
             )
             settings = self.facts.pop("settings")
+            self.settings = None if settings is None else bytes.fromhex(settings)
         except (ValueError, KeyError, TypeError):
             raise DeviceError(FAILED, "the board's inventory could not be read") from None
-        self.settings = None if settings is None else bytes.fromhex(settings)
 
     @property
     def staged(self):

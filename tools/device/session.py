@@ -38,7 +38,7 @@ TOOLS = ("mpremote", "ampy")
 _READ_TIMEOUT_S = 0.5
 _WRITE_TIMEOUT_S = 5
 _SILENT_S = 10
-_PROBES = (0.7, 1.5)  # seconds to wait for an answer, each time
+PROBES = (0.7, 1.5)  # seconds to wait for an answer, each time
 BOOT_S = 10  # boot.py has as long after a soft reset
 BOOT_FAULT = f"boot.py: timed out after {BOOT_S} s; main.py starts after its end: correct boot.py"
 _SETTLED_S = 0.1  # nothing more comes of an interrupt
@@ -96,7 +96,7 @@ class Session:
         """To the raw REPL, on a fresh heap, whatever the board was doing."""
         self.serial.timeout = _READ_TIMEOUT_S
         self.serial.write_timeout = _WRITE_TIMEOUT_S
-        if not any(self._probe(wait_s) for wait_s in _PROBES):
+        if not any(self._probe(wait_s) for wait_s in PROBES):
             raise DeviceError(NOT_MICROPYTHON, "no answer from a MicroPython at this port")
         try:
             # boot.py may print for ever, or not end: it is interrupted instead.
@@ -113,12 +113,12 @@ class Session:
         return self._await(b"soft reboot\r\n", until) and self._await(_RAW_REPL, until)
 
     def _interrupt(self):
-        if not self._probe(_PROBES[-1]):
+        if not self._probe(PROBES[-1]):
             return False
         time.sleep(_SETTLED_S)
         self.serial.reset_input_buffer()
         self.serial.write(b"\x01")
-        return self._await(_RAW_REPL, time.monotonic() + _PROBES[-1])
+        return self._await(_RAW_REPL, time.monotonic() + PROBES[-1])
 
     def _await(self, ending, until):
         """Whether `ending` came in time, whatever else did."""

@@ -6,7 +6,7 @@ from msgin5g_tools.device.errors import FAILED, NOT_CONFIGURED, PORT_BUSY, Devic
 from msgin5g_tools.device.events import SAFE_MODE, outcome, parse_event, parse_fault, visible
 from msgin5g_tools.device.serial_port import LOST, open_serial
 
-_REOPEN_S = 10  # a board with USB of its own leaves the bus when it is reset
+REOPEN_S = 10  # a board with USB of its own leaves the bus when it is reset
 _LINE_LIMIT = 4096
 
 
@@ -116,7 +116,7 @@ def require_configured(verdict):
 
 
 def _reopen(name):
-    until = time.monotonic() + _REOPEN_S
+    until = time.monotonic() + REOPEN_S
     while time.monotonic() < until:
         time.sleep(0.2)
         try:

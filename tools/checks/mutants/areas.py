@@ -25,6 +25,7 @@ SUITES = {
         "host/test_documents.py",
     ),
     "device": (
+        "host/test_device_*.py",
         "host/test_doctor.py",
         "host/test_flash.py",
         "host/test_flash_ports.py",
