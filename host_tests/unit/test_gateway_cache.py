@@ -35,6 +35,12 @@ def test_the_body_that_was_unused_for_the_longest_time_goes_first():
     cache.drop(b"c")
     cache.put(b"e", bytes(10), 0)
     assert cache.find(b"a") and cache.find(b"e")
+    # To the byte.
+    for missing, n_kept in ((0, 2), (1, 1)):
+        exact = Cache(2 * (_ROOM + 10) - missing)
+        exact.put(b"a", bytes(10), 0)
+        exact.put(b"b", bytes(10), 0)
+        assert len(exact) == n_kept
     # One that is too large is alone.
     cache.put(b"f", bytes(2000), 0)
     assert len(cache) == 1 and len(cache.find(b"f").body) == 2000
