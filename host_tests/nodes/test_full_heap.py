@@ -1,9 +1,10 @@
 """Each verb of each role without memory, at each place in turn: what is lost is only time."""
 
-from builders import UE_ID, DATA, document, new_sim
+from builders import DATA, SERVER, UE_ID, document, new_sim
 from checks import load
 from full_heap import starve
 from gateway_builders import CLIENT, doc, new, new_ues, separated
+from oscore_server import protect_server, protect_ue
 
 load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "servers", "bulk_servers",
      "msgin5g.gateway.gateway", "msgin5g.gateway.scm_client_node")  # fmt: skip
@@ -29,6 +30,14 @@ def behind_relay():
         return ue.configuration.data == DATA.replace("user-7", "user-8").encode()
 
     return sim, {"ue": ue, "relay": relay}, (done, change, changed)
+
+
+def protected():
+    """The same, and all of it is protected by OSCORE."""
+    sim, roles, dones = behind_relay()
+    protect_ue(roles["ue"], UE_ID)
+    protect_server(sim.nodes[SERVER], (UE_ID,))
+    return sim, roles, dones
 
 
 def behind_gateway():
@@ -101,6 +110,10 @@ def check_tables(which, role, what):
 
 def test_a_ue_without_memory_ends_with_its_configuration_all_the_same():
     check(behind_relay, "ue", 5)
+
+
+def test_a_ue_with_a_key_and_without_memory_ends_with_its_configuration_all_the_same():
+    check(protected, "ue", 5)
 
 
 def test_a_relay_without_memory_serves_its_ue_all_the_same():

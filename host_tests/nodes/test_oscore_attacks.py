@@ -12,6 +12,7 @@ from builders import (
     new_ue,
     ue_address,
 )
+from checks import xorshift
 from malicious_relay import MaliciousRelay, with_header
 from msgin5g.coap.message import Message, encode
 from network_sim import NetworkSim
@@ -314,3 +315,28 @@ def test_answers_and_notifications_in_any_order_end_with_the_newest():
             relay.to_ue(kept[i])
             sim.run(None, 6000)
         assert applied(ue) == changed(10).encode(), order
+
+
+def test_no_bytes_that_are_said_to_be_protected_make_a_node_fail():
+    random = xorshift(31)
+    sim, relay, ue, answer = kept_answer()
+    message = Message(32).decode(answer)
+    token = message.token()
+    server = new_server(sim, {}, 4)
+    protect_server(server, (UE_ID,))
+    for n in range(600):
+        size = random() & 15
+        value = bytes([random() if random() & 1 else (random() & 0x1F) for _ in range(size)])
+        if random() & 1:
+            value = bytes((0x09, 5)) + kid_of(UE_ID) if random() & 1 else b""
+        payload = bytes([random() for _ in range(random() >> (random() & 7))])
+        buf = bytearray(400)
+        end = encode(buf, NON, (0x44, 0x45, 2, 5)[n & 3], n, token, [(9, value)], payload)
+        datagram = bytes(buf[:end])
+        for node in (ue, server):
+            node.receive(0, datagram, RELAY, sim.now)
+            while node.transmit(sim.now):
+                pass
+    assert applied(ue) is None and ue.client.busy and server.n_requests == 0
+    relay.to_ue(answer)
+    assert sim.run(lambda: ue.events, 1000) and names(ue) == ["applied"]

@@ -137,13 +137,39 @@ def test_a_notification_that_is_not_newer_is_dropped_whatever_its_outer_observe_
     assert ue.counters["old_notification"] == 8
 
 
-def test_a_reset_or_an_acknowledgement_alone_ends_no_protected_fetch():
+def test_a_reset_alone_ends_no_protected_fetch():
     sim, ue, _ = new_direct(all_but(lost=(1, 2)))
     sim.run(None, 100)
     asked = from_ue(sim)[0]
     sim.send(SERVER, UE, bytes((0x70, 0, asked[2], asked[3])))
     assert sim.run(lambda: ue.events) and names(ue) == ["applied"]
     assert ue.counters["reset_ignored"] == 1
+
+
+def test_an_acknowledgement_alone_ends_no_protected_fetch():
+    sim, ue, _ = new_direct(server={"slow_ms": 3000})
+    sim.run(None, 5)
+    asked = from_ue(sim)[0]
+    sim.send(SERVER, UE, bytes((0x60, 0, asked[2], asked[3])))
+    assert sim.run(lambda: ue.events) and names(ue) == ["applied"]
+    # With a request that was lost, the fetch times out, and the next one is made.
+    sim, ue, _ = new_direct(all_but(lost=(0,)))
+    sim.run(None, 5)
+    asked = from_ue(sim)[0]
+    sim.send(SERVER, UE, bytes((0x60, 0, asked[2], asked[3])))
+    assert sim.run(lambda: ue.configuration.data, 110000)
+    assert names(ue) == ["timeout", "backing_off", "applied"]
+
+
+def test_a_reset_or_an_acknowledgement_alone_ends_no_observation():
+    sim, ue, server = observing()
+    for asked in from_ue(sim):
+        for first in (0x70, 0x60):
+            sim.send(SERVER, UE, bytes((first, 0, asked[2], asked[3])))
+    sim.run(None, 1000)
+    assert ue.client.observing
+    server.change(UE_ID, document(UE_ID, changed(8)))
+    assert sim.run(lambda: names(ue) == ["applied"])
 
 
 def test_what_comes_unprotected_ends_no_protected_fetch():
