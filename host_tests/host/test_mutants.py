@@ -7,7 +7,7 @@ from msgin5g_tools.checks.mutants import report
 from msgin5g_tools.checks.mutants.areas import areas, files_of
 from msgin5g_tools.checks.mutants.catalogue import changed_lines, mutants_of, mutated, sample
 from msgin5g_tools.checks.mutants.equivalent import Equivalents
-from msgin5g_tools.checks.mutants.laboratory import Laboratory
+from msgin5g_tools.checks.mutants.laboratory import Laboratory, Suite
 from msgin5g_tools.checks.mutants.operators import OURS, operators
 from msgin5g_tools.checks.mutants.session import Result, Session
 from msgin5g_tools.paths import ROOT
@@ -152,6 +152,26 @@ def test_a_test_that_fails_without_a_change_notices_nothing(root, tmp_path):
         result = laboratory.judge(of("_FULL = 9"), suite)
     assert suite.failed == ["host_tests/unit/test_pump.py::test_it_does_not_spill"]
     assert result.outcome == "survived"
+
+
+def test_quick_tests_come_first_and_a_long_one_runs_only_where_no_other_does():
+    change = of("by += 1")
+    row = change.rows[0]
+
+    def order(mutant, **seconds):
+        tests = {
+            name: {"s": s, "lines": {MODULE: [row]} if name != "away" else {}}
+            for name, s in seconds.items()
+        }
+        tests.update({f"other{i}": {"s": 1, "lines": {}} for i in range(40)})
+        found = Suite({"failed": [], "said": "", "tests": tests}, "hash").tests_of(mutant)
+        return [test for test in found if test in seconds]
+
+    assert order(change, b=0.3, a=0.2, away=0.1, long=9) == ["a", "b"]
+    assert order(change, longer=10, long=9, away=0.1) == ["long", "longer"]
+    assert order(change, a=1.0, b=0.9) == ["b", "a"], "a second is not long"
+    top = of("_FULL = 9")
+    assert top.top and order(top, a=0.2, away=0.1, long=9) == ["a", "away"]
 
 
 def test_a_run_that_was_stopped_goes_on_and_survivors_are_tried_with_new_tests(tmp_path):

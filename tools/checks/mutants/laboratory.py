@@ -25,6 +25,8 @@ _NOT_COPIED = (
 _PATH = ".path"  # where the child finds the copy's msgin5g_tools before the installed one
 _LIMIT_S = 2  # of the processor's time for a test, and in addition
 _SLOWER = 20  # so many times what it takes without a change
+_LONG_S = 1  # a test is long that takes more,
+_LONG_SHARE = 0.02  # and more than this of all tests of its suite
 
 
 class MutantsError(Exception):
@@ -117,6 +119,8 @@ class Suite:
         self.said = measured["said"]
         self.hash = tests_hash
         self._tests = {t: m for t, m in measured["tests"].items() if t not in self.failed}
+        limit = max(_LONG_S, _LONG_SHARE * sum(m["s"] for m in self._tests.values()))
+        self._long = {test for test, m in self._tests.items() if m["s"] > limit}
         self._by_row = {}
         for test, m in self._tests.items():
             for module, rows in m["lines"].items():
@@ -130,16 +134,18 @@ class Suite:
         """The tests that can notice a mutant, the quick ones first.
 
         What runs when a module is imported can be noticed by all: first by those that run any of
-        its functions.
+        its functions. A long test is for what no other one runs: it would take minutes for each
+        change that nobody notices, and a rule has a quick test.
         """
         if mutant.top:
-            tests = list(self._tests)
-            away = {test: mutant.module not in self._tests[test]["lines"] for test in tests}
-            return sorted(tests, key=lambda test: (away[test], self.seconds(test), test))
-        found = {
-            test for row in mutant.rows for test in self._by_row.get((mutant.module, row), ())
-        }
-        return sorted(found, key=lambda test: (self.seconds(test), test))
+            found = self._tests
+            away = {test: mutant.module not in self._tests[test]["lines"] for test in found}
+        else:
+            rows = ((mutant.module, row) for row in mutant.rows)
+            found = {test for row in rows for test in self._by_row.get(row, ())}
+            away = dict.fromkeys(found, False)
+        tests = [test for test in found if test not in self._long] or found
+        return sorted(tests, key=lambda test: (away[test], self.seconds(test), test))
 
 
 def _hash(root, names):
