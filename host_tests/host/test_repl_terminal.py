@@ -286,7 +286,7 @@ def test_without_main_the_settings_and_the_store_are_opened(tmp_path):
             mpremote(ue.board, "exec", "from msgin5g import repl; repl.fetch(); repl.config()")
         )
         assert (
-            "  evil\\x1b[31m\\x0aname     v\\x1b[2J\\x9b\\x7f\\x0d\u00e4  (not known here)\n"
+            "  evil\\u001b[31m\\u000aname v\\u001b[2J\\u009b\\u007f\\u000d\u00e4  (not known here)\n"
             in text
         )
         assert "\x1b" not in text and "\x9b" not in text
