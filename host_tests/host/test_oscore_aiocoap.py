@@ -140,3 +140,23 @@ def test_the_bytes_that_protection_adds_are_those_that_aiocoap_adds():
     theirs.sender_id, theirs.sender_sequence_number = ours.sender_id, ours.sequence.next() - 1
     whole, _ = _from_aiocoap(theirs, _message(aiocoap.GET, options, b""))
     assert added == len(whole) - plain
+
+
+def test_an_observation_at_aiocoap_is_one_by_the_numbers_of_its_notifications():
+    random = Random(5)
+    ours, theirs = _pair(random)
+    protection = Protection(_RECIPIENT)
+    request = [(6, b""), (11, b"su-uc")]
+    code, outer, sealed, binding = protection.protect_request(ours, 1, request, b"")
+    _, identifiers = theirs.unprotect(decoded(_datagram(code, b"tk", outer, sealed)))
+    last = -1
+    for n in range(4):
+        options = [(6, bytes((n,))), (12, b"\xfd\xe9")]
+        whole, _ = _from_aiocoap(theirs, _message(0x45, options, b"state"), identifiers)
+        message = Message(64).decode(whole)
+        number = protection.unprotect_response(binding, message)
+        assert (number is None) == (n == 0)  # aiocoap gives the first one no number of its own
+        binding.newest = -1 if number is None else number
+        assert message.payload() == b"state" and message.uint(6) == (number or 0) & 0xFFFFFF
+        assert number is None or number > last
+        last = binding.newest

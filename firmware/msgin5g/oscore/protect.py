@@ -224,13 +224,13 @@ class Protection:
 
 def option_value(partial_iv, kid=None, kid_context=None):
     """The value of the OSCORE option (section 6.1); bytes or None each."""
-    head = bytearray(1)
-    head[0] = len(partial_iv)
+    flags = len(partial_iv)
     if kid is not None:
-        head[0] |= _KID
+        flags |= _KID
     if kid_context is None:
-        return b"".join((head, partial_iv, kid or b""))
-    head[0] |= _KID_CONTEXT
+        return b"".join((bytes((flags,)), partial_iv, kid or b""))
+    flags |= _KID_CONTEXT
+    head = bytes((flags,))
     return b"".join((head, partial_iv, bytes((len(kid_context),)), kid_context, kid or b""))
 
 
