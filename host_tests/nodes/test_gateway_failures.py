@@ -66,6 +66,9 @@ def test_an_answer_with_a_critical_option_that_cannot_be_processed_is_502_at_onc
                 sent = [d for _, source, to, d in sim.log if to == ("192.0.2.1", 5683)]
                 resets = [d for d in sent if d[0] == 0x70]
                 assert len(resets) == (1 if slow_ms else 0) and len(sent) <= 2
+                # At once: the server has no reason to repeat it.
+                said = [d for _, source, _, d in sim.log if source == ("192.0.2.1", 5683)]
+                assert len([d for d in said if d[0] >> 4 == 4]) == len(resets)
 
 
 def test_a_notification_with_a_critical_option_that_is_not_known_ends_the_observation():

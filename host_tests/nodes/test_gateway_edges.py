@@ -1,0 +1,342 @@
+"""The gateway's numbers at their edges: sizes, turns, times; and its own configuration."""
+
+from checks import xorshift
+from gateway_builders import (
+    GATEWAY_ID,
+    SERVER,
+    address,
+    answered,
+    doc,
+    gateway_settings,
+    name,
+    new,
+    new_gateway,
+    packet,
+    shared,
+)
+from builders import FakeConfiguration, document
+from msgin5g.coap.message import Message
+from msgin5g.gateway.cache import Entry
+from msgin5g.gateway.pending_requests import RequestParameters, token_of
+from msgin5g.intermediary.link_table import LinkedUe
+from msgin5g.ue import ConstrainedUe
+
+
+def parameters(block2=None, etag=None):
+    return RequestParameters(None, b"", block2, etag, (), True, None, False, False)
+
+
+def part_of(gateway, ue_id, token, body, block2=None, sequence=None):
+    """The largest message that such a response can be, as Message."""
+    ue = LinkedUe(ue_id, 0, None)
+    entry = Entry(None, body, 1 << 28)
+    code, options, payload = gateway.responder.part_of(
+        entry, parameters(block2), ue, token, 0, sequence
+    )
+    return Message(32).decode(packet(0, code, 1, token, options, payload))
+
+
+def test_blocks_are_as_large_as_a_message_can_hold_whatever_the_lengths_of_id_and_token():
+    gateway = new_gateway(block_size=1024)
+    body = bytes(5000)
+    for id_size in (1, 13, 70, 74, 75, 78, 79, 80, 200, 248):
+        for token_size in (0, 1, 4, 8, 12):
+            ue_id = id_size * b"u"
+            token = token_size * b"t"
+            for block2 in (None, 0x06, 0x16, 0x46):
+                message = part_of(gateway, ue_id, token, body, block2, 0xFFFFFF)
+                szx = 6 if id_size + token_size <= 82 else 5
+                asked = (block2 or 0) >> 4
+                number = asked if szx == 6 else 2 * asked
+                assert message.uint(23) & 7 == szx, (id_size, token_size)
+                assert message.uint(23) >> 4 == number and message.size <= 1152
+                assert message.find(28) == (-1 if asked else message.find(28))
+                assert (message.uint(28) == 5000) == (not asked)
+    # One that fits is whole, to the byte.
+    for size, is_whole in ((1024, True), (1025, False)):
+        message = part_of(gateway, b"u", b"t", bytes(size))
+        assert (message.find(23) < 0) == is_whole and len(message.payload()) == 1024
+        assert message.find(6) < 0  # no notification
+    for size, token_size, is_whole in ((1024, 81, True), (1024, 82, False), (512, 82, True)):
+        message = part_of(gateway, b"u", token_size * b"t", bytes(size))
+        assert (message.find(23) < 0) == is_whole, (size, token_size)
+
+
+def test_a_known_etag_is_2_03_for_the_first_block_only():
+    gateway = new_gateway()
+    entry = Entry(None, bytes(3000), 5999)
+    ue = LinkedUe(b"u", 0, None)
+    for block2, etag, code in (
+        (None, entry.etag, 0x43),
+        (0x06, entry.etag, 0x43),
+        (0x16, entry.etag, 0x45),
+        (None, b"other", 0x45),
+        (None, None, 0x45),
+        (0x36, None, 0x80),
+        (0x26, None, 0x45),
+    ):
+        made = gateway.responder.part_of(entry, parameters(block2, etag), ue, b"t", 0)
+        assert made[0] == code, (block2, etag)
+        ages = [value for number, value in made[1] if number == 14]
+        assert ages == ([] if code == 0x80 else [b"\5"])
+    # Max-Age is less the time that has passed, and never below 0.
+    for now, age in ((1000, b"\4"), (5998, b""), (5999, b""), (90000, b"")):
+        made = gateway.responder.part_of(entry, parameters(), ue, b"t", now)
+        assert [value for number, value in made[1] if number == 14] == [age], now
+
+
+def test_a_token_of_any_length_comes_out_of_its_key():
+    for size in (0, 1, 4, 8, 12, 13, 100, 300):
+        for first in (0, 1, 255):
+            token = bytes([first] * size)
+            key = int.from_bytes(b"\1\0\0" + token, "big")
+            assert token_of(key) == token
+
+
+def test_a_full_bulk_request_fits_with_a_long_block_number_and_a_long_echo():
+    def largest(id_size, n_ues, **settings):
+        """(UEs in the first request, its size with a Block2 of 3 bytes and an Echo of 40)."""
+        sim, gateway, server, _ = new((), [], bulk_count=1000, **settings)
+        for n in range(1, n_ues + 1):
+            ue_id = (("urn:%d:" % n) + id_size * "x")[:id_size].encode()
+            assert gateway.link_up(ue_id, 0, address(n))
+            client_get(sim, gateway, ue_id, n)
+        sim.run(lambda: server.asked, 20000)
+        return len(server.asked[0][0]), server.largest + 4 + 43
+
+    sizes = [largest(id_size, 60) for id_size in range(20, 60)]
+    for id_size, (n, size) in enumerate(sizes, 20):
+        # As many as fit, and no more.
+        assert size <= 1152 < size + 9 + id_size + 2, (id_size, n, size)
+
+
+def client_get(sim, gateway, ue_id, n):
+    from msgin5g.scm.request import ScmRequest
+
+    options = ScmRequest("msgin5g", [ue_id], b"coap://scm.example").options()
+    gateway.receive(0, packet(0, 1, 1, b"tokn", options), address(n), sim.now)
+
+
+def test_what_is_fresh_for_one_second_is_served_and_for_less_is_asked_for_again():
+    for ms, is_cached in ((9000, True), (9001, False)):
+        sim, gateway, server, (client,) = new((1,), [doc(1)], {"max_age_s": 10})
+        client.get()
+        assert answered(sim, [client])
+        (entry,) = [gateway.cache.find((name(1).encode(), ()))]
+        gone = (sim.now - entry.fresh_until + 10000) & 0x3FFFFFFF
+        sim.run(None, ms - gone - 10)  # the request takes 10 ms
+        n_asked = len(server.asked)
+        client.get()
+        assert sim.run(lambda: len(client.answers) == 2, 20000)
+        assert (len(server.asked) == n_asked) == is_cached, ms
+        if is_cached:
+            assert client.answers[1].uint(14) == 1
+
+
+def test_without_max_age_an_answer_is_fresh_for_a_minute():
+    sim, _, _, (client,) = new((1,), [doc(1)])
+    client.get()
+    assert answered(sim, [client]) and 58 <= client.answers[0].uint(14) <= 60
+
+
+def test_at_most_two_responses_leave_in_a_step_and_the_next_ones_at_once():
+    numbers = range(1, 8)
+    sim, gateway, _, clients = new(numbers, [doc(n) for n in numbers], bulk_count=7)
+    for client in clients:
+        client.get()
+    n_sent = []
+    flush = gateway.responder.flush
+
+    def counted(now):
+        before = len(gateway.responder.ready)
+        flush(now)
+        n_sent.append(before - len(gateway.responder.ready))
+
+    gateway.responder.flush = counted
+    assert answered(sim, clients)
+    assert [n for n in n_sent if n] == [2, 2, 2, 1]
+    starts = [ms for ms, source, _, d in sim.log if d[1] == 0x45 and source != SERVER]
+    assert len(starts) == 7 and max(starts) - min(starts) <= 10
+
+
+def test_ues_that_do_not_answer_make_room_after_three_transmissions_up_to_four_times_the_room():
+    # Two at a time; the third transmission is 6 to 9 s after the first, the last place is free
+    # when the first response has timed out after 93 s.
+    for n_deaf, from_ms, to_ms in ((2, 6000, 12000), (7, 18000, 32000), (8, 93000, 96000)):
+        numbers = range(1, n_deaf + 2)
+        documents = [doc(n) for n in numbers]
+        settings = {"bulk_count": n_deaf + 1, "max_answers": 2}
+        sim, gateway, _, clients = new(numbers, documents, **settings)
+        for client in clients:
+            client.get()
+            client.deaf = client.n <= n_deaf
+            sim.run(None, 1)
+        sim.run(None, to_ms)
+        assert len(gateway.responder.unacknowledged) <= 8
+        last = address(n_deaf + 1)
+        told = [ms for ms, _, to, d in sim.log if to == last and d[1] == 0x45]
+        assert told and from_ms < told[0] < to_ms, (n_deaf, told)
+
+
+def test_a_request_gets_5_04_after_its_longest_wait_to_the_millisecond():
+    sim, gateway, _, (client,) = new((1,), [], max_wait_s=30)
+    sim.remove(SERVER)
+    client.get()
+    sim.run(None, 10)
+    asked_at = gateway.links.of_ue(name(1).encode()).asked_at
+    assert answered(sim, [client])
+    said = [ms for ms, _, to, d in sim.log if to == address(1) and d[1] == 0xA4]
+    passed = sim.elapsed_ms - said[0]
+    assert ((sim.now - passed - asked_at) & 0x3FFFFFFF) == 30000
+    assert gateway.counters["server_timeout"] == 1 and gateway.n_waiting == 0
+
+
+def test_a_silent_server_is_asked_again_after_ten_timeouts_and_twice_that_when_it_had_heard():
+    for is_heard, again_ms in ((False, 20000), (True, 40000)):
+        sim, _, _, (client,) = new((1,), [doc(1)], {"slow_ms": 500000})
+        if not is_heard:
+            sim.remove(SERVER)
+        client.get()
+        assert not sim.run(lambda: client.answers, 70000)
+        sent = [(ms, d[4:8]) for ms, _, to, d in sim.log if to == SERVER and d[1] == 1]
+        tokens = []
+        for _, token in sent:
+            if token not in tokens:
+                tokens.append(token)
+        first = [min([ms for ms, token in sent if token == one]) for one in tokens]
+        assert first[1] - first[0] == again_ms, (is_heard, first)
+
+
+def test_a_later_block_comes_from_a_body_that_is_stale_while_it_is_kept():
+    for document_id in (None, b"doc-1"):
+        sim, _, server, (client,) = new((1,), [doc(1, text=3000 * "x")], {"max_age_s": 1})
+        for n, (ms, number, n_asked) in enumerate(
+            ((10, 0, 4), (5000, 1, 4), (30000, 2, 4), (10, 0, 5), (150000, 1, 9))
+        ):
+            sim.run(None, ms)
+            client.get(document_id, block2=number << 4 | 6)
+            assert sim.run(lambda n=n: len(client.answers) > n, 20000)
+            assert client.answers[n].uint(23) >> 4 == number, (document_id, n)
+            assert len(server.asked) == n_asked, (document_id, n)
+
+
+def test_what_the_server_has_acknowledged_is_not_asked_again_for_want_of_memory():
+    for document_id in (None, b"doc-1"):
+        sim, gateway, server, (client,) = new((1,), [doc(1)], {"slow_ms": 20000})
+        client.get(document_id)
+        sim.run(None, 5000)
+        gateway.lose(sim.now)
+        assert answered(sim, [client]) and client.answers[0].code == 0x45
+        assert len(server.asked) == 1 and 20000 < sim.elapsed_ms < 25000
+
+
+class Pairs:
+    """A gateway whose UEs ask two at a time, each of them once."""
+
+    def __init__(self, **server):
+        numbers = range(1, 41)
+        server["max_age_s"] = 1
+        self.common = []  # the documents for everybody
+        self.sim, self.gateway, self.server, self.clients = new(
+            numbers, [doc(n) for n in numbers], server, bulk_count=2
+        )
+
+    def ask(self):
+        """The next two ask; how many bulk requests that takes."""
+        del self.server.asked[:]
+        pair = [self.clients.pop(), self.clients.pop()]
+        for client in pair:
+            client.get()
+        assert answered(self.sim, pair)
+        for client in pair:
+            assert client.documents() == [doc(client.n)] + self.common
+        return len(self.server.bulks)
+
+
+def test_a_server_that_leaves_three_ues_out_is_asked_for_each_alone_for_an_hour():
+    pairs = Pairs(one_by_one=True)
+    sim = pairs.sim
+    counters = pairs.gateway.counters
+    assert [pairs.ask() for _ in range(4)] == [1, 1, 1, 0]
+    assert (counters["left_out"], counters["bulk_paused"]) == (3, 1)
+    paused_at = sim.elapsed_ms
+    sim.run(None, 3600000 - 60000)
+    assert pairs.ask() == 0
+    sim.run(None, paused_at + 3600000 + 60000 - sim.elapsed_ms)
+    # Then it counts from the beginning.
+    assert [pairs.ask() for _ in range(4)] == [1, 1, 1, 0] and counters["bulk_paused"] == 2
+
+
+def test_after_that_hour_documents_for_everybody_hide_no_ue_that_was_left_out():
+    pairs = Pairs()
+    assert pairs.ask() == 1  # it does bulk
+    pairs.server.one_by_one = True
+    assert [pairs.ask() for _ in range(4)] == [1, 1, 1, 0]
+    pairs.sim.run(None, 3600000 + 60000)
+    common = shared(None, "all")
+    pairs.server.documents.append(common)
+    pairs.common = [common]
+    assert pairs.ask() == 1
+
+
+def test_a_whole_bulk_answer_ends_the_count_of_ues_that_were_left_out():
+    pairs = Pairs()
+    for one_by_one in (True, True, False, True, True, False):
+        pairs.server.one_by_one = one_by_one
+        assert pairs.ask() == 1
+    counters = pairs.gateway.counters
+    assert counters["left_out"] == 4 and "bulk_paused" not in counters
+
+
+def own_gateway(**settings):
+    """(sim, gateway, own, server): a gateway with a configuration of its own."""
+    sim, gateway, server, _ = new((), [document(GATEWAY_ID, "{}", "own")], **settings)
+    more = gateway_settings(start_delay_s=0, observe=False)
+    gateway.own = own = ConstrainedUe(
+        more, xorshift(6), FakeConfiguration(), SERVER, sim.now, 0, gateway.endpoint
+    )
+    return sim, gateway, own, server
+
+
+def test_what_becomes_of_its_own_request_is_an_event_of_its_own():
+    sim, gateway, own, _ = own_gateway()
+    assert gateway.poll() is None and gateway.wait_ms(sim.now) == 0
+    assert sim.run(lambda: own.events, 5000) and gateway.poll()["event"] == "applied"
+    sim, gateway, own, _ = own_gateway()
+    sim.remove(SERVER)
+    assert sim.run(lambda: own.events, 100000) and gateway.poll()["event"] == "timeout"
+    assert gateway.counters == {}
+    sim, gateway, own, _ = own_gateway()
+    gateway.step(sim.now)
+    request = Message(32).decode(bytes(gateway.transmit(sim.now)[1]))
+    reset = bytes((0x70, 0, request.mid >> 8, request.mid & 255))
+    gateway.receive(0, reset, SERVER, sim.now)
+    assert own.events and gateway.counters == {}
+
+
+def test_what_the_gateway_wants_for_itself_waits_a_minute_for_memory():
+    sim, gateway, own, server = own_gateway()
+    fetch = own.client.fetch
+
+    def out_of_memory(*_):
+        raise MemoryError
+
+    own.client.fetch = out_of_memory
+    gateway.step(sim.now)
+    own.client.fetch = fetch
+    assert gateway.counters == {"no_memory": 1}
+    assert not sim.run(lambda: server.n_requests, 59000)
+    assert sim.run(lambda: own.events, 2000) and own.configuration.n_applied == 1
+
+
+def test_the_longest_unused_observation_of_a_ue_beyond_its_share_ends():
+    documents = [shared(None, "d%d" % n) for n in range(6)]
+    sim, gateway, _, (client,) = new((1,), documents, max_observations=64, max_links=16)
+    for n in range(6):
+        client.get(b"d%d" % n, observe=0)
+        assert sim.run(lambda n=n: len(client.answers) == n + 1, 5000)
+        observers = gateway.links.of_ue(name(1).encode()).observers
+        assert [o.document.document_id for o in observers] == [
+            b"d%d" % i for i in range(max(n - 3, 0), n + 1)
+        ]
+    assert gateway.observers.n_observers == 4 and len(gateway.shared_documents.documents) == 4
