@@ -1,5 +1,6 @@
 """OSCORE: AES-CCM, HKDF, the security context and protected messages (RFC 8613, RFC 3610)."""
 
+import gc
 from binascii import unhexlify
 
 from checks import load, raises, xorshift
@@ -280,3 +281,47 @@ def test_after_a_long_gap_the_number_that_came_is_not_taken_again():
 def test_additional_data_is_that_of_appendix_c_4():
     want = "8368456e63727970743040488501810a40411440"
     assert additional_data(b"", b"\x14") == unhexlify(want)
+
+
+def garbage_of(function):
+    """Bytes that a call allocates; None where the interpreter cannot say (CPython)."""
+    function()
+    if not hasattr(gc, "mem_alloc"):
+        return None
+    gc.collect()
+    gc.disable()
+    start = gc.mem_alloc()
+    function()
+    size = gc.mem_alloc() - start
+    gc.enable()
+    return size
+
+
+def test_a_message_takes_at_most_2_kb_and_twice_its_size_of_garbage():
+    client, server = context(b"\x07", b"\x01", 70000), context(b"\x01", b"\x07")
+    protection = Protection(RECIPIENT)
+    recipient = (RECIPIENT, b"urn:x-msgin5g:ue:0007")
+    for size in (0, 100, 1000):
+        options = [(OBSERVE, b""), (URI_PATH, b"su-uc"), (15, b"ue-uri=urn:x:1"), recipient]
+        binding = Binding(server, b"\x07", b"\x05", False)
+        at_client = Binding(client, b"\x07", b"\x05", False)
+        payload = bytes(size)
+        code, outer, sealed = protection.protect_response(binding, CONTENT, [recipient], payload)
+        got = message(code, 2, 1, b"1234", outer, sealed)
+        datagram = got.view
+
+        def ask(options=options, payload=payload):
+            protection.protect_request(client, GET, options, payload)
+
+        def answer(binding=binding, payload=payload):
+            protection.protect_response(binding, CONTENT, [recipient], payload)
+
+        def take(binding=at_client, got=got, datagram=datagram):
+            got.decode(datagram)
+            protection.unprotect_response(binding, got)
+
+        _, outer, sealed, _ = protection.protect_request(client, GET, options, payload)
+        request_size = len(message(2, CON, 1, b"1234", outer, sealed).view)
+        for function, n in ((ask, request_size), (answer, len(datagram)), (take, len(datagram))):
+            found = garbage_of(function)
+            assert found is None or found <= 2048 + 2 * n, (size, n, found)

@@ -224,14 +224,18 @@ class Protection:
 
 def option_value(partial_iv, kid=None, kid_context=None):
     """The value of the OSCORE option (section 6.1); bytes or None each."""
-    flags = len(partial_iv)
+    flags = n = len(partial_iv)
+    tail = kid or b""
     if kid is not None:
         flags |= _KID
-    if kid_context is None:
-        return b"".join((bytes((flags,)), partial_iv, kid or b""))
-    flags |= _KID_CONTEXT
-    head = bytes((flags,))
-    return b"".join((head, partial_iv, bytes((len(kid_context),)), kid_context, kid or b""))
+    if kid_context is not None:
+        flags |= _KID_CONTEXT
+        tail = bytes((len(kid_context),)) + kid_context + tail
+    value = bytearray(1 + n + len(tail))
+    value[0] = flags
+    value[1 : 1 + n] = partial_iv
+    value[1 + n :] = tail
+    return value
 
 
 def read_option(value):
