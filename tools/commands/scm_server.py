@@ -114,7 +114,7 @@ class _LogHandler(logging.Handler):
     "--max-observers",
     type=int,
     default=10000,
-    help="Limit of observations; each takes about 7 KB of memory.",
+    help="Limit of observations; each takes about 3 KB of memory.",
 )
 @click.option(
     "--max-rate",

@@ -5,9 +5,9 @@ for the peers. A new release of aiocoap may rename what this file uses:
 
     Context.request_interfaces, TokenManager, MessageManager
         add a transport to a context that is already there, at any address
-    TokenManager.incoming_requests, MessageManager._active_exchanges, ._backlogs, ._add_exchange,
+    TokenManager.process_request, MessageManager._active_exchanges, ._backlogs, ._add_exchange,
     ._deduplicate_message, ._send_initially, ._send_via_transport, ._continue_backlog
-        what grows with the number of requests and observers: see TokenManagerByRemote
+        what grows with the number of requests and observers
     MessageManager._next_message_id
         message IDs for each peer apart
     MessageInterfaceUDP6._ctx, MessageInterfaceSimpleServer._mman and ._pool,
@@ -65,9 +65,9 @@ async def open_transport(context, transport, bind, connections):
     `connections` has the limits of TCP and WebSockets: a connections.Connections.
     """
     loop = asyncio.get_running_loop()
-    tokens = TokenManagerByRemote(context)
+    tokens = ObservingTokenManager(context)
     if transport in (UdpServer, UdpServer4):
-        messages = MessageManagerByRemote(tokens, transport.host_of)
+        messages = MessageManagerByRemote(tokens, transport.address_of)
         messages.message_interface = opened = await transport.listen(
             bind, messages, context.log, loop
         )
@@ -80,40 +80,43 @@ async def open_transport(context, transport, bind, connections):
     return opened.bound
 
 
-class _RequestsByRemote(dict):
-    """(token, remote) -> request; `tokens` has those of each remote."""
+class ObservingTokenManager(TokenManager):
+    """Keeps the observers (observers.Observer) of one transport, by remote and token.
 
-    def __init__(self):
-        super().__init__()
-        self.tokens = {}
-
-    def __setitem__(self, key, value):
-        super().__setitem__(key, value)
-        self.tokens.setdefault(key[1], set()).add(key[0])
-
-    def __delitem__(self, key):
-        self.pop(key)
-
-    def pop(self, key):
-        value = super().pop(key)
-        tokens = self.tokens[key[1]]
-        tokens.discard(key[0])
-        if not tokens:
-            del self.tokens[key[1]]
-        return value
-
-
-class TokenManagerByRemote(TokenManager):
-    """Ends the observations of a lost peer without a search through those of all peers."""
+    aiocoap would keep the request, its pipes and a task for each of them: some sixty objects, for
+    which the garbage collector stops everything for a second when there are thousands.
+    """
 
     def __init__(self, context):
         super().__init__(context)
-        self.incoming_requests = _RequestsByRemote()
+        self._observers = {}  # remote -> {token: Observer}
+
+    def process_request(self, request):
+        # RFC 7641 section 4.1: a request replaces the observation with its token, or ends it.
+        self.end(request.remote, request.token)
+        request.manager = self
+        super().process_request(request)
+
+    def observe(self, observer):
+        self._observers.setdefault(observer.remote, {})[observer.token] = observer
+
+    def notify(self, observer, message):
+        message.token, message.remote = observer.token, observer.remote.as_response_address()
+        rejected = functools.partial(self.end, observer.remote, observer.token)
+        self.token_interface.send_message(message, rejected)
+
+    def end(self, remote, token):
+        """End an observation, if there is one."""
+        observers = self._observers.get(remote, {})
+        observer = observers.pop(token, None)
+        if observer:
+            observer.end()
+            if not observers:
+                del self._observers[remote]
 
     def dispatch_error(self, exception, remote):
-        if self.incoming_requests is not None:
-            for token in list(self.incoming_requests.tokens.get(remote, ())):
-                self.incoming_requests[token, remote][1]()  # its stopper
+        for token in list(self._observers.get(remote, ())):
+            self.end(remote, token)
 
 
 class _Datagram(namedtuple("_Datagram", "remote datagram")):
@@ -133,9 +136,10 @@ class MessageManagerByRemote(MessageManager):
     has been acknowledged. aiocoap itself looks for that one among the exchanges of all peers.
     """
 
-    def __init__(self, token_manager, host_of):
+    def __init__(self, token_manager, address_of):
         super().__init__(token_manager)
-        self._duplicates = Duplicates(TransportTuning().EXCHANGE_LIFETIME, time.monotonic, host_of)
+        self._address_of = address_of
+        self._duplicates = Duplicates(TransportTuning().EXCHANGE_LIFETIME, time.monotonic)
         self._mid_of = {}  # remote -> message ID of its open exchange
         self._last_mids = {}  # remote -> the last message ID, the least recently used first
         self._sends_to = None  # the remote of the message that is being sent
@@ -163,7 +167,7 @@ class MessageManagerByRemote(MessageManager):
     def _deduplicate_message(self, message):
         # A board without entropy begins with the same message IDs after each restart: with
         # another token it is another message.
-        key = message.remote, message.mid
+        key = (*self._address_of(message.remote), message.mid)
         if self._duplicates.token(key) != message.token:
             self._duplicates.add(key, message.token)
             if self._expiry is None:
@@ -187,7 +191,8 @@ class MessageManagerByRemote(MessageManager):
         sent = _Datagram(message.remote, message.encode())
         if message.mtype in (ACK, RST):  # a CON has a message ID of ours
             token = None if message.code is EMPTY else message.token
-            self._duplicates.answered((message.remote, message.mid), token, sent.datagram)
+            key = (*self._address_of(message.remote), message.mid)
+            self._duplicates.answered(key, token, sent.datagram)
         self._send_via_transport(sent)
 
     def _add_exchange(self, message, messageerror_monitor):
@@ -243,8 +248,8 @@ class UdpServer(MessageInterfaceUDP6):
         )
 
     @staticmethod
-    def host_of(remote):
-        return remote.sockaddr[0]
+    def address_of(remote):
+        return remote.sockaddr
 
     @property
     def bound(self):
@@ -288,8 +293,8 @@ class UdpServer4(MessageInterfaceSimpleServer):
         return await cls.create_server(bind, manager, log, loop)
 
     @staticmethod
-    def host_of(remote):
-        return remote.address[0]
+    def address_of(remote):
+        return remote.address
 
     @property
     def bound(self):

@@ -11,18 +11,18 @@ MAX_OF_HOST = 4096
 
 
 class Duplicates:
-    """Entries by (remote, message ID); `host_of(remote)` is what the limit of a host is for.
+    """Entries by key: a flat tuple that begins with the host and ends with the message ID.
 
-    Of requests with the same key only the newest is remembered.
+    Of requests with the same key only the newest is remembered. All of it is made of numbers,
+    texts and bytes, so the garbage collector has nothing to follow.
     """
 
-    def __init__(self, lifetime_s, now, host_of, max_entries=MAX_ENTRIES, max_of_host=MAX_OF_HOST):
+    def __init__(self, lifetime_s, now, max_entries=MAX_ENTRIES, max_of_host=MAX_OF_HOST):
         self._lifetime_s = lifetime_s
         self._now = now
-        self._host_of = host_of
         self._max_entries = max_entries
         self._max_of_host = max_of_host
-        self._entries = {}  # key -> [expires_at, token, datagram or None], oldest first
+        self._entries = {}  # key -> (expires_at, token, datagram or None), oldest first
         self._of_host = {}  # host -> {key: None}, oldest first
 
     def __len__(self):
@@ -38,13 +38,13 @@ class Duplicates:
         self.expire()
         if key in self._entries:
             self._remove(key)
-        host = self._host_of(key[0])
+        host = key[0]
         keys = self._of_host.get(host, ())
         if len(keys) >= self._max_of_host:
             self._remove(next(iter(keys)))
         if len(self._entries) >= self._max_entries:
             self._remove(next(iter(self._entries)))
-        self._entries[key] = [self._now() + self._lifetime_s, token, None]
+        self._entries[key] = (self._now() + self._lifetime_s, token, None)
         self._of_host.setdefault(host, {})[key] = None
 
     def answered(self, key, token, datagram):
@@ -54,7 +54,7 @@ class Duplicates:
         """
         entry = self._entries.get(key)
         if entry is not None and token in (None, entry[1]):
-            entry[2] = datagram
+            self._entries[key] = (*entry[:2], datagram)
 
     def datagram(self, key):
         """What was sent for this request, or None."""
@@ -70,8 +70,7 @@ class Duplicates:
 
     def _remove(self, key):
         del self._entries[key]
-        host = self._host_of(key[0])
-        keys = self._of_host[host]
+        keys = self._of_host[key[0]]
         del keys[key]
         if not keys:
-            del self._of_host[host]
+            del self._of_host[key[0]]

@@ -3,6 +3,10 @@
 import asyncio
 import time
 
+from aiocoap.numbers.codes import GET
+from aiocoap.numbers.types import CON
+
+from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.identity import normal_uri
 
 _SEQUENCE_MASK = 0xFFFFFF
@@ -10,21 +14,52 @@ _SLICE_S = 0.002  # after so much work on notifications all others have their tu
 
 
 class Observer:
-    """One observation.
+    """One observation, in few and small objects, because there are many of them.
 
-    pipe: where its notifications go. etag: of the last response. found: the resources.Route.
-    not_before: earliest time of the next notification. is_woken: it waits to be compared.
+    remote, token, manager: where notifications go. names: of its document and of the UEs that it
+    asks for. etag: of the last response. not_before: earliest time of the next notification.
+    is_woken: it waits to be compared. is_over: it has ended.
     """
 
-    __slots__ = ("etag", "found", "is_woken", "names", "not_before", "pipe")
+    __slots__ = (
+        "_observers",
+        "_options",
+        "etag",
+        "is_over",
+        "is_woken",
+        "manager",
+        "names",
+        "not_before",
+        "remote",
+        "token",
+    )
 
-    def __init__(self, pipe, found, uris, etag, not_before):
-        self.pipe = pipe
-        self.found = found
-        self.names = {(found.service, found.doc_id), *((None, normal_uri(u)) for u in uris)}
+    def __init__(self, observers, request, names, etag, not_before):
+        self._observers = observers
+        self._options = request.opt.encode()
+        self.remote = request.remote
+        self.token = request.token
+        self.manager = request.manager
+        self.names = tuple(names)
         self.etag = etag
         self.not_before = not_before
-        self.is_woken = False
+        self.is_woken = self.is_over = False
+
+    def request(self):
+        """The GET with which it has registered."""
+        message = LongTokenMessage(code=GET)
+        message.opt.decode(self._options)
+        message.token, message.remote, message.mtype = self.token, self.remote, CON
+        return message
+
+    def end(self):
+        self.is_over = True
+        self._observers.remove(self)
+
+
+def names_of(found, uris):
+    """The names of a resources.Route and of UEs, as in store.Changes."""
+    return {(found.service, found.doc_id), *((None, normal_uri(uri)) for uri in uris)}
 
 
 class Observers:
@@ -56,13 +91,10 @@ class Observers:
             self._by_name.setdefault(name, {})[observer] = None
 
     def remove(self, observer):
-        if observer.pipe is None:
-            return
-        observer.pipe = None
         self._n_observers -= 1
         for name in observer.names:
             group = self._by_name[name]
-            group.pop(observer, None)
+            del group[observer]
             if not group:
                 del self._by_name[name]
 
@@ -89,7 +121,7 @@ class Observers:
             ends_at = time.monotonic() + _SLICE_S
             while observer is not None:
                 observer.is_woken = False
-                if observer.pipe is not None:
+                if not observer.is_over:
                     again_s = self._notify(observer)
                     if again_s is not None:
                         self._wake(observer, again_s)

@@ -1,6 +1,7 @@
 """The running server: sockets, site and database, started and stopped together."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -147,6 +148,9 @@ async def run(settings, on_event, on_fault):
         lambda _, context: faults(f"{context['message']}: {context.get('exception')!r}")
     )
     async with ScmServer(settings, on_event):
+        # What there is now stays: the garbage collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         await stopped.wait()
 
 

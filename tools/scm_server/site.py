@@ -19,7 +19,7 @@ from aiocoap.util import hostportsplit
 from msgin5g_tools.scm_server import blocks, echo, options, problem, query, resources
 from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
-from msgin5g_tools.scm_server.observers import Observer, Observers
+from msgin5g_tools.scm_server.observers import Observer, Observers, names_of
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.settings import address_text
@@ -75,14 +75,14 @@ class Site(interfaces.Resource):
         request = pipe.request
         message = self._answer(request, not self.observers.is_full)
         self._report("served", request, message)
-        is_last = message.opt.observe is None
-        pipe.add_response(message, is_last=is_last)
-        if not is_last:
-            uris = query.ue_uris(request.opt.uri_query)
+        is_observed = message.opt.observe is not None
+        pipe.add_response(message, is_last=True)
+        if is_observed:
+            names = names_of(found, query.ue_uris(request.opt.uri_query))
             not_before = time.monotonic() + self._settings.notify_interval_s
-            observer = Observer(pipe, found, uris, message.opt.etag, not_before)
+            observer = Observer(self.observers, request, names, message.opt.etag, not_before)
             self.observers.add(observer)
-            pipe.on_interest_end(lambda: self.observers.remove(observer))
+            request.manager.observe(observer)
 
     def _answer_administrator(self, request):
         """The response to a request under OSCORE; an administrator observes nothing."""
@@ -100,8 +100,8 @@ class Site(interfaces.Resource):
 
     def _notify(self, observer):
         """Notify an observer if its document differs; see Observers."""
-        pipe = observer.pipe
-        message = self._answer(pipe.request, True, registered=True)
+        request = observer.request()
+        message = self._answer(request, True, registered=True)
         if message.code == codes.SERVICE_UNAVAILABLE:
             return _BUSY_S
         is_last = not message.code.is_successful()
@@ -112,8 +112,14 @@ class Site(interfaces.Resource):
         observer.not_before = time.monotonic() + self._settings.notify_interval_s
         # Always CON, which detects an observer that has gone (RFC 7641 section 4.5).
         message.transport_tuning = Reliable()
-        pipe.add_response(message, is_last=is_last)
-        self._report("notified", pipe.request, message)
+        try:
+            observer.manager.notify(observer, message)
+        except Exception:
+            self._log.exception("no notification for %r", request)
+            is_last = True
+        if is_last:
+            observer.manager.end(observer.remote, observer.token)
+        self._report("notified", request, message)
         return None
 
     def _answer(self, request, observing=False, registered=False):
