@@ -1,7 +1,7 @@
 """What the gateway counts in its tables, whatever happens, and that they end empty."""
 
 from checks import xorshift
-from gateway_builders import address, doc, name, new, shared
+from gateway_builders import SEAL_C, address, doc, name, new, separated, shared
 
 _ID_OVERHEAD = 9  # `ue-uri=` and the head of its option
 QUERIES = ((), (), (b"ue-vendor=acme",), (b"ue-vendor=a", b"x=1"))
@@ -53,6 +53,19 @@ def check_tables(gateway, case):
     assert all(r.response is not None for r in responder.ready), case
 
 
+def check_client(client, case):
+    """The tables of a configuration client apart."""
+    endpoint = client.endpoint
+    pending = client.pending_requests
+    assert len(pending) <= 2 * (2 + 10), case
+    tokens = [request.exchange.token for request in pending]
+    assert sorted(tokens) == sorted(endpoint.by_token), case
+    n_open = len([request for request in pending if request.incoming.open])
+    assert endpoint.n_incoming - len(endpoint.answered) == n_open, case
+    # The answers have been seen; each open one is owed.
+    assert all(request.is_observing or request.incoming.open for request in pending), case
+
+
 def do_something(sim, gateway, server, clients, random):
     """One thing that happens at a gateway, by chance."""
     what = random() % 16
@@ -78,7 +91,7 @@ def do_something(sim, gateway, server, clients, random):
         if random() & 1:
             assert gateway.link_up(name(client.n).encode(), 0, address(client.n))
     elif random() & 1:
-        gateway.lose(sim.now)
+        (gateway if random() & 1 else sim.nodes.get(SEAL_C[1], gateway)).lose(sim.now)
     else:
         gateway.link_up(name(client.n).encode(), 0, address(client.n))
 
@@ -86,6 +99,7 @@ def do_something(sim, gateway, server, clients, random):
 def test_whatever_happens_the_tables_hold_what_is_counted_and_end_empty():
     numbers = range(1, 7)
     for seed in range(1, 9):
+        make = new if seed & 1 else lambda *args, **settings: separated(new, *args, **settings)
         random = xorshift(seed * 7919)
 
         def link_model(n, datagram, random=random):
@@ -94,7 +108,7 @@ def test_whatever_happens_the_tables_hold_what_is_counted_and_end_empty():
 
         documents = [doc(n) for n in numbers if n != 3]
         documents += [shared(None, "all"), shared([name(1), name(2)], "one")]
-        sim, gateway, server, clients = new(
+        sim, gateway, server, clients = make(
             numbers,
             documents,
             {"max_age_s": 3},
@@ -106,13 +120,24 @@ def test_whatever_happens_the_tables_hold_what_is_counted_and_end_empty():
             hold_size=200,
             block_size=256,
         )
+        sim.record = False
+        seal_c = sim.nodes.get(SEAL_C[1])
+        assert (seal_c is None) == (make is new)
         for n in range(120):
             do_something(sim, gateway, server, clients, random)
             check_tables(gateway, (seed, n))
+            if seal_c is not None:
+                check_client(seal_c, (seed, n))
         for n in numbers:
             gateway.link_down(name(n).encode())
         check_tables(gateway, seed)
         sim.run(None, 200000)  # an answer of several blocks comes to its end
+        if seal_c is not None:
+            for document_id in ("all", "one"):  # whoever is notified says that nobody wants it
+                server.change(document_id, shared(None, document_id, "0"))
+            sim.run(None, 200000)
+            assert seal_c.pending_requests == [] == seal_c.endpoint.exchanges, seed
+            assert seal_c.endpoint.by_token == {}, seed
         shared_documents = gateway.shared_documents
         assert gateway.n_waiting == 0 and gateway.observers.n_observers == 0, seed
         assert shared_documents.documents == {} == shared_documents.confirmations, seed
