@@ -9,7 +9,7 @@ from msgin5g.builder import Builder
 from msgin5g.coap.ticks import add
 from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
 from msgin5g.port.resolver import TransportError, resolve
 from msgin5g.settings import settings_of
@@ -179,6 +179,27 @@ def test_what_happened_to_the_configuration_at_the_start_is_an_event():
         assert node.poll() is None
 
     ue(test, prepare=store, confirm="ping")
+
+
+def test_without_a_trial_a_start_after_a_roll_back_is_good_at_once():
+    def store(manager):
+        manager.start(0)
+        for name in (b"one", b"two"):
+            manager.offer(DOCUMENT % name, name, 0)
+            if name == b"one":
+                manager.confirm(0)
+        manager.roll_back(0)
+
+    def test(node, builder):
+        manager = node.configuration
+        assert (manager.state, manager.boots, manager.store.newest.boots) == (BAD, 0, 0)
+
+    ue(test, prepare=store, confirm="at_once")
+
+    def counted(node, builder):
+        assert (node.configuration.state, node.configuration.boots) == (BAD, 4)
+
+    ue(counted, prepare=store, confirm="ping")
 
 
 def test_each_part_of_the_settings_adds_its_service():

@@ -239,6 +239,31 @@ def test_memory_that_stays_short_for_the_driver_restarts_it():
     assert b.receive() == (b"two", _A)
 
 
+def test_a_probe_that_memory_is_too_short_for_is_still_due():
+    class Scarce:
+        """The peers; the first time there is no memory to go through them."""
+
+        n_short = 1
+
+        def __init__(self, peers):
+            self.get = peers.get
+            self.all = peers
+
+        def values(self):
+            if self.n_short:
+                self.n_short -= 1
+                raise MemoryError
+            return self.all.values()
+
+    a, _ = _pair()
+    peers = a.peers
+    a.peers = Scarce(peers)
+    a.step(0)
+    assert a.n_lost == 1 and espnow.air.n_sent == 0 and a.wait_ms(0) == 0
+    a.step(0)
+    assert a.n_lost == 1 and espnow.air.n_sent == 1 and peers[_B].up
+
+
 def test_memory_that_is_short_for_the_pieces_leaves_no_part_of_a_datagram():
     class Scarce:
         """A datagram whose second half cannot be copied."""

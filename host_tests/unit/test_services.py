@@ -304,6 +304,24 @@ def test_an_application_in_safe_mode_is_not_imported_and_another_document_restar
     assert made.wait_ms(START) == 60000, "that of its step"
 
 
+def test_an_application_that_rolls_back_in_its_step_goes_on_without_a_restart():
+    class Careful(Module):
+        def step(self, node, now):
+            node.roll_back()
+
+    class Rolling(Manager):
+        def roll_back(self, now):
+            self.configuration, self.state = {"a": 1}, GOOD
+            return "rolled_back", ("by hand",)
+
+    manager, node, module = Rolling({"a": 2}), Node(), Careful()
+    made = application(module, manager, node)
+    made.step(START)
+    assert node.events == [("rolled_back", ("by hand",))] and made.wait_ms(START) == 60000
+    made.step(add(START, 1000))
+    assert len(node.events) == 1 and module.calls[-1] == ("changed", {"a": 1})
+
+
 def test_a_crash_restarts_the_board_soon_when_it_counts_and_else_after_a_minute():
     class Broken(Module):
         def step(self, node, now):
