@@ -6,7 +6,7 @@ from memory_flash import MemoryFlash
 from msgin5g.coap.ticks import add
 from msgin5g.config.manager import EMPTY, ConfigurationManager
 from msgin5g.config.schema import Schema
-from msgin5g.config.store import Store
+from msgin5g.config.store import StorageError, Store
 
 TEXT = b'{"MSGin5G-Server-address":"a.example:1","MSGin5G-UE-Service-id":"u"}'
 
@@ -173,3 +173,40 @@ def test_a_button_that_is_pressed_shorter_or_again_and_again_does_nothing():
         button.step(now)
         now = add(now, 100)
     assert node.said == [] and node.configuration.configuration is not None
+
+
+def test_a_button_is_read_once_a_second_and_ten_times_a_second_while_it_is_held():
+    machine = Machine()
+    node = Node()
+    button = machine.load("button").Button(9, node)
+    machine.level = 1
+    button.step(0)
+    assert button.wait_ms(0) == 1000
+    machine.level = 0
+    button.step(0)
+    assert button.wait_ms(0) == 100
+    button.step(9999)
+    assert node.said == []
+    button.step(10000)
+    button.step(10001)
+    assert node.said == ["factory_reset", "restarting"], "once"
+
+
+def test_a_factory_reset_that_the_flash_refuses_is_said_and_tried_again_after_ten_seconds():
+    machine = Machine()
+    node = Node()
+    errors = [StorageError("storage: error 5")]
+
+    class Manager:
+        def remove_all(self, now):
+            if errors:
+                raise errors.pop()
+
+    node.configuration = Manager()
+    button = machine.load("button").Button(9, node)
+    machine.level = 0
+    for now in (0, 10000, 19999):
+        button.step(now)
+    assert node.said == ["refused"] and button.wait_ms(0) == 100
+    button.step(20000)
+    assert node.said == ["refused", "factory_reset", "restarting"]

@@ -65,6 +65,7 @@ def test_datagrams_of_every_size_arrive_whole():
 
 def test_the_buffer_of_the_driver_holds_the_longest_datagram_twice():
     a, b = _pair()
+    assert espnow.boards[_B].rxbuf == 12 * (13 + 250), "and takes no more of the memory"
     for _ in range(2):
         a.send(_datagram(1152), _B)
     assert [b.receive()[0] for _ in range(2)] == [_datagram(1152)] * 2
@@ -159,6 +160,37 @@ def test_full_buffers_delay_and_do_not_lose():
     _run(a, now, 60000)
     assert espnow.air.full < 700  # given up after so many tries each
     espnow.air.full = 0
+
+
+def test_a_frame_that_finds_full_buffers_50_times_is_tried_once_more_and_then_given_up():
+    for full, n_failed in ((50, 0), (51, 1)):
+        a, b = _pair()
+        a.send(b"before", _B)
+        espnow.air.full = full
+        a.send(b"x", _B)
+        _run(a, 0, 510)
+        assert (a.n_failed, espnow.air.full) == (n_failed, 0), full
+        assert b.receive() == (b"before", _A)
+        assert b.receive() == (None if n_failed else (b"x", _A))
+        # What failed for one frame does not count for the next one.
+        espnow.air.full = 50
+        a.send(b"y", _B)
+        _run(a, 1000, 510)
+        assert a.n_failed == n_failed and b.receive() == (b"y", _A)
+
+
+def test_what_is_overdue_is_due_at_once():
+    a, b = _pair()
+    a.step(0)
+    b.receive()
+    assert a.wait_ms(9000) == 1000 and a.wait_ms(10001) == a.wait_ms(20000) == 0
+    a.send(_datagram(600), _B)
+    espnow.boards[_B].inbox.pop()
+    assert b.receive() is None
+    assert b.wait_ms(2999) == 1 and b.wait_ms(3000) == b.wait_ms(3001) == 0
+    espnow.air.full = 1
+    a.send(b"x", _B)
+    assert a.wait_ms(4) == 6 and a.wait_ms(10) == a.wait_ms(11) == 0
 
 
 def test_keys_of_peers():

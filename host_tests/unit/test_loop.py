@@ -103,6 +103,30 @@ def test_a_burst_that_comes_while_the_node_works_is_not_lost_at_a_socket_for_fou
     assert worker.taken == [bytes((i,)) for i in range(12)], "each once, in order"
 
 
+def test_a_burst_that_comes_while_events_are_printed_is_not_lost():
+    board = Board(12)
+    worker = Worker(board)
+    events = [{"event": str(i)} for i in range(6)]
+    worker.poll = lambda: events.pop(0) if events else None
+    inbox = Inbox([board], board.poll)
+    act(worker, [board], 0, lambda event: board.pass_time(), None, inbox)
+    assert board.n_dropped == 0 and events == []
+
+
+def test_each_datagram_is_traced_with_its_direction_and_remote():
+    board = Board(0)
+    board.kept = [b"in"]
+    worker, traced = Worker(board), []
+    inbox = Inbox([board], board.poll)
+
+    def trace(out, datagram, remote):
+        traced.append((out, datagram, remote))
+
+    collect(worker, inbox, lambda: 0, trace)
+    act(worker, [board], 0, None, trace, inbox)
+    assert traced == [(False, b"in", "ue"), (True, b"in", "ue")]
+
+
 def test_an_inbox_has_a_limit_and_leaves_the_rest_at_the_sockets():
     for size, n in ((1, 16), (1152, 3)):
         board = Board(0)

@@ -101,6 +101,20 @@ def test_a_name_that_is_not_known_is_asked_for_less_and_less_often():
     assert place.emitted[1:] == [("resolved", "next_hop: hop.example: has an address")]
 
 
+def test_after_an_answer_the_back_off_begins_anew():
+    place = Place().add()
+    place.run(7000)
+    place.known["hop.example"] = _A
+    place.run(8000)
+    assert [at for at, _ in place.asked] == [0, 2000, 6000, 14000] and place.used == [_A]
+    n = len(place.asked)
+    del place.known["hop.example"]
+    place.run(610000)
+    moments = [at for at, _ in place.asked[n - 1 :]]
+    assert _gaps(moments)[:3] == [600000, 2000, 4000]
+    assert place.used == [_A] and place.emitted[-1][0] == "resolved", "the old one is used on"
+
+
 def test_a_network_that_comes_back_ends_the_back_off():
     place = Place().add()
     place.run(600000)

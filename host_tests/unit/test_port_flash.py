@@ -252,6 +252,37 @@ def test_an_error_of_the_file_system_without_a_number_is_one_of_storage():
         flash_module.os = real
 
 
+def test_a_refusal_of_the_file_system_has_its_reason_and_a_file_that_is_away_is_none():
+    real = flash_module.os
+
+    class Os:
+        def __init__(self, number):
+            self.number = number
+
+        def _refuse(self, *_):
+            raise OSError(self.number, "")
+
+        rename = remove = stat = statvfs = rmdir = _refuse
+
+    flash = Flash("/", StorageError)
+    try:
+        for number, text in ((28, "storage: full"), (27, "storage: error 27"),
+                             (2, "storage: error 2"), (5, "storage: error 5")):  # fmt: skip
+            flash_module.os = Os(number)
+            with raises(StorageError, text):
+                flash.rename("a", "b")
+            assert not flash.make_folder_when_due(8, "new")
+            if number == 2:
+                assert flash.size("a") is None
+                flash.remove(("a", "new/b"))
+            else:
+                for verb, what in ((flash.size, "a"), (flash.remove, ("a",))):
+                    with raises(StorageError, text):
+                        verb(what)
+    finally:
+        flash_module.os = real
+
+
 def test_the_crc_of_the_first_file_that_is_there():
     def test(directory):
         missing, first, second = [directory + "/" + name for name in ("m", "a.py", "b.mpy")]

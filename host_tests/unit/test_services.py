@@ -1,5 +1,6 @@
 """The services of a node, one at a time: the check of a trial, a ping, an application's calls."""
 
+import asyncio
 import sys
 
 from checks import raises
@@ -346,6 +347,52 @@ def test_a_crash_restarts_the_board_soon_when_it_counts_and_else_after_a_minute(
     made = application(Broken(), None, node)
     made.step(START)
     assert made.wait_ms(START) == 60000 and node.events == [("crashed", reasons)]
+
+
+def test_an_application_in_asyncio_waits_for_a_change_and_for_the_answer_of_its_server():
+    manager = Manager({"a": 1})
+    made = application(Module(), manager)
+    seen = []
+
+    class Pinged:
+        n = 0
+
+        @property
+        def answered(self):
+            Pinged.n += 1
+            return None if Pinged.n < 3 else True
+
+    async def program():
+        for _ in range(2):
+            seen.append(await made.wait_changed())
+        made.ping = Pinged
+        seen.append(await made.reached())
+
+    async def loop():
+        task = asyncio.create_task(program())
+        for i in range(8):
+            await asyncio.sleep(0)
+            made.step(START)
+            assert len(seen) == (1 if i < 4 else 2), i
+            if i == 3:
+                manager.configuration = {"a": 2}
+                made.step(START)
+                for _ in range(4):
+                    await asyncio.sleep(0)
+        await task
+
+    asyncio.run(loop())
+    assert seen == [{"a": 1}, {"a": 2}, True] and Pinged.n >= 3
+
+
+def test_an_application_without_keys_or_verbs_runs_all_the_same():
+    class Bare:
+        pass
+
+    manager = Manager({"a": 1})
+    made = application(Bare(), manager)
+    made.step(START)
+    assert not made.has_failed and made.wait_ms(START) is None and made.start() is None
 
 
 def test_an_application_that_cannot_be_imported_has_crashed():

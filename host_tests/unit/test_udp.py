@@ -16,6 +16,7 @@ class Socket:
         self.datagrams = list(datagrams)
 
     def recvfrom(self, size):
+        assert size in (1, 1153), "more would take memory for nothing"
         if not self.datagrams:
             raise OSError(11)  # EAGAIN
         return self.datagrams.pop(0)[:size], PEER
@@ -53,3 +54,21 @@ def test_a_datagram_for_which_there_is_no_memory_is_counted_and_the_next_one_is_
     transport = UdpTransport(Short(b"first", b"second"))
     assert transport.receive() is None and transport.n_lost == 1
     assert transport.receive() == (b"second", PEER)
+
+
+def test_what_the_network_or_memory_does_not_take_is_counted_and_raises_nothing():
+    class Refusing(Socket):
+        def sendto(self, datagram, remote):
+            raise self.datagrams.pop(0)
+
+    transport = UdpTransport(Refusing(OSError(101), MemoryError()))
+    for n in (1, 2):
+        transport.send(b"x", PEER)
+        assert transport.n_failed == n
+
+    class Scarce(Socket):
+        def recvfrom(self, size):
+            raise MemoryError
+
+    transport = UdpTransport(Scarce())
+    assert transport.receive() is None and transport.n_lost == 0

@@ -397,3 +397,16 @@ def test_a_connection_that_is_lost_is_tried_again_at_once_and_that_is_told():
         radio.connected = True
         station.step(now + 1500)
         assert woken[-1] == now + 1500
+
+
+def test_what_is_overdue_is_due_at_once():
+    station, _, _ = _scripted()
+    assert station.wait_ms(5) == 0
+    station.step(0)
+    assert station.wait_ms(249) == 1
+    assert station.wait_ms(250) == station.wait_ms(251) == station.wait_ms(900) == 0
+    clock = Clock("esp32")
+    point = AccessPoint(network, "plant", None, 1, {})
+    assert point.wait_ms(clock.now()) == 0
+    point.step(0)
+    assert point.wait_ms(999) == 1 and point.wait_ms(1000) == point.wait_ms(1001) == 0

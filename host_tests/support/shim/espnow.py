@@ -140,6 +140,7 @@ class ESPNow:
     def recv(self, timeout_ms=None):
         if not self.is_active:
             raise _error("ESP_ERR_ESPNOW_NOT_INIT")
+        assert timeout_ms == 0, "it would wait for a frame"
         if air.receive_errors:
             raise air.receive_errors.pop(0)
         if self.lost_place:
