@@ -7,7 +7,6 @@ import signal
 import time
 from contextlib import contextmanager, suppress
 
-import aiocoap
 from aiocoap import error
 
 from msgin5g_tools.scm_server import aiocoap_internals
@@ -65,7 +64,7 @@ class ScmServer:
             settings.connection_reply_s,
             time.monotonic,
         )
-        self._context = aiocoap.Context(serversite=self._site, loggername="coap-server")
+        self._context = aiocoap_internals.Context(serversite=self._site, loggername="coap-server")
         try:
             with _exclusive_ports():
                 self.address = await self._open(settings.bind, aiocoap_internals.udp_server())

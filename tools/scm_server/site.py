@@ -57,6 +57,10 @@ class Site(interfaces.Resource):
         return self._answer(request)
 
     async def render_to_pipe(self, pipe):
+        self.respond(pipe)
+
+    def respond(self, pipe):
+        """Put the response to pipe.request into the pipe."""
         request = pipe.request
         if request.opt.oscore is not None and self.administrator:
             pipe.add_response(self._answer_administrator(request), is_last=True)
@@ -272,7 +276,7 @@ class Site(interfaces.Resource):
 
     def _check_source(self, request, message, registering):
         """Problem 4.01 with Echo when the response is too long for an unverified source."""
-        if message.code.is_successful() and request.code == codes.GET:
+        if self._settings.echo and message.code.is_successful() and request.code == codes.GET:
             if registering or _is_amplified(request, message):
                 self._require_source(request)
 
