@@ -208,9 +208,15 @@ def test_a_reset_or_acknowledgement_that_is_none_changes_nothing():
 
 
 def test_after_16_resets_that_match_nothing_resets_are_ignored_until_the_next_purge():
-    for n, kind in ((15, REJECTED), (16, NOTHING)):
+    for n, kind, is_new in (
+        (15, REJECTED, 0),
+        (16, NOTHING, 0),
+        (15, REJECTED, 1),
+        (16, NOTHING, 1),
+    ):
         endpoint = new()
-        endpoint.step(T0)
+        if not is_new:
+            endpoint.step(T0)
         exchange = endpoint.request(0, PEER, GET, PATH, None)
         sent(endpoint)
         for _ in range(n):

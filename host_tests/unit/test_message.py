@@ -146,6 +146,55 @@ def test_options_beyond_the_table_are_left_out_if_nobody_reads_them():
     assert options_of(message.decode(REQUEST)) == OPTIONS
 
 
+def test_a_table_is_full_with_one_option_more_than_it_has_room_for():
+    for n, is_full in ((3, False), (4, False), (5, True)):
+        options = [(60000 + 4 * i, b"v") for i in range(n)]
+        message = Message(4).decode(encoded(0, 1, 1, b"", options))
+        assert message.is_full == is_full, n
+        assert options_of(message) == ([] if is_full else options)
+        # Known ones stay, and leave room for known ones only.
+        options = sorted([(4, b"e"), (65020, b"r")] + options)
+        message = Message(4).decode(encoded(0, 1, 1, b"", options))
+        assert message.is_full
+        assert options_of(message) == [(4, b"e"), (65020, b"r")], n
+    # The last place is filled.
+    options = [(11, b"a"), (11, b"b"), (60000, b"x"), (65001, b"c"), (65002, b"d")]
+    message = Message(4).decode(encoded(0, 1, 1, b"", options))
+    assert options_of(message) == options[:2] + options[3:] and message.critical(ANY, 65001) == 0
+
+
+def test_an_option_is_dropped_from_its_place_and_added_in_its_order():
+    options = [(6, b""), (11, b"a"), (11, b"b"), (60, b"z")]
+    datagram = encoded(0, 1, 1, b"", options, b"later")
+    for i in range(4):
+        message = Message(5).decode(datagram)
+        message.drop_option(i)
+        assert options_of(message) == options[:i] + options[i + 1 :], i
+    at = len(datagram) - 5
+    for number, place in ((1, 0), (6, 1), (7, 1), (11, 3), (12, 3), (60, 4), (61, 4)):
+        message = Message(5).decode(datagram)
+        assert message.add_option(number, at, at + 2), number
+        expected = options[:place] + [(number, b"la")] + options[place:]
+        assert options_of(message) == expected, number
+        assert not message.add_option(number, at, at + 2) and options_of(message) == expected
+
+
+def test_the_first_of_equal_options_is_found_wherever_it_stands():
+    numbers = (4, 6, 11, 11, 12, 14, 15, 15, 15, 17, 65020, 65020)
+    options = [(number, bytes((1, i))) for i, number in enumerate(numbers)]
+    for start in range(len(numbers)):
+        for end in range(start, len(numbers) + 1):
+            message = Message(12).decode(encoded(0, 1, 1, b"", options[start:end]))
+            for number in range(1, 20):
+                found = [value for n, value in options[start:end] if n == number]
+                assert message.option(number) == (found[0] if found else None), (start, number)
+                if found:
+                    assert message.uint(number) == 256 + found[0][1]
+            found = [value for n, value in options[start:end] if n == 65020]
+            assert message.option(65020) == (found[0] if found else None)
+            assert message.option(65019) is None and message.option(65021) is None
+
+
 def test_a_critical_or_unsafe_option_beyond_the_table_is_not_overlooked():
     elective = [(60000 + 4 * i, b"") for i in range(40)]
     for number in (60001, 60003, 60018):
