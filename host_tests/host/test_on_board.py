@@ -28,7 +28,11 @@ def test_the_unit_tests_on_a_board():
         mark = board.output.mark()
         status, lines = on_board(board.port, "test_re")
         assert status == 0, lines
-        assert [line.split(":")[0] for line in lines[:-1]] == ["test_recovery", "test_replies"]
+        assert [line.split(":")[0] for line in lines[:-1]] == [
+            "test_recovery",
+            "test_replies",
+            "test_resolver",
+        ]
         assert re.match(r"[1-9]\d+ passed, 0 failed$", lines[-1])
         board.output.wait_for("still here", since=mark)
         assert mpremote(board, "exec", "import os; print(os.listdir('/'))") == "['main.py']\n"
