@@ -286,8 +286,8 @@ def test_without_main_the_settings_and_the_store_are_opened(tmp_path):
             mpremote(ue.board, "exec", "from msgin5g import repl; repl.fetch(); repl.config()")
         )
         assert (
-            "  evil\\u001b[31m\\u000aname v\\u001b[2J\\u009b\\u007f\\u000d\u00e4  (not known here)\n"
-            in text
+            "  evil\\u001b[31m\\u000aname v\\u001b[2J\\u009b\\u007f\\u000d\u00e4"
+            "  (not known here)\n" in text
         )
         assert "\x1b" not in text and "\x9b" not in text
         mpremote(ue.board, "rm", "settings.json")
