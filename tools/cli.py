@@ -1,10 +1,12 @@
 """The command `msgin5g`: one command, one function, one file, imported when it is called."""
 
+import difflib
 import importlib
 import sys
 
 import click
 
+from msgin5g_tools import streams
 from msgin5g_tools.paths import FIRMWARE
 
 # name -> (module of commands/, function, one line of help)
@@ -22,13 +24,23 @@ COMMANDS = {
     "flash": ("flash", "flash", "Build the firmware, copy it to a board, verify and reset."),
     "image": ("image", "image", "Make an image for a board: its file system, or a ROMFS."),
     "monitor": ("monitor", "monitor", "Watch a board: events, messages, its REPL."),
+    "ports": ("ports", "ports", "List the serial ports where a board may be."),
     "provision": ("provision", "provision", "Give each board of a table its own settings."),
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
     "simulate": ("simulate", "simulate", "Simulate very many UEs behind one relay or gateway."),
 }
 # These need neither the firmware nor the tests, so that an installed wheel has them too.
-_WITHOUT_CHECKOUT = {"board", "documents", "scm-server"}
+_WITHOUT_CHECKOUT = {"board", "documents", "ports", "scm-server"}
+_INTERRUPTED = 130
+_STATUSES = """\b
+Exit status, the same in every command:
+  0 done                  5 no MicroPython that fits
+  1 something is wrong    6 the board refused or went away
+  2 usage                 7 no configuration
+  3 no such port          8 the board would restart
+  4 port in use           130 Ctrl-C
+"""
 
 
 class LazyGroup(click.Group):
@@ -46,7 +58,18 @@ class LazyGroup(click.Group):
                 "clone the repository and run `make setup` in it"
             )
         module, function, _ = COMMANDS[name]
-        return getattr(importlib.import_module(f"msgin5g_tools.commands.{module}"), function)
+        command = getattr(importlib.import_module(f"msgin5g_tools.commands.{module}"), function)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.epilog = _STATUSES
+        return command
+
+    def resolve_command(self, context, arguments):
+        name = arguments[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            similar = difflib.get_close_matches(name, COMMANDS, 1)
+            hint = f" Did you mean {similar[0]!r}?" if similar else ""
+            raise click.UsageError(f"No such command {name!r}.{hint}", context)
+        return super().resolve_command(context, arguments)
 
     def format_commands(self, context, formatter):
         # Help comes from the table, so that `msgin5g --help` imports nothing.
@@ -55,12 +78,32 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="msgin5g-firmware", message="msgin5g %(version)s")
 def msgin5g():
     """MSGin5G configuration over CoAP: firmware tools."""
 
 
 def main():
+    streams.prepare()
     try:
-        msgin5g(prog_name="msgin5g")
+        status = _run()
+        sys.stdout.flush()
+    except OSError as error:
+        status = streams.failed(error)
     except KeyboardInterrupt:
-        sys.exit(130)
+        status = _INTERRUPTED
+    sys.exit(status)
+
+
+def _run():
+    """The exit status of the command; an error of the command line is printed."""
+    try:
+        status = msgin5g.main(prog_name="msgin5g", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except SystemExit as ended:
+        return ended.code
+    except click.Abort:
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code

@@ -1,5 +1,6 @@
 """Text of a peer or of a board, safe to print."""
 
+import json
 import re
 
 # The escape sequences that a REPL's line editor and coloured output need (ECMA-48): colours (SGR),
@@ -13,6 +14,11 @@ _KEPT = "\t\n\r\x08\x07"  # a bell is harmless, and a REPL's answer to a wrong k
 def printable(text):
     """The text on one line, with what is no character of a line as an escape."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def json_ascii(text):
+    """The same JSON in ASCII: a character beyond it, which is in a string, as its escape."""
+    return "".join(c if c < "\x7f" else json.dumps(c)[1:-1] for c in text)
 
 
 class TerminalFilter:

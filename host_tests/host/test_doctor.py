@@ -90,7 +90,11 @@ def test_what_would_not_start_is_a_fault(tmp_path):
         put(board, good)
         session = open_session(board.port)
         for program, subject, expected in (
-            (junk.format("secrets.json", "XSECRETX{"), "secrets", "not JSON: .* at byte 0"),
+            (
+                junk.format("secrets.json", "XSECRETX{"),
+                "secrets",
+                "not JSON: .* at line 1, column 1",
+            ),
             (
                 junk.format("secrets.json", '{"wifi": {"ssid": "plant", "key": "short"}}'),
                 "secrets",

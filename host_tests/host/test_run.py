@@ -217,21 +217,6 @@ def test_it_runs_what_a_board_of_the_role_gets(tmp_path, role, files):
     assert firmware in command_of(settings_file(tmp_path), tmp_path, role=role)[-1]
 
 
-def test_what_does_not_fit_ends_with_a_traceback_of_the_source(tmp_path):
-    command = [
-        sys.executable,
-        "-c",
-        "from msgin5g_tools.cli import main; main()",
-        "run",
-        "--heap",
-        "40K",
-    ]
-    command += ["--settings", str(settings_file(tmp_path))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and "MemoryError" in done.stdout + done.stderr
-    assert re.search(r'File "firmware/msgin5g/\w+\.py", line \d+', done.stdout + done.stderr)
-
-
 COLLECTING = """
 import gc
 many = [bytearray(20) for _ in range(20000)]

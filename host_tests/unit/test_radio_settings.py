@@ -109,7 +109,7 @@ def test_what_is_wrong_with_the_secrets_is_said_without_them():
         ('{"wifi": {"key": "sword"}}', "settings: wifi.key: 5 bytes are not 8 to 64"),
         ('{"wifi": {"key": ["swordfish"]}}', "settings: wifi.key: must be a text"),
         ('{"espnow": {"pmk": "swordfish"}}', "settings: espnow.pmk: must be a key of 32 hex"),
-        ('{"wifi": {"key": "swordfish}', "secrets: not JSON: JSON: no end of string"),
+        ('{"wifi": {"key": "swordfish}', "secrets: not JSON: no end of string"),
         ('["swordfish"]', "secrets: must be a JSON object"),
     ):
         with raises(SettingsError, rule):

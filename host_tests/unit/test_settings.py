@@ -57,7 +57,7 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
         ({"next_hop": ["a", "b"]}, "settings: next_hop: port must be a whole number"),
         ({"next_hop": "a:1"}, "settings: next_hop: must be [host, port]"),
         ({"bind": ["0.0.0.0", -1]}, "settings: bind: port -1 is not 0 to 65535"),
-        ({"role": "boss"}, "settings: role: must be one of ue, relay, gateway, seal-c"),
+        ({"role": "boss"}, "settings: role: boss: must be one of ue, relay, gateway, seal-c"),
         ({"server": 5}, "settings: server: must be an object"),
         ({"server": {"recipient": "x" * 300}},
          "settings: server.recipient: 300 bytes are not 1 to 255"),
@@ -103,8 +103,9 @@ def test_every_mistake_is_one_line_that_names_the_key_and_the_rule():
         ({"role": "relay", "links": {"urn:x:2": ["a", 0]}},
          "settings: links urn:x:2: port 0 is not 1 to 65535"),
         ({"block_size": 100},
-         "settings: block_size: must be one of 1024, 512, 256, 128, 64, 32, 16"),
-        ({"security": {"mode": "tls"}}, "settings: security.mode: must be one of none, oscore"),
+         "settings: block_size: 100: must be one of 1024, 512, 256, 128, 64, 32, 16"),
+        ({"security": {"mode": "tls"}},
+         "settings: security.mode: tls: must be one of none, oscore"),
         ({"wifi": {"key": "short"}}, "settings: wifi.key: 5 bytes are not 8 to 64"),
         ({"refresh": {"min_s": 90, "max_s": 60}},
          "settings: refresh.min_s: must not be above refresh.max_s"),
@@ -252,3 +253,31 @@ def test_a_file_of_settings_takes_as_much_memory_as_it_is_long_and_16_kib_at_mos
     for size, read in ((None, 42), (16384, 16384), (16385, 16384), (0, 16384)):
         files.claimed = size
         assert files.load("settings.json") and files.sizes.pop() == read, size
+
+
+def test_a_byte_order_mark_is_passed_over_and_utf_16_is_named():
+    assert parse(b'\xef\xbb\xbf{"ue_id": "u:x", "next_hop": ["h", 1]}').ue_id == "u:x"
+    for text in (b'\xff\xfe{\0"\0', b'\xfe\xff\0{\0"', b'{\0"\0u\0', b'\0{\0"'):
+        with raises(SettingsError, "settings: not JSON: "):
+            parse(text)
+    with raises(SettingsError, "save the file as UTF-8, not as UTF-16"):
+        parse(b'{\0"\0u\0')
+
+
+def test_a_mistake_in_json_is_named_by_line_and_column():
+    for text, place in (
+        (b'{"a": 1\n "b": 2}', "no comma and no } at line 2, column 2"),
+        (b"{", "no key at line 1, column 2"),
+        (b'{"a": 1,\r\n\r\n  "b" 2}', "no colon at line 3, column 7"),
+    ):
+        with raises(SettingsError, "settings: not JSON: " + place):
+            parse(text)
+
+
+def test_two_links_with_one_address_are_a_mistake():
+    links = {"urn:x:1": ["10.0.0.2", 65401], "urn:x:2": ["10.0.0.2", 65401]}
+    values = {"role": "relay", "ue_id": "u:r", "server": {"address": ["h", 1]}, "links": links}
+    with raises(SettingsError, "settings: links urn:x:2: has the address of urn:x:1"):
+        settings_of(values)
+    links["urn:x:2"] = ["10.0.0.2", 65402]
+    assert len(settings_of(values).links) == 2

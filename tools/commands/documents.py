@@ -1,5 +1,7 @@
 """`msgin5g documents`: import, export and list the server's documents, also while it runs."""
 
+import codecs
+import json
 import sqlite3
 import sys
 import time
@@ -9,10 +11,11 @@ from pathlib import Path
 import cbor2
 import click
 
+from msgin5g_tools.person_file import FileError, read_text
 from msgin5g_tools.scm_server import identity, json_form, json_write
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import Store, etag
-from msgin5g_tools.text import printable
+from msgin5g_tools.text import json_ascii, printable
 
 _database = click.option(
     "--db", metavar="FILE", required=True, help="The database of msgin5g scm-server."
@@ -108,7 +111,8 @@ def export(file, db):
         rows = [(row.service, row.doc_id, cbor2.loads(row.body)) for row in store.documents()]
         text = json_write.write(store.denied(), store.gateways(), rows)
     if file in (None, "-"):
-        click.echo(text, nl=False)
+        is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        click.echo(text if is_utf8 else json_ascii(text), nl=False)
         return
     try:
         Path(file).write_text(text, encoding="utf-8")
@@ -119,7 +123,8 @@ def export(file, db):
 
 @documents.command("list")
 @_database
-def list_(db):
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_(db, as_json):
     """List documents, denied UEs and entitled gateways."""
     from rich.console import Console
     from rich.markup import escape
@@ -127,6 +132,22 @@ def list_(db):
 
     with _open(db) as store:
         rows, denied, gateways = store.documents(), store.denied(), store.gateways()
+    if as_json:
+        for row in rows:
+            document = cbor2.loads(row.body)
+            shown = {
+                "document": row.doc_id,
+                "service": row.service,
+                "for": _ues(document).split("\n"),
+                "server_address": _server(document),
+                "bytes": len(row.body),
+                "etag": etag(row.body).hex(),
+            }
+            click.echo(json.dumps(shown))
+        for key, items in (("denied", denied), ("gateway", gateways)):
+            for item in items:
+                click.echo(json.dumps({key: item}))
+        return
     table = Table()
     for title in ("Document", "Service", "For", "Server address"):
         table.add_column(title, overflow="fold")
@@ -216,12 +237,9 @@ def _change(db, item, rule, change, texts):
 
 def _read(file):
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise click.ClickException(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file}: byte {error.start} is not UTF-8") from None
+        return read_text(file)
+    except FileError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import click
 
 from msgin5g_tools.device.boards import BOARDS
 from msgin5g_tools.device.bundle import ROLES
-from msgin5g_tools.device.settings_check import checked_secrets, checked_settings, read_file
+from msgin5g_tools.device.settings_check import read_secrets, read_settings
 from msgin5g_tools.device.errors import (
     INTERRUPTED,
     NOT_MICROPYTHON,
@@ -118,11 +118,7 @@ def _jobs(ports, role, settings_files, secrets_files):
     ):
         data, its_role = None, role
         if settings_file is not None:
-            text = read_file(settings_file)
-            try:
-                data, settings = checked_settings(text, role)
-            except DeviceError as error:
-                raise DeviceError(WRONG_INPUT, f"{settings_file}: {error}") from None
+            data, settings = read_settings(settings_file, role)
             its_role = settings.role
             if settings.ue_id in ids:
                 raise DeviceError(
@@ -133,7 +129,7 @@ def _jobs(ports, role, settings_files, secrets_files):
             ids[settings.ue_id] = port
             if settings.unknown:
                 click.echo(f"{settings_file}: unknown: {', '.join(settings.unknown)}", err=True)
-        secrets = None if secrets_file is None else checked_secrets(read_file(secrets_file), data)
+        secrets = None if secrets_file is None else read_secrets(secrets_file, data)
         jobs.append(Job(port, its_role, data, secrets))
     return jobs
 

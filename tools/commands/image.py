@@ -19,7 +19,7 @@ from msgin5g_tools.build.romfs import build_romfs
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.boards import BLOCK_SIZE, BOARDS, write_command
 from msgin5g_tools.device.bundle import ROLES, file_of
-from msgin5g_tools.device.settings_check import checked_secrets, checked_settings, read_file
+from msgin5g_tools.device.settings_check import read_secrets, read_settings
 from msgin5g_tools.device.errors import FAILED, WRONG_INPUT, DeviceError
 
 _INLINE_MAX = 128
@@ -75,10 +75,10 @@ def _make_file_system(board, settings, secrets, role, size, output):
         if value is None:
             raise click.UsageError(f"{option} is missing")
     board = BOARDS[board]
-    data, parsed = checked_settings(read_file(settings), role)
+    data, parsed = read_settings(settings, role)
     files = [*bundle.build(parsed.role), file_of("settings.json", data)]
     if secrets:
-        files.append(file_of("secrets.json", checked_secrets(read_file(secrets), data)))
+        files.append(file_of("secrets.json", read_secrets(secrets, data)))
     made = make_image(files, size or board.fs_size, board.prog_size)
     _write(output, made, private=bool(secrets))
     n_bytes = sum(len(file.data) for file in files)
@@ -97,7 +97,7 @@ def _make_romfs(settings, role, output, others):
     if role is None:
         if settings is None:
             raise click.UsageError("--romfs needs --role or --settings")
-        role = checked_settings(read_file(settings))[1].role
+        role = read_settings(settings)[1].role
     if not output.endswith((".romfs", ".img")):
         raise click.UsageError("--output: mpremote takes files that end in .romfs or .img")
     try:

@@ -2,14 +2,13 @@
 
 import csv
 import io
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from msgin5g_tools.device.boards import BOARDS
-from msgin5g_tools.device.settings_check import read_file
+from msgin5g_tools.device.settings_check import file_text
 from msgin5g_tools.device.errors import (
     NOT_MICROPYTHON,
     PORT_MISSING,
@@ -22,6 +21,7 @@ from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.table import read_table
 from msgin5g_tools.commands.flash import run_jobs
+from msgin5g_tools.person_file import FileError, parse_json
 
 _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
 
@@ -82,15 +82,12 @@ def _checked_rows(table, base_file):
     base = {}
     if base_file:
         try:
-            base = json.loads(read_file(base_file))
-        except ValueError as error:
-            raise DeviceError(WRONG_INPUT, f"{base_file}: not JSON: {error}") from None
+            base = parse_json(file_text(base_file), base_file)
+        except FileError as error:
+            raise DeviceError(WRONG_INPUT, str(error)) from None
         if not isinstance(base, dict):
             raise DeviceError(WRONG_INPUT, f"{base_file}: must be a JSON object")
-    try:
-        text = read_file(table).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DeviceError(WRONG_INPUT, f"{table}: byte {error.start} is not UTF-8") from None
+    text = file_text(table)
     rows, faults = read_table(text, base, table)
     if faults:
         for fault in sorted(faults, key=lambda line: int(line.split()[1].rstrip(":"))):

@@ -23,18 +23,29 @@ from msgin5g_tools.board.interpreter import end_with, find_interpreter
 from msgin5g_tools.board.virtual import heap_bytes
 from msgin5g_tools.build.mpy import BuildError, build_firmware
 from msgin5g_tools.device.bundle import ROLES
+from msgin5g_tools.device.errors import WOULD_RESTART, WRONG_INPUT, DeviceError
+from msgin5g_tools.device.settings_check import read_settings
 from msgin5g_tools.paths import FIRMWARE, SHIM
+from msgin5g_tools.text import printable
 
 _GOODBYE_S = 0.3
 _GRACE_S = 5  # a role that was asked to end and does not is killed then
 _FAILED = 1  # MicroPython's exit code after a traceback; those of main are others
 
+# The exit statuses of every command for those of the firmware's main.
+_STATUSES = {2: WRONG_INPUT, 3: WOULD_RESTART}
 # Runs on either interpreter, after a line that sets `path` and `options`.
 _START = """
 import sys
 sys.path[:] = path + sys.path
-from msgin5g.main import main
-sys.exit(main(*options, control=control))
+try:
+    from msgin5g.main import main
+    status = main(*options, control=control)
+except MemoryError as error:
+    reason = "MemoryError: " + str(error)
+    print("heap: too small for this role: set a larger --heap (" + reason + ")")
+    status = 2
+sys.exit(status)
 """
 # A transport that brings no datagrams: what comes is a request for the counters.
 _CONTROL = """
@@ -157,14 +168,19 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
     Without --state nothing is kept from one run to the next. Ctrl-C ends it. SIGUSR1 makes it
     print its counters.
 
-    Exit status: 0 ended by a person, or --once applied or unchanged   2 wrong settings or an
-    address that cannot be used   3 the board would restart   7 --once with any other outcome
+    Exit status: 0 ended by a person, or --once applied or unchanged   1 wrong settings or an
+    address that cannot be used   7 --once with any other outcome   8 the board would restart
     """
     heap = heap or default_heap(settings, role)
     try:
         heap_bytes(heap)
     except BoardError as error:
         raise click.ClickException(f"--heap: {error}") from None
+    try:
+        read_settings(settings, role)
+    except DeviceError as error:
+        click.echo(f"Error: {printable(str(error))}", err=True)
+        sys.exit(error.status)
     temporary = None
     if state is None:
         state = temporary = tempfile.mkdtemp(prefix="msgin5g-")
@@ -247,4 +263,5 @@ def _run(*arguments, **flags):
     """Run a role until it ends; its exit status."""
     child = _Child()
     child.start(command_of(*arguments, control=child.control, **flags))
-    return child.wait()
+    status = child.wait()
+    return _STATUSES.get(status, status)

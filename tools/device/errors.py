@@ -1,13 +1,14 @@
-"""The errors of work with a board, and their exit statuses.
+"""The exit statuses, the same in every command, and the errors of work with a board.
 
     0  done; and configured, where the first boot was watched
-    1  settings, secrets, a table or the build are wrong: nothing was written
+    1  something is wrong: settings, secrets, a table, the build, a datagram, a check
     2  the command line is wrong (click's own)
     3  the port does not exist or cannot be opened
     4  the port is in use by another program
     5  what answers is not a MicroPython that can run the firmware, or nothing answers
     6  the board refused, is full or was disconnected: flash it again
-    7  installed, but the first boot did not end configured
+    7  no configuration: the first boot after an installation, or `run --once`, ended without one
+    8  the role of `run` has ended where a board would restart
   130  Ctrl-C: the boards boot what they had, or what they have got already
 
 With several boards: the highest of all.
@@ -22,6 +23,7 @@ PORT_BUSY = 4
 NOT_MICROPYTHON = 5
 FAILED = 6
 NOT_CONFIGURED = 7
+WOULD_RESTART = 8
 INTERRUPTED = 130
 
 

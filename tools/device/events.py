@@ -14,7 +14,7 @@ _BARE = frozenset(
 )
 # One line that main prints instead of an event: see settings.load, LinkError, StorageError.
 _FAULT = re.compile(
-    r"(settings|secrets|bind|address|storage|wifi|link|security): (?!unknown, ignored)"
+    r"(settings|secrets|bind|address|storage|wifi|link|security): (?!unknown, ignored|links: none)"
 )
 SAFE_MODE = (
     "safe mode: the board was reset too often, so the application is not started; the next start"

@@ -3,16 +3,15 @@
 import threading
 import time
 
-from serial.tools import list_ports
-
 from msgin5g_tools.device.errors import device_error
+from msgin5g_tools.device.serial_port import usb_ports
 
 _POLL_S = 0.05
 
 
 def all_ports():
     """The names of the ports where a board may be: those on USB."""
-    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
+    return [port.device for port in usb_ports()]
 
 
 def on_each(ports, work):

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import serial
+from serial.tools import list_ports
 
 from msgin5g_tools.device.errors import (
     FAILED,
@@ -26,6 +27,12 @@ BAUD_RATE = 115200
 LOST = (OSError, serial.SerialException, termios_error, struct.error)
 _BUSY = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)
 _ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO)
+
+
+def usb_ports():
+    """What pyserial knows of each port where a board may be: those on USB, sorted by name."""
+    found = (port for port in list_ports.comports() if port.vid is not None)
+    return sorted(found, key=lambda port: port.device)
 
 
 def real_port(port):
@@ -49,7 +56,9 @@ def not_opened(port, error):
     if number == errno.EACCES:
         return DeviceError(PORT_MISSING, "no permission: is your user in the group of the port?")
     if number in _ABSENT or not os.path.exists(port):
-        return DeviceError(PORT_MISSING, "there is no such port")
+        names = ", ".join(found.device for found in usb_ports())
+        there = f"connected: {names}" if names else "no board is connected"
+        return DeviceError(PORT_MISSING, f"there is no such port; {there}")
     return DeviceError(PORT_MISSING, "this is not a serial port")
 
 

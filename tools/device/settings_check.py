@@ -1,19 +1,48 @@
 """Check settings and secrets by the firmware's own rules, before a board is touched."""
 
 import json
-from pathlib import Path
+from contextlib import contextmanager
 
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
 from msgin5g_tools.paths import import_firmware
+from msgin5g_tools.person_file import FileError, parse_json, read_text
 
 MAX_SETTINGS = 16384  # bytes; the firmware reads no more
 
 
 def read_file(path):
+    """The bytes of a file in JSON as a board gets them: in UTF-8, without a byte order mark."""
+    return file_text(path).encode()
+
+
+def file_text(path):
+    """The text of a file; DeviceError names it."""
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DeviceError(WRONG_INPUT, f"{path}: {error.strerror}") from None
+        return read_text(path)
+    except FileError as error:
+        raise DeviceError(WRONG_INPUT, str(error)) from None
+
+
+def read_settings(path, role=None):
+    """(data, Settings) of a file; DeviceError names the file and what is wrong in it."""
+    with _in_file(path):
+        return checked_settings(read_file(path), role)
+
+
+def read_secrets(path, settings=None):
+    """The bytes of a file of secrets, checked with the bytes of settings if there are any."""
+    with _in_file(path):
+        return checked_secrets(read_file(path), settings)
+
+
+@contextmanager
+def _in_file(path):
+    try:
+        yield
+    except DeviceError as error:
+        text = str(error)
+        named = text if text.startswith(f"{path}: ") else f"{path}: {text}"
+        raise DeviceError(error.status, named) from None
 
 
 def checked_settings(data, role=None):
@@ -39,10 +68,10 @@ def checked_secrets(data, settings=None):
     the firmware's rules.
     """
     try:
-        if not isinstance(json.loads(data), dict):
+        if not isinstance(parse_json(data.decode("utf-8", "replace"), "secrets"), dict):
             raise DeviceError(WRONG_INPUT, "secrets: must be a JSON object")
-    except (ValueError, RecursionError):
-        raise DeviceError(WRONG_INPUT, "secrets: not JSON") from None
+    except FileError as error:
+        raise DeviceError(WRONG_INPUT, str(error)) from None
     if settings is not None:
         import_firmware()
         from msgin5g.settings import SettingsError, parse

@@ -5,7 +5,8 @@
     JSON   [{"unique_id": "e6616407e3", "settings": {"ue_id": ...}, "secrets": {"psk": ...}}]
 
 A column is a setting by its dotted name, or `secrets.` and a name; an empty cell is left out.
-The settings that all boards share come from a file beside it. In CSV everything is text: a cell
+The settings that all boards share come from a file beside it. Commas, semicolons or tabs
+separate the cells of CSV. In CSV everything is text: a cell
 becomes a number, a list or an address where the firmware's own rules ask for one.
 """
 
@@ -17,10 +18,12 @@ from collections import namedtuple
 
 from msgin5g_tools.device.settings_check import checked_secrets, checked_settings
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
+from msgin5g_tools.person_file import FileError, parse_json
 
 # number: of the row, as a person counts, without the heading. settings: bytes. parsed: Settings.
 Row = namedtuple("Row", "number port unique_id label settings secrets parsed")
 
+_DELIMITERS = (",", ";", "\t")
 _OWN = ("port", "unique_id", "label")
 _ID = re.compile(r"(?:[0-9a-f]{2}){2,16}$")
 _ADDRESS = re.compile(r"([^\s:\[\]]+):(\d{1,5})$")
@@ -33,8 +36,12 @@ def read_table(text, base, source=""):
     base: the dict of settings that all rows share.
     """
     try:
-        entries = _json_entries(text) if text.lstrip()[:1] in ("[", "{") else _csv_entries(text)
-    except (ValueError, RecursionError, csv.Error) as error:
+        entries = (
+            _json_entries(text, source) if text.lstrip()[:1] in ("[", "{") else _csv_entries(text)
+        )
+    except FileError as error:
+        raise DeviceError(WRONG_INPUT, str(error)) from None
+    except (ValueError, csv.Error) as error:
         raise DeviceError(WRONG_INPUT, f"{source}: {error}") from None
     if not entries:
         raise DeviceError(WRONG_INPUT, f"{source}: it names no board")
@@ -115,7 +122,10 @@ def _settled(settings, from_text):
 
 
 def _csv_entries(text):
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), restkey="", strict=True)
+    heading = next((line for line in text.splitlines() if line.strip()), "")
+    # A spreadsheet writes semicolons where the comma is a decimal sign, or tabs.
+    delimiter = max(_DELIMITERS, key=heading.count)
+    reader = csv.DictReader(io.StringIO(text), restkey="", strict=True, delimiter=delimiter)
     names = [name.strip() for name in reader.fieldnames or ()]
     for i, name in enumerate(names):
         if name and name in names[:i]:
@@ -151,8 +161,8 @@ def _json_value(cell):
     return cell
 
 
-def _json_entries(text):
-    found = json.loads(text)
+def _json_entries(text, source):
+    found = parse_json(text, source)
     if isinstance(found, dict):
         found = found.get("boards")
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):

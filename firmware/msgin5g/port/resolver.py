@@ -1,7 +1,17 @@
 """Addresses: resolved from a name, and bound to a socket. See remote.py for what a remote is."""
 
 import socket
-from errno import EADDRINUSE
+from errno import EACCES, EADDRINUSE
+
+
+# 99 and 125: EADDRNOTAVAIL of Linux and of newlib, which no errno module has.
+_NOT_HERE = "cannot assign address: use one of this machine, or 0.0.0.0"
+_REASONS = {
+    EADDRINUSE: "in use",
+    EACCES: "not permitted: use a port above 1023",
+    99: _NOT_HERE,
+    125: _NOT_HERE,
+}
 
 
 class TransportError(Exception):
@@ -50,7 +60,7 @@ def bind(host, port):
     except OSError as error:
         if udp is not None:
             udp.close()
-        reason = "in use" if error.errno == EADDRINUSE else error
+        reason = _REASONS.get(error.errno, error)
         raise TransportError("bind: %s:%d: %s" % (host, port, reason))
     udp.setblocking(False)
     return udp

@@ -165,10 +165,18 @@ def parse(text, role=None, secrets=None):
 
 
 def _object(name, text):
+    text = text.encode() if isinstance(text, str) else text
+    if text[:3] == b"\xef\xbb\xbf":  # the byte order mark of an editor
+        text = text[3:]
+    elif b"\0" in text[:2]:
+        raise SettingsError("%s: not JSON: save the file as UTF-8, not as UTF-16" % name)
     try:
-        values = loads(text.encode() if isinstance(text, str) else text)
+        values = loads(text)
     except JsonError as cause:
-        raise SettingsError("%s: not JSON: %s" % (name, cause))
+        rule, _, at = str(cause).rpartition(" at byte ")
+        before = text[: int(at)].split(b"\n")
+        place = (len(before), len(before[-1]) + 1)
+        raise SettingsError("%s: not %s at line %d, column %d" % ((name, rule) + place))
     if not isinstance(values, dict):
         raise SettingsError("%s: must be a JSON object" % name)
     return values
@@ -190,6 +198,8 @@ def load(path, role=None):
         return None
     if settings.unknown:
         print("settings: unknown, ignored: " + ", ".join(settings.unknown))
+    if settings.role in ("relay", "gateway") and not settings.links and not settings.radio:
+        print("settings: links: none, so that no UE is served")
     return settings
 
 

@@ -46,6 +46,11 @@ def take_intermediary(settings, values):
         checked_ue_id("links", ue_id): checked("links " + ue_id, "a", links[ue_id], (1,))
         for ue_id in links
     }
+    taken = {}
+    for ue_id in settings.links:
+        other = taken.setdefault(settings.links[ue_id], ue_id)
+        if other != ue_id:
+            raise error("links " + max(ue_id, other), "has the address of " + min(ue_id, other))
     role = settings.role
     is_separated = role == "gateway" and settings.seal_c_mode == "separated"
     if settings.server_address is None and not is_separated:

@@ -95,7 +95,10 @@ def checked(key, kind, value, rule):
         return value
     elif kind == "c":
         if value not in rule:
-            raise error(key, "must be one of " + ", ".join(map(str, rule)))
+            words = "must be one of " + ", ".join(map(str, rule))
+            mistake = error(key, str(value)[:32] + ": " + words)
+            mistake.without_value = str(error(key, words))
+            raise mistake
         return rule[rule.index(value)]  # 64.0 is 64
     if type(number) is not int:
         raise error(key, what + "must be a whole number")
