@@ -404,3 +404,22 @@ def test_an_observer_is_a_few_objects_for_the_garbage_collector(scm):
             register(client, b"o%d" % n)
         assert scm.n_observers() == 201
         assert (scm.call(n_objects) - before) / 200 < 12
+
+
+def test_an_observer_that_does_not_acknowledge_has_one_notification_waiting(scm):
+    with scm.client() as client, scm.client() as other:
+        register(client)
+        register(other)
+        unanswered = None
+        for n in range(1, 11):
+            scm.writer.put("ue-0007", document(UE7, configName=str(n)))
+            notified(other)  # so that each change is seen before the next one
+            unanswered = unanswered or client.receive()
+        client.acknowledge(unanswered)
+        names = []
+        while not names or names[-1] != "10":
+            message = client.receive()
+            if message.mid != unanswered.mid:  # not a retransmission
+                client.acknowledge(message)
+                names.append(cbor2.loads(message.payload)["configName"])
+        assert len(names) <= 2, names

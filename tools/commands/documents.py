@@ -59,6 +59,8 @@ def import_(file, db, service_id, replace):
         for line in mistakes:
             click.echo(f"Error: {file}: {line}", err=True)
         sys.exit(1)
+    if len(contents.documents) >= _REPORTED:
+        click.echo(f"{len(contents.documents)} documents read", err=True)
     with _open(db, create=True) as store:
         counts = _import(store, contents, replace)
     text = f"{counts['created']} created, {counts['changed']} changed"

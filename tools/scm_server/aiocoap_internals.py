@@ -113,6 +113,10 @@ class ObservingTokenManager(TokenManager):
         rejected = functools.partial(self.end, observer.remote, observer.token)
         self.token_interface.send_message(message, rejected)
 
+    def is_waiting(self, observer):
+        """Whether an earlier notification to this observer has not even been sent."""
+        return self.token_interface.is_waiting(observer.remote, observer.token)
+
     def end(self, remote, token):
         """End an observation, if there is one."""
         observers = self._observers.get(remote, {})
@@ -161,6 +165,9 @@ class MessageManagerByRemote(MessageManager):
     def send_message(self, message, messageerror_monitor):
         self._sends_to = message.remote
         super().send_message(message, messageerror_monitor)
+
+    def is_waiting(self, remote, token):
+        return any(message.token == token for message, _ in self._backlogs.get(remote, ()))
 
     def _next_message_id(self):
         mids = self._last_mids
@@ -378,6 +385,9 @@ class TcpServer(TCPServer):
     def bound(self):
         return self.server.sockets[0].getsockname()[:2]
 
+    def is_waiting(self, connection, token):
+        return connection._transport.get_write_buffer_size() > 0
+
     def _dispatch_incoming(self, connection, msg):
         self.connections.heard(connection)
         if msg.code != EMPTY:  # RFC 8323 section 3.4
@@ -441,6 +451,9 @@ class WebSocketServer(WSPool):
         self._servers.append(server)
         self.bound = next(iter(server.sockets)).getsockname()[:2]
         return self
+
+    def is_waiting(self, remote, token):
+        return remote._connection.paused
 
     async def _run_recv_loop(self, remote):
         try:

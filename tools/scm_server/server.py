@@ -80,6 +80,8 @@ class ScmServer:
             asyncio.create_task(run())
             for run in (self._follower.run, self._site.observers.run, self._check_connections)
         ]
+        for task in self._tasks:
+            task.add_done_callback(_report_failure)
         self._on_event(self._started())
 
     async def stop(self):
@@ -151,6 +153,13 @@ async def run(settings, on_event, on_fault):
         gc.collect()
         gc.freeze()
         await stopped.wait()
+
+
+def _report_failure(task):
+    """A task that runs for ever has ended."""
+    if not task.cancelled() and task.exception():
+        context = {"message": "a task of the server ended", "exception": task.exception()}
+        task.get_loop().call_exception_handler(context)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from msgin5g_tools.scm_server.settings import address_text
 
 _DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: the value of a missing option
 _BUSY_S = 2
+_WAIT_S = 0.5
 _SUPPRESS_CLIENT_ERRORS = 8  # RFC 7967: the bit of class 4
 _COAP_PORT = 5683
 _UNSAFE = (codes.POST, codes.PUT, codes.DELETE)
@@ -104,6 +105,8 @@ class Site(interfaces.Resource):
 
     def _notify(self, observer):
         """Notify an observer if its document differs; see Observers."""
+        if observer.manager.is_waiting(observer):
+            return _WAIT_S  # RFC 7641 section 4.5.2: then it gets the newest document only
         request = observer.request()
         message = self._answer(request, True, registered=True)
         if message.code == codes.SERVICE_UNAVAILABLE:
