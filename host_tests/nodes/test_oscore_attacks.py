@@ -258,6 +258,7 @@ def test_notifications_are_taken_by_their_numbers_as_the_rfc_says():
         ((3, 5, 4, 6), (3, 5, 6)),
         ((40, 9, 8, 7), (40,)),  # 31, 32 and 33 behind
         ((0x1000005, 0x1000006, 6), (0x1000005, 0x1000006)),  # equal in the low 24 bits
+        ((5, 0x900005, 6), (5, 0x900005)),  # older by the low 24 bits
     ):
         sim, relay, server, ue = observed()
         sequence = server.endpoint.security.contexts[kid_of(UE_ID)].sequence

@@ -188,6 +188,7 @@ def test_what_comes_unprotected_ends_no_protected_fetch():
         assert names(ue) == ["applied"], code
         name = "unprotected_response" if code < 0x80 else "unprotected_error"
         assert ue.counters[name] == 2, code
+        assert ue.endpoint.security.unprotected_error is None, code  # all is well again
 
 
 def test_errors_that_come_unprotected_delay_the_next_fetch_by_the_back_off_at_most():

@@ -330,3 +330,15 @@ def test_a_tail_fits_to_the_last_byte_or_is_refused_and_the_buffer_keeps_its_siz
             with raises(BufferTooSmall):
                 encode(buf, 2, 69, 1, b"t", (), b"", tail)
         assert len(buf) == size
+
+
+def test_options_are_added_in_order_and_dropped_by_their_place():
+    message = Message(4).decode(unhex("40010001 61aa 51bb ff 7061796c6f6164 01 02"))
+    assert message.add_option(8, 15, 17) and message.add_option(3, 16, 17)
+    assert not message.add_option(5, 14, 15)
+    assert [message.numbers[i] for i in range(4)] == [3, 6, 8, 11]
+    assert [message.value(i) for i in range(4)] == [b"\x01", b"\xaa", b"d\x01", b"\xbb"]
+    message.drop_option(1)
+    message.drop_option(2)
+    assert [message.numbers[i] for i in range(message.n_options)] == [3, 8]
+    assert message.option(3) == b"\x01"

@@ -325,3 +325,94 @@ def test_a_message_takes_at_most_2_kb_and_twice_its_size_of_garbage():
         for function, n in ((ask, request_size), (answer, len(datagram)), (take, len(datagram))):
             found = garbage_of(function)
             assert found is None or found <= 2048 + 2 * n, (size, n, found)
+
+
+def answered(options=(), code=CONTENT, observes=False, at_server=None, **more):
+    """(protection, Binding of the client, a response as it comes)."""
+    client, server = pair()
+    protection = Protection(RECIPIENT)
+    request = [(OBSERVE, b"")] if observes else []
+    _, _, _, binding = protection.protect_request(client, GET, request, b"")
+    theirs = Binding(server, binding.kid, binding.partial_iv, observes)
+    outer_code, outer, payload = (at_server or protection).protect_response(
+        theirs, code, list(options), b"data", **more
+    )
+    return protection, binding, message(outer_code, 2, 1, b"tk", outer, payload)
+
+
+def rebuilt(got, code=None, more=(), without=()):
+    """A message with another outer code, and with other outer options."""
+    options = [(got.numbers[i], got.value(i)) for i in range(got.n_options)]
+    options = sorted([o for o in options if o[0] not in without] + list(more))
+    return message(code or got.code, 2, 1, b"tk", options, got.payload())
+
+
+def test_a_protected_response_has_outer_code_2_04_or_2_05():
+    for code, taken in ((0x44, 1), (0x45, 1), (0x41, 0), (0x43, 0), (0x84, 0), (0xA3, 0)):
+        protection, binding, got = answered()
+        got = rebuilt(got, code)
+        if taken:
+            protection.unprotect_response(binding, got)
+            assert (got.code, got.payload()) == (CONTENT, b"data"), code
+        else:
+            with raises(ProtectionError, "oscore_malformed"):
+                protection.unprotect_response(binding, got)
+
+
+def test_a_response_with_the_kid_of_somebody_else_is_not_one():
+    for kid, taken in ((b"\x01", True), (b"\x02", False), (b"", False)):
+        protection, binding, got = answered(fresh=True)
+        got = rebuilt(got, None, [(OSCORE, option_value(b"\x00", kid))], (OSCORE,))
+        if taken:
+            assert protection.unprotect_response(binding, got) == 0
+        else:
+            with raises(ProtectionError, "oscore_malformed"):
+                protection.unprotect_response(binding, got)
+
+
+def test_only_the_first_response_may_have_no_number_of_its_own():
+    protection, binding, got = answered([(OBSERVE, b"")], CONTENT, True)
+    again = rebuilt(got)
+    assert protection.unprotect_response(binding, got) is None
+    assert got.uint(OBSERVE) == 0
+    for newest in (-1, 0, 7):
+        binding.newest = newest
+        with raises(ProtectionError, "oscore_no_partial_iv"):
+            protection.unprotect_response(binding, again)
+
+
+def test_of_a_response_only_the_recipient_counts_outside():
+    more = [(3, b"evil.example"), (7, b"\x01"), (12, b"\x01"), (17, b""), (39, b"coap")]
+    protection, binding, got = answered([(12, b"\x3c"), (RECIPIENT, b"urn:x:1")])
+    got = rebuilt(got, None, more)
+    protection.unprotect_response(binding, got)
+    assert [got.numbers[i] for i in range(got.n_options)] == [12, RECIPIENT]
+    assert (got.value(0), got.value(1)) == (b"\x3c", b"urn:x:1")
+
+
+def test_an_inner_recipient_and_an_inner_oscore_option_are_ignored():
+    inside = Protection(65100)  # to it the Recipient is an option as any other
+    options = [(9, b""), (12, b"\x3c"), (RECIPIENT, b"urn:x:evil")]
+    protection, binding, got = answered(options, at_server=inside)
+    got = rebuilt(got, None, [(RECIPIENT, b"urn:x:1")])
+    protection.unprotect_response(binding, got)
+    assert [got.numbers[i] for i in range(got.n_options)] == [12, RECIPIENT]
+    assert got.option(RECIPIENT) == b"urn:x:1"
+
+
+def test_a_response_inside_is_a_response_and_a_request_a_request():
+    for code in (GET, 2, 0):
+        protection, binding, got = answered((), code)
+        with raises(ProtectionError, "oscore_malformed"):
+            protection.unprotect_response(binding, got)
+    client, server = pair()
+    protection = Protection(RECIPIENT)
+    _, outer, payload, _ = protection.protect_request(client, CONTENT, [], b"")
+    with raises(ProtectionError, "oscore_malformed"):
+        protection.unprotect_request(server, message(2, CON, 1, b"tk", outer, payload))
+
+
+def test_a_response_to_a_request_without_observe_is_no_notification():
+    protection, binding, got = answered([(OBSERVE, b"\x05")], fresh=True)
+    protection.unprotect_response(binding, got)
+    assert got.find(OBSERVE) < 0 and got.payload() == b"data"
