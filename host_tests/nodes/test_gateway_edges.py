@@ -288,9 +288,90 @@ def test_a_whole_bulk_answer_ends_the_count_of_ues_that_were_left_out():
     assert counters["left_out"] == 4 and "bulk_paused" not in counters
 
 
+def test_who_goes_alone_and_who_waits_for_others():
+    # (query, document, settings, (alone, together, documents))
+    urgent = {"bulk_urgent": [name(1)]}
+    for query, document_id, settings, expected in (
+        (None, None, {}, (0, 1, 0)),
+        (b"ue-vendor=acme", None, {}, (0, 1, 0)),
+        (b"ue-type=35123456", None, {}, (0, 1, 0)),
+        (b"ue-snr=123456", None, {}, (1, 0, 0)),
+        (b"x=1", None, {}, (1, 0, 0)),
+        (None, None, {"bulk_enabled": False}, (1, 0, 0)),
+        (None, None, urgent, (1, 0, 0)),
+        (None, None, {"bulk_urgent": [name(2)]}, (0, 1, 0)),
+        (None, b"d", {}, (0, 0, 1)),
+        (None, b"d", urgent, (0, 0, 1)),
+        (b"ue-vendor=acme", b"d", {}, (0, 0, 1)),
+        (b"x=1", b"d", {}, (1, 0, 0)),
+        (b"ue-snr=123456", b"d", {}, (0, 0, 1)),
+    ):
+        sim, gateway, _, (client,) = new((1,), [doc(1)], **settings)
+        client.get(document_id, queries=() if query is None else (query,))
+        gateway.receive(0, bytes(client.transmit(sim.now)[1]), address(1), sim.now)
+        scheduler = gateway.scheduler
+        got = (len(scheduler.singles), len(scheduler.collecting), len(scheduler.queued))
+        assert got == expected, (query, document_id, settings)
+
+
+def test_what_the_server_answers_for_several_and_for_one_in_place_of_documents():
+    problem = [(12, b"\1\1")]
+    age = problem + [(14, b"\7")]
+    # (code, options, several: code and Max-Age or None for asked alone, one: code and Max-Age)
+    for code, options, several, one in (
+        (0x83, age, None, (0x83, 7)),
+        (0x81, problem, None, (0x81, None)),
+        (0x84, problem, None, (0x84, None)),
+        (0x80, problem, None, (0x80, None)),
+        (0x9D, age, (0x9D, 7), (0x9D, 7)),
+        (0x9D, problem, (0x9D, None), (0x9D, None)),
+        (0xA3, age, (0xA3, 7), (0xA3, 7)),
+        (0xA0, problem, (0xA3, None), (0xA3, None)),
+        (0xA4, problem, (0xA4, None), (0xA4, None)),
+        (0x43, (), (0xA3, None), None),  # of what was not asked for with an ETag
+        (0x41, (), (0xA3, None), (0xA3, None)),
+    ):
+        for numbers, expected in (((1, 2), several), ((1,), one)):
+            faults = {0: (code, options, b"")}
+            sim, gateway, server, clients = new(numbers, [doc(1), doc(2)], {"faults": faults})
+            for client in clients:
+                client.get()
+            assert answered(sim, clients)
+            case = (code, numbers)
+            for client in clients:
+                got = client.answers[0]
+                if expected is None:
+                    assert client.documents() == [doc(client.n)], case
+                else:
+                    assert (got.code, got.uint(14)) == expected, case
+                    assert got.option(65020) == name(client.n).encode() and got.uint(12) == 257
+            n_asked = 1 if expected else 3 if len(numbers) > 1 else 2
+            assert len(server.asked) == n_asked and gateway.n_waiting == 0, case
+            left_out = gateway.counters.get("left_out", 0)
+            rejected = len(numbers) > 1 and expected is None
+            assert left_out == (2 if rejected and code not in (0x83, 0x81) else 0), case
+            assert gateway.counters.get("bulk_rejected", 0) == rejected, case
+
+
+def test_only_a_refusal_for_one_takes_what_it_has_got_before():
+    for code, stays in ((0x83, False), (0x84, False), (0x9D, True), (0xA3, True), (0xA4, True)):
+        sim, gateway, server, (client,) = new((1,), [doc(1)], {"max_age_s": 1})
+        client.get()
+        assert answered(sim, [client])
+        key = (name(1).encode(), ())
+        assert gateway.cache.find(key) is not None
+        sim.run(None, 3000)
+        server.faults[len(server.asked)] = (code, (), b"")
+        client.get()
+        assert sim.run(lambda some=client: len(some.answers) == 2, 20000)
+        assert client.answers[1].code == code
+        assert (gateway.cache.find(key) is not None) == stays, code
+
+
 def own_gateway(**settings):
     """(sim, gateway, own, server): a gateway with a configuration of its own."""
-    sim, gateway, server, _ = new((), [document(GATEWAY_ID, "{}", "own")], **settings)
+    documents = [document(GATEWAY_ID, "{}", "own"), doc(1)]
+    sim, gateway, server, _ = new((1,), documents, **settings)
     more = gateway_settings(start_delay_s=0, observe=False)
     gateway.own = own = ConstrainedUe(
         more, xorshift(6), FakeConfiguration(), SERVER, sim.now, 0, gateway.endpoint
@@ -312,6 +393,30 @@ def test_what_becomes_of_its_own_request_is_an_event_of_its_own():
     reset = bytes((0x70, 0, request.mid >> 8, request.mid & 255))
     gateway.receive(0, reset, SERVER, sim.now)
     assert own.events and gateway.counters == {}
+
+
+def test_what_becomes_of_the_requests_of_others_is_no_event_of_its_own():
+    for has_server, code in ((True, 0x45), (False, 0xA4)):
+        sim, gateway, own, _ = own_gateway(max_wait_s=90)
+        assert sim.run(lambda some=own: some.events, 5000)
+        assert gateway.poll()["event"] == "applied"
+        if not has_server:
+            sim.remove(SERVER)
+        client = sim.nodes[address(1)]
+        client.get()
+        assert answered(sim, [client]) and client.answers[0].code == code
+        # A Reset of the UE or of the server is of no interest to it either.
+        client.deaf = has_server
+        client.get(b"doc-1", observe=0)
+        sim.run(None, 300)
+        peer = address(1) if has_server else SERVER
+        exchange = [e for e in gateway.endpoint.exchanges if e.remote == peer][-1]
+        reset = bytes((0x70, 0, exchange.mid >> 8, exchange.mid & 255))
+        gateway.receive(exchange.transport, reset, exchange.remote, sim.now)
+        sim.run(None, 300)
+        assert own.events == [] and gateway.n_waiting == 0
+        assert gateway.counters.get("reset", 0) == has_server
+        assert has_server or client.answers[-1].code == 0xA3
 
 
 def test_what_the_gateway_wants_for_itself_waits_a_minute_for_memory():
