@@ -21,7 +21,6 @@ _EVERY_ROLE = (
     "coap/message.py",
     "coap/numbers.py",
     "coap/retransmission.py",
-    "coap/role.py",
     "coap/text.py",
     "coap/ticks.py",
     "config/__init__.py",

@@ -13,8 +13,16 @@ retransmission; options and payload pass unchanged.
 
 from micropython import const
 
-from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.message import encode, insert, size_of
+from msgin5g.coap.endpoint import (
+    NOTHING,
+    REJECTED,
+    REQUEST,
+    RESERVE_SIZE,
+    RESPONSE,
+    UNMATCHED,
+    Role,
+)
+from msgin5g.coap.message import datagram_of, insert
 from msgin5g.coap.retransmission import DONE, OBSERVING
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
@@ -32,7 +40,6 @@ from msgin5g.coap.numbers import (
 )
 from msgin5g.intermediary.numbers import BAD_GATEWAY, BAD_OPTION, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint, must_confirm
-from msgin5g.coap.role import RESERVE_SIZE, Role
 from msgin5g.coap.ticks import diff, shorter
 from msgin5g.intermediary.admission import Admission
 from msgin5g.intermediary.link_table import LinkTable
@@ -107,10 +114,9 @@ class Relay(Role):
 
     # The verbs, see Role
 
-    def handle_datagram(self, transport, datagram, remote, now):
-        kind = self.endpoint.receive(transport, datagram, remote, now)
+    def handle_message(self, kind, now):
         if kind == REQUEST:
-            self._uplink(transport, remote, now)
+            self._uplink(now)
         elif kind == RESPONSE:
             flow = self.endpoint.exchange.owner
             if isinstance(flow, Flow):
@@ -130,16 +136,14 @@ class Relay(Role):
             self.endpoint.count("recipient_not_linked" if foreign else "unmatched_response")
             self.endpoint.reject(foreign)
 
+    def handle_timeout(self, exchange, now):
+        flow = exchange.owner
+        if isinstance(flow, Flow):
+            self._timed_out(flow, exchange)
+        elif self.own is not None:
+            self.own.handle_exchange(NOTHING, exchange, now)
+
     def run_due(self, now):
-        while True:
-            exchange = self.endpoint.step(now)
-            if exchange is None:
-                break
-            flow = exchange.owner
-            if isinstance(flow, Flow):
-                self._timed_out(flow, exchange)
-            elif self.own is not None:
-                self.own.handle_exchange(NOTHING, exchange, now)
         waiting = self._unacknowledged
         while waiting:
             flow = waiting[0]
@@ -155,7 +159,7 @@ class Relay(Role):
             flow.request = None
             self._send_request(flow, *request)
         if self.own is not None:
-            self.own.tick(now)
+            self.own.run_due(now)
 
     def drop_half_done(self, now):
         for flow in self.flows:
@@ -230,8 +234,8 @@ class Relay(Role):
 
     # Uplink
 
-    def _uplink(self, transport, remote, now):
-        ue = self._admission.admit(transport, remote, now)
+    def _uplink(self, now):
+        ue = self._admission.admit(self.endpoint.transport, self.endpoint.remote, now)
         if ue is None:
             return
         message = self.endpoint.message
@@ -444,11 +448,7 @@ class Relay(Role):
         """The tail of a response with a Recipient; None when that is too large."""
         options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
         insert(options, self._recipient_option, ue.ue_id)
-        payload = message.payload()
-        size = size_of(b"", options, payload)
-        if size > MAX_MESSAGE_SIZE:
-            return None
-        return _tail_of(size, options, payload)
+        return _tail_of(options, message.payload())
 
     # Ends
 
@@ -524,14 +524,13 @@ def _without_observe(message, tail):
         for i in range(message.n_options)
         if message.numbers[i] != OBSERVE
     ]
-    payload = tail[message.payload_start - start :]
-    return _tail_of(size_of(b"", options, payload), options, payload)
+    return _tail_of(options, tail[message.payload_start - start :])
 
 
-def _tail_of(size, options, payload):
-    buf = bytearray(size)
-    encode(buf, NON, CONTENT, 0, b"", options, payload)
-    return memoryview(buf)[4:]
+def _tail_of(options, payload):
+    """Options and payload as a view, None when they are too large for a message."""
+    datagram = datagram_of(MAX_MESSAGE_SIZE, NON, CONTENT, 0, b"", options, payload)
+    return None if datagram is None else memoryview(datagram)[4:]
 
 
 def _head_size(token):

@@ -10,9 +10,16 @@ from binascii import hexlify
 from micropython import const
 
 from msgin5g.coap import numbers
-from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED, Endpoint
+from msgin5g.coap.endpoint import (
+    NOTHING,
+    REJECTED,
+    REQUEST,
+    RESPONSE,
+    UNMATCHED,
+    Endpoint,
+    Role,
+)
 from msgin5g.coap.message import code_text
-from msgin5g.coap.role import Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.config.schema import redact
 from msgin5g.scm.client import ScmClient
@@ -71,27 +78,20 @@ class ConstrainedUe(Role):
 
     # The verbs, see Role, and the events
 
-    def handle_datagram(self, transport, datagram, remote, now):
-        kind = self.endpoint.receive(transport, datagram, remote, now)
+    def handle_message(self, kind, now):
         if kind == REQUEST:
             self.endpoint.count("request_to_ue")  # a UE serves nothing
             self.endpoint.reject()
         elif kind == UNMATCHED:
             self.endpoint.count("unmatched_response")
             self.endpoint.reject(not self.client.is_recipient(self.endpoint.message))
-        elif kind:
+        else:
             self.handle_exchange(kind, self.endpoint.exchange, now)
 
-    def run_due(self, now):
-        while True:
-            exchange = self.endpoint.step(now)
-            if exchange is None:
-                break
-            self.handle_exchange(NOTHING, exchange, now)
-        self.tick(now)
+    def handle_timeout(self, exchange, now):
+        self.handle_exchange(NOTHING, exchange, now)
 
-    def tick(self, now):
-        """Do what is due, apart from the endpoint's timers."""
+    def run_due(self, now):
         event = self.configuration.step(now)
         if event is not None:
             self._emit_of(event, self.configuration.etag)

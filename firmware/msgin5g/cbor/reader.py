@@ -85,6 +85,10 @@ class Reader:
             raise CborError("no array" if major == ARRAY else "no map")
         return self.argument
 
+    def begin_items(self):
+        """Enter an array, and give the number of its items; 1 before anything else: it is one."""
+        return self.begin(ARRAY) if self.peek() == ARRAY else 1
+
     def more(self, n):
         """Whether one of the last n items is still to come; for -1, reads the closing break."""
         if n >= 0:

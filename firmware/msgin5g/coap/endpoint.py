@@ -1,4 +1,4 @@
-"""A CoAP endpoint without a socket: the message layer and the matching of responses.
+"""A CoAP endpoint without a socket, the message layer and the matching of responses; and a role.
 
 RFC 7252 section 4 (types, retransmission, duplicates) and section 5.3 (tokens, source endpoint).
 
@@ -9,6 +9,7 @@ RFC 7252 section 4 (types, retransmission, duplicates) and section 5.3 (tokens, 
 
 A REQUEST or RESPONSE changes nothing until `accept`: a caller that drops a message by a rule of
 its own leaves no trace of it, and sends nothing. `remote` is opaque: what the transport gave.
+A Role drives an endpoint by the verbs that an event loop calls, guarded against a full heap.
 """
 
 from micropython import const
@@ -46,6 +47,7 @@ UNMATCHED = const(4)  # `message` is a response to no known request: the caller 
 _PURGE_MS = const(30000)
 _OUTBOX_SIZE = const(16)
 _MAX_UNMATCHED = const(16)  # Resets between two purges, beyond which all are ignored
+RESERVE_SIZE = const(1024)  # for the lists of an intermediary, while it repairs its tables
 
 
 class Endpoint(Transmitter):
@@ -307,6 +309,14 @@ class Endpoint(Transmitter):
                 return exchange
         return None
 
+    def transmit(self, now):
+        """The next datagram to send as (transport, datagram, remote), or None."""
+        if self.outbox:
+            return self.outbox.pop(0)
+        if self._queued or (self._alarm_at is not None and diff(now, self._alarm_at) >= 0):
+            return self._transmit_exchange(now)
+        return None
+
     def _purge(self, now):
         """Forget the incoming messages that have expired, before their moments wrap around."""
         self._purge_at = add(now, _PURGE_MS)
@@ -380,3 +390,88 @@ class Endpoint(Transmitter):
             self.count("outbox_full")
             return
         self.outbox.append((transport, datagram, remote))
+
+
+class Role:
+    """Interface: what works with an Endpoint and is driven by its verbs.
+
+    receive, step and transmit raise nothing for want of memory: what they were doing is lost, and
+    counted under `no_memory`. A subclass does the work in `handle_message`, `handle_timeout` and
+    `run_due`, and `drop_half_done` repairs its tables, of which one may have an entry that another
+    one lacks.
+    reserve_size: bytes of heap that are kept for that.
+    """
+
+    def __init__(self, endpoint, reserve_size=0):
+        self.endpoint = endpoint
+        self.counters = endpoint.counters
+        self._n_lost = 0  # not counted yet: that takes memory, too
+        self._reserve_size = reserve_size
+        self._reserve = bytearray(reserve_size)
+
+    def receive(self, transport, datagram, remote, now):
+        """One datagram has arrived."""
+        try:
+            kind = self.endpoint.receive(transport, datagram, remote, now)
+            if kind != NOTHING:
+                self.handle_message(kind, now)
+        except MemoryError:
+            self.lose(now)
+
+    def step(self, now):
+        """The clock has moved."""
+        try:  # first: what ends now gives its memory back
+            exchange = self.endpoint.step(now)
+            while exchange is not None:
+                self.handle_timeout(exchange, now)
+                exchange = self.endpoint.step(now)
+            self.run_due(now)
+        except MemoryError:
+            self.lose(now)
+        if self._n_lost:
+            self._recover(now)
+        elif self._reserve is None:
+            self._take_reserve()
+
+    def transmit(self, now):
+        """(transport, datagram, remote) to send, or None."""
+        try:
+            return self.endpoint.transmit(now)
+        except MemoryError:
+            self.lose(now)
+            return None
+
+    def lose(self, now):
+        """There was no memory for something: count it, and drop what is half done."""
+        self._n_lost += 1
+        self._recover(now)
+
+    def _recover(self, now):
+        """Repair the tables; without memory for that, the next step tries again."""
+        self._reserve = None
+        try:
+            self.drop_half_done(now)
+            counters = self.counters
+            counters["no_memory"] = counters.get("no_memory", 0) + self._n_lost
+            self._n_lost = 0
+        except MemoryError:
+            return
+        self._take_reserve()
+
+    def _take_reserve(self):
+        try:
+            self._reserve = bytearray(self._reserve_size)
+        except MemoryError:
+            pass  # the next step tries again
+
+    def handle_message(self, kind, now):
+        """The endpoint has received what `kind` says; it is not NOTHING."""
+
+    def handle_timeout(self, exchange, now):
+        """An exchange has timed out."""
+
+    def run_due(self, now):
+        """Do what is due at this moment, apart from the endpoint's timers."""
+
+    def drop_half_done(self, now):
+        """The heap was full in the middle of something: drop it, and leave no half entries."""

@@ -380,6 +380,16 @@ def size_of(token, options, payload=b"", tail=None):
     return size + len(payload) + 1 if payload else size
 
 
+def datagram_of(max_size, mtype, code, mid, token, options, payload=b"", tail=None):
+    """A message in a buffer of its size; None when that is above max_size. See `encode`."""
+    size = size_of(token, options, payload, tail)
+    if size > max_size:
+        return None
+    buf = bytearray(size)
+    encode(buf, mtype, code, mid, token, options, payload, tail)
+    return buf
+
+
 def _extension(n):
     """How many bytes more a length or a delta takes (section 3.1)."""
     return 0 if n < 13 else 1 if n < 269 else 2

@@ -9,7 +9,7 @@ QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE o
 
 from micropython import const
 
-from msgin5g.coap.message import encode, size_of
+from msgin5g.coap.message import datagram_of
 from msgin5g.coap.numbers import CON, NON
 from msgin5g.coap.ticks import add, diff
 
@@ -333,10 +333,8 @@ class Transmitter:
                 return True
         return False
 
-    def transmit(self, now):
-        """The next datagram to send as (transport, datagram, remote), or None."""
-        if self.outbox:
-            return self.outbox.pop(0)
+    def _transmit_exchange(self, now):
+        """The datagram of an exchange that is to be sent now, or None."""
         if self._queued:
             out = self._send_first(now)
             if out is not None:
@@ -434,10 +432,7 @@ class Transmitter:
 
     def encode(self, mtype, code, mid, token, options, payload, tail):
         """A message as bytes; None, and counted, when it is larger than max_size."""
-        size = size_of(token, options, payload, tail)
-        if size > self.max_size:
+        datagram = datagram_of(self.max_size, mtype, code, mid, token, options, payload, tail)
+        if datagram is None:
             self.count("too_large")
-            return None
-        buf = bytearray(size)
-        encode(buf, mtype, code, mid, token, options, payload, tail)
-        return buf
+        return datagram

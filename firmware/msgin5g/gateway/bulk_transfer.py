@@ -42,7 +42,7 @@ from msgin5g.coap.ticks import add
 from msgin5g.gateway.cache import Permission
 from msgin5g.gateway.responder import Response, response_with
 from msgin5g.intermediary.numbers import BAD_GATEWAY
-from msgin5g.scm.document_splitter import DocumentSplitter, SplitDocument
+from msgin5g.scm.document_splitter import DocumentSplitter
 from msgin5g.scm.problem_details import compose
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import imei_of
@@ -190,7 +190,7 @@ class Transfers:
             if download.fresh_until is None:
                 download.fresh_until = fresh_until
             while splitter.next():
-                self._found(transfer, splitter)
+                self._found(transfer, splitter.document)
             if progress == COMPLETE:
                 if not splitter.done:
                     raise BlockError("cut off")
@@ -217,9 +217,11 @@ class Transfers:
             transfer.requests = [r for r in transfer.requests if not r.documents]
             self.responder.respond(complete, response)
 
-    def _found(self, transfer, splitter):
+    def _found(self, transfer, document):
         try:
-            transfer.found(SplitDocument(splitter.view, splitter.start, splitter.end))
+            if document is None:
+                raise CborError("no document")
+            transfer.found(document)
         except CborError:
             self.endpoint.count("invalid_document")
 

@@ -24,10 +24,17 @@ gets 5.03 with Max-Age.
 
 from micropython import const
 
-from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
+from msgin5g.coap.endpoint import (
+    NOTHING,
+    REJECTED,
+    REQUEST,
+    RESERVE_SIZE,
+    RESPONSE,
+    UNMATCHED,
+    Role,
+)
 from msgin5g.coap.numbers import GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
 from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.coap.role import RESERVE_SIZE, Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.bulk_transfer import Transfers
 from msgin5g.gateway.cache import Cache
@@ -91,11 +98,10 @@ class Gateway(Role):
 
     # The verbs, see Role
 
-    def handle_datagram(self, transport, datagram, remote, now):
+    def handle_message(self, kind, now):
         endpoint = self.endpoint
-        kind = endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
-            self._request(transport, remote, now)
+            self._request(endpoint.transport, endpoint.remote, now)
         elif kind == RESPONSE or kind == REJECTED:
             exchange = endpoint.exchange
             owner = exchange.owner
@@ -112,19 +118,17 @@ class Gateway(Role):
             endpoint.count("unmatched_response")
             endpoint.reject()
 
+    def handle_timeout(self, exchange, now):
+        owner = exchange.owner
+        if self.own is not None and owner is self.own.client:
+            self.own.handle_exchange(NOTHING, exchange, now)
+        elif exchange.token is not None:
+            self.transfers.fail(owner, GATEWAY_TIMEOUT, "No answer")
+        else:
+            self.endpoint.count("not_acknowledged")
+            self._end_observation(owner)
+
     def run_due(self, now):
-        while True:
-            exchange = self.endpoint.step(now)
-            if exchange is None:
-                break
-            owner = exchange.owner
-            if self.own is not None and owner is self.own.client:
-                self.own.handle_exchange(NOTHING, exchange, now)
-            elif exchange.token is not None:
-                self.transfers.fail(owner, GATEWAY_TIMEOUT, "No answer")
-            else:
-                self.endpoint.count("not_acknowledged")
-                self._end_observation(owner)
         self.scheduler.run_due(now)
         if diff(now, self._purge_at) >= 0:
             self._purge_at = add(now, _PURGE_MS)
@@ -132,7 +136,7 @@ class Gateway(Role):
             self.pending_requests.purge(self.links, now)
             self.scheduler.purge(now)
         if self.own is not None:
-            self.own.tick(now)
+            self.own.run_due(now)
 
     def drop_half_done(self, now):
         self.responder.drop_half_done()

@@ -123,21 +123,37 @@ class PendingRequests:
             if mtype == CON:
                 self._endpoint.send_ack()
             return None
+        # One pass over the options, without a call for each of them.
+        numbers = message.numbers
+        starts = message.starts
+        ends = message.ends
         path = []
         queries = []
-        is_special = is_of_one = False
+        accept = self._default_format
+        block2 = etag = observe = None
+        is_special = is_of_one = has_block1 = False
         for i in range(message.n_options):
-            number = message.numbers[i]
+            number = numbers[i]
             if number == URI_PATH:
-                path.append(message.value(i))
+                path.append(bytes(view[starts[i] : ends[i]]))
             elif number == URI_QUERY:
-                value = message.value(i)
+                value = bytes(view[starts[i] : ends[i]])
                 if not value.startswith(UE_URI):
                     queries.append(value)
                     if value.startswith(UE_SNR):
                         is_of_one = True
                     elif not is_filter(value):
                         is_special = True
+            elif number == ACCEPT:
+                accept = message.uint(ACCEPT)
+            elif number == BLOCK2:
+                block2 = message.uint(BLOCK2)
+            elif number == ETAG:
+                etag = message.option(ETAG)
+            elif number == OBSERVE:
+                observe = message.uint(OBSERVE)
+            elif number == BLOCK1:
+                has_block1 = True
         refuse = self._admission.refuse
         critical = message.critical(_UNDERSTOOD, self._recipient_option)
         if critical:
@@ -146,13 +162,11 @@ class PendingRequests:
             else:
                 self._endpoint.count("critical_option")
             return None
-        accept = message.uint(ACCEPT, self._default_format)
-        block2 = message.uint(BLOCK2)
         n = len(self._path)
         if path[:n] != self._path or len(path) > n + 1:
             # Not 4.04, which would say that the server has no document for this UE.
             refuse(PROXYING_NOT_SUPPORTED, "Another path than the gateway's", ue, now)
-        elif message.find(BLOCK1) >= 0:
+        elif has_block1:
             refuse(BAD_OPTION, "Option", ue, now, option=BLOCK1)
         elif accept not in self._formats:
             refuse(NOT_ACCEPTABLE, "Accept", ue, now)
@@ -163,10 +177,10 @@ class PendingRequests:
                 path[n] if len(path) > n else None,
                 self._formats[accept],
                 block2,
-                message.option(ETAG),
+                etag,
                 tuple(queries),
                 mtype == CON,
-                message.uint(OBSERVE),
+                observe,
                 is_special,
                 is_of_one,
             )

@@ -10,7 +10,7 @@ TS 24.546 6.2.2.1), and hands the answer back unchanged. Transport 0 goes to the
 
 from micropython import const
 
-from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
+from msgin5g.coap.endpoint import REJECTED, REQUEST, RESERVE_SIZE, RESPONSE, UNMATCHED, Role
 from msgin5g.coap.retransmission import DONE, OBSERVING, SENT
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
@@ -31,7 +31,6 @@ from msgin5g.intermediary.numbers import (
     METHOD_NOT_ALLOWED,
 )
 from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.coap.role import RESERVE_SIZE, Role
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.gateway.scm_local import LocalScmClient
 from msgin5g.gateway.scm_remote import PATH, decode_arguments
@@ -73,12 +72,15 @@ class ScmClientNode(Role):
 
     # The verbs, see Role
 
-    def handle_datagram(self, transport, datagram, remote, now):
+    def handle_message(self, kind, now):
         endpoint = self.endpoint
-        kind = endpoint.receive(transport, datagram, remote, now)
         if kind == REQUEST:
             gateway = self._gateway
-            if transport == 1 and gateway is not None and endpoint.same_peer(remote, gateway):
+            if (
+                endpoint.transport == 1
+                and gateway is not None
+                and endpoint.same_peer(endpoint.remote, gateway)
+            ):
                 self._request(now)
             else:
                 endpoint.count("not_linked")
@@ -96,22 +98,20 @@ class ScmClientNode(Role):
             endpoint.count("unmatched_response")
             endpoint.reject()
 
+    def handle_timeout(self, exchange, now):
+        request = exchange.owner
+        if exchange is request.exchange:
+            self.endpoint.count("server_timeout")
+            self._fail(request, GATEWAY_TIMEOUT, "No answer from the server")
+        else:
+            self._end(request)
+
     def run_due(self, now):
         for request in self.pending_requests:
             if self._silent_ms(request, now) == 0:
                 self.endpoint.cancel(request.exchange)
                 self._ask(request, request.exchange.token, None, now)
                 break  # it may have changed the list
-        while True:
-            exchange = self.endpoint.step(now)
-            if exchange is None:
-                return
-            request = exchange.owner
-            if exchange is request.exchange:
-                self.endpoint.count("server_timeout")
-                self._fail(request, GATEWAY_TIMEOUT, "No answer from the server")
-            else:
-                self._end(request)
 
     def drop_half_done(self, now):
         for request in list(self.pending_requests):

@@ -4,7 +4,7 @@ Of the whole array there is never more in memory than one document and the block
 """
 
 from msgin5g.cbor.encoder import dumps
-from msgin5g.cbor.reader import ARRAY, CborError, Reader
+from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.scm.request import uri_equal
 from msgin5g.scm.ue_config_doc import UeConfigDoc
 
@@ -12,25 +12,27 @@ from msgin5g.scm.ue_config_doc import UeConfigDoc
 class DocumentSplitter:
     """Finds the documents in a body that comes in pieces.
 
-    After `next` gave true the document is view[start:end], until the next `feed`. A body that is
-    one document and not an array of them has that one. max_size: bytes of a document.
+    After `next` gave true `document` is a SplitDocument, until the next `feed`; None for an item
+    that is no UeConfigDoc. A body that is one document and not an array of them has that one.
+    max_size: bytes of a document.
     """
 
     def __init__(self, max_size):
         self.view = bytearray()
-        self.start = 0
-        self.end = 0
+        self.document = None
+        self._end = 0  # of the documents that were found
         self.done = False  # the array is over, and nothing came after it
         self._max_size = max_size
         self._reader = Reader(self.view)
-        self._reader.skips_keys = True  # a UeConfigDoc looks at them
+        self._reader.skips_keys = True  # of an item that is no UeConfigDoc nobody reads them
         self._left = None  # documents to come; None before the head, -1 for an indefinite array
 
     def feed(self, piece):
         """Take the next bytes of the body."""
-        if self.end or not self.view:
-            self.view = bytearray(memoryview(self.view)[self.end :])
-            self.start = self.end = 0
+        if self._end or not self.view:
+            self.document = None
+            self.view = bytearray(memoryview(self.view)[self._end :])
+            self._end = 0
             self._reader.view = self.view
         self.view.extend(piece)  # in place: a large document must not be there three times
         self._reader.end = len(self.view)
@@ -39,32 +41,37 @@ class DocumentSplitter:
         """Go to the next document; false when it has not come whole. CborError: none ever will."""
         view = self.view
         reader = self._reader
-        reader.i = self.end
+        reader.i = self._end
         try:
             left = self._left
             if left is None:
-                # Anything but an array counts as the one document.
-                left = self._left = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
-                self.end = reader.i
+                left = self._left = reader.begin_items()
+                self._end = reader.i
             if left == 0 or (left < 0 and not reader.more(left)):
                 if reader.i != len(view):
                     raise CborError("more bytes")
                 self.done = True
                 return False
             start = reader.i
-            reader.skip()
+            try:
+                self.document = SplitDocument(view, start, len(view))
+                reader.i = self.document.end
+            except CborError as error:
+                if error.args[0] == "cut off":
+                    raise
+                self.document = None
+                reader.skip()
             if reader.i - start > self._max_size:
                 raise CborError("too large")
         except CborError as error:
             # What is cut off here goes on in the next block.
             if error.args[0] != "cut off":
                 raise
-            if len(view) - self.end <= self._max_size:
+            if len(view) - self._end <= self._max_size:
                 return False
             raise CborError("too large")
         self._left -= self._left > 0
-        self.start = start
-        self.end = reader.i
+        self._end = reader.i
         return True
 
 

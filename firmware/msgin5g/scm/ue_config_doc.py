@@ -167,8 +167,7 @@ def find_configuration(body, ue_id, imei=None):
     best_rank = _NOT_NAMED
     reader = Reader(body)
     try:
-        # Anything but an array counts as the one document.
-        n = reader.begin(ARRAY) if reader.peek() == ARRAY else 1
+        n = reader.begin_items()
         empty = True
         while reader.more(n):
             document = UeConfigDoc(body, reader.i, reader.end)
