@@ -81,8 +81,6 @@ class Relay(Role):
     an equal share of the observations.
     """
 
-    own = None
-
     def __init__(self, settings, random, server, now, server_transport=0):
         n = settings.max_flows + settings.max_observations
         # Room for every flow twice: towards the server and to the UE.
@@ -158,8 +156,6 @@ class Relay(Role):
             request = flow.request
             flow.request = None
             self._send_request(flow, *request)
-        if self.own is not None:
-            self.own.run_due(now)
 
     def drop_half_done(self, now):
         for flow in self.flows:

@@ -3,7 +3,7 @@
 from builders import DATA, OTHER_ID, UE_ID, document
 from checks import raises
 from msgin5g.cbor.encoder import dumps
-from msgin5g.cbor.reader import CborError
+from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.scm.document_splitter import SplitDocument
 from msgin5g.scm.request import ScmRequest, uri_equal
 from msgin5g.scm.ue_config_doc import DocumentError, UeConfigDoc, find_configuration, imei_of
@@ -14,7 +14,7 @@ _UE = UE_ID.encode()
 def is_for(imei, *ranges):
     """Whether a document with these imeiRanges is for a UE with this IMEI, but not by its URI."""
     body = dumps(document("", DATA, valUeIds={"uris": [OTHER_ID], "imeiRanges": list(ranges)}))
-    found = UeConfigDoc(body, 0, len(body)).rank(_UE, imei) > 0
+    found = UeConfigDoc(Reader(body)).rank(_UE, imei) > 0
     try:
         assert bytes(find_configuration(body, _UE, imei)[0][0]) == DATA.encode() and found
     except DocumentError as error:
@@ -125,7 +125,7 @@ def test_a_document_with_two_equal_keys_is_refused_wherever_they_are():
             with raises(DocumentError, "body is not CBOR: a key that comes twice"):
                 find_configuration(whole, _UE)
         with raises(CborError, "a key that comes twice"):
-            SplitDocument(body, 0, len(body))
+            SplitDocument(Reader(body))
 
 
 def test_only_scheme_and_host_of_a_uri_ignore_the_case_of_letters():

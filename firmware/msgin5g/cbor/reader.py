@@ -27,7 +27,7 @@ class CborError(Exception):
 class Reader:
     """A cursor over `view[i:end]`; each call reads one head or one item and moves on.
 
-    skips_keys: `skip` does not look for equal keys, because somebody else will.
+    skips_keys: `skip` does not look for equal keys, because nobody reads them.
     """
 
     skips_keys = False

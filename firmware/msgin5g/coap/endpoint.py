@@ -399,8 +399,11 @@ class Role:
     counted under `no_memory`. A subclass does the work in `handle_message`, `handle_timeout` and
     `run_due`, and `drop_half_done` repairs its tables, of which one may have an entry that another
     one lacks.
-    reserve_size: bytes of heap that are kept for that.
+    reserve_size: bytes of heap that are kept for that. own: a Role on the same endpoint, for the
+    configuration of the node itself, or None.
     """
+
+    own = None
 
     def __init__(self, endpoint, reserve_size=0):
         self.endpoint = endpoint
@@ -426,6 +429,8 @@ class Role:
                 self.handle_timeout(exchange, now)
                 exchange = self.endpoint.step(now)
             self.run_due(now)
+            if self.own is not None:
+                self.own.run_due(now)
         except MemoryError:
             self.lose(now)
         if self._n_lost:

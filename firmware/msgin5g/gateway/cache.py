@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from micropython import const
 
+from msgin5g.cbor.reader import Reader
 from msgin5g.coap.ticks import add, diff
 from msgin5g.scm.document_splitter import SplitDocument
 
@@ -53,7 +54,7 @@ class Entry:
             return False
         if permission.etag == self.etag:
             return True
-        document = SplitDocument(self.body, 0, len(self.body))
+        document = SplitDocument(Reader(self.body))
         return document.names_everybody or document.names(ue.ue_id)
 
     def copy_for(self, ue):
@@ -66,7 +67,7 @@ class Entry:
             and diff(permission.until, fresh_until) < 0
         ):
             fresh_until = permission.until
-        body = SplitDocument(self.body, 0, len(self.body)).copy_for(ue.ue_id)
+        body = SplitDocument(Reader(self.body)).copy_for(ue.ue_id)
         return Entry(None, body, fresh_until)
 
 

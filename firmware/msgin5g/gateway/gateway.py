@@ -35,7 +35,7 @@ from msgin5g.coap.endpoint import (
 )
 from msgin5g.coap.numbers import GATEWAY_TIMEOUT, SERVICE_UNAVAILABLE
 from msgin5g.coap.responder import ServerEndpoint
-from msgin5g.coap.ticks import add, diff, shorter
+from msgin5g.coap.ticks import diff, shorter
 from msgin5g.gateway.bulk_transfer import Transfers
 from msgin5g.gateway.cache import Cache
 from msgin5g.gateway.observers import Observer, Observers
@@ -46,7 +46,6 @@ from msgin5g.gateway.shared_documents import SharedDocuments
 from msgin5g.intermediary.admission import Admission
 from msgin5g.intermediary.link_table import LinkTable
 
-_PURGE_MS = const(30000)
 _FRESH_MS = const(1000)  # what is fresh for less is asked for again
 _MAX_INCOMING = const(4)  # the gateway itself remembers the requests that it acknowledged
 
@@ -58,8 +57,6 @@ class Gateway(Role):
     Bounds: settings.max_waiting requests, max_transfers GETs to the server and max_answers
     responses at a time, hold_size bytes of documents that are not sent yet, cache_size of bodies.
     """
-
-    own = None
 
     def __init__(self, settings, random, now):
         n = 4 * settings.max_answers + 2 * settings.max_transfers + 2 * settings.max_observations
@@ -79,13 +76,15 @@ class Gateway(Role):
         self.responder = responder = Responder(settings, endpoint, pending, cache)
         self.observers = Observers(settings, endpoint, self._admission, pending, responder)
         self.transfers = Transfers(settings, endpoint, pending, responder, cache)
-        self.scheduler = Scheduler(settings, endpoint, pending, responder, self.transfers)
+        self.scheduler = Scheduler(
+            settings, endpoint, pending, responder, self.transfers, self.links, now
+        )
         self.transfers.scheduler = self.scheduler
         self.shared_documents = SharedDocuments(
             endpoint, self.transfers, self.scheduler, self.observers, responder, cache
         )
         self.scheduler.shared_documents = self.shared_documents
-        self._purge_at = add(now, _PURGE_MS)
+        self.run_due = self.scheduler.run_due
 
     def connect(self, scm):
         """Ask the server through this LocalScmClient or RemoteScmClient."""
@@ -127,16 +126,6 @@ class Gateway(Role):
         else:
             self.endpoint.count("not_acknowledged")
             self._end_observation(owner)
-
-    def run_due(self, now):
-        self.scheduler.run_due(now)
-        if diff(now, self._purge_at) >= 0:
-            self._purge_at = add(now, _PURGE_MS)
-            self.cache.purge(self.links, now)
-            self.pending_requests.purge(self.links, now)
-            self.scheduler.purge(now)
-        if self.own is not None:
-            self.own.run_due(now)
 
     def drop_half_done(self, now):
         self.responder.drop_half_done()

@@ -123,7 +123,16 @@ class PendingRequests:
             if mtype == CON:
                 self._endpoint.send_ack()
             return None
-        # One pass over the options, without a call for each of them.
+        refuse = self._admission.refuse
+        critical = message.critical(_UNDERSTOOD, self._recipient_option)
+        if critical:
+            if mtype == CON:
+                refuse(BAD_OPTION, "Option", ue, now, option=critical)
+            else:
+                self._endpoint.count("critical_option")
+            return None
+        # One pass over the options, without a call for each of them. The critical ones have values
+        # of a right length.
         numbers = message.numbers
         starts = message.starts
         ends = message.ends
@@ -134,10 +143,10 @@ class PendingRequests:
         is_special = is_of_one = has_block1 = False
         for i in range(message.n_options):
             number = numbers[i]
+            value = bytes(view[starts[i] : ends[i]])
             if number == URI_PATH:
-                path.append(bytes(view[starts[i] : ends[i]]))
+                path.append(value)
             elif number == URI_QUERY:
-                value = bytes(view[starts[i] : ends[i]])
                 if not value.startswith(UE_URI):
                     queries.append(value)
                     if value.startswith(UE_SNR):
@@ -145,23 +154,15 @@ class PendingRequests:
                     elif not is_filter(value):
                         is_special = True
             elif number == ACCEPT:
-                accept = message.uint(ACCEPT)
+                accept = int.from_bytes(value, "big")
             elif number == BLOCK2:
-                block2 = message.uint(BLOCK2)
+                block2 = int.from_bytes(value, "big")
             elif number == ETAG:
                 etag = message.option(ETAG)
             elif number == OBSERVE:
                 observe = message.uint(OBSERVE)
             elif number == BLOCK1:
                 has_block1 = True
-        refuse = self._admission.refuse
-        critical = message.critical(_UNDERSTOOD, self._recipient_option)
-        if critical:
-            if mtype == CON:
-                refuse(BAD_OPTION, "Option", ue, now, option=critical)
-            else:
-                self._endpoint.count("critical_option")
-            return None
         n = len(self._path)
         if path[:n] != self._path or len(path) > n + 1:
             # Not 4.04, which would say that the server has no document for this UE.

@@ -16,6 +16,7 @@ _NO_BULK_MS = const(3600000)  # for so long a server without bulk is asked for e
 _MAX_LEFT_OUT = const(3)  # UEs that a bulk answer left out in error: that shows such a server
 _ID_OVERHEAD = const(9)  # `ue-uri=` and the head of its option
 _RETRY_MS = const(200)
+_PURGE_MS = const(30000)
 _SILENCE = const(10)  # times ACK_TIMEOUT
 # Bytes of a bulk GET without names and IDs, of its Block2 and of an Echo.
 _GET_SIZE = const(74 + 4 + 43)
@@ -43,11 +44,13 @@ class Scheduler:
     singles: PendingRequests that go alone. queued: transfers of individual documents.
     """
 
-    def __init__(self, settings, endpoint, pending_requests, responder, transfers):
+    def __init__(self, settings, endpoint, pending_requests, responder, transfers, links, now):
         self._endpoint = endpoint
         self._pending_requests = pending_requests
         self._responder = responder
         self._transfers = transfers
+        self._links = links
+        self._purge_at = add(now, _PURGE_MS)
         self.shared_documents = None  # set before the first request
         self._urgent = [ue_id.encode() for ue_id in settings.bulk_urgent]
         self._max_transfers = settings.max_transfers
@@ -161,8 +164,11 @@ class Scheduler:
         """A bulk answer had a document for every UE."""
         self._n_left_out = 0
 
-    def purge(self, now):
-        """Do bulk again, before the clock wraps."""
+    def _purge(self, now):
+        """Forget what has expired, before the clock wraps and it looks new; do bulk again."""
+        self._purge_at = add(now, _PURGE_MS)
+        self._transfers.cache.purge(self._links, now)
+        self._pending_requests.purge(self._links, now)
         if self._bulk_again_at is not None and diff(now, self._bulk_again_at) >= 0:
             self._bulk_again_at = None
             self._n_left_out = 0
@@ -211,6 +217,8 @@ class Scheduler:
             # Documents that have come are sent first; only then there is room for more.
             if transfer.download.wants_next and pending_requests.held_size <= self._hold_size:
                 transfers.ask(transfer, now)
+        if diff(now, self._purge_at) >= 0:
+            self._purge(now)
 
     def retry_after_out_of_memory(self, now):
         """There was no memory: try again when some of it may have been freed."""

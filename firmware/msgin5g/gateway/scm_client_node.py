@@ -65,7 +65,6 @@ class ScmClientNode(Role):
             ServerEndpoint(random, {}, settings.parameters, settings.peer_key, 2 * n, n),
             RESERVE_SIZE,
         )
-        self.own = None
         self._client = LocalScmClient(settings, self.endpoint, 0, server)
         self._gateway = gateway  # None while its address is not known
         self.pending_requests = []

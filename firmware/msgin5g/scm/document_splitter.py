@@ -24,7 +24,6 @@ class DocumentSplitter:
         self.done = False  # the array is over, and nothing came after it
         self._max_size = max_size
         self._reader = Reader(self.view)
-        self._reader.skips_keys = True  # of an item that is no UeConfigDoc nobody reads them
         self._left = None  # documents to come; None before the head, -1 for an indefinite array
 
     def feed(self, piece):
@@ -42,6 +41,7 @@ class DocumentSplitter:
         view = self.view
         reader = self._reader
         reader.i = self._end
+        reader.skips_keys = False
         try:
             left = self._left
             if left is None:
@@ -54,12 +54,13 @@ class DocumentSplitter:
                 return False
             start = reader.i
             try:
-                self.document = SplitDocument(view, start, len(view))
-                reader.i = self.document.end
+                self.document = SplitDocument(reader)
             except CborError as error:
                 if error.args[0] == "cut off":
                     raise
                 self.document = None
+                reader.i = start
+                reader.skips_keys = True  # nobody reads them
                 reader.skip()
             if reader.i - start > self._max_size:
                 raise CborError("too large")
@@ -83,9 +84,9 @@ class SplitDocument(UeConfigDoc):
 
     n_uris = 0
 
-    def __init__(self, view, start, end):
-        super().__init__(view, start, end)
-        self._start = start
+    def __init__(self, reader):
+        self._start = reader.i
+        super().__init__(reader)
         self._ids_end = self.reader.ends[2]
 
     def copies(self, ue_ids, imei=None):

@@ -25,21 +25,22 @@ class DocumentError(Exception):
 
 
 class UeConfigDoc:
-    """The UeConfigDoc that begins at view[start]; CborError when there is none.
+    """The UeConfigDoc that comes next in a Reader, which goes on to its end; or CborError.
 
     end: where it ends. ids: where its valUeIds begin, or None. names_everybody: it has none, so it
-    is for every UE of the domain (TS 24.546 7.2.5). reader: the Reader that moves over it.
+    is for every UE of the domain (TS 24.546 7.2.5). reader: the Reader, which every method moves.
     """
 
-    def __init__(self, view, start, end):
-        self.reader = reader = Reader(view, start, end)
+    def __init__(self, reader):
+        self.reader = reader
         name, other_name, self.ids, self._configs = reader.find(_KEYS)
         self.end = reader.i
         if name is None:
             name = other_name
         self._name = name
-        if name is not None and view[name] >> 5 != TEXT:
+        if name is not None and reader.view[name] >> 5 != TEXT:
             reader.text(name)  # a text with a tag, or CborError
+            reader.i = self.end
         self.names_everybody = self.ids is None
 
     @property
@@ -170,10 +171,10 @@ def find_configuration(body, ue_id, imei=None):
         n = reader.begin_items()
         empty = True
         while reader.more(n):
-            document = UeConfigDoc(body, reader.i, reader.end)
-            reader.i = document.end
+            document = UeConfigDoc(reader)
             empty = False
             rank = document.rank(ue_id, imei)
+            reader.i = document.end
             if rank > best_rank:
                 best = document
                 best_rank = rank
