@@ -5,7 +5,7 @@ from msgin5g_tools.scm_server import ue_config
 
 import_firmware()
 
-from msgin5g.cbor.reader import CborError  # noqa: E402
+from msgin5g.cbor.reader import CborError, Reader  # noqa: E402
 from msgin5g.config.schema import Schema  # noqa: E402
 from msgin5g.scm.ue_config_doc import UeConfigDoc  # noqa: E402
 
@@ -16,7 +16,7 @@ def refusals(document, doc_id):
     """(key, reason) for each rule that the configuration in this document breaks."""
     body = ue_config.encode(document, doc_id)
     try:
-        texts = UeConfigDoc(body, 0, len(body)).config_data()
+        texts = UeConfigDoc(Reader(body)).config_data()
     except CborError as error:
         return [("document", f"cannot be read: {error}")]
     if not texts:
