@@ -108,7 +108,7 @@ class Relay(Role):
         self.n_requests = 0  # flows that do not observe
         self.n_observing = 0
         self._n_wanted = 0  # observations, with those that were only asked for
-        self._rate_limiter = RateLimiter(settings.max_rate, now)
+        self._rate_limiter = RateLimiter(settings.max_rate)
 
     # The verbs, see Role
 
@@ -150,7 +150,6 @@ class Relay(Role):
                     break
                 self.endpoint.acknowledge(flow.incoming)
             waiting.pop(0)
-        self._rate_limiter.step(now)
         while self.held_back and self._rate_limiter.take(now):
             flow = self.held_back.pop(0)
             request = flow.request
@@ -236,7 +235,7 @@ class Relay(Role):
             return
         message = self.endpoint.message
         tail = message.tail()
-        hop_limit_at = message.find(HOP_LIMIT)
+        hop_limit_at = message.find(HOP_LIMIT) if self._admission.has_hop_limit else -1
         if hop_limit_at >= 0:
             tail = self._count_down_hop_limit(hop_limit_at, tail, ue, now)
         if tail:
@@ -266,7 +265,7 @@ class Relay(Role):
         message = endpoint.message
         settings = self._settings
         token = observe = None
-        if message.find(OBSERVE) >= 0:
+        if self._admission.observes:
             observe = message.uint(OBSERVE)
         if observe is not None:
             known = self._observation_of(ue, message.token())

@@ -50,12 +50,15 @@ def test_a_ue_that_has_moved_is_at_its_former_address_no_longer_whatever_the_por
 
 
 def test_no_more_requests_than_the_rate_go_in_any_second():
-    limiter = RateLimiter(3, START)
+    limiter = RateLimiter(3)
     assert [limiter.take(add(START, ms)) for ms in (0, 100, 200, 900)] == [True] * 3 + [False]
     assert limiter.wait_ms(add(START, 900)) == 100
     assert limiter.wait_ms(add(START, 1000)) == limiter.wait_ms(add(START, 1700)) == 0
     assert limiter.take(add(START, 1000)) and not limiter.take(add(START, 1050))
     assert limiter.take(add(START, 1100))
     # After a pause all of them are there again.
-    limiter.step(add(START, 5000))
     assert [limiter.take(add(START, 5000)) for _ in range(4)] == [True] * 3 + [False]
+    # After a very long one, too, when the clock has wrapped and the old moments seem to come.
+    late = add(START, 0x2FFFFFFF)
+    assert limiter.wait_ms(late) == 0
+    assert [limiter.take(late) for _ in range(4)] == [True] * 3 + [False]

@@ -403,10 +403,9 @@ class Role:
     configuration of the node itself, or None.
     """
 
-    own = None
-
     def __init__(self, endpoint, reserve_size=0):
         self.endpoint = endpoint
+        self.own = None
         self.counters = endpoint.counters
         self._n_lost = 0  # not counted yet: that takes memory, too
         self._reserve_size = reserve_size
@@ -429,14 +428,13 @@ class Role:
                 self.handle_timeout(exchange, now)
                 exchange = self.endpoint.step(now)
             self.run_due(now)
-            if self.own is not None:
-                self.own.run_due(now)
+            own = self.own
+            if own is not None:
+                own.run_due(now)
         except MemoryError:
             self.lose(now)
-        if self._n_lost:
+        if self._reserve is None:
             self._recover(now)
-        elif self._reserve is None:
-            self._take_reserve()
 
     def transmit(self, now):
         """(transport, datagram, remote) to send, or None."""
@@ -452,19 +450,14 @@ class Role:
         self._recover(now)
 
     def _recover(self, now):
-        """Repair the tables; without memory for that, the next step tries again."""
+        """Repair the tables, and take the reserve again."""
         self._reserve = None
         try:
-            self.drop_half_done(now)
-            counters = self.counters
-            counters["no_memory"] = counters.get("no_memory", 0) + self._n_lost
-            self._n_lost = 0
-        except MemoryError:
-            return
-        self._take_reserve()
-
-    def _take_reserve(self):
-        try:
+            if self._n_lost:
+                self.drop_half_done(now)
+                counters = self.counters
+                counters["no_memory"] = counters.get("no_memory", 0) + self._n_lost
+                self._n_lost = 0
             self._reserve = bytearray(self._reserve_size)
         except MemoryError:
             pass  # the next step tries again

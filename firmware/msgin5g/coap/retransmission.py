@@ -241,8 +241,10 @@ class Transmitter:
             return None
         number = self.next_number(remote)
         mtype = CON if confirmable else NON
-        datagram = self.encode(mtype, code, number & 0xFFFF, token, options, payload, tail)
+        mid = number & 0xFFFF
+        datagram = datagram_of(self.max_size, mtype, code, mid, token, options, payload, tail)
         if datagram is None:
+            self.count("too_large")
             return None
         exchange = Exchange(transport, remote, number, confirmable, owner)
         exchange.datagram = datagram

@@ -23,6 +23,7 @@ from msgin5g.coap.numbers import (
     GET,
     MAX_AGE,
     NO_RESPONSE,
+    OBSERVE,
     OSCORE,
     POST,
     SERVICE_UNAVAILABLE,
@@ -32,6 +33,7 @@ from msgin5g.coap.numbers import (
 from msgin5g.intermediary.numbers import (
     BAD_OPTION,
     CONCISE_PROBLEM_DETAILS,
+    HOP_LIMIT,
     LINK_FORMAT,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
@@ -60,8 +62,11 @@ class Admission:
     """The rules for requests, over the endpoint and the LinkTable of a relay or gateway.
 
     max_observations_of_ue: the share of each UE in settings.max_observations. takes_protected:
-    whether protected requests are taken, as a relay does.
+    whether protected requests are taken, as a relay does. observes, has_hop_limit: whether the
+    request that `admit` took has these options.
     """
+
+    observes = has_hop_limit = False
 
     def __init__(self, settings, endpoint, links, takes_protected=False):
         self._endpoint = endpoint
@@ -94,7 +99,7 @@ class Admission:
         ends = message.ends
         recipient_at = message.find(recipient_option)
         n_uris = 0
-        is_protected = False
+        is_protected = self.observes = self.has_hop_limit = False
         unknown = message.left_out
         is_own = True
         for i in range(message.n_options):
@@ -108,6 +113,10 @@ class Admission:
                     same = value.endswith(ue_id) and len(value) == len(ue_id) + 7
                     if not same and not uri_equal(value[7:], ue_id):
                         is_own = False
+            elif number == OBSERVE:
+                self.observes = True
+            elif number == HOP_LIMIT:
+                self.has_hop_limit = True
             elif number == OSCORE:
                 is_protected = self._takes_protected and message.code in (POST, FETCH)
             elif number & 2 and not unknown and not (number < 30 and _UNDERSTOOD >> number & 1):
