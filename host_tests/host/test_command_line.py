@@ -191,9 +191,10 @@ def test_a_relay_without_links_says_so(tmp_path):
     file.write_text(json.dumps(values))
     with subprocess.Popen([*_COMMAND, "run", "--settings", str(file)],
                           stdout=subprocess.PIPE, text=True) as role:  # fmt: skip
-        assert role.stdout.readline() == "settings: links: none, so that no UE is served\n"
-        assert role.stdout.readline().startswith("started ")
+        lines = [role.stdout.readline() for _ in range(2)]
         role.terminate()
+    assert lines[0] == "settings: links: none, so that no UE is served\n"
+    assert lines[1].startswith("started ")
 
 
 def test_ports_are_listed_and_a_missing_one_names_those_that_are_there(monkeypatch):
@@ -237,3 +238,43 @@ def test_a_tree_that_root_has_set_up_serves_another_user(tmp_path):
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{home}/msgin5g/"), done.stdout
+
+
+def test_decode_prints_json(tmp_path):
+    trace = "datagram direction=in hex=40011234b573752d7563 remote=127.0.0.3:65401"
+    done = run_with("decode", "--json", "-", stdin=f"{trace}\nstarted role=ue\n4001\n")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and len(rows) == 2, done
+    assert rows[0]["where"] == "from 127.0.0.3:65401" and rows[0]["code"] == "0.01"
+    assert rows[0]["mid"] == 0x1234 and rows[0]["fault"] is None
+    assert rows[1]["code"] == "malformed" and rows[1]["fault"].startswith("byte ")
+
+
+def run_with(*arguments, stdin):
+    return subprocess.run([*_COMMAND, *arguments], input=stdin, text=True, capture_output=True,
+                          timeout=60, check=False)  # fmt: skip
+
+
+def test_flash_and_provision_print_json_and_a_dry_run_of_several_boards_a_line_each(tmp_path):
+    with VirtualBoard(heap="96K") as one, VirtualBoard(heap="96K") as two:
+        ports = ["--port", one.port, "--port", two.port, "--port", "/dev/none"]
+        said = msgin5g("flash", *ports, "--dry-run", status=PORT_MISSING)
+        assert len(said.splitlines()) == 3, said
+        assert said.count("files would be copied (ue)") == 2, said
+        said = msgin5g("flash", *ports, "--dry-run", "--json", status=PORT_MISSING)
+        rows = [json.loads(line) for line in said.splitlines()]
+        assert [row["port"] for row in rows] == [one.port, two.port, "/dev/none"]
+        assert [row["status"] for row in rows] == [0, 0, PORT_MISSING]
+        assert rows[0]["text"].endswith("files would be copied (ue)")
+        assert rows[2]["text"].startswith("there is no such port")
+        table = tmp_path / "t.csv"
+        table.write_text(
+            "port,label,ue_id,next_hop\n"
+            f"{one.port},Door 1,urn:x:1,h:1\n{two.port},Door 2,urn:x:2,h:1\n"
+        )
+        said = msgin5g("provision", table, "--dry-run")
+        assert len(said.splitlines()) == 2, said
+        said = msgin5g("provision", table, "--dry-run", "--json")
+        rows = [json.loads(line) for line in said.splitlines()]
+        assert [row["label"] for row in rows] == ["Door 1", "Door 2"]
+        assert rows[1]["ue_id"] == "urn:x:2" and len(rows[1]["unique_id"]) == 12

@@ -381,8 +381,12 @@ def test_why_says_what_stands_in_the_way():
     check = Check()
     node.services = [Radio(), check]
     assert printed(board, commands.why, node) == good
-    check.ping = Ping
-    for answered, text in ((None, "no answer yet"), (True, "passed"), (False, "no answer")):
+    check.ping, check.asked_at = Ping, commands.ticks_ms()
+    for answered, text in (
+        (None, "no answer yet, asked 0 s ago"),
+        (True, "passed"),
+        (False, "no answer"),
+    ):
         Ping.answered = answered
         assert printed(board, commands.why, node) == (
             good + "check by ping: coap://one.example: " + text + "\n"

@@ -1,5 +1,6 @@
 """`msgin5g decode`: explains datagrams, as the firmware's own decoder reads them."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import click
 
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.decode.sequence_diagram import fields_of
 from msgin5g_tools.device.events import parse_event, visible
 from msgin5g_tools.text import printable
 
@@ -21,12 +23,16 @@ _HEADER_SIZE = 4
 class _Reader:
     """Explains datagrams one after the other; `sound`: none of them was malformed."""
 
-    def __init__(self, registry):
+    def __init__(self, registry, as_json):
         self._registry = registry
+        self._as_json = as_json
         self._n = 0
         self.sound = True
 
     def show(self, datagram, where=None):
+        if self._as_json:
+            self._show_json(datagram, where)
+            return
         if self._n:
             click.echo()
         self._n += 1
@@ -40,9 +46,27 @@ class _Reader:
             self.wrong("  " + explanation.fault)
         sys.stdout.flush()
 
+    def _show_json(self, datagram, where):
+        explanation = explain(datagram, self._registry)
+        self.sound = self.sound and not explanation.fault
+        row = {
+            "where": where,
+            **fields_of(datagram, self._registry),
+            "lines": [explanation.heading, *explanation.lines],
+            "fault": explanation.fault,
+            "hex": datagram.hex(),
+        }
+        click.echo(json.dumps(row))
+        sys.stdout.flush()
+
+    def other(self, line):
+        """A line that is no datagram."""
+        if not self._as_json:
+            click.echo(printable(line))
+
     def wrong(self, line):
         self.sound = False
-        click.secho(line, fg="red")
+        click.secho(line, fg="red", err=self._as_json)
 
 
 @click.command()
@@ -74,7 +98,8 @@ class _Reader:
     show_default=True,
     help="Content-Format of UeConfigDoc.",
 )
-def decode(datagrams, capture, ports, recipient_option, content_format):
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each datagram.")
+def decode(datagrams, capture, ports, recipient_option, content_format, as_json):
     """Explain CoAP datagrams: given in hex, read from a capture, or with - one a line from stdin.
 
     Spaces, colons and 0x in the hex are ignored. Several HEX are several datagrams, unless one
@@ -89,7 +114,7 @@ def decode(datagrams, capture, ports, recipient_option, content_format):
 
     Exit status: 1 when a datagram is malformed; the text says at which byte, counted from 0.
     """
-    reader = _Reader(Registry(recipient_option, content_format))
+    reader = _Reader(Registry(recipient_option, content_format), as_json)
     if capture is not None:
         if datagrams:
             raise click.UsageError("HEX and --pcap exclude each other")
@@ -142,7 +167,7 @@ def _show_event(reader, line, event):
     try:
         datagram = bytes.fromhex(event["hex"])
     except (ValueError, KeyError, TypeError):
-        click.echo(printable(line))
+        reader.other(line)
         return
     direction = "to" if event.get("direction") == "out" else "from"
     reader.show(datagram, printable(f"{direction} {event.get('remote', '?')}"))

@@ -1,5 +1,7 @@
 """`msgin5g flash`: the firmware, settings and secrets onto boards, verified and watched."""
 
+import json
+import os
 import sys
 
 import click
@@ -40,8 +42,9 @@ from msgin5g_tools.device.session import TOOLS
     help="Wait until configured after the reset. [default: if anything was copied]",
 )
 @click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a board, at the end.")
 def flash(
-    board, ports, every, tool, role, settings_files, secrets_files, dry_run, watch, wait_s
+    board, ports, every, tool, role, settings_files, secrets_files, dry_run, watch, wait_s, as_json
 ):  # fmt: skip
     """Put the firmware on a board: compile, compare, copy what differs, verify, reset, watch.
 
@@ -66,11 +69,21 @@ def flash(
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
-    sys.exit(run_jobs(jobs, options, skip_strangers=every)[0])
+    status, results = run_jobs(jobs, options, skip_strangers=every, quiet=as_json)
+    if as_json:
+        print_results(results)
+    sys.exit(status)
 
 
-def run_jobs(jobs, options, skip_strangers=False):
-    """Do all jobs at once; (exit status, ports of the boards that are done)."""
+def print_results(results, about=None):
+    """A JSON object for each port: how it ended, and what `about` has for it."""
+    for port, (text, error) in results.items():
+        row = {"port": port, "status": error.status if error else 0, "text": str(error or text)}
+        click.echo(json.dumps({**row, **(about or {}).get(port, {})}))
+
+
+def run_jobs(jobs, options, skip_strangers=False, quiet=False):
+    """Do all jobs at once; (exit status, results as ports.on_each gives them)."""
     bundles = Bundles()
     by_port = {job.port: job for job in jobs}
     try:
@@ -78,8 +91,14 @@ def run_jobs(jobs, options, skip_strangers=False):
             bundles.of(role)  # report a build error once, before a board is touched
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
-        return error.status, ()
-    with reporter(list(by_port), bars=not options.dry_run) as report:  # a list, also in a terminal
+        return error.status, {}
+    # What a dry run would copy is a list, in a terminal as well; for several boards it would be
+    # long, so that each has one line.
+    dry_run = options.dry_run
+    stream = open(os.devnull, "w", encoding="utf-8") if quiet else None
+    with reporter(
+        list(by_port), stream, bars=not dry_run, ends_only=dry_run and len(jobs) > 1
+    ) as report:
 
         def work(port):
             line = report.lines[port]
@@ -91,18 +110,19 @@ def run_jobs(jobs, options, skip_strangers=False):
                 line.end(False, f"skipped: {error}" if skipped else f"Error: {error}")
                 raise error from None
             line.end(True, text)
+            return text
 
         try:
             results = on_each(list(by_port), work)
         except KeyboardInterrupt:
             click.echo("Interrupted: the boards still boot. Run the command again.", err=True)
-            return INTERRUPTED, ()
+            return INTERRUPTED, {}
     faults = [error.status for _, error in results.values() if error is not None]
     if skip_strangers:
         strangers = faults.count(NOT_MICROPYTHON)
         if strangers < len(results):
             faults = [status for status in faults if status != NOT_MICROPYTHON]
-    return max(faults, default=0), [port for port in results if results[port][1] is None]
+    return max(faults, default=0), {job.port: results[job.port] for job in jobs}
 
 
 def _jobs(ports, role, settings_files, secrets_files):

@@ -20,7 +20,7 @@ from msgin5g_tools.device.inventory import take_inventory
 from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.table import read_table
-from msgin5g_tools.commands.flash import run_jobs
+from msgin5g_tools.commands.flash import print_results, run_jobs
 from msgin5g_tools.person_file import FileError, parse_json
 
 _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
@@ -37,7 +37,10 @@ _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
 @click.option("--dry-run", is_flag=True, help="Check table and boards; change nothing.")
 @click.option("--watch/--no-watch", default=None, help="As for msgin5g flash.")
 @click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
-def provision(table, base_file, ports, board, tool, partial, labels, dry_run, watch, wait_s):
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a board, at the end.")
+def provision(
+    table, base_file, ports, board, tool, partial, labels, dry_run, watch, wait_s, as_json
+):  # fmt: skip
     """Give each board of a TABLE (CSV or JSON) its settings and secrets, and the firmware.
 
     \b
@@ -61,13 +64,26 @@ def provision(table, base_file, ports, board, tool, partial, labels, dry_run, wa
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
     jobs = [Job(port, row.parsed.role, row.settings, row.secrets) for row, port in rows]
-    status, good = run_jobs(jobs, Options(tool, BOARDS.get(board), dry_run, watch, wait_s))
+    options = Options(tool, BOARDS.get(board), dry_run, watch, wait_s)
+    status, results = run_jobs(jobs, options, quiet=as_json)
+    good = {port for port, (_, error) in results.items() if error is None}
     list_ = [
         (row.label, row.parsed.ue_id, row.parsed.role, found[port], port)
         for row, port in rows
-        if port in good
+        if port in good and not dry_run
     ]
-    if list_:
+    if as_json:
+        about = {
+            port: {
+                "label": row.label,
+                "ue_id": row.parsed.ue_id,
+                "role": row.parsed.role,
+                "unique_id": found[port],
+            }
+            for row, port in rows
+        }
+        print_results(results, about)
+    elif list_:
         _print_labels(list_)
     for row, port in rows:
         if port not in good:

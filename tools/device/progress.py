@@ -11,17 +11,23 @@ from rich.text import Text
 from msgin5g_tools.text import printable
 
 
-def reporter(ports, stream=None, bars=True):
-    """A context manager; `lines[port]` is the Line of a board. bars: where it is a terminal."""
+def reporter(ports, stream=None, bars=True, ends_only=False):
+    """A context manager; `lines[port]` is the Line of a board. bars: where it is a terminal.
+
+    ends_only: print how each board ended, and nothing before.
+    """
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    return _Bars(ports, console) if bars and console.is_terminal else _Plain(ports, stream)
+    return (
+        _Bars(ports, console) if bars and console.is_terminal else _Plain(ports, stream, ends_only)
+    )
 
 
 class _Plain:
     """PORT: what happened."""
 
-    def __init__(self, ports, stream):
+    def __init__(self, ports, stream, ends_only):
+        self.ends_only = ends_only
         self._stream = stream
         self._lock = threading.Lock()
         self.lines = {port: _PlainLine(port, self) for port in ports}
@@ -34,7 +40,10 @@ class _Plain:
 
     def print(self, text):
         with self._lock:
-            print(text, file=self._stream, flush=True)
+            try:
+                print(text, file=self._stream, flush=True)
+            except OSError:
+                pass  # nobody reads, or the disk is full: the work at the boards goes on
 
 
 class _PlainLine:
@@ -44,7 +53,8 @@ class _PlainLine:
         self._total = self._done = 0
 
     def say(self, text):
-        self._parent.print(f"{self._port}: {printable(text)}")
+        if not self._parent.ends_only:
+            self.end(True, text)
 
     def total(self, n_files):
         self._total = n_files
@@ -55,7 +65,7 @@ class _PlainLine:
 
     def end(self, good, text):
         del good
-        self.say(text)
+        self._parent.print(f"{self._port}: {printable(text)}")
 
 
 class _Bars:

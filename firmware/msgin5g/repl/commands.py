@@ -258,7 +258,11 @@ def why(node):
     for service in node.services:
         ping = getattr(service, "ping", None)
         if hasattr(service, "passed") and ping:  # the check of a trial
-            result = {None: "no answer yet", True: "passed", False: "no answer"}[ping.answered]
+            result = "passed" if ping.answered else "no answer"
+            if ping.answered is None:
+                result += (
+                    " yet, asked " + duration(ticks_diff(ticks_ms(), service.asked_at)) + " ago"
+                )
             print_wrapped("check by ping: " + ping.why + ": " + result)
     if node.application and node.application.error:
         error = node.application.error

@@ -13,7 +13,10 @@ _AGAIN_MS = const(10000)
 
 
 class TrialCheck:
-    """A service of a node. `ping` is the last Ping, or None; `passed`: this check went well."""
+    """A service of a node. `ping` is the last Ping, or None; `passed`: this check went well.
+
+    asked_at: when the ping was started.
+    """
 
     def __init__(self, ue, resolve):
         """ue: the ConstrainedUe. resolve: as Ping has it; None for the check `lasting`."""
@@ -21,7 +24,7 @@ class TrialCheck:
         self._resolve = resolve
         self._configuration = None  # the one that is checked
         self._again_at = None
-        self.ping = None
+        self.ping = self.asked_at = None
         self.passed = False
 
     def step(self, now):
@@ -37,12 +40,12 @@ class TrialCheck:
             if self.passed:
                 manager.check_passed()
             else:
-                self._start_ping()
+                self._start_ping(now)
         if self.passed:
             return
         if self._again_at is not None:
             if diff(now, self._again_at) >= 0:
-                self._start_ping()
+                self._start_ping(now)
             return
         answered = self.ping.answered
         if answered:
@@ -51,8 +54,9 @@ class TrialCheck:
         elif answered is not None:
             self._again_at = add(now, _AGAIN_MS)
 
-    def _start_ping(self):
+    def _start_ping(self, now):
         ue = self._ue
+        self.asked_at = now
         self._again_at = None
         self.ping = Ping(ue.endpoint, ue.client.transport, self._resolve, self._configuration)
 
