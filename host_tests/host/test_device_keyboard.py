@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from msgin5g_tools.device import keyboard
 from msgin5g_tools.device.keyboard import Keyboard
 
 
@@ -63,15 +64,18 @@ def test_the_mode_and_the_signals_come_back_whatever_ends_the_block():
             assert [signal.getsignal(number) for number in numbers] == handlers
 
 
-def test_without_a_terminal_there_are_no_keys():
+def test_without_a_terminal_there_are_no_keys(monkeypatch):
     closed = io.StringIO()
     closed.close()
     with open(os.devnull) as null:
         for stream in (null, io.StringIO(), closed, object()):
             with Keyboard(stream) as keys:
                 assert keys.descriptor is None
-    with terminal() as (_, stream, _):
+    with terminal() as (_, stream, before):
         assert Keyboard(stream).descriptor == stream.fileno()
+        monkeypatch.setattr(keyboard, "termios", None)  # Windows
+        with Keyboard(stream) as keys:
+            assert keys.descriptor is None and termios.tcgetattr(stream) == before
 
 
 def test_a_terminal_that_goes_is_no_key_and_no_error():

@@ -116,6 +116,11 @@ def test_datagrams_are_a_sequence_diagram_that_begins_at_the_first_one():
     assert other.startswith(" 2000  board --> 10.0.0.2:65401"), other
     where = sent.index("CON")
     assert received.index("CON") == where and other.index("CON") == where
+    rows = shown(
+        *[datagram("out", remote=f"{host}:65401") for host in ("1.1.1.1", "255.255.255.255")]
+    )
+    short, long = rows.split("\n")[1:3]
+    assert short.index("CON") == long.index("CON") == long.index(":65401") + 8
     wrong = shown(datagram("in", "4x"))
     assert wrong == "   1.000  datagram  10.0.0.1:65401  not hex\n"
     assert "board <-- ?" in shown(b'{"event": "datagram", "hex": "40000007"}\n')

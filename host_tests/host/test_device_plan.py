@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from msgin5g_tools.device import flashing, programs
-from msgin5g_tools.device.boards import BOARDS, write_command
+from msgin5g_tools.device import bundle, errors, flashing, programs
+from msgin5g_tools.device.boards import BOARDS, board_fault, write_command
 from msgin5g_tools.device.bundle import file_of
 from msgin5g_tools.device.errors import (
     FAILED,
@@ -341,6 +341,32 @@ def test_another_board_than_the_named_one_is_refused_before_it_is_changed(flash)
     assert str(error.value) == "this is RPI_PICO_W, not ESP32_GENERIC"
 
 
+def test_a_board_is_named_by_its_build_its_machine_or_its_platform():
+    named = BOARDS["RPI_PICO_W"]
+    for build, machine, words in (
+        ("RPI_PICO-V", "Pico", "RPI_PICO"), ("", "Pico", "Pico"), ("", "", "rp2"),
+    ):  # fmt: skip
+        facts = {"build": build, "machine": machine, "platform": "rp2"}
+        assert board_fault(named, facts) == f"this is {words}, not RPI_PICO_W"
+    for build, machine in (("RPI_PICO_W-V", "x"), ("", "x with RP2040")):
+        assert board_fault(named, {"build": build, "machine": machine}) is None
+    assert board_fault(named, {"build": "X", "machine": "x with RP2040"}) is not None
+    assert board_fault(None, {}) is None
+
+
+def test_exit_statuses_are_those_of_the_documentation():
+    names = "WRONG_INPUT PORT_MISSING PORT_BUSY NOT_MICROPYTHON FAILED NOT_CONFIGURED INTERRUPTED"
+    assert [getattr(errors, name) for name in names.split()] == [1, 3, 4, 5, 6, 7, 130]
+
+
+def test_a_role_that_does_not_build_is_wrong_input(monkeypatch):
+    def fails(role):
+        raise bundle.BuildError(f"{role}: x.py")
+
+    monkeypatch.setattr(bundle, "role_files", fails)
+    assert refused(bundle.build, "ue") == (WRONG_INPUT, "build: ue: x.py")
+
+
 def test_secrets_that_do_not_go_with_the_settings_on_the_board_are_refused(flash):
     on_board = hexed({**_SETTINGS, "wifi": {"ssid": "plant"}})
     secrets = b'{"wifi": {"key": "short"}}'
@@ -357,6 +383,10 @@ def test_a_boot_py_without_an_end_is_said_and_the_first_boot_fails(flash):
         flash(session, (None, None, None))
     assert error.value.status == NOT_CONFIGURED and BOOT_FAULT in str(error.value)
     assert session.n_resets == 1
+    dry = Board(text_of(WANTED), boot_ended=False)
+    assert flash(dry, (None, None, None), dry_run=True)[1] == ["connecting", BOOT_FAULT]
+    well = Board(text_of(WANTED))
+    assert flash(well, (None, None, None), dry_run=True)[1] == ["connecting"]
 
 
 def test_each_role_is_compiled_once(monkeypatch):

@@ -4,7 +4,10 @@ import errno
 import os
 import pty
 import select
+import subprocess
+import sys
 import threading
+import time
 import tty
 
 import pytest
@@ -18,7 +21,14 @@ from msgin5g_tools.device.errors import (
     PORT_MISSING,
     DeviceError,
 )
-from msgin5g_tools.device.serial_port import failed, not_opened, open_serial, readers, real_port
+from msgin5g_tools.device.serial_port import (
+    failed,
+    not_opened,
+    open_serial,
+    other_reader,
+    readers,
+    real_port,
+)
 from msgin5g_tools.device.session import open_session, session_at
 
 _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
@@ -38,6 +48,7 @@ class RawRepl:
         self._stuck = stuck
         self.programs = []
         self.keys = []  # what came outside of a program
+        self.n_pastes = 0  # times that it was asked for raw paste
         self._raw = False
         self._booting = False
 
@@ -82,6 +93,7 @@ class RawRepl:
             self._raw = True
             self._say(b"\r\n" + _BANNER)
         elif byte == 1:  # raw paste is not there
+            self.n_pastes += 1
             self._say(b"R\x00")
         elif byte == 2:
             self._raw = False
@@ -121,6 +133,7 @@ def test_a_program_gives_what_it_prints_and_afterwards_the_board_goes_on(tool):
             assert refused.value.status == FAILED
         open_serial(repl.port).close()  # it is free again
     assert repl.programs == ["a", "b"] and repl.keys[-2:] == [2, 4]
+    assert (repl.n_pastes > 0) == (tool == "mpremote"), "ampy knows nothing of raw paste"
 
 
 @pytest.mark.parametrize("tool", session.TOOLS)
@@ -263,6 +276,30 @@ def test_why_work_at_a_port_ended_is_one_line(tmp_path, monkeypatch):
         )
 
 
-def test_this_process_is_no_other_reader_of_its_port():
+def test_another_process_that_reads_the_port_is_named_and_this_one_is_not():
     with RawRepl() as repl:
         assert readers(repl.port) == []
+        with open(repl.port, "rb") as port:
+            other = subprocess.Popen(["sleep", "60"], stdin=port)
+        try:
+            until = time.monotonic() + 5
+            while readers(repl.port) != [(other.pid, "sleep")] and time.monotonic() < until:
+                time.sleep(0.01)  # until it has become `sleep`
+            assert readers(repl.port) == [(other.pid, "sleep")]
+            found = other_reader(repl.port)
+            assert found.status == PORT_BUSY and f": sleep (process {other.pid}):" in str(found)
+            taken = not_opened(repl.port, OSError(errno.EBUSY, ""))
+            assert str(taken).endswith(f"by another program: sleep (process {other.pid})")
+        finally:
+            other.kill()
+            other.wait()
+        assert other_reader(repl.port) is None
+
+
+def test_whoever_has_the_far_end_of_a_pty_is_no_reader_of_it():
+    holder = "import os, sys; m, s = os.openpty(); print(os.ttyname(s), flush=True); input()"
+    command = [sys.executable, "-c", holder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as board:
+        port = board.stdout.readline().decode().strip()
+        assert port.startswith("/dev/") and readers(port) == []
+        board.communicate(b"\n")

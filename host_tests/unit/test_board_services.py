@@ -97,6 +97,26 @@ def test_while_it_is_held_a_timer_feeds_it():
     assert machine.log[-2:] == ["off", "feed"] and not dog.held
 
 
+def test_a_timer_feeds_it_for_so_long_and_not_longer():
+    for limit_ms, n in ((6000, 3), (5999, 2), (1999, 0)):
+        machine = Machine()
+        dog = watchdog(machine)
+        dog.hold(limit_ms)
+        del machine.log[:]
+        for _ in range(6):
+            machine.timer.callback(machine.timer)
+        assert machine.log == ["feed"] * n, limit_ms
+        dog.hold()  # for ever now
+        del machine.log[:]
+        for _ in range(6):
+            machine.timer.callback(machine.timer)
+        assert machine.log == ["feed"] * 6
+    machine = Machine(has_timer=False)
+    dog = watchdog(machine)
+    dog.hold(60000)
+    assert machine.log[-1] == ("wdt", 60000)
+
+
 def test_a_machine_without_a_timer_gets_a_watchdog_with_more_patience():
     machine = Machine(has_timer=False)
     dog = watchdog(machine)

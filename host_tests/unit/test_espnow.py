@@ -193,6 +193,41 @@ def test_what_is_overdue_is_due_at_once():
     assert a.wait_ms(4) == 6 and a.wait_ms(10) == a.wait_ms(11) == 0
 
 
+def test_a_probe_that_is_not_answered_is_no_datagram_that_failed():
+    a, _ = _pair()
+    espnow.apart.add((_A, _B))
+    _run(a, 0, 20000)
+    assert espnow.air.n_sent > 3 and a.n_failed == 0 and not a.status()["up"]
+
+
+def test_of_several_peers_the_one_that_is_due_first_is_waited_for():
+    espnow.reset()
+    a = _transport(_A, {_B: (None, "urn:b"), _C: (None, "urn:c")})
+    _transport(_B, {_A: (None, "urn:a")})
+    _transport(_C, {_A: (None, "urn:a")})
+    a.step(0)
+    a.step(1)
+    for mac, other in ((_B, _C), (_C, _B)):
+        now = 2000 if mac == _B else 4000
+        a.step(now)
+        a.send(b"x", mac)
+        first = a.peers[other].probe_at
+        assert a.wait_ms(now) == first - now < 10000
+
+
+def test_a_datagram_of_more_than_six_pieces_is_dropped():
+    a, _ = _pair()
+    for n_pieces, whole in ((6, True), (7, False), (15, False)):
+        for i in range(n_pieces):
+            espnow.boards[_A].inbox.append((_B, bytes((0xC0 | n_pieces, n_pieces, i)) + b"x"))
+        assert a.receive() == ((b"x" * n_pieces, _B) if whole else None), n_pieces
+    for frame in (b"\xc0\1\0x", b"\xc1\1", b"\xc1\1\1x", b"\xd1\1\0x", b"\x81\1\0x", b""):
+        espnow.boards[_A].inbox.append((_B, frame))
+        assert a.receive() is None, frame
+    espnow.boards[_A].inbox.append((_B, b"\xc1\1\0"))
+    assert a.receive() == (b"", _B) and a.n_broken == 0
+
+
 def test_keys_of_peers():
     espnow.reset()
     key, pmk = b"k" * 16, b"p" * 16
@@ -253,7 +288,7 @@ def test_memory_that_is_short_loses_a_frame_and_not_the_node():
     assert b.receive() == (b"one", _A)
     espnow.air.send_errors = [MemoryError()]
     a.send(b"two", _B)
-    assert a.n_lost == 1 and b.receive() is None
+    assert a.n_lost == 1 and b.receive() is None and a.wait_ms(0) == 10
     _run(a, 0, 100)
     assert b.receive() == (b"two", _A) and a.n_failed == 0
     assert a.n_restarts == b.n_restarts == 0

@@ -3,6 +3,7 @@
 from checks import no_alloc
 from msgin5g.port.event_loop import Inbox, act, collect
 from msgin5g.port.resolver import bind
+from msgin5g.port.trace import Trace
 from msgin5g.port.udp import UdpTransport
 
 
@@ -197,3 +198,20 @@ def test_the_last_acknowledgement_is_sent_when_the_outcome_ends_the_run():
     assert act(node, [transport], 7, emit, trace, Inbox([], nothing))
     assert node.stepped == [] and node.events == [{"event": "later"}]
     assert transport.sent == [(b"acknowledgement", "gateway")] and traced == [True]
+
+
+def test_a_datagram_that_memory_is_too_short_to_trace_goes_on():
+    traced = []
+
+    def emit(event):
+        traced.append(event)
+        if len(traced) == 2:
+            raise MemoryError
+
+    trace = Trace(emit)
+    for out in (True, False, False):
+        trace(out, b"\x40\0", ("192.0.2.1", 5))
+    assert traced[0] == {
+        "event": "datagram", "direction": "out", "remote": "192.0.2.1:5", "hex": "4000",
+    }  # fmt: skip
+    assert [event["direction"] for event in traced] == ["out", "in", "in"]

@@ -2,7 +2,7 @@
 
 from checks import raises
 from msgin5g.port import resolver
-from msgin5g.port.remote import text_of
+from msgin5g.port.remote import host_of, text_of
 
 
 class Socket:
@@ -75,6 +75,14 @@ def test_a_name_with_several_addresses_keeps_the_one_that_is_used():
         assert with_socket(Socket(found), resolver.look_up, "x", 1, a) == a
         assert with_socket(Socket(found), resolver.look_up, "x", 1) == found[0]
     assert with_socket(Socket((b,)), resolver.look_up, "x", 1, a) == b
+
+
+def test_an_address_of_bytes_is_a_key_as_well():
+    raw = bytearray(b"\2\0\xff\x79\xc0\0\2\1")
+    found = with_socket(Socket((raw,)), resolver.look_up, "x", 1)
+    assert found == bytes(raw) and {found: 1}[bytes(raw)] == 1
+    assert text_of(found) == "192.0.2.1:65401" and host_of(found) == b"\xc0\0\2\1"
+    assert text_of(b"\0\x10\xab\xcd\xef\xff") == "00:10:ab:cd:ef:ff"
 
 
 def test_an_answer_without_an_address_and_an_error_are_not_known():

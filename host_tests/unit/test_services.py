@@ -11,6 +11,7 @@ from msgin5g.config.store import GOOD, TRIAL
 from msgin5g.services import trial_check
 from msgin5g.services.application import Application
 from msgin5g.services.ping import Ping
+from msgin5g.services.radios import Radios
 from msgin5g.services.trial_check import TrialCheck
 
 START = 0x3FFFF000  # soon before the clock wraps
@@ -94,6 +95,7 @@ def test_the_check_passes_with_an_answer_and_says_so_once():
     with faked_pings():
         manager = Manager({"a": 1})
         check = check_of(manager)
+        assert check.passed is False and check.ping is None
         now = START
         check.step(now)
         assert len(FakePing.made) == 1 and check.ping is FakePing.made[0] and not check.passed
@@ -463,3 +465,112 @@ def test_main_of_the_application_may_be_a_coroutine_or_end_or_fail():
     made = application(Module())
     made.failed(None, {"exception": KeyError("x")})
     assert isinstance(made.error, KeyError)
+
+
+class Driver:
+    """A radio's driver of which a test says the state."""
+
+    def __init__(self, name, is_up=True):
+        self.name = name
+        self.is_up = is_up
+        self.emit = self.on_up = self.on_down = None
+        self.stations = {b"\x02aaaaa": "urn:a", b"\x02bbbbb": "urn:b"}
+        self.present = []
+        self.peers = {b"\x02ccccc": None}
+
+    def is_present(self, ue_id):
+        return ue_id in self.present
+
+    def status(self):
+        return {"link": self.name}
+
+
+class LinkedRole:
+    def __init__(self):
+        self.log = []
+
+    def link_up(self, ue_id, transport, remote):
+        self.log.append((ue_id, transport, remote))
+
+    def link_down(self, ue_id):
+        self.log.append(ue_id)
+
+
+class RadioNode(Node):
+    """A node with radios. role: a LinkedRole, or none; it has a UE, which is its own role."""
+
+    def __init__(self, role=None):
+        Node.__init__(self)
+        self.fetches = []
+        self.ue = self
+        self.role = role or self
+        self.services = []
+        self.transports = ["udp"]
+
+    def fetch(self, at):
+        self.fetches.append(at)
+
+
+def radios(random=0):
+    return Radios(lambda: random, lambda remote: remote[0])
+
+
+def test_a_network_is_up_without_a_station_and_else_with_it():
+    made = radios()
+    assert made.is_up() is True and made.status() == []
+    station = Driver("wifi", False)
+    made.add_station(station)
+    assert made.is_up() is False
+    station.is_up = True
+    assert made.is_up() is True and made.status() == [{"link": "wifi"}]
+
+
+def test_a_ue_whose_network_is_up_again_asks_within_two_seconds():
+    for random, delay_ms in ((0, 0), (255, 2040)):
+        made, station, espnow = radios(random), Driver("wifi"), Driver("espnow")
+        made.add_station(station)
+        made.add_espnow(espnow)
+        node = RadioNode()
+        node.transports.append(espnow)
+        made.join(node)
+        assert node.radios is made and node.services == [station, espnow]
+        assert station.emit == node.emit == espnow.emit
+        station.on_up(START)
+        assert node.fetches == [add(START, delay_ms)]
+        espnow.on_up(None, START, False)
+        assert len(node.fetches) == 1, "it is the first time"
+        espnow.on_up(None, START, True)
+        assert node.fetches[1:] == [add(START, delay_ms)] and espnow.on_down is None
+
+
+def test_a_station_of_our_access_point_is_linked_while_it_is_there():
+    made, point, role = radios(), Driver("access_point"), LinkedRole()
+    assert not made.links_later("urn:a", ("192.0.2.1", 5)), "there is no access point"
+    made.add_access_point(point)
+    point.present = ["urn:b"]
+    assert made.links_later("urn:a", ("192.0.2.1", 5))
+    assert not made.links_later("urn:b", ("192.0.2.2", 5)), "it is there already"
+    assert not made.links_later("urn:x", ("192.0.2.3", 5)), "it is no station"
+    made.join(RadioNode(role))
+    for ue_id in ("urn:a", "urn:b", "urn:x"):
+        point.on_up(ue_id)
+    assert role.log == [(b"urn:a", 0, ("192.0.2.1", 5)), (b"urn:b", 0, ("192.0.2.2", 5))]
+    point.on_down("urn:a")
+    assert role.log[2:] == [b"urn:a"]
+
+
+def test_a_peer_of_espnow_is_linked_on_its_transport_by_its_mac_address():
+    class Peer:
+        ue_id = "urn:c"
+        mac = b"\x02ccccc"
+
+    made, espnow, role = radios(), Driver("espnow"), LinkedRole()
+    made.add_espnow(espnow)
+    node = RadioNode(role)
+    node.transports.append(espnow)
+    made.join(node)
+    espnow.on_up(Peer, START, False)
+    espnow.on_down(Peer)
+    assert role.log == [(b"urn:c", 1, Peer.mac), b"urn:c"] and node.fetches == []
+    assert made.peer_key(Peer.mac) == Peer.mac
+    assert made.peer_key(("192.0.2.1", 5)) == "192.0.2.1"

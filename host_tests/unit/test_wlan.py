@@ -410,3 +410,23 @@ def test_what_is_overdue_is_due_at_once():
     assert point.wait_ms(clock.now()) == 0
     point.step(0)
     assert point.wait_ms(999) == 1 and point.wait_ms(1000) == point.wait_ms(1001) == 0
+
+
+def test_an_address_that_dhcp_did_not_give_is_cleared_and_no_address_is_left_alone():
+    for old, cleared in (("192.168.9.77", [("0.0.0.0", "m", "0.0.0.0", "dns")]), ("0.0.0.0", [])):
+        codes = Codes()
+        dhcp, given = [], []
+
+        def ipconfig(name=None, dhcp4=None, dhcp=dhcp):
+            if name is None:
+                dhcp.append(dhcp4)
+            return False
+
+        def ifconfig(values=None, old=old, given=given):
+            if values is not None:
+                given.append(values)
+            return (old, "m", "gateway", "dns")
+
+        codes.ipconfig, codes.ifconfig = ipconfig, ifconfig
+        Station(_Network(codes), lambda: 0, "site", "the key")
+        assert given == cleared and dhcp == [True]
