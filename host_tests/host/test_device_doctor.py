@@ -284,7 +284,7 @@ def table(*lines):
 
 def test_a_row_has_its_own_settings_and_those_of_all():
     rows, faults = table(
-        "\ufeffport, unique_id,label,ue_id,next_hop,wifi.ssid,refresh.min_s,secrets.wifi.key",
+        "port, unique_id,label,ue_id,next_hop,wifi.ssid,refresh.min_s,secrets.wifi.key",
         "/dev/a,,Door 1,urn:x:1,,,,",
         "",
         ",E6:61:64,,urn:x:2,10.0.0.2:7,12345,30,12345678",

@@ -22,8 +22,9 @@ from msgin5g_tools.device.errors import (
 from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board, wanted_files
 from msgin5g_tools.device.install import install
 from msgin5g_tools.device.inventory import Inventory, conflict, feed_watchdog, plan, room_fault
-from msgin5g_tools.device.ports import all_ports, list_ports, on_each
+from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.progress import reporter
+from msgin5g_tools.device.serial_port import list_ports
 from msgin5g_tools.device.session import BOOT_FAULT
 from msgin5g_tools.device.settings_check import checked_secrets, checked_settings, role_on_board
 
@@ -420,8 +421,10 @@ def test_settings_and_secrets_are_checked_by_the_firmwares_rules():
     assert refused(checked_settings, b"{}")[1].startswith("settings: ue_id: is missing")
     assert checked_secrets(b'{"psk": "x"}') == b'{"psk": "x"}'
     assert refused(checked_secrets, b"[]") == (WRONG_INPUT, "secrets: must be a JSON object")
-    assert refused(checked_secrets, b"SECRET") == (WRONG_INPUT, "secrets: not JSON")
-    assert refused(checked_secrets, b"[" * 100000)[1] == "secrets: not JSON"
+    for wrong in (b"SECRET", b'{"psk": SECRET}', b"[" * 100000):
+        status, words = refused(checked_secrets, wrong)
+        assert status == WRONG_INPUT and words.startswith("secrets: not JSON")
+        assert "SECRET" not in words
     assert role_on_board(board()) is None
     assert role_on_board(board(settings=b"{}".hex())) is None
     assert role_on_board(board(settings=hexed(_SETTINGS))) == "ue"

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import tty
+from types import SimpleNamespace
 
 import pytest
 import serial
@@ -31,6 +32,7 @@ from msgin5g_tools.device.serial_port import (
 )
 from msgin5g_tools.device.session import open_session, session_at
 
+_NO_PORT = "there is no such port; no board is connected"
 _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 
 
@@ -210,7 +212,8 @@ def test_a_port_that_is_in_use_is_said_by_both_tools():
         assert error.value.status == PORT_BUSY, "ampy's session has it alone too"
 
 
-def test_a_link_to_a_port_is_the_port_and_what_is_no_port_is_said(tmp_path):
+def test_a_link_to_a_port_is_the_port_and_what_is_no_port_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(serial_port.list_ports, "comports", list)
     link = tmp_path / "board"
     with RawRepl() as repl:
         link.symlink_to(repl.port)
@@ -222,25 +225,26 @@ def test_a_link_to_a_port_is_the_port_and_what_is_no_port_is_said(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     for tool in session.TOOLS:
-        for port, words in ((missing, "there is no such port"),
+        for port, words in ((missing, _NO_PORT),
                             (str(file), "this is not a serial port")):  # fmt: skip
             with pytest.raises(DeviceError) as error:
                 open_session(port, tool)
             assert (error.value.status, str(error.value)) == (PORT_MISSING, words), tool
 
 
-def test_why_a_port_does_not_open_is_one_line(tmp_path):
+def test_why_a_port_does_not_open_is_one_line(tmp_path, monkeypatch):
     here = str(tmp_path)
+    monkeypatch.setattr(serial_port.list_ports, "comports", list)
     for error, status, words in (
         (OSError(errno.EBUSY, ""), PORT_BUSY, "the port is in use by another program"),
         (OSError(errno.EAGAIN, ""), PORT_BUSY, "the port is in use by another program"),
         (OSError(errno.EACCES, ""), PORT_MISSING,
          "no permission: is your user in the group of the port?"),
-        (OSError(errno.ENOENT, ""), PORT_MISSING, "there is no such port"),
-        (OSError(errno.ENODEV, ""), PORT_MISSING, "there is no such port"),
-        (OSError(errno.ENXIO, ""), PORT_MISSING, "there is no such port"),
-        (OSError(errno.EIO, ""), PORT_MISSING, "there is no such port"),
-        (serial_port.termios_error(errno.EIO, ""), PORT_MISSING, "there is no such port"),
+        (OSError(errno.ENOENT, ""), PORT_MISSING, _NO_PORT),
+        (OSError(errno.ENODEV, ""), PORT_MISSING, _NO_PORT),
+        (OSError(errno.ENXIO, ""), PORT_MISSING, _NO_PORT),
+        (OSError(errno.EIO, ""), PORT_MISSING, _NO_PORT),
+        (serial_port.termios_error(errno.EIO, ""), PORT_MISSING, _NO_PORT),
         (serial_port.termios_error(errno.ENOTTY, ""), PORT_MISSING, "this is not a serial port"),
         (OSError(errno.ENOTTY, ""), PORT_MISSING, "this is not a serial port"),
         (serial.SerialException("x"), PORT_MISSING, "this is not a serial port"),
@@ -248,7 +252,12 @@ def test_why_a_port_does_not_open_is_one_line(tmp_path):
         found = not_opened(here, error)
         assert (found.status, str(found)) == (status, words), error
     gone = not_opened(f"{here}/none", OSError(errno.ENOTTY, ""))
-    assert str(gone) == "there is no such port"
+    assert str(gone) == _NO_PORT
+    usb = [SimpleNamespace(device=name, vid=vid) for name, vid in
+           (("/dev/b", 1), ("/dev/a", 0), ("/dev/ttyS0", None))]  # fmt: skip
+    monkeypatch.setattr(serial_port.list_ports, "comports", lambda: usb)
+    gone = not_opened(f"{here}/none", OSError(errno.ENOTTY, ""))
+    assert str(gone) == "there is no such port; connected: /dev/a, /dev/b"
 
 
 def test_why_work_at_a_port_ended_is_one_line(tmp_path, monkeypatch):
