@@ -501,6 +501,33 @@ def test_an_observation_is_renewed_for_ever_however_often_the_document_changes()
     assert [a[1:] for a in server.asked] == 10 * [(0, "shared", 0)]
 
 
+def test_a_renewal_tells_other_observers_only_of_a_change():
+    for has_changed in (False, True):
+        both = shared([name(1), name(2)])
+        sim, gateway, server, clients = new((1, 2), [both], {"max_age_s": 10})
+        tokens = []
+        for client in clients:
+            tokens.append(client.get(b"shared", observe=0).token)
+            assert answered(sim, [client])
+        sim.run(None, 15000)
+        if has_changed:
+            server.documents = [shared([name(1), name(2)], text="new")]
+        # In whose name the gateway observes: so the observation of all is renewed.
+        clients[0].endpoint.cancel(clients[0].endpoint.by_token[tokens[0]])
+        clients[0].get(b"shared", observe=0, token=tokens[0])
+        sim.run(None, 5000)
+        assert [len(client.answers) for client in clients] == [2, 2 if has_changed else 1]
+        assert gateway.observers.n_observers == 2 and len(server.observers) == 1
+        # Both still hear of the next change, under rising numbers.
+        newer = shared([name(1), name(2)], text="newer")
+        server.change("shared", newer)
+        sim.run(None, 5000)
+        for client in clients:
+            numbers = [answer.uint(6) for answer in client.answers]
+            assert client.documents() == for_one(newer, client.n)
+            assert numbers == sorted(numbers) and numbers[-1] > numbers[-2]
+
+
 def test_a_document_that_changes_while_its_last_observer_goes_is_asked_for_in_peace():
     sim, gateway, server, (client,) = new((1,), [doc(1)])
     client.get(b"doc-1", observe=0)
