@@ -140,6 +140,10 @@ def test_a_body_is_as_long_as_its_blocks_whatever_size_was_announced():
         assert body.take(part(BODY[:64], 0x0A, b"e", size2)) == MORE
         assert body.take(part(BODY[64:], 0x12)) == COMPLETE
         assert bytes(body.body) == BODY, size2
+        for block2 in (None, 0x06):
+            body = Block2Body(6, 200)
+            assert body.take(part(BODY, block2, b"e", size2)) == COMPLETE
+            assert bytes(body.body) == BODY, size2
     body = Block2Body(2, 200)
     assert body.take(part(b"", None)) == COMPLETE and body.body == b""
 

@@ -141,8 +141,9 @@ def test_forgetting_a_peer_leaves_the_same_address_on_another_transport():
     for transport in (0, 1):
         answered(endpoint, 0x0101, T0, 1, transport)
         endpoint.receive(transport, bytes((0x40, 0, 0, transport)), PEER, T0)  # a ping
+    endpoint.receive(0, bytes((0x40, 0, 0, 2)), ("192.0.2.2", 5683), T0)
     endpoint.forget_peer(0, PEER)
     assert gone.state == CANCELLED and stays.state != CANCELLED
-    assert [(t, m.mtype, m.mid) for t, m, _ in sent(endpoint)] == [(1, RST, 1)]
+    assert [(t, m.mtype, m.mid) for t, m, _ in sent(endpoint)] == [(1, RST, 1), (0, RST, 2)]
     assert endpoint.receive(1, request(0x0101), PEER, T0) == NOTHING  # a duplicate
     assert endpoint.receive(0, request(0x0101), PEER, T0) == REQUEST
