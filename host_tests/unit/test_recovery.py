@@ -70,6 +70,18 @@ def test_a_boot_that_a_person_ends_does_not_count():
         assert board.manager.safe_mode is (not names) and board.flash.n_writes - n_writes < 2
 
 
+def test_resets_that_are_counted_already_go_on_for_a_good_document_too():
+    board = Board("one")
+    notes = b"\0" + bytes(4)  # of no application
+    board.manager.store.write(GOOD, 2, b"one", notes)
+    assert board.reset() == "safe_mode" and board.manager.boots == 3
+    board = Board("one")
+    board.manager.store.write(GOOD, 1, b"one", notes)
+    assert board.reset() == "applied" and board.manager.boots == 2
+    board.wait(GOOD_MS)
+    assert board.manager.boots == 0
+
+
 def test_a_boot_that_has_lasted_and_is_ended_by_hand_brings_no_count_back():
     board = Board("one")
     board.offer("two")

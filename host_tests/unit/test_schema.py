@@ -62,6 +62,13 @@ def test_what_is_not_json_is_refused():
             loads(text)
 
 
+def test_two_escapes_stand_for_one_character_beyond_the_16_bits():
+    for text, code in ((b"\\ud800\\udc00", 0x10000), (b"\\udbff\\udfff", 0x10FFFF),
+                       (b"\\ud83d\\ude00", 0x1F600), (b"\\ud7ff", 0xD7FF), (b"\\ue000", 0xE000),
+                       (b"\\uffff", 0xFFFF)):  # fmt: skip
+        assert loads(b'"' + text + b'"') == chr(code), text
+
+
 def test_half_a_surrogate_pair_is_refused():
     for text in (b"\\ud800", b"\\udc00", b"\\ud800x", b"\\ud800\\u0041", b"\\ud800\\ud800"):
         with raises(JsonError, "surrogate"):

@@ -170,6 +170,29 @@ def test_one_damaged_file_of_each_slot_is_kept():
     assert flash.files["slot-b.bad"] == b"damaged 4"
 
 
+def test_a_slot_that_the_flash_cannot_read_is_set_aside_with_its_reason():
+    flash = MemoryFlash()
+    store = Store(flash)
+    store.load()
+    for name in (b"one", b"two"):
+        store.write(GOOD, 0, name, b"\0", name)
+    slot = store.newest.name
+    read = flash.read
+
+    def failing(name, offset, size):
+        if name == slot:
+            raise StorageError("storage: error 5")
+        return read(name, offset, size)
+
+    flash.read = failing
+    store = Store(flash)
+    store.load()
+    assert store.text(store.newest) == b"one" and store.other is None
+    (report,) = store.reports
+    assert "storage: error 5, kept as " in report and slot not in flash.files
+    assert len(flash.files) == 2
+
+
 def test_a_record_of_a_newer_firmware_is_kept_aside():
     flash = MemoryFlash()
     data = _version_1(GOOD, 1, b"", b"text" * 20).replace(b"MG5C\x01", b"MG5C\x03")
