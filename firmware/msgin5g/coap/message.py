@@ -382,11 +382,25 @@ def size_of(token, options, payload=b"", tail=None):
 
 def datagram_of(max_size, mtype, code, mid, token, options, payload=b"", tail=None):
     """A message in a buffer of its size; None when that is above max_size. See `encode`."""
-    size = size_of(token, options, payload, tail)
-    if size > max_size:
+    n = len(token)
+    if tail is None or n > 12:
+        n = size_of(token, options, payload, tail)
+        if n > max_size:
+            return None
+        buf = bytearray(n)
+        encode(buf, mtype, code, mid, token, options, payload, tail)
+        return buf
+    # What an intermediary forwards. `encode` has many variables, so a call of it takes long.
+    n += 4
+    if n + len(tail) > max_size:
         return None
-    buf = bytearray(size)
-    encode(buf, mtype, code, mid, token, options, payload, tail)
+    buf = bytearray(n + len(tail))
+    buf[0] = 0x40 | mtype << 4 | (n - 4)
+    buf[1] = code
+    buf[2] = mid >> 8
+    buf[3] = mid & 0xFF
+    buf[4:n] = token
+    buf[n:] = tail
     return buf
 
 
