@@ -8,7 +8,7 @@ VENV=${VENV:-.venv}
     echo "setup: $PYTHON is older than Python 3.10: run make with PYTHON=/path/to/python3" >&2
     exit 1
 }
-echo "setup: Python packages into $VENV (pinned by constraints.txt)"
+echo "setup: Python packages into $VENV, pinned by constraints.txt; the first time takes minutes"
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV" || {
     echo "setup: python3-venv is missing: apt-get install python3-venv" >&2
     exit 1
@@ -31,3 +31,4 @@ if [ -n "$missing" ]; then
         echo "setup: some host tests need more; as root run: apt-get install$missing"
     fi
 fi
+echo "setup: done: $VENV/bin/$("$VENV/bin/msgin5g" --version); next: make demo"

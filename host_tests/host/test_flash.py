@@ -29,7 +29,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def board():
-    with VirtualBoard(heap="128K") as started:
+    with VirtualBoard(heap="192K") as started:
         yield started
 
 
@@ -83,7 +83,7 @@ def test_a_role_gets_what_it_needs_and_a_change_of_role_removes_the_rest(board, 
 
 
 def test_eight_boards_in_parallel_end_configured(site, tmp_path):
-    boards = [VirtualBoard(heap="128K") for _ in range(8)]
+    boards = [VirtualBoard(heap="192K") for _ in range(8)]
     try:
         arguments = []
         for n, board in enumerate(boards):

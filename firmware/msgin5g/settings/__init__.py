@@ -198,7 +198,8 @@ def load(path, role=None):
         return None
     if settings.unknown:
         print("settings: unknown, ignored: " + ", ".join(settings.unknown))
-    if settings.role in ("relay", "gateway") and not settings.links and not settings.radio:
+    served = settings.role == "ue" or settings.role == "seal-c" or settings.links
+    if not served and not settings.radio and not settings.own_configuration:
         print("settings: links: none, so that no UE is served")
     return settings
 
