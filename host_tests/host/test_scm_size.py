@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from click.testing import CliRunner
 from scm_setup import COLLECTION, UE7, Scm, document, ids, problem
 
+from msgin5g_tools.bench import scm_server as bench
 from msgin5g_tools.cli import msgin5g
 from msgin5g_tools.scm_server.store import Store
 
@@ -128,3 +130,17 @@ def test_a_large_import_shows_its_progress(tmp_path):
     assert "5000 of 5100 imported\n" in result.stderr
     result = import_file(tmp_path, 10, "--replace")
     assert result.stdout == "0 created, 0 changed, 10 unchanged, 5090 deleted\n"
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_server_reports_each_of_its_figures(tmp_path):
+    figures = {}
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    bench.observers(tmp_path / "one", 20, figures.__setitem__)
+    assert figures["observers"] == "20"
+    for way in ("import", "PUT"):
+        assert figures[f"one document changed by {way}: notified, median"].endswith(" ms")
+    assert figures["all documents changed: slowest GET of others"].endswith(" ms")
+    bench.flood(tmp_path / "two", figures.__setitem__, n_requests=200, n_peers=50, lifetime_s=0)
+    assert figures["200 requests from 50 sources: memory"].endswith(" MB")

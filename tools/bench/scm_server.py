@@ -81,13 +81,17 @@ class Server:
         command = [sys.executable, "-c", program or _COMMAND]
         if not program:
             command += ["scm-server", "--bind", "127.0.0.1:0", "--db", self.db, "--json"]
-        self._process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
-        line = self._process.stdout.readline()
-        if not line:
-            raise BenchError("the server did not start")
-        host, _, port = json.loads(line)["bind"].rpartition(":")
+        log = Path(folder) / "log"
+        with log.open("w") as stdout:
+            self._process = subprocess.Popen([*command, *arguments], stdout=stdout)
+        ends_at = time.monotonic() + _TIMEOUT_S
+        while "\n" not in log.read_text():
+            if self._process.poll() is not None or time.monotonic() > ends_at:
+                raise BenchError("the server did not start")
+            time.sleep(0.05)
+        with log.open() as lines:
+            host, _, port = json.loads(lines.readline())["bind"].rpartition(":")
         self.address = host, int(port)
-        # Nobody reads the rest: the server drops what does not fit into the pipe.
         self._proc = Path(f"/proc/{self._process.pid}")
 
     def __enter__(self):
@@ -96,7 +100,6 @@ class Server:
     def __exit__(self, *_):
         self._process.send_signal(signal.SIGTERM)
         self._process.wait()
-        self._process.stdout.close()
 
     def cpu_s(self):
         fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
@@ -236,7 +239,7 @@ def observers(folder, n_observers, report):
         report("GET, idle: p99", f"{idle_s * 1000:.1f} ms")
         for way in ("import", "PUT"):
             delays, others = [], []
-            for n in range(100, 140):
+            for n in range(2, min(42, n_observers)):
                 peers.notified.clear()
                 started_at = time.monotonic()
                 if way == "PUT":
@@ -302,7 +305,7 @@ def _cost(server, n_documents, n_requests):
     return (server.cpu_s() - before_s) / n_done
 
 
-def flood(folder, report, n_requests=300_000, n_peers=10_000):
+def flood(folder, report, n_requests=300_000, n_peers=10_000, lifetime_s=_LIFETIME_S):
     """The memory of a flood from many sources, and whether it comes back."""
     with Server(folder, "--echo", "--max-rate", "200") as server:
         _fill(server.db, 1000)
@@ -315,9 +318,9 @@ def flood(folder, report, n_requests=300_000, n_peers=10_000):
         )
         most_mb = server.rss_mb() - before_mb
         report(f"{n_done} requests from {n_peers} sources: memory", f"{most_mb:+.0f} MB")
-        time.sleep(_LIFETIME_S)
+        time.sleep(lifetime_s)
         left_mb = server.rss_mb() - before_mb
-        report(f"memory {_LIFETIME_S} s later", f"{left_mb:+.0f} MB")
+        report(f"memory {lifetime_s} s later", f"{left_mb:+.0f} MB")
         peers.close()
 
 

@@ -6,6 +6,8 @@ amount of memory. The oldest entry is dropped: its request is processed again if
 so much later.
 """
 
+from collections import OrderedDict
+
 MAX_ENTRIES = 32_768
 MAX_OF_HOST = 4096
 
@@ -22,8 +24,9 @@ class Duplicates:
         self._now = now
         self._max_entries = max_entries
         self._max_of_host = max_of_host
-        self._entries = {}  # key -> (expires_at, token, datagram or None), oldest first
-        self._of_host = {}  # host -> {key: None}, oldest first
+        # OrderedDict: a dict takes long to find its oldest entry after others were removed.
+        self._entries = OrderedDict()  # key -> (expires_at, token, datagram or None), oldest first
+        self._of_host = {}  # host -> OrderedDict of key and None, oldest first
 
     def __len__(self):
         return len(self._entries)
@@ -45,7 +48,7 @@ class Duplicates:
         if len(self._entries) >= self._max_entries:
             self._remove(next(iter(self._entries)))
         self._entries[key] = (self._now() + self._lifetime_s, token, None)
-        self._of_host.setdefault(host, {})[key] = None
+        self._of_host.setdefault(host, OrderedDict())[key] = None
 
     def answered(self, key, token, datagram):
         """Keep the response to a request, if that is still remembered.
