@@ -106,7 +106,7 @@ def test_the_budget_of_a_ue_is_what_its_users_were_promised():
     limits = budget.limits()
     assert set(limits) == {"ue", "relay", "gateway"}
     assert limits["ue"]["mpy_idle"] <= 110 << 10
-    assert limits["ue"]["mpy_smallest"] <= 120 << 10
+    assert limits["ue"]["mpy_smallest"] <= 124 << 10
     assert limits["ue"]["romfs_idle"] <= 68 << 10
 
 

@@ -52,7 +52,7 @@ FIGURES = (
     Figure("ue_import_heap_bytes", "UE: heap of the modules that stay loaded", "bytes"),
     Figure("ue_idle_heap_bytes", "UE: heap, configured, observing, idle", "bytes", 112640),
     Figure("ue_romfs_idle_heap_bytes", "- with its modules in ROMFS", "bytes", 69632),
-    Figure("ue_min_heap_bytes", "UE: smallest heap to fetch and apply", "bytes", 122880),
+    Figure("ue_min_heap_bytes", "UE: smallest heap to fetch and apply", "bytes", 126976),
     Figure("first_fetch_bytes", "on the wire: first fetch", "bytes"),
     Figure("refresh_bytes", "on the wire: refresh (2.03), Recipient of 10", "bytes", 160),
     Figure("refresh_default_bytes", "- with the default Recipient of 18", "bytes"),
