@@ -35,7 +35,7 @@ _TRACEBACK = (
          (False, "rejected: 4.03, Forbidden, not allowed")),
         (["started role=ue", "refused reasons=['no address', 'too long']"],
          (False, "the document is refused: no address; too long")),
-        (["started role=ue", "timeout"], (False, "timeout: no answer")),
+        (["started role=ue", "timeout"], (False, "timeout: no answer after 1 s")),
         (["settings: next_hop: is missing", "MicroPython v1.28.0"],
          (False, "settings: next_hop: is missing")),
         (["secrets: not JSON: JSON: value at byte 0", "MicroPython v1.28.0"],
@@ -71,6 +71,17 @@ def test_what_did_not_happen_in_time_is_said():
     assert watch.late(20)[1].startswith("started, but")
     watch.line("bind: 10.0.0.1:65401: in use", 2)
     assert watch.late(20)[1] == "bind: 10.0.0.1:65401: in use"
+
+
+def test_no_answer_says_who_was_asked_and_for_how_long():
+    watch = Watch(asked="192.168.4.1:65401")
+    watch.line("started role=ue", 1)
+    words = (
+        "started, but not configured: timed out after 20 s: no answer yet from 192.168.4.1:65401"
+    )
+    assert watch.late(20) == (False, words)
+    watch.line("timeout", 12)
+    assert watch.verdict == (False, "timeout: no answer from 192.168.4.1:65401 after 12 s")
 
 
 class _Gone:

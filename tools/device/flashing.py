@@ -6,7 +6,7 @@ from collections import namedtuple
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.boards import board_fault
 from msgin5g_tools.device.bundle import file_of
-from msgin5g_tools.device.settings_check import checked_secrets, role_on_board
+from msgin5g_tools.device.settings_check import asked_by, checked_secrets, role_on_board
 from msgin5g_tools.device.errors import NOT_MICROPYTHON, DeviceError
 from msgin5g_tools.device.install import install
 from msgin5g_tools.device.inventory import feed_watchdog, take_inventory
@@ -83,5 +83,6 @@ def _first_boot(session, job, inventory, n_copied, options, line):
         return f"{done}, reset"
     line.say(f"{done}, watching the first boot")
     until_started = options.watch is None and not n_copied
-    verdict = watch_boot(session, options.wait_s, until_started)
+    asked = asked_by(job.settings or inventory.settings)
+    verdict = watch_boot(session, options.wait_s, until_started, asked)
     return f"{done}, {require_configured(verdict)}"

@@ -83,6 +83,17 @@ def checked_secrets(data, settings=None):
     return data
 
 
+def asked_by(data):
+    """HOST:PORT that a UE with these settings asks, or None."""
+    try:
+        settings = checked_settings(data)[1]
+    except DeviceError:
+        return None
+    if settings.role != "ue" or settings.next_hop is None:
+        return None
+    return "{}:{}".format(*settings.next_hop)
+
+
 def role_on_board(inventory):
     """The role that the settings on a board name, or None."""
     if inventory.settings is None:

@@ -13,13 +13,15 @@ _LINE_LIMIT = 4096
 class Watch:
     """Judges the lines of a boot. `verdict` is None, or (configured, text).
 
-    until_started: the event `started` is enough, as it is for a relay or a gateway.
+    until_started: the event `started` is enough, as it is for a relay or a gateway. asked: whom a
+    UE asks, as text, or None.
     """
 
-    def __init__(self, until_started=False):
+    def __init__(self, until_started=False, asked=None):
         self.verdict = None
         self.started = None
         self._until_started = until_started
+        self._asked = f" from {asked}" if asked else ""
         self._raised = False
         self._fault = None
 
@@ -59,6 +61,8 @@ class Watch:
         result = outcome(event)
         if result is not None:
             good, text = result
+            if event["event"] == "timeout":
+                text += f"{self._asked} after {seconds:.0f} s"
             self._judge(good, f"{text} after {seconds:.1f} s" if good else text)
 
     def _judge(self, good, text):
@@ -72,7 +76,8 @@ class Watch:
             return False, self._fault
         if self.started is None:
             return False, f"timed out after {wait_s:.0f} s: the board printed nothing"
-        return False, f"started, but not configured: timed out after {wait_s:.0f} s"
+        text = f"started, but not configured: timed out after {wait_s:.0f} s"
+        return False, text + (f": no answer yet{self._asked}" if self._asked else "")
 
 
 def _reasons(event):
@@ -80,9 +85,9 @@ def _reasons(event):
     return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)
 
 
-def watch_boot(session, wait_s, until_started=False):
+def watch_boot(session, wait_s, until_started=False, asked=None):
     """Reset the board and watch it; (configured, text)."""
-    watch = Watch(until_started)
+    watch = Watch(until_started, asked)
     since = time.monotonic()
     session.reset()
     pending = b""
