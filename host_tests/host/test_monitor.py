@@ -126,7 +126,7 @@ def test_without_a_terminal_it_prints_events_as_json(tmp_path):
     settings = ue_file(tmp_path, 0, trace=True)
     with Site(tmp_path, 1), VirtualBoard(heap="192K") as board:
         put(board, settings)
-        said = msgin5g("monitor", "--port", board.port, "--reset", "--for", 2.5, "--json")
+        said = msgin5g("monitor", "--port", board.port, "--reset", "--for", 4, "--json")
         events = [json.loads(line) for line in said.splitlines()]
         names = [event["event"] for event in events]
         assert "started" in names and "datagram" in names

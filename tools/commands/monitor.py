@@ -37,7 +37,6 @@ def monitor(port, reset, seconds, as_json):
     """
     port = real_port(port)
     screen = Screen(sys.stdout, as_json)
-    began = time.monotonic()
     try:
         board = open_serial(port, timeout=0)
         other = other_reader(port)
@@ -46,6 +45,7 @@ def monitor(port, reset, seconds, as_json):
     except DeviceError as error:
         click.echo(f"{port}: Error: {error}", err=True)
         sys.exit(error.status)
+    began = time.monotonic()
     with Keyboard() as keys:
         try:
             if keys.descriptor is not None:
