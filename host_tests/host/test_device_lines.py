@@ -53,7 +53,7 @@ def test_each_event_that_may_come_without_a_value_is_one():
 def test_what_only_looks_like_an_event_is_none():
     for line in ("", "started", "hello", "applied now", "applied now etag=00", "Applied etag=00",
                  "applied-etag=00", "applied=1", " applied", '{"event": 3}', '{"name": "x"}',
-                 '{"event": "x"', "[1]", "{" * 5000, ">>> applied"):  # fmt: skip
+                 '{"event": "x"', "[1]", "{" * 5000, '{"a":' * 100000, ">>> applied"):  # fmt: skip
         assert parse_event(line) is None, line
     deep = "refused reasons=" + "[" * 5000
     assert parse_event(deep)["reasons"] == "[" * 5000

@@ -332,6 +332,8 @@ def test_a_dry_run_of_flash_says_how_many_files_or_that_it_is_up_to_date(flash):
     known = Board(text_of(settings=hexed(gateway)))
     assert flash(known, (None, None, None), dry_run=True)[0] == "3 files would be copied (gateway)"
     assert flash(Board(text_of(WANTED)), (None, None, None), dry_run=True)[0] == "up to date"
+    said, *_ = flash(Board(text_of()), (None, None, None), dry_run=True)
+    assert said == "3 files would be copied (ue)", "a board without settings is a UE"
 
 
 def test_another_board_than_the_named_one_is_refused_before_it_is_changed(flash):

@@ -10,11 +10,13 @@ from msgin5g.coap.numbers import (
     BLOCK2,
     CON,
     CONTENT,
+    ECHO,
     ETAG,
     FORBIDDEN,
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
+    UNAUTHORIZED,
 )
 from msgin5g.scm.client import ScmClient
 from msgin5g.scm.request import ScmRequest
@@ -185,3 +187,65 @@ def test_without_a_response_the_fetch_ends_and_so_does_the_registration():
     assert client.no_response(exchange, False).kind == "timeout"
     assert not client.busy and not client.observing and client.unanswered_size > 0
     assert client.fetch(True) and client.busy
+
+
+def observing():
+    """(a Fetcher that observes its document, the registration)."""
+    it = Fetcher()
+    it.client.fetch()
+    it.response(it.request(), CONTENT, [(ETAG, b"e")], _BODY)
+    it.client.fetch(True)
+    registration = it.request()
+    it.response(registration, CONTENT, [(ETAG, b"e"), (OBSERVE, b"\x05")], _BODY)
+    return it, registration
+
+
+def test_a_registration_is_repeated_with_its_observe_and_etag_when_the_server_asks_for_echo():
+    it = Fetcher()
+    it.client.fetch()
+    it.response(it.request(), CONTENT, [(ETAG, b"e")], _BODY)
+    it.client.fetch(True)
+    first = it.request()
+    assert first.uint(OBSERVE) == 0
+    assert it.response(first, UNAUTHORIZED, [(ECHO, b"fresh")]) is None and it.client.busy
+    again = it.request()
+    assert again.uint(OBSERVE) == 0 and again.option(ECHO) == b"fresh"
+    assert again.option(ETAG) == first.option(ETAG)
+    assert it.response(again, CONTENT, [(OBSERVE, b"\x05")], _BODY).kind == "configuration"
+    assert it.client.observing
+
+
+def test_a_document_with_another_id_in_it_is_observed_under_the_id_that_was_asked_for():
+    it, registration = observing()
+    other = dumps(document(UE_ID, DATA, "doc-2"))
+    newer = it.response(registration, CONTENT, [(OBSERVE, b"\x07")], other, CON)
+    assert newer.kind == "configuration"
+    assert it.client.observing and it.client.document_id == b"doc-1"
+    # The collection names the one that is to be observed.
+    it.client.fetch()
+    assert it.response(it.request(), CONTENT, [], other).kind == "configuration"
+    assert not it.client.observing and it.client.document_id == b"doc-2"
+
+
+def test_after_a_memory_error_only_what_waits_for_nothing_ends():
+    it = Fetcher()
+    client = it.client
+    client.fetch()
+    client.drop_half_done()
+    assert client.busy, "its request is under way"
+    assert it.block(it.request(), 0) is None
+    assert it.response(it.request(), SERVICE_UNAVAILABLE).kind == "paused"
+    client.drop_half_done()
+    client.fetch()
+    request = it.request()
+    assert request.uint(BLOCK2) == 1 << 4 | 2, "what has paused goes on"
+    it.endpoint.cancel(client.exchange)
+    client.drop_half_done()
+    assert not client.busy
+    it, _ = observing()
+    it.client.drop_half_done()
+    assert it.client.observing
+    it.endpoint.cancel(it.endpoint.exchange)
+    it.client.drop_half_done()
+    assert not it.client.observing and it.client.fetch(True)
+    assert it.request().uint(OBSERVE) == 0

@@ -139,3 +139,14 @@ def test_only_scheme_and_host_of_a_uri_ignore_the_case_of_letters():
         (b"urn:x", b"urn:xy", False),
     ):
         assert uri_equal(a, b) == uri_equal(b, a) == equal, a
+
+
+def test_a_document_that_names_everybody_is_the_same_for_each_ue():
+    doc = document("urn:a", {})
+    named = dumps(doc)
+    del doc["valUeIds"]
+    body = dumps(doc)
+    assert SplitDocument(Reader(body)).copy(b"urn:a") == body
+    assert SplitDocument(Reader(body)).copy_for(b"urn:b") == body
+    assert SplitDocument(Reader(named)).copy() == named
+    assert SplitDocument(Reader(named)).copy(b"urn:b") == dumps(document("urn:b", {}))
