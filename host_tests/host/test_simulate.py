@@ -140,10 +140,13 @@ def test_a_person_gets_a_table_with_a_column_for_each_role(tmp_path):
         ),
         (("--picture", "crowd.gif"), "--picture: 'crowd.gif' does not end in .png or .svg"),
         (("--picture", "/nowhere/a.svg"), "--picture: '/nowhere/a.svg' cannot be written"),
-        (("--settings", "/nowhere"), "--settings: '/nowhere': No such file or directory"),
+        (("--settings", "/nowhere"), "--settings: /nowhere: No such file or directory"),
         (("--settings", "{bulk}"), "settings: bulk.count: 0 is not 1 to 1000"),
         (("--settings", "{typo}"), "settings: unknown: bulk.cuont"),
-        (("--settings", "{text}"), "--settings: '{text}': not JSON: "),
+        (
+            ("--settings", "{text}"),
+            "--settings: {text}: not JSON: Expecting value at line 1, ",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, arguments, line):

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from msgin5g_tools.paths import import_firmware
+from msgin5g_tools.person_file import FileError, parse_json, read_text
 from msgin5g_tools.simulate import intermediary
 from msgin5g_tools.simulate.population import identities
 from msgin5g_tools.simulate.report import Report, as_json_object
@@ -199,11 +200,9 @@ def _read(path):
     if path is None:
         return None
     try:
-        values = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise click.ClickException(f"--settings: '{path}': {error.strerror}") from None
-    except ValueError as error:
-        raise click.ClickException(f"--settings: '{path}': not JSON: {error}") from None
+        values = parse_json(read_text(path), path)
+    except FileError as error:
+        raise click.ClickException(f"--settings: {error}") from None
     if not isinstance(values, dict):
         raise click.ClickException(f"--settings: '{path}': must be a JSON object")
     return values
