@@ -176,6 +176,8 @@ def test_requests_that_got_5_04_late_make_room_for_those_that_come():
             while relay.transmit(now):
                 pass
     assert relay.counters == {"server_timeout": 30}
+    # A late copy of one that has got its 5.04 is no other request.
+    assert said(relay, get(29), UE, now)[0][1] == UE and relay.counters["duplicate"] == 1
 
 
 def core(more=(), code=GET, path=(b".well-known", b"core")):

@@ -230,6 +230,44 @@ def test_what_the_server_has_acknowledged_is_not_asked_again_for_want_of_memory(
         assert len(server.asked) == 1 and 20000 < sim.elapsed_ms < 25000
 
 
+def test_a_notification_that_waits_is_counted_after_want_of_memory_too():
+    documents = [shared([name(1), name(2)])]
+    sim, gateway, server, clients = new((1, 2), documents, max_answers=1)
+    for client in clients:
+        client.get(b"shared", observe=0)
+        assert answered(sim, [client])
+        client.deaf = True
+    sim.run(None, 1000)
+    server.change("shared", shared([name(1), name(2)], text="new"))
+    sim.run(None, 1000)
+    assert gateway.n_waiting == 1 and len(gateway.responder.ready) == 1
+    gateway.lose(sim.now)
+    assert gateway.n_waiting == 1 and len(gateway.responder.ready) == 1
+    for client in clients:
+        client.deaf = False
+    assert sim.run(lambda: all(len(client.answers) == 2 for client in clients), 20000)
+    assert gateway.n_waiting == 0 and gateway.observers.n_observers == 2
+
+
+def test_a_document_that_there_was_no_memory_to_ask_for_is_kept_for_nobody():
+    sim, gateway, server, (client,) = new((1,), [doc(1)])
+    scheduler = gateway.scheduler
+    enqueue = scheduler.enqueue
+
+    def out_of_memory(_):
+        raise MemoryError
+
+    scheduler.enqueue = out_of_memory
+    client.get(b"doc-1")
+    sim.run(None, 500)
+    assert gateway.counters["no_memory"] == 1 and gateway.n_waiting == 0
+    assert gateway.shared_documents.documents == {}
+    scheduler.enqueue = enqueue
+    # It was not acknowledged, and comes again.
+    assert answered(sim, [client]) and client.documents() == doc(1)
+    assert len(server.asked) == 1 and gateway.shared_documents.documents == {}
+
+
 class Pairs:
     """A gateway whose UEs ask two at a time, each of them once."""
 

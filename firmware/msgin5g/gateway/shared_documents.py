@@ -436,10 +436,12 @@ class SharedDocuments:
             del self.documents[document.document_id]
 
     def drop_half_done(self):
-        """Drop confirmations that nothing works on, and what nobody wants, after a MemoryError."""
+        """Drop what nothing works on, and what nobody wants, after a MemoryError."""
         documents = list(self.documents.values())
         for document in documents:
             document.n_confirmations = 0
+            if not document.is_queued and document not in self.transfers.under_way:
+                document.requests = []  # they were forgotten, and will come again
         for key, confirmation in list(self.confirmations.items()):
             if confirmation.is_queued or confirmation in self.transfers.under_way:
                 confirmation.document.n_confirmations += 1
