@@ -239,6 +239,20 @@ def test_a_link_that_is_down_is_the_reason_until_it_is_up():
             assert judged.late(20)[1] == "started, but not configured: timed out after 20 s"
 
 
+def test_no_answer_says_who_was_asked_and_for_how_long():
+    for asked, answered, late in (
+        ("10.0.0.1:65401", " from 10.0.0.1:65401", ": no answer yet from 10.0.0.1:65401"),
+        (None, "", ""),
+    ):
+        judged = Watch(False, asked)
+        judged.line("started role=ue", 1)
+        assert judged.late(20) == (
+            False, f"started, but not configured: timed out after 20 s{late}",
+        )  # fmt: skip
+        judged.line("timeout", 93.6)
+        assert judged.verdict == (False, f"timeout: no answer{answered} after 94 s")
+
+
 def test_a_verdict_stays_when_the_prompt_comes():
     judged = Watch()
     judged.line("started role=ue", 1)

@@ -26,7 +26,12 @@ from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.progress import reporter
 from msgin5g_tools.device.serial_port import list_ports
 from msgin5g_tools.device.session import BOOT_FAULT
-from msgin5g_tools.device.settings_check import checked_secrets, checked_settings, role_on_board
+from msgin5g_tools.device.settings_check import (
+    asked_by,
+    checked_secrets,
+    checked_settings,
+    role_on_board,
+)
 
 _FACTS = {
     "name": "micropython", "version": "1.28.0", "mpy": 6, "build": "RPI_PICO_W",
@@ -276,7 +281,8 @@ def flash(monkeypatch):
     """flash(session, job, options): what flash_board says, and the verdicts it waited for."""
     waited = []
 
-    def watch_boot(session, wait_s, until_started):
+    def watch_boot(session, wait_s, until_started, asked):
+        assert asked == "10.0.0.1:65401"
         waited.append((wait_s, until_started))
         return True, "configured"
 
@@ -427,6 +433,8 @@ def test_settings_and_secrets_are_checked_by_the_firmwares_rules():
         status, words = refused(checked_secrets, wrong)
         assert status == WRONG_INPUT and words.startswith("secrets: not JSON")
         assert "SECRET" not in words
+    assert asked_by(data) == "10.0.0.1:65401" and asked_by(b"{}") is None
+    assert asked_by(relay) is None, "only a UE asks by itself"
     assert role_on_board(board()) is None
     assert role_on_board(board(settings=b"{}".hex())) is None
     assert role_on_board(board(settings=hexed(_SETTINGS))) == "ue"
