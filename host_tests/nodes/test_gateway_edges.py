@@ -391,6 +391,35 @@ def test_what_the_server_answers_for_several_and_for_one_in_place_of_documents()
             assert gateway.counters.get("bulk_rejected", 0) == rejected, case
 
 
+def test_an_echo_is_given_back_to_a_4_01_only():
+    for code, told in ((0x83, 0x83), (0x9D, 0x9D), (0xA3, 0xA3)):
+        for document_id in (None, b"doc-1"):
+            faults = {0: (code, [(252, b"echo")], b"")}
+            sim, _, server, (client,) = new((1,), [doc(1)], {"faults": faults})
+            client.get(document_id)
+            assert answered(sim, [client])
+            assert client.answers[0].code == told and len(server.asked) == 1
+
+
+def test_where_all_documents_are_for_everybody_nobody_is_asked_for_alone():
+    common = shared(None, "all")
+    sim, gateway, server, clients = new((1, 2, 3), [common], bulk_count=3)
+    for client in clients:
+        client.get()
+    assert answered(sim, clients)
+    assert [client.documents() for client in clients] == 3 * [[common]]
+    assert len(server.asked) == 1 and "left_out" not in gateway.counters
+    # With one UE named it may be a server that answers for the first one only.
+    server.documents.append(doc(1))
+    sim.run(None, 61000)
+    for client in clients:
+        client.get()
+    assert sim.run(lambda: all(len(client.answers) == 2 for client in clients), 20000)
+    assert clients[0].documents() == [doc(1), common]
+    assert [client.documents() for client in clients[1:]] == 2 * [[common]]
+    assert len(server.asked) == 4 and "left_out" not in gateway.counters
+
+
 def test_only_a_refusal_for_one_takes_what_it_has_got_before():
     for code, stays in ((0x83, False), (0x84, False), (0x9D, True), (0xA3, True), (0xA4, True)):
         sim, gateway, server, (client,) = new((1,), [doc(1)], {"max_age_s": 1})
