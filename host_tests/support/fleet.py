@@ -103,15 +103,17 @@ class FleetServer(BulkServer):
 class Fleet:
     """UEs 1 to n of these kinds behind `middle`: "relay", "gateway" or "separated".
 
-    The server begins with one document for all that are not named elsewhere: none. harsh: whether
-    something has happened that may end an observation before its UE can know of it.
+    The server begins without a document. one_by_one: it answers for the first UE of a bulk request
+    only. harsh: whether something has happened that may end an observation before its UE can know
+    of it.
     """
 
-    def __init__(self, middle, kinds, seed=1):
+    def __init__(self, middle, kinds, seed=1, one_by_one=False):
         self.sim = NetworkSim()
         self.middle = middle
         self.kinds = kinds
         self.seed = seed
+        self.one_by_one = one_by_one
         self.texts = 0
         self.harsh = False
         self.loss = 0
@@ -122,7 +124,9 @@ class Fleet:
         self.outcomes = {}
         self.checked = 0
         self.configurations = {}
-        self.server = FleetServer(xorshift(seed + 9), [], max_age_s=MAX_AGE_S)
+        self.server = FleetServer(
+            xorshift(seed + 9), [], one_by_one=one_by_one, max_age_s=MAX_AGE_S
+        )
         self.sim.add(SERVER, self.server)
         for n in self.numbers:
             self.links[n] = self.address(n)
