@@ -26,7 +26,7 @@ class Duplicates:
         self._max_of_host = max_of_host
         # OrderedDict: a dict takes long to find its oldest entry after others were removed.
         self._entries = OrderedDict()  # key -> (expires_at, token, datagram or None), oldest first
-        self._of_host = {}  # host -> OrderedDict of key and None, oldest first
+        self._of_host = {}  # host -> list of its keys, oldest first
 
     def __len__(self):
         return len(self._entries)
@@ -44,11 +44,11 @@ class Duplicates:
         host = key[0]
         keys = self._of_host.get(host, ())
         if len(keys) >= self._max_of_host:
-            self._remove(next(iter(keys)))
+            self._remove(keys[0])
         if len(self._entries) >= self._max_entries:
             self._remove(next(iter(self._entries)))
         self._entries[key] = (self._now() + self._lifetime_s, token, None)
-        self._of_host.setdefault(host, OrderedDict())[key] = None
+        self._of_host.setdefault(host, []).append(key)
 
     def answered(self, key, token, datagram):
         """Keep the response to a request, if that is still remembered.
@@ -74,6 +74,6 @@ class Duplicates:
     def _remove(self, key):
         del self._entries[key]
         keys = self._of_host[key[0]]
-        del keys[key]
+        keys.remove(key)  # nearly always the first one
         if not keys:
             del self._of_host[key[0]]
