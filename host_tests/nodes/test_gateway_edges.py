@@ -15,6 +15,7 @@ from gateway_builders import (
     shared,
 )
 from builders import FakeConfiguration, document
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message
 from msgin5g.gateway.cache import Entry
 from msgin5g.gateway.pending_requests import RequestParameters, token_of
@@ -189,6 +190,32 @@ def test_a_request_gets_5_04_after_its_longest_wait_to_the_millisecond():
     passed = sim.elapsed_ms - said[0]
     assert ((sim.now - passed - asked_at) & 0x3FFFFFFF) == 30000
     assert gateway.counters["server_timeout"] == 1 and gateway.n_waiting == 0
+
+
+def test_each_request_gets_its_5_04_in_its_own_time_wherever_it_waits():
+    settings = {"max_wait_s": 30, "bulk_enabled": False, "max_transfers": 2}
+    sim, _, _, clients = new((1, 2, 3), [], **settings)
+    sim.remove(SERVER)
+    for client in clients:
+        client.get()
+        sim.run(None, 10000)
+    sim.run(None, 30000)
+    for n in (1, 2, 3):
+        said = [ms for ms, _, to, d in sim.log if to == address(n) and d[1] == 0xA4]
+        assert 0 <= said[0] - (20000 + 10000 * n) < 100, (n, said)
+
+
+def test_a_document_that_came_before_a_change_is_not_given_after_it():
+    body = dumps([doc(1), doc(2, text=1500 * "x")])
+    faults = {
+        0: (0x45, [(4, b"a"), (23, b"\x0e")], body[:1024]),
+        1: (0x45, [(4, b"b"), (23, b"\x16")], body[1024:]),
+        2: (0x45, [(4, b"c")], b"\x80"),
+    }
+    sim, _, server, (client,) = new((1,), [doc(1)], {"faults": faults})
+    client.get(b"doc-1")
+    assert answered(sim, [client])
+    assert len(server.asked) == 3 and client.answers[0].code == 0xA3
 
 
 def test_a_silent_server_is_asked_again_after_ten_timeouts_and_twice_that_when_it_had_heard():
