@@ -135,6 +135,7 @@ def test_a_program_gives_what_it_prints_and_afterwards_the_board_goes_on(tool):
             assert refused.value.status == FAILED
         open_serial(repl.port).close()  # it is free again
     assert repl.programs == ["a", "b"] and repl.keys[-2:] == [2, 4]
+    assert repl.keys.count(3) == 2, "a board that answers is asked once"
     assert (repl.n_pastes > 0) == (tool == "mpremote"), "ampy knows nothing of raw paste"
 
 
