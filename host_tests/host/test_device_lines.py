@@ -259,6 +259,9 @@ def test_a_verdict_stays_when_the_prompt_comes():
     judged.line("applied", 2.5)
     judged.prompt()
     assert judged.verdict == (True, "configured after 2.5 s")
+    early = Watch()  # what was printed before is lost
+    early.line("applied", 2.5)
+    assert early.verdict == (True, "configured after 2.5 s")
     enough = Watch(until_started=True)
     enough.line("started role=ue", 0.3)
     assert enough.verdict == (True, "ue running after 0.3 s")

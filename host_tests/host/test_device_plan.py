@@ -30,6 +30,10 @@ from msgin5g_tools.device.settings_check import (
     asked_by,
     checked_secrets,
     checked_settings,
+    file_text,
+    read_file,
+    read_secrets,
+    read_settings,
     role_on_board,
 )
 
@@ -438,6 +442,21 @@ def test_settings_and_secrets_are_checked_by_the_firmwares_rules():
     assert role_on_board(board()) is None
     assert role_on_board(board(settings=b"{}".hex())) is None
     assert role_on_board(board(settings=hexed(_SETTINGS))) == "ue"
+
+
+def test_a_file_of_settings_that_is_wrong_is_named_with_what_is_wrong_in_it(tmp_path):
+    file = tmp_path / "s.json"
+    for read in (file_text, read_file, read_settings, read_secrets):
+        status, words = refused(read, file)
+        assert status == WRONG_INPUT and words.startswith(str(file)), words
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(_SETTINGS).encode())
+    assert read_file(file) == json.dumps(_SETTINGS).encode() == read_settings(file)[0]
+    file.write_text("{}")
+    status, words = refused(read_settings, file)
+    assert status == WRONG_INPUT and str(file) in words and "ue_id" in words
+    file.write_text("[]")
+    status, words = refused(read_secrets, file)
+    assert status == WRONG_INPUT and str(file) in words
 
 
 def test_the_command_that_writes_an_image_names_tool_and_address():

@@ -157,6 +157,17 @@ def test_what_nobody_expected_in_a_session_is_a_line_and_the_board_goes_on():
     assert repl.keys[-2:] == [2, 4]
 
 
+@pytest.mark.parametrize("tool", session.TOOLS)
+def test_a_connection_that_is_lost_in_a_program_or_a_reset_is_one_line(tool):
+    for work in (lambda opened: opened.run("x"), lambda opened: opened.reset()):
+        with RawRepl() as repl:
+            with pytest.raises(DeviceError) as error, session_at(repl.port, tool) as opened:
+                opened.serial.close()
+                work(opened)
+            assert error.value.status == FAILED
+            assert str(error.value) == "the connection was lost: run the command again"
+
+
 def test_last_lines_of_tracebacks_are_words():
     for raised, words in (
         ("OSError: 28", "the board's flash is full"),
