@@ -116,6 +116,26 @@ def test_of_requests_with_one_message_id_each_is_known_by_its_token_until_it_is_
             assert not repeated(endpoint, 7, token)
 
 
+def test_peers_with_one_hash_are_two_peers_all_the_same():
+    one, other = 5, 5 + (1 << 20)  # numbers are their own hash, of which 14 bits count
+    endpoint = new()
+    for remote in (one, other):
+        assert endpoint.receive(0, packet(CON, GET, 7, b"t"), remote, T0) == REQUEST
+        endpoint.respond(endpoint.accept(T0), CONTENT, (), b"%d" % remote)
+    for remote in (one, other):
+        assert endpoint.receive(0, packet(CON, GET, 7, b"t"), remote, T0) == NOTHING
+    said = [(remote, m.payload()) for m, remote in sent(endpoint)]
+    assert said == 2 * [(one, b"%d" % one), (other, b"%d" % other)]
+    assert endpoint.counters == {"duplicate": 2}
+    exchange = endpoint.request(0, one, GET, PATH, None)
+    sent(endpoint)
+    for mtype in (ACK, RST):
+        assert endpoint.receive(0, packet(mtype, 0, exchange.mid), other, T0) == NOTHING
+        assert exchange.state == SENT
+    assert endpoint.receive(0, packet(ACK, 0, exchange.mid), one, T0) == NOTHING
+    assert exchange.state == ACKED
+
+
 def test_a_request_is_known_for_its_lifetime_and_no_longer():
     for mtype, lifetime_ms in ((CON, LIFETIME_MS), (NON, NON_LIFETIME_MS)):
         for ms, is_known in ((lifetime_ms - 1, True), (lifetime_ms, False)):

@@ -82,9 +82,11 @@ def test_every_form_of_delta_and_length_goes_both_ways():
 def test_extended_tokens_go_both_ways():
     for size in (0, 1, 8, 9, 12, 13, 14, 268, 269, 270, 1000):
         token = bytes([i & 255 for i in range(size)])
-        message = Message().decode(encoded(0, 1, 1, token, [(11, b"a")]))
-        assert message.token() == token, size
-        assert message.option(11) == b"a"
+        for mtype in range(4):
+            message = Message().decode(encoded(mtype, 1, 0x1234, token, [(11, b"a")]))
+            assert message.token() == token, size
+            assert (message.mtype, message.code, message.mid) == (mtype, 1, 0x1234), size
+            assert message.option(11) == b"a"
 
 
 def test_every_format_error_is_named():
