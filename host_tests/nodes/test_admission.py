@@ -86,6 +86,21 @@ def test_each_unsafe_option_that_is_understood_passes_and_each_other_one_is_name
             assert (message.code, remote) == (GET, SERVER), number
 
 
+def test_each_unsafe_option_of_a_response_that_is_not_understood_makes_it_a_5_02():
+    understood = (3, 6, 7, 11, 14, 15, 23, 27, 258)
+    for number in list(range(1, 45)) + [258, 259, 262, 2050]:
+        relay = new()
+        ((request, _),) = said(relay, get())
+        options = [(65020, UE_ID)]
+        insert(options, number, b"\1")
+        buf = bytearray(200)
+        size = encode(buf, 2, 69, request.mid, request.token(), options, b"body")
+        ((message, remote),) = said(relay, bytes(buf[:size]), SERVER)
+        passes = not number & 2 or number in understood
+        assert (message.code, remote) == (69 if passes else 0xA2, UE), number
+        assert relay.counters == ({} if passes else {"option_not_relayed": 1}), number
+
+
 def test_a_protected_request_is_a_post_or_fetch_with_the_option():
     for code, option, passes in (
         (POST, True, True),
