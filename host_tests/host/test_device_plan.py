@@ -21,7 +21,14 @@ from msgin5g_tools.device.errors import (
 )
 from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board, wanted_files
 from msgin5g_tools.device.install import install
-from msgin5g_tools.device.inventory import Inventory, conflict, feed_watchdog, plan, room_fault
+from msgin5g_tools.device.inventory import (
+    Inventory,
+    conflict,
+    feed_watchdog,
+    plan,
+    room_fault,
+    take_inventory,
+)
 from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.progress import reporter
 from msgin5g_tools.device.serial_port import list_ports
@@ -106,6 +113,12 @@ def test_only_a_micropython_that_loads_our_files_is_taken():
         status, words = refused(board(mpy=version, version="1.18.0").require_micropython)
         assert status == NOT_MICROPYTHON
         assert words.startswith(f"MicroPython 1.18.0 loads .mpy version {version}, and version 6")
+
+
+def test_another_python_is_refused_when_its_inventory_is_taken():
+    status, _ = refused(take_inventory, Board(text_of(name="circuitpython")))
+    assert status == NOT_MICROPYTHON
+    assert take_inventory(Board(text_of([A]))).installed == {A.path: A.sha256}
 
 
 class Board:

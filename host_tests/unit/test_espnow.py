@@ -179,6 +179,20 @@ def test_a_frame_that_finds_full_buffers_50_times_is_tried_once_more_and_then_gi
         assert a.n_failed == n_failed and b.receive() == (b"y", _A)
 
 
+def test_24_frames_wait_and_the_next_datagram_has_failed():
+    a, b = _pair()
+    espnow.air.full = 1
+    for n in range(24):
+        a.send(bytes((n,)), _B)
+        assert a.n_failed == 0, n
+    a.send(b"x", _B)
+    assert a.n_failed == 1
+    _run(a, 0, 20)
+    assert b.peers[_A].up is None and [b.receive()[0] for _ in range(12)] == [
+        bytes((n,)) for n in range(12)
+    ]
+
+
 def test_what_is_overdue_is_due_at_once():
     a, b = _pair()
     a.step(0)

@@ -397,6 +397,15 @@ def test_an_application_without_keys_or_verbs_runs_all_the_same():
     assert not made.has_failed and made.wait_ms(START) is None and made.start() is None
 
 
+def test_an_application_whose_task_has_failed_is_not_called_again():
+    module, node = Module(), Node()
+    made = application(module, Manager({"a": 1}, GOOD), node)
+    made.failed(None, {"exception": ValueError("task")})
+    made.step(START)
+    assert module.calls == [] or module.calls[0][0] == "declare"
+    assert node.events == [("crashed", ("ValueError: task",))]
+
+
 def test_an_application_that_cannot_be_imported_has_crashed():
     node = Node()
     made = Application("no_such_application")

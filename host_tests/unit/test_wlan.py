@@ -430,3 +430,22 @@ def test_an_address_that_dhcp_did_not_give_is_cleared_and_no_address_is_left_alo
         codes.ipconfig, codes.ifconfig = ipconfig, ifconfig
         Station(_Network(codes), lambda: 0, "site", "the key")
         assert given == cleared and dhcp == [True]
+
+
+def test_an_attempt_after_one_that_had_no_address_is_an_attempt_of_its_own():
+    station, radio, said = _scripted()
+    refused = radio.status
+    radio.status = lambda what=None: -60 if what else 1001
+    station.step(0)
+    station.step(250)
+    station.step(60000)
+    assert said == []
+    station.step(60250)
+    assert said == [("link_down", "wifi: no address from DHCP")]
+    radio.status = refused
+    station.step(61250)
+    station.step(61500)
+    station.step(73000)
+    assert len(said) == 1
+    station.step(73250)
+    assert said[1:] == [("link_down", "wifi: no answer")]
