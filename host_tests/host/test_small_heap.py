@@ -48,7 +48,7 @@ from fuzz_messages import answers, blocks, requests
 
 # `transmission` with which what is under way ends within half a second.
 _SHORT = {"ack_timeout_ms": 100, "max_retransmit": 1}
-_RELAY_HEAP = "160K"
+_RELAY_HEAP = "176K"
 _EVENTS = ("applied", "unchanged", "refused", "rejected", "timeout", "backing_off")
 _REFRESH = {"min_s": 1, "max_s": 1}
 OPTIONS = [(URI_PATH, part.encode()) for part in COLLECTION.split("/")]

@@ -12,11 +12,13 @@ PEER = ("192.0.2.1", 5683)
 class Socket:
     """A socket with these datagrams; as a real one, it cuts off what is not read."""
 
+    sizes = (1153,)
+
     def __init__(self, *datagrams):
         self.datagrams = list(datagrams)
 
     def recvfrom(self, size):
-        assert size in (1, 1153), "more would take memory for nothing"
+        assert size in self.sizes, "more would take memory for nothing"
         if not self.datagrams:
             raise OSError(11)  # EAGAIN
         return self.datagrams.pop(0)[:size], PEER
@@ -44,15 +46,34 @@ def test_a_datagram_of_1153_bytes_is_dropped_and_not_read_cut_off():
         assert transport.receive() is None
 
 
-def test_a_datagram_for_which_there_is_no_memory_is_counted_and_the_next_one_is_read():
-    class Short(Socket):
-        def recvfrom(self, size):
-            if size > 1000 and len(self.datagrams) > 1:
-                raise MemoryError
-            return Socket.recvfrom(self, size)
+class Short(Socket):
+    """A socket in a heap whose largest free block is `largest` bytes."""
 
-    transport = UdpTransport(Short(b"first", b"second"))
+    largest = 300
+    sizes = (1153, 576, 288, 144, 72, 1)
+
+    def recvfrom(self, size):
+        if size > self.largest:
+            raise MemoryError
+        return Socket.recvfrom(self, size)
+
+
+def test_in_a_heap_in_small_pieces_short_datagrams_are_read_and_long_ones_counted():
+    short = bytes(287)
+    transport = UdpTransport(Short(short, bytes(288), b"ping", bytes(1152), b"last"))
+    assert transport.receive() == (short, PEER) and transport.n_lost == 0
     assert transport.receive() is None and transport.n_lost == 1
+    assert transport.receive() == (b"ping", PEER)
+    assert transport.receive() is None and transport.n_lost == 2
+    assert transport.receive() == (b"last", PEER)
+    assert transport.receive() is None and transport.n_lost == 2
+
+
+def test_without_any_memory_a_datagram_is_dropped_and_counted():
+    transport = UdpTransport(Short(b"first", b"second"))
+    transport.socket.largest = 1
+    assert transport.receive() is None and transport.n_lost == 1
+    transport.socket.largest = 1153
     assert transport.receive() == (b"second", PEER)
 
 

@@ -3,6 +3,7 @@
 from micropython import const
 
 _BUFFER_SIZE = const(1153)  # one more than a message may have, to detect a longer one
+_SMALLEST_SIZE = const(64)  # of a buffer where memory is short
 
 
 class UdpTransport:
@@ -16,14 +17,33 @@ class UdpTransport:
     def receive(self):
         """(datagram, remote), or None when nothing has come."""
         try:
-            try:
-                return self.socket.recvfrom(_BUFFER_SIZE)
-            except MemoryError:
-                # No free block is large enough: drop the datagram; CoAP repeats it.
+            return self.socket.recvfrom(_BUFFER_SIZE)
+        except OSError:
+            return None  # EAGAIN; what an ICMP message reports shows as a time-out
+        except MemoryError:
+            return self._receive_less()
+
+    def _receive_less(self):
+        """Receive a short datagram where no free block is large enough for the longest one.
+
+        A heap in small pieces may stay like that for minutes. Requests and acknowledgements are
+        short. What does not fit is dropped: CoAP repeats it.
+        """
+        size = _BUFFER_SIZE >> 1
+        try:
+            while size > _SMALLEST_SIZE:
+                try:
+                    arrived = self.socket.recvfrom(size)
+                    if len(arrived[0]) < size:
+                        return arrived  # it is whole
+                    break
+                except MemoryError:
+                    size >>= 1
+            else:
                 self.socket.recvfrom(1)
-                self.n_lost += 1
+            self.n_lost += 1
         except (OSError, MemoryError):
-            pass  # EAGAIN; what an ICMP message reports shows as a time-out
+            pass
 
     def send(self, datagram, remote):
         """Send one datagram; one that the network does not take counts as failed."""
