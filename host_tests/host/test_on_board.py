@@ -38,4 +38,6 @@ def test_the_unit_tests_on_a_board():
         assert mpremote(board, "exec", "import os; print(os.listdir('/'))") == "['main.py']\n"
         assert on_board(board.port, "test_of_nobody") == (1, ["0 passed, 0 failed"])
     status, lines = on_board("/dev/ttyACM9")
-    assert status == 1 and lines == ["/dev/ttyACM9: Error: there is no such port"]
+    assert status == 1 and lines == [
+        "/dev/ttyACM9: Error: there is no such port; no board is connected"
+    ]

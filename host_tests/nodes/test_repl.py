@@ -42,13 +42,27 @@ def node_of(board, **settings):
     return node
 
 
+_TICKS_MS = commands.ticks_ms
+
+
+def restore():
+    """Give the modules print and the clock back: other tests use them, too."""
+    for module in (repl, commands, format):
+        if hasattr(module, "print"):
+            del module.print
+    commands.ticks_ms = _TICKS_MS
+
+
 def printed(board, command, *arguments):
     """What a command prints at this moment, without the line about free memory."""
     lines = []
-    for module in (repl, commands, format):
-        module.print = lambda text="": lines.append(text)
-    commands.ticks_ms = lambda: board.now
-    command(*arguments)
+    try:
+        for module in (repl, commands, format):
+            module.print = lambda text="": lines.append(text)
+        commands.ticks_ms = lambda: board.now
+        command(*arguments)
+    finally:
+        restore()
     return "".join([line + "\n" for line in lines if not line.startswith("  memory ")])
 
 
@@ -381,7 +395,7 @@ def test_why_says_what_stands_in_the_way():
     check = Check()
     node.services = [Radio(), check]
     assert printed(board, commands.why, node) == good
-    check.ping, check.asked_at = Ping, commands.ticks_ms()
+    check.ping, check.asked_at = Ping, board.now
     for answered, text in (
         (None, "no answer yet, asked 0 s ago"),
         (True, "passed"),
@@ -626,7 +640,10 @@ def test_trace_while_the_node_runs_shows_each_message_in_a_line_above_the_prompt
     node.prompt = Prompt(lines)
     printed(board, commands.trace, node, 30)
     commands.print = lines.append
-    node.trace(True, b"\x70\0\0\1", RELAY)
+    try:
+        node.trace(True, b"\x70\0\0\1", RELAY)
+    finally:
+        restore()
     assert lines[0] == "hide" and lines[-1] == "show" and len(lines) == 3
     assert printed(board, commands.trace, node, 0) == "Messages are not shown any more.\n"
     assert node.trace is None
@@ -734,6 +751,7 @@ def test_status_says_how_much_memory_is_free_after_a_collection():
         commands.status(node_of(board))
     finally:
         commands.gc = real
+        restore()
     assert "  memory       1234 bytes free" in lines
 
 
