@@ -16,6 +16,7 @@ from msgin5g.coap.numbers import (
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
+    VALID,
     UNAUTHORIZED,
 )
 from msgin5g.scm.client import ScmClient
@@ -249,3 +250,30 @@ def test_after_a_memory_error_only_what_waits_for_nothing_ends():
     it.client.drop_half_done()
     assert not it.client.observing and it.client.fetch(True)
     assert it.request().uint(OBSERVE) == 0
+
+
+def test_a_document_whose_id_does_not_fit_a_uri_path_is_not_observed():
+    for size, is_usable in ((255, True), (256, False)):
+        it = Fetcher()
+        it.client.fetch()
+        body = dumps([document(UE_ID, DATA, "d" * size)])
+        assert it.response(it.request(), CONTENT, [], body).kind == "configuration"
+        assert (it.client.document_id is not None) == is_usable, size
+
+
+def test_a_notification_is_about_the_individual_document_whatever_was_asked_last():
+    it, registration = observing()
+    it.client.fetch(False)
+    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
+    assert it.response(registration, NOT_FOUND, mtype=CON) is None
+    assert it.client.busy and not it.client.individual
+
+
+def test_after_a_notification_a_document_may_change_three_times():
+    it, registration = observing()
+    changed = [(ETAG, b"other")]
+    notified = [(ETAG, b"other"), (OBSERVE, b"\x06")]
+    assert it.response(registration, VALID, notified, mtype=CON) is None
+    for _ in range(2):
+        assert it.response(it.request(), VALID, changed) is None
+    assert it.response(it.request(), VALID, changed).kind == "refused"

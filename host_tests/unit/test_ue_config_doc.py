@@ -5,6 +5,7 @@ from checks import raises
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.scm.document_splitter import SplitDocument
+from msgin5g.scm.document_splitter import DocumentSplitter
 from msgin5g.scm.request import ScmRequest, uri_equal
 from msgin5g.scm.ue_config_doc import DocumentError, UeConfigDoc, find_configuration, imei_of
 
@@ -150,3 +151,29 @@ def test_a_document_that_names_everybody_is_the_same_for_each_ue():
     assert SplitDocument(Reader(body)).copy_for(b"urn:b") == body
     assert SplitDocument(Reader(named)).copy() == named
     assert SplitDocument(Reader(named)).copy(b"urn:b") == dumps(document("urn:b", {}))
+
+
+def test_of_an_array_there_is_never_more_in_memory_than_a_document_and_a_piece():
+    documents = [document(UE_ID, DATA, "doc-%d" % n) for n in range(20)]
+    body = dumps(documents)
+    size = len(dumps(documents[-1]))
+    splitter = DocumentSplitter(1000)
+    n = 0
+    for start in range(0, len(body), 64):
+        splitter.feed(body[start : start + 64])
+        assert len(splitter.view) <= size + 64
+        while splitter.next():
+            assert splitter.document.document_id == b"doc-%d" % n
+            n += 1
+    assert n == 20 and splitter.done
+
+
+def test_a_document_that_is_malformed_is_none_and_the_next_one_is_there():
+    good = dumps(document(UE_ID, DATA))
+    bad = b"\xa2\x61a\x01\x61a\x02"  # a key twice
+    splitter = DocumentSplitter(1000)
+    splitter.feed(b"\x83" + good + bad + good)
+    found = []
+    while splitter.next():
+        found.append(splitter.document is not None)
+    assert found == [True, False, True] and splitter.done
