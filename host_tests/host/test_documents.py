@@ -139,6 +139,11 @@ def test_mistakes_are_one_line_each_with_document_and_key_and_change_nothing(run
         (but(service="x"), ["service: is not the valServiceId"]),
         (but(extensions=[]), ["extensions: is not an object"]),
         (but(extensions={"configName": "x"}), ["extensions.configName: is not an extension"]),
+        (
+            but(extensions={"UeConfigDocId": "x"}),
+            ["extensions.UeConfigDocId: is not an", "ueConfigDocId: has another value"],
+        ),
+        (but(ueConfigDocId="d" * 256), ["is longer than 255 bytes"]),
         (but(extensions={"x": {"$cbor": "zz"}}), ["extensions.x: $cbor is not the hex"]),
         (but(extensions={"x": 2**64}), ["x: is an integer of more than 64 bits"]),
         ({"documents": [FILE["documents"][0]] * 2}, ["(ue-0007): ueConfigDocId: is there twice"]),

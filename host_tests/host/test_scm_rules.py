@@ -323,3 +323,11 @@ def test_a_reader_that_has_gone_ends_nothing():
     lines.close()
     os.close(writer)
     assert lines.n_dropped == 0
+
+
+def test_a_path_prefix_has_segments_of_1_to_255_bytes():
+    for prefix, segments in (("a", ("a",)), ("a/b", ("a", "b")), ("s" * 255, ("s" * 255,))):
+        assert Settings(db="x", path_prefix=prefix).prefix == segments
+    for prefix in ("s" * 256, "a//b", "a/../b", "."):
+        with pytest.raises(ScmError, match="path prefix"):
+            Settings(db="x", path_prefix=prefix)
