@@ -273,6 +273,23 @@ def test_no_room_and_a_conflict_are_said_before_anything_is_written():
     assert session.given == []
 
 
+def test_files_that_read_back_wrong_are_named_before_the_commit_and_after_it():
+    wrong, missing = staged(changed(A)), [staged(B), staged(MAIN)]
+    for files, words in (
+        ([wrong, *missing], f"{A.path} read back wrong: flash it again"),
+        ([wrong, staged(B)], f"{A.path} and 1 more read back wrong: flash it again"),
+        ([], f"{A.path} and 2 more read back wrong: flash it again"),
+    ):
+        session = Board(text_of(files))
+        assert refused(install, session, board(), WANTED, Line()) == (FAILED, words)
+        assert not any("os.rmdir(new)" in program for program in session.given)
+    session = Board(text_of([staged(f) for f in WANTED]), text_of([A, changed(B), MAIN]))
+    assert refused(install, session, board(), WANTED, Line()) == (
+        FAILED, f"{B.path} read back wrong: flash it again",
+    )  # fmt: skip
+    assert "os.rmdir(new)" in session.given[-1]
+
+
 def test_a_long_file_is_written_in_pieces_that_give_its_bytes():
     for size in (0, 1, 2048, 2049, 5000):
         data = bytes(i & 255 for i in range(size))
@@ -381,8 +398,9 @@ def test_a_board_is_named_by_its_build_its_machine_or_its_platform():
 
 
 def test_exit_statuses_are_those_of_the_documentation():
-    names = "WRONG_INPUT PORT_MISSING PORT_BUSY NOT_MICROPYTHON FAILED NOT_CONFIGURED INTERRUPTED"
-    assert [getattr(errors, name) for name in names.split()] == [1, 3, 4, 5, 6, 7, 130]
+    names = "WRONG_INPUT PORT_MISSING PORT_BUSY NOT_MICROPYTHON FAILED NOT_CONFIGURED"
+    names += " WOULD_RESTART INTERRUPTED"
+    assert [getattr(errors, name) for name in names.split()] == [1, 3, 4, 5, 6, 7, 8, 130]
 
 
 def test_a_role_that_does_not_build_is_wrong_input(monkeypatch):
@@ -488,6 +506,12 @@ def test_the_command_that_writes_an_image_names_tool_and_address():
         "RPI_PICO_W": (0xD4000, 0x12C000, 256),
         "RPI_PICO2_W": (0x280000, 0x180000, 256),
     }
+
+
+def test_progress_goes_to_standard_output_where_no_other_is_named(capsys):
+    with reporter(["a"]) as lines:
+        lines.lines["a"].end(True, "done")
+    assert capsys.readouterr().out == "a: done\n"
 
 
 def test_ports_are_those_on_usb_in_order(monkeypatch):
