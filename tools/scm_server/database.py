@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from msgin5g_tools.scm_server.problem import ScmError
 
 APPLICATION_ID = 0x53434D53  # "SCMS": marks a database as ours
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _CACHE_KIB = 65_536  # at most: the indexes of 100,000 documents and more
 
 # One list of statements for each version; an empty line ends a statement.
@@ -80,8 +80,61 @@ CREATE TRIGGER changes_pruned AFTER INSERT ON changes WHEN NEW.number % 1000 = 0
     DELETE FROM changes WHERE number <= NEW.number - 200000;
 END
 """
-_VERSIONS = (_VERSION_1, _VERSION_2)
-assert len(_VERSIONS) == SCHEMA_VERSION
+
+# The keys of OSCORE, see contexts. An update of one is in the log of changes as "oscore:NUMBER".
+_VERSION_3 = """
+CREATE TABLE contexts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('ue', 'gateway', 'administrator')),
+    owner TEXT NOT NULL,  -- in its normal form
+    spelling TEXT NOT NULL,
+    kid BLOB NOT NULL,
+    id_context BLOB,  -- NULL: none
+    server_id BLOB NOT NULL,
+    secret BLOB NOT NULL,  -- empty when it is revoked
+    salt BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('active', 'retiring', 'revoked')),
+    ends_at INTEGER,  -- seconds since 1970, of a retiring one
+    created_at INTEGER NOT NULL,
+    used_at INTEGER,
+    bound INTEGER NOT NULL DEFAULT 0,  -- sequence numbers below it may have been used
+    window_highest INTEGER NOT NULL DEFAULT -1,
+    window_seen INTEGER NOT NULL DEFAULT 0  -- bit i: window_highest - i has come
+)
+
+CREATE UNIQUE INDEX contexts_ids ON contexts (kid, ifnull(id_context, x''))
+
+CREATE INDEX contexts_owner ON contexts (kind, owner)
+
+CREATE TABLE gateway_ues (
+    gateway TEXT,
+    uri TEXT,
+    spelling TEXT NOT NULL,
+    PRIMARY KEY (gateway, uri)
+) WITHOUT ROWID
+
+CREATE TABLE service_ids (
+    uri TEXT,
+    service_id TEXT,
+    context INTEGER NOT NULL,
+    given_at INTEGER NOT NULL,
+    PRIMARY KEY (uri, service_id)
+) WITHOUT ROWID
+
+CREATE TRIGGER contexts_updated AFTER UPDATE OF state, ends_at ON contexts BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, 'oscore:' || NEW.number);
+END
+
+CREATE TRIGGER contexts_deleted AFTER DELETE ON contexts BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, 'oscore:' || OLD.number);
+END
+
+CREATE TRIGGER gateway_ues_deleted AFTER DELETE ON gateway_ues BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, OLD.uri);
+END
+"""
+VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+assert len(VERSIONS) == SCHEMA_VERSION
 
 
 class Database:
@@ -139,7 +192,7 @@ class Database:
         with self.transaction():
             # Another process may have done it since.
             version = self._one("PRAGMA user_version")
-            for statements in _VERSIONS[version:]:
+            for statements in VERSIONS[version:]:
                 for statement in statements.split("\n\n"):
                     self.connection.execute(statement)
             self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,0 +1,379 @@
+"""The security contexts of OSCORE (RFC 8613 section 3) in the database: one row a key.
+
+    with Store("scm.db") as store:
+        made = Contexts(store).add(UE, "urn:x-msgin5g:ue:0007")
+
+A context belongs to a UE (its URI), to a gateway (its IP address, or its own URI), or to an
+administrator (any name). An owner has one active context. `rotate` gives it a second one, and the
+first one retires: it works until its end. A revoked one works no more, and its secret is erased.
+Other processes that use the file see every change at their next request.
+
+The server's sequence numbers are reserved here before they are used, many with one write (appendix
+B.1.1): several processes, and a process after a crash, never use the same one.
+"""
+
+import os
+import secrets
+import stat
+import time
+from dataclasses import dataclass, field
+
+from msgin5g_tools.scm_server import identity
+from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.text import printable
+
+UE, GATEWAY, ADMINISTRATOR = "ue", "gateway", "administrator"
+ACTIVE, RETIRING, REVOKED = "active", "retiring", "revoked"
+SERVER_ID = b"\x00"  # no kid that `add` chooses is this one
+SECRET_SIZE = 16
+DAY_S = 86_400
+OVERLAP_DAYS = 14
+MAX_ID_SIZE = 7  # RFC 8613 section 3.3, with a nonce of 13 bytes
+MAX_NUMBER = 0xFFFFFFFFFF  # of a Partial IV
+WINDOW_SIZE = 32
+
+_KINDS = (UE, GATEWAY, ADMINISTRATOR)
+_MAX_ID_CONTEXT_SIZE = 16  # that the firmware takes
+_MAX_SALT_SIZE = 32
+_MAX_NAME_SIZE = 248
+_WINDOW_MASK = (1 << WINDOW_SIZE) - 1
+_SHOWN = (
+    "number, kind, owner, spelling, kid, id_context, server_id"
+    ", state, ends_at, created_at, used_at"
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """A row. `secret` and `salt` are empty where nobody needs them, and never shown.
+
+    kid: the identifier of the owner, its Sender ID. server_id: that of the server. id_context:
+    bytes or None. ends_at, created_at, used_at: seconds since 1970, or None; `used_at` is known
+    to the day. spelling: the owner as it was given; owner: in the form that is compared.
+    """
+
+    number: int
+    kind: str
+    owner: str
+    spelling: str
+    kid: bytes
+    id_context: bytes | None
+    server_id: bytes
+    state: str
+    ends_at: int | None
+    created_at: int
+    used_at: int | None
+    secret: bytes = field(default=b"", repr=False)
+    salt: bytes = field(default=b"", repr=False)
+
+    def works_at(self, now):
+        """Whether it may be used at this time."""
+        return self.state == ACTIVE or (self.state == RETIRING and now < self.ends_at)
+
+
+def owner_fault(kind, name):
+    """Why this cannot be the owner of such a context, or None."""
+    if kind not in _KINDS:
+        return f"is not for a {kind}"
+    if kind == UE or (kind == GATEWAY and identity.host_fault(name)):
+        return identity.uri_fault(name)
+    if not 0 < len(name.encode(errors="replace")) <= _MAX_NAME_SIZE:
+        return f"is not a name of 1 to {_MAX_NAME_SIZE} bytes"
+    return None
+
+
+def normal_owner(kind, name):
+    """The form in which all spellings of one owner are equal."""
+    if kind == ADMINISTRATOR:
+        return name
+    if kind == GATEWAY and not identity.host_fault(name):
+        return identity.normal_host(name)
+    return identity.normal_uri(name)
+
+
+class Contexts:
+    """`store` is an open Database. Each method is one transaction; see Database.transaction.
+
+    ScmError, one line without a key, when something cannot be done.
+    """
+
+    def __init__(self, store, now=time.time):
+        self._store = store
+        self._connection = store.connection
+        self._now = now
+
+    # by the operator
+
+    def add(self, kind, name, kid=None, id_context=None, **more):
+        """Make a context; the Context, with its secret.
+
+        kid: chosen if None. more: server_id, secret and salt, bytes; a secret of 16 random bytes
+        is made if there is none.
+        """
+        with self._store.transaction():
+            self._require_owner(kind, name)
+            if self._working(kind, name, ACTIVE):
+                raise ScmError(f"{printable(name)}: has a key already: rotate or revoke it")
+            return self._insert(kind, name, kid, id_context, **more)
+
+    def rotate(
+        self, kind, name, overlap_s=OVERLAP_DAYS * DAY_S, kid=None, id_context=None, **more
+    ):
+        """Make a second context, with its secret; the first one works for `overlap_s` more.
+
+        One that is retiring already ends when it was to end, at the latest then.
+        """
+        with self._store.transaction():
+            self._require_owner(kind, name)
+            if not self._working(kind, name, ACTIVE):
+                raise ScmError(f"{printable(name)}: has no key to rotate")
+            ends_at = int(self._now() + overlap_s)
+            self._connection.execute(
+                "UPDATE contexts SET state = ?, ends_at = min(ifnull(ends_at, ?), ?)"
+                " WHERE kind = ? AND owner = ? AND state != ?",
+                (RETIRING, ends_at, ends_at, kind, normal_owner(kind, name), REVOKED),
+            )
+            return self._insert(kind, name, kid, id_context, **more)
+
+    def revoke(self, kind, name):
+        """End all contexts of an owner at once; how many there were."""
+        return self._revoke("kind = ? AND owner = ?", kind, normal_owner(kind, name))
+
+    def revoke_number(self, number):
+        """End one context at once; whether it was not ended before."""
+        return self._revoke("number = ?", number) > 0
+
+    def discard(self, number):
+        """Remove a context that nobody has used, such as one that never reached its board.
+
+        False, and nothing else, if it was used.
+        """
+        cursor = self._connection.execute(
+            "DELETE FROM contexts WHERE number = ? AND used_at IS NULL", (number,)
+        )
+        return cursor.rowcount > 0
+
+    def list(self, kind=None, name=None):
+        """Every Context, of this kind and owner if they are given; without secrets."""
+        condition, values = "1", []
+        if kind is not None:
+            condition, values = "kind = ?", [kind]
+            if name is not None:
+                condition += " AND owner = ?"
+                values.append(normal_owner(kind, name))
+        rows = self._connection.execute(
+            f"SELECT {_SHOWN} FROM contexts WHERE {condition} ORDER BY kind, owner, number", values
+        )
+        return [Context(*row) for row in rows]
+
+    # the UEs of a gateway
+
+    def add_ue(self, gateway, uri):
+        """Let a gateway ask for this UE; true when it could not before."""
+        for kind, name in ((GATEWAY, gateway), (UE, uri)):
+            self._require_owner(kind, name)
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO gateway_ues VALUES (?, ?, ?)",
+            (normal_owner(GATEWAY, gateway), identity.normal_uri(uri), uri),
+        )
+        return cursor.rowcount > 0
+
+    def remove_ue(self, gateway, uri):
+        """True when the gateway could ask for this UE before."""
+        cursor = self._connection.execute(
+            "DELETE FROM gateway_ues WHERE gateway = ? AND uri = ?",
+            (normal_owner(GATEWAY, gateway), identity.normal_uri(uri)),
+        )
+        return cursor.rowcount > 0
+
+    def gateway_ues(self):
+        """[(gateway, URI of a UE that it may ask for)], in order."""
+        return self._connection.execute(
+            "SELECT gateway, spelling FROM gateway_ues ORDER BY gateway, uri"
+        ).fetchall()
+
+    def first_foreign(self, gateway, uris):
+        """The first of these UEs that a gateway may not ask for, or None; its normal form."""
+        for uri in uris:
+            found = self._connection.execute(
+                "SELECT 1 FROM gateway_ues WHERE gateway = ? AND uri = ?",
+                (gateway, identity.normal_uri(uri)),
+            ).fetchone()
+            if not found:
+                return uri
+        return None
+
+    # by the server
+
+    def is_empty(self):
+        """Whether there has never been a context."""
+        return self._connection.execute("SELECT 1 FROM contexts LIMIT 1").fetchone() is None
+
+    def find(self, kid, id_context=None):
+        """The Context with its secret that works now, or None."""
+        # The expression of the index, so that it is used.
+        return self._find(
+            "kid = ? AND ifnull(id_context, x'') = ? AND id_context IS ?",
+            kid,
+            b"" if id_context is None else id_context,
+            id_context,
+        )
+
+    def find_number(self, number):
+        """The same by the number of the row."""
+        return self._find("number = ?", number)
+
+    def reserve(self, number, count, skipped=0):
+        """The first of `count` sequence numbers that nobody has used, or will.
+
+        `skipped` numbers before them are not used either. None when the context works no more, or
+        has no more numbers. It notes that the context is in use.
+        """
+        n = skipped + count
+        with self._store.transaction():
+            cursor = self._connection.execute(
+                "UPDATE contexts SET bound = bound + ?, used_at = ?"
+                " WHERE number = ? AND state != ? AND bound + ? <= ?",
+                (n, int(self._now()), number, REVOKED, n, MAX_NUMBER + 1),
+            )
+            if not cursor.rowcount:
+                return None
+            (bound,) = self._connection.execute(
+                "SELECT bound FROM contexts WHERE number = ?", (number,)
+            ).fetchone()
+        return bound - count
+
+    def came(self, number, sequence_number):
+        """Note in the window of the database that a sequence number of the owner has come.
+
+        False when it has come before, or is too old to know: then it must not be accepted.
+        """
+        with self._store.transaction():
+            row = self._connection.execute(
+                "SELECT window_highest, window_seen FROM contexts WHERE number = ?", (number,)
+            ).fetchone()
+            moved = row and advance(*row, sequence_number)
+            if not moved:
+                return False
+            self._connection.execute(
+                "UPDATE contexts SET window_highest = ?, window_seen = ?, used_at = ?"
+                " WHERE number = ?",
+                (*moved, int(self._now()), number),
+            )
+        return True
+
+    def given(self, uri, service_id, number):
+        """Note that a UE was given a UE Service ID under the context of this number."""
+        self._connection.execute(
+            "INSERT INTO service_ids VALUES (?, ?, ?, ?) ON CONFLICT (uri, service_id)"
+            " DO UPDATE SET context = excluded.context, given_at = excluded.given_at",
+            (identity.normal_uri(uri), service_id, number, int(self._now())),
+        )
+
+    def service_ids(self):
+        """[(URI, UE Service ID, number of the context, seconds since 1970)], in order."""
+        return self._connection.execute(
+            "SELECT uri, service_id, context, given_at FROM service_ids ORDER BY uri, given_at"
+        ).fetchall()
+
+    # private
+
+    def _find(self, condition, *values):
+        row = self._connection.execute(
+            f"SELECT {_SHOWN}, secret, salt FROM contexts WHERE {condition}", values
+        ).fetchone()
+        found = row and Context(*row)
+        return found if found and found.works_at(self._now()) else None
+
+    def _working(self, kind, name, state):
+        return self._connection.execute(
+            "SELECT 1 FROM contexts WHERE kind = ? AND owner = ? AND state = ?",
+            (kind, normal_owner(kind, name), state),
+        ).fetchone()
+
+    @staticmethod
+    def _require_owner(kind, name):
+        fault = owner_fault(kind, name)
+        if fault:
+            raise ScmError(f"{kind}: '{printable(name)}' {fault}")
+
+    def _insert(
+        self, kind, name, kid, id_context, server_id=SERVER_ID, secret=None, salt=b""
+    ):  # fmt: skip
+        if secret is None:
+            secret = secrets.token_bytes(SECRET_SIZE)
+        if kid is None:
+            kid = self._unused_kid(server_id)
+        text = printable(name)
+        for what, value, sizes in (
+            ("identifier", kid, range(MAX_ID_SIZE + 1)),
+            ("identifier of the server", server_id, range(MAX_ID_SIZE + 1)),
+            ("ID context", id_context or b"", range(_MAX_ID_CONTEXT_SIZE + 1)),
+            ("master secret", secret, (SECRET_SIZE,)),
+            ("master salt", salt, range(_MAX_SALT_SIZE + 1)),
+        ):
+            if len(value) not in sizes:
+                wanted = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else sizes[0]
+                raise ScmError(f"{text}: {what} has {len(value)} bytes, not {wanted}")
+        if kid == server_id:
+            raise ScmError(f"{text}: identifier '{kid.hex()}' is that of the server")
+        if self._connection.execute(
+            "SELECT 1 FROM contexts WHERE kid = ? AND ifnull(id_context, x'') = ?",
+            (kid, id_context or b""),
+        ).fetchone():
+            raise ScmError(f"{text}: identifier '{kid.hex()}' is taken, perhaps by a revoked key")
+        self._keep_private()
+        number = self._connection.execute(
+            "INSERT INTO contexts (kind, owner, spelling, kid, id_context, server_id, secret,"
+            " salt, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (kind, normal_owner(kind, name), name, kid, id_context, server_id, secret, salt)
+            + (ACTIVE, int(self._now())),
+        ).lastrowid
+        return self.find_number(number)
+
+    def _unused_kid(self, server_id):
+        """The shortest number that is no kid yet, beginning after that of the last row."""
+        row = self._connection.execute("SELECT max(number) FROM contexts").fetchone()
+        number = (row[0] or 0) + 1
+        while True:
+            kid = number.to_bytes((number.bit_length() + 7) // 8, "big")
+            if (
+                kid != server_id
+                and not self._connection.execute(
+                    "SELECT 1 FROM contexts WHERE kid = ?", (kid,)
+                ).fetchone()
+            ):
+                return kid
+            number += 1
+
+    def _revoke(self, condition, *values):
+        with self._store.transaction():
+            # The secret goes too: who reads a copy of the file must not find it.
+            self._connection.execute("PRAGMA secure_delete = ON")
+            return self._connection.execute(
+                "UPDATE contexts SET state = ?, secret = x'', salt = x''"
+                f" WHERE {condition} AND state != ?",
+                (REVOKED, *values, REVOKED),
+            ).rowcount
+
+    def _keep_private(self):
+        """Take the file from everybody but its owner and group: it has a secret now."""
+        try:
+            mode = stat.S_IMODE(os.stat(self._store.path).st_mode)
+            if mode & 0o007:
+                os.chmod(self._store.path, mode & ~0o007)
+        except OSError:
+            pass  # the file of somebody else: that one has chosen its mode
+
+
+def advance(highest, seen, number):
+    """(highest, seen) of a window after this number, or None when it has come or is too old.
+
+    RFC 8613 section 7.4, with a window of 32: bit i of `seen` says that `highest` - i has come.
+    """
+    ahead = number - highest
+    if ahead > 0:
+        return number, (seen << min(ahead, WINDOW_SIZE) | 1) & _WINDOW_MASK
+    if -ahead >= WINDOW_SIZE or seen >> -ahead & 1:
+        return None
+    return highest, seen | 1 << -ahead
