@@ -29,9 +29,10 @@ COMMANDS = {
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
     "simulate": ("simulate", "simulate", "Simulate very many UEs behind one relay or gateway."),
+    "wireshark": ("wireshark", "wireshark", "Show our messages in Wireshark and tshark."),
 }
 # These need neither the firmware nor the tests, so that an installed wheel has them too.
-_WITHOUT_CHECKOUT = {"board", "documents", "ports", "scm-server"}
+_WITHOUT_CHECKOUT = {"board", "documents", "ports", "scm-server", "wireshark"}
 _INTERRUPTED = 130
 _STATUSES = """\b
 Exit status, the same in every command:

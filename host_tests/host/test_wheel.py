@@ -31,6 +31,11 @@ def wheel(tmp_path_factory):
     return folder / "installed"
 
 
+def files_of(folder):
+    """Its files in Python and Lua."""
+    return [*folder.rglob("*.py"), *folder.rglob("*.lua")]
+
+
 def run(wheel, *arguments):
     return subprocess.run(
         [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", *arguments],
@@ -44,17 +49,20 @@ def run(wheel, *arguments):
 
 
 def test_the_wheel_holds_every_file_of_the_tools(wheel):
-    packed = {path.relative_to(wheel / "msgin5g_tools") for path in wheel.rglob("*.py")}
-    assert packed == {path.relative_to(ROOT / "tools") for path in (ROOT / "tools").rglob("*.py")}
+    packed = {path.relative_to(wheel / "msgin5g_tools") for path in files_of(wheel)}
+    assert packed == {path.relative_to(ROOT / "tools") for path in files_of(ROOT / "tools")}
     (points,) = wheel.glob("*.dist-info/entry_points.txt")
     assert "msgin5g = msgin5g_tools.cli:main" in points.read_text()
 
 
-def test_the_command_works_without_the_checkout_and_names_what_it_needs(wheel):
+def test_the_command_works_without_the_checkout_and_names_what_it_needs(wheel, tmp_path):
     done = run(wheel, "--help")
     assert done.returncode == 0 and "scm-server" in done.stdout, done.stderr
     done = run(wheel, "scm-server", "--help")
     assert done.returncode == 0 and "--bind" in done.stdout, done.stderr
+    done = run(wheel, "wireshark", "--install", "--folder", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "msgin5g.lua").read_text().startswith("-- Wireshark dissector")
     done = run(wheel, "flash", "--port", "none")
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("Error: msgin5g flash needs the source tree, and ")

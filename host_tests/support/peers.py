@@ -31,11 +31,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 QUICK = {"ack_timeout_ms": 100, "max_retransmit": 8}
 
 
-def program(name):
-    """The path of a peer's program; without it, a test fails on CI and as root, or is skipped."""
+def program(name, package="libcoap3-bin"):
+    """The path of a peer's program; without it, a test fails on CI and as root, or is skipped.
+
+    package: Debian's, which has it.
+    """
     path = shutil.which(name)
     if path is None:
-        reason = f"{name} is not installed (Debian: libcoap3-bin)"
+        reason = f"{name} is not installed (Debian: {package})"
         if os.environ.get("CI") or os.geteuid() == 0:
             pytest.fail(reason)
         pytest.skip(reason)

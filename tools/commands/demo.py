@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from msgin5g_tools.decode.capture_writer import CaptureWriter
 from msgin5g_tools.demo import actors, gateway_scenario
 from msgin5g_tools.demo.gateway_scenario import GatewayScenario
 from msgin5g_tools.demo.processes import DemoError, Processes
@@ -20,7 +21,14 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command()
 @click.option("--gateway", is_flag=True, help="A gateway with five UEs instead of a relay.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def demo(gateway, as_json):
+@click.option(
+    "--pcap",
+    "capture",
+    metavar="FILE",
+    type=click.File("wb", lazy=False),
+    help="Write the messages as a capture, for Wireshark and for `msgin5g decode --pcap`.",
+)
+def demo(gateway, as_json, capture):
     """Run a complete scenario on loopback with real MicroPython, and check its result.
 
     A configuration management server, a relay, and three UEs on virtual boards with 128 KiB of
@@ -57,12 +65,12 @@ def demo(gateway, as_json):
         report = JsonReport() if as_json else Report()
         ues, scenario_class = actors.UES, RelayScenario
     try:
-        sys.exit(asyncio.run(_run(report, ues, scenario_class)))
+        sys.exit(asyncio.run(_run(report, ues, scenario_class, capture)))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-async def _run(report, ues, scenario_class):
+async def _run(report, ues, scenario_class, capture):
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     signals = []
@@ -77,6 +85,8 @@ async def _run(report, ues, scenario_class):
     try:
         async with Processes(ues) as processes:
             scenario = scenario_class(processes, report.progress, report.message)
+            if capture is not None:
+                scenario.capture = CaptureWriter(capture)
             report.begin(scenario)
             await scenario.run()
             logs = processes.logs() if scenario.errors else {}

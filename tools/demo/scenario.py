@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from binascii import unhexlify
 
 from msgin5g_tools.build.mpy import BuildError, build_firmware
@@ -35,6 +36,7 @@ class Scenario:
         self.errors = []  # failures, one line each
         self.counters = None
         self.set_up_s = None
+        self.capture = None  # a CaptureWriter that gets each datagram of the diagram
         self.ues = ues
         self._role = role
         self._processes = processes
@@ -87,6 +89,11 @@ class Scenario:
         other = self._participants.get(event["remote"], event["remote"])
         datagram = unhexlify(event["hex"])
         ends = (self._role, other) if event["direction"] == "out" else (other, self._role)
+        if self.capture is not None:
+            host, _, port = event["remote"].rpartition(":")
+            way = ((host, int(port)), self._processes.addresses.intermediary)
+            way = way[::-1] if event["direction"] == "out" else way
+            self.capture.write(time.time(), *way, datagram)
         entry = Entry(now - self._first_at, *ends, datagram, self.note(*ends, datagram))
         self.entries.append(entry)
         self._on_message(entry)
