@@ -87,6 +87,7 @@ _RELAY = (
 
 _GATEWAY = (
     "builder/intermediary.py",
+    "builder/server_security.py",
     "cbor/decoder.py",
     "coap/responder.py",
     "gateway/__init__.py",
@@ -105,6 +106,7 @@ _GATEWAY = (
     "intermediary/admission.py",
     "intermediary/link_table.py",
     "intermediary/numbers.py",
+    "oscore/server.py",
     "scm/document_splitter.py",
     "scm/problem_details.py",
     "settings/intermediary.py",

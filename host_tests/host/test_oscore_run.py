@@ -14,7 +14,7 @@ from builders import DATA, document
 from checks import xorshift
 from oscore_server import Numbers
 from servers import Server
-from server_security import ServerSecurity
+from msgin5g.oscore.server import ServerSecurity
 
 from msgin5g.config.store import StorageError
 from msgin5g.oscore.context import SecurityContext

@@ -2,7 +2,7 @@
 
 from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.security import Security
-from server_security import ServerSecurity
+from msgin5g.oscore.server import ServerSecurity
 
 RECIPIENT = 65020
 SERVER_KID = b"\x01"

@@ -25,6 +25,7 @@ FOR_USERS = (
 # A lazy import of one of these, or of a module below it, counts for these roles only.
 _ROLES_OF = {
     "msgin5g.builder.intermediary": ("relay", "gateway"),
+    "msgin5g.builder.server_security": ("gateway",),
     "msgin5g.coap.responder": ("relay", "gateway"),
     "msgin5g.gateway": ("gateway",),
     "msgin5g.intermediary": ("relay", "gateway"),

@@ -2,7 +2,6 @@
 
 import gc
 
-from msgin5g.config.store import StorageError
 from msgin5g.port.resolver import is_ipv4
 from msgin5g.port.system import random_byte
 
@@ -12,7 +11,9 @@ def build_intermediary(builder):
     settings = builder.settings
     radios = builder.radios
     if settings.security_mode != "none" and settings.role != "relay":
-        raise StorageError("security: oscore: not for the role " + settings.role)
+        from msgin5g.builder.server_security import server_security
+
+        server_security(builder)
     builder.open_transport(settings.bind)
     # A gateway with a configuration client elsewhere needs no way to the server.
     is_separated = settings.role == "gateway" and settings.seal_c_mode == "separated"

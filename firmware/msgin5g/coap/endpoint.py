@@ -64,7 +64,7 @@ class Endpoint(Transmitter):
     Public to read: exchanges and outbox, see Transmitter; n_incoming, how many messages of peers
     are remembered; answered, the list of those that are not open, the first response first;
     message, the last one received; transport and remote, where it came from; exchange, the one
-    that it belongs to.
+    that it belongs to; binding, what binds a protected request to its responses.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Endpoint(Transmitter):
         self.answered = []
         self._replies_size = 0
         self.message = Message(max_options)
-        self.exchange = None
+        self.exchange = self.binding = None
         self.transport = None
         self.remote = None
         self._number = 0  # of the last message received
@@ -98,7 +98,7 @@ class Endpoint(Transmitter):
     def receive(self, transport, datagram, remote, now):
         """Take one datagram. No bytes whatever make it raise."""
         message = self.message
-        self.exchange = None
+        self.exchange = self.binding = None
         try:
             if len(datagram) > MAX_MESSAGE_SIZE:
                 raise MessageFormatError("too large")
@@ -213,11 +213,11 @@ class Endpoint(Transmitter):
         if exchange is None:
             if incoming and message.find(NO_RESPONSE) >= 0:
                 incoming.unwanted = message.uint(NO_RESPONSE, 0)
-            if self.security is not None:
-                self.security.accepted(None, incoming)
+            if incoming and self.binding is not None:
+                incoming.binding = self.take()
             return incoming
         if exchange.binding is not None:
-            self.security.accepted(exchange, incoming)
+            self.security.accepted_response(exchange)
         if message.mtype == CON:
             reply = self.send_ack()
             if incoming:
@@ -229,6 +229,16 @@ class Endpoint(Transmitter):
         elif exchange.state != OBSERVING:
             self._stop(exchange, OBSERVING)
         return incoming
+
+    def take(self):
+        """Take the request that `receive` has just announced: a replay of it is not announced.
+
+        For a caller that remembers requests itself, in place of `accept`. Gives what binds the
+        request to its responses, None when it is not protected.
+        """
+        if self.binding is not None:
+            self.security.accepted_request(self.binding)
+        return self.binding
 
     def close(self, incoming):
         """A request needs no response any more: it may be forgotten to make room."""

@@ -84,7 +84,6 @@ class Security:
         """Whether a request that the endpoint has received is to be announced: here each one."""
         return True
 
-    def accepted(self, exchange, incoming):
-        """The message that was unprotected last is accepted: note its number."""
-        if exchange is not None and exchange.binding is not None:
-            exchange.binding.newest = -1 if self._number is None else self._number
+    def accepted_response(self, exchange):
+        """The response that was unprotected last is accepted: note its number."""
+        exchange.binding.newest = -1 if self._number is None else self._number

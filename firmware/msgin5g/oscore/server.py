@@ -16,34 +16,49 @@ from micropython import const
 from msgin5g.coap.message import insert
 from msgin5g.coap.numbers import BAD_REQUEST, ECHO, MAX_AGE, OBSERVE, OSCORE, UNAUTHORIZED
 from msgin5g.oscore.context import ProtectionError
-from msgin5g.oscore.protect import read_option
-from msgin5g.oscore.security import Security
+from msgin5g.oscore.protect import Protection, read_option
 
 _BAD_OPTION = const(0x82)
 
 
-class ServerSecurity(Security):
-    """A Security that has contexts with those who ask: `contexts`, {kid: SecurityContext}.
+class ServerSecurity:
+    """Unprotects the requests to an endpoint, see Transmitter.security.
 
-    context: with the server that this node asks itself, or None. required: a request that is not
-    protected is refused.
+    contexts: {kid: SecurityContext}, one for each that asks. client: the Security of what this
+    node asks for itself, or None. required: a request that is not protected is refused.
     """
 
-    def __init__(self, recipient_option, context=None, required=True):
-        super().__init__(recipient_option, context)
+    def __init__(self, recipient_option, client=None, required=True):
         self.contexts = {}
+        self.client = client
         self.required = required
+        self.protection = Protection(recipient_option) if client is None else client.protection
         self._recipient_option = recipient_option
-        self._binding = None  # of the request that was unprotected last
+        self._number = None  # of the request that was unprotected last
         self._is_echoed = False
+
+    # What this node asks for
 
     def protects(self, owner):
         """Whether the requests of this owner are protected."""
-        return self.context is not None and super().protects(owner)
+        return self.client is not None and self.client.protects(owner)
+
+    def protect_request(self, endpoint, code, options):
+        """See Security."""
+        return self.client.protect_request(endpoint, code, options)
+
+    def unprotect_response(self, endpoint):
+        """See Security."""
+        return self.client.unprotect_response(endpoint)
+
+    def accepted_response(self, exchange):
+        """See Security."""
+        self.client.accepted_response(exchange)
+
+    # What it is asked for
 
     def unprotect_request(self, endpoint, now):
         """Whether a request that the endpoint has received is to be announced."""
-        self._binding = None
         message = endpoint.message
         value = message.option(OSCORE)
         if value is None:
@@ -69,7 +84,7 @@ class ServerSecurity(Security):
             elif name == "oscore_malformed":
                 self._refuse(endpoint, _BAD_OPTION, b"Failed to decode COSE", context, now)
             return False
-        self._binding = binding
+        endpoint.binding = binding
         self._is_echoed = context.echo is not None and message.option(ECHO) == context.echo
         if context.echo is None or self._is_echoed:
             return True
@@ -87,6 +102,15 @@ class ServerSecurity(Security):
                 insert(options, self._recipient_option, context.peer)
             endpoint.respond(incoming, code, options, text)
 
+    def accepted_request(self, binding):
+        """The request that was unprotected last is accepted: note its number."""
+        context = binding.context
+        if context.echo is None:
+            context.window.came(self._number)
+        elif self._is_echoed:
+            context.echo = None
+            context.window.start(self._number)
+
     def protect_response(self, endpoint, binding, code, options, payload):
         """(outer code, outer options, ciphertext); None when there is no number for it."""
         fresh = binding.answered
@@ -99,17 +123,3 @@ class ServerSecurity(Security):
             return None
         binding.answered = True
         return protected
-
-    def accepted(self, exchange, incoming):
-        """The message that was unprotected last is accepted: note its number."""
-        binding = self._binding
-        if exchange is not None:
-            super().accepted(exchange, incoming)
-        elif incoming is not None and binding is not None:
-            incoming.binding = binding
-            context = binding.context
-            if self._is_echoed:
-                context.echo = None
-                context.window.start(self._number)
-            else:
-                context.window.came(self._number)
