@@ -1,6 +1,7 @@
 """`make mutants`: the changes it tries, the sample it draws, and what it says about them."""
 
 import pytest
+from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
 from msgin5g_tools.checks.mutants import report
@@ -8,7 +9,7 @@ from msgin5g_tools.checks.mutants.areas import areas, files_of
 from msgin5g_tools.checks.mutants.catalogue import changed_lines, mutants_of, mutated, sample
 from msgin5g_tools.checks.mutants.equivalent import Equivalents
 from msgin5g_tools.checks.mutants.laboratory import Laboratory, Suite
-from msgin5g_tools.checks.mutants.operators import OURS, operators
+from msgin5g_tools.checks.mutants.operators import OURS, ChangeNumber, operators
 from msgin5g_tools.checks.mutants.session import Result, Session
 from msgin5g_tools.paths import ROOT
 
@@ -89,6 +90,14 @@ def test_every_change_of_the_project_compiles():
         text = mutated(mutant, source)
         assert text != source
         compile(text, file, "exec")
+
+
+def test_every_number_of_the_project_can_be_changed():
+    for area in areas().values():
+        for file in area.files:
+            for node in ast_nodes(get_ast((ROOT / file).read_text())):
+                for i, _ in enumerate(ChangeNumber().mutation_positions(node)):
+                    assert ChangeNumber().mutate(node, i).value != node.value, (file, node)
 
 
 def test_every_module_has_an_area_and_every_area_has_tests():

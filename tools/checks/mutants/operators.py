@@ -4,6 +4,8 @@ cosmic-ray replaces each operator by each other one; most of these changes crash
 nothing. Here each operator has one or two neighbours: `<` becomes `<=` or `>=`, `+` becomes `-`.
 """
 
+import ast
+
 import parso
 from cosmic_ray.operators.number_replacer import NumberReplacer
 from cosmic_ray.operators.operator import Example, Operator
@@ -46,8 +48,9 @@ class ChangeNumber(NumberReplacer):
     def mutate(self, node, index):
         statement = node.search_ancestor("expr_stmt")
         name = _text(statement.children[0]) if statement else ""
-        if name.isupper() and name.endswith(("_MS", "_S")) and int(node.value) > _LONG:
-            text = str(int(node.value) // 2 if index else int(node.value) * 2)
+        number = ast.literal_eval(node.value)
+        if name.isupper() and name.endswith(("_MS", "_S")) and number > _LONG:
+            text = str(number // 2 if index else number * 2)
         else:
             text = super().mutate(node, index).value.strip()
         return parso.python.tree.Number(text, node.start_pos, node.prefix)
@@ -58,6 +61,9 @@ class ChangeNumber(NumberReplacer):
             Example("x[1]", "x[2]"),
             Example("x = 1", "x = 0", occurrence=1),
             Example("_WAIT_MS = const(400)", "_WAIT_MS = const(800)"),
+            Example("_WAIT_MS = const(0x190)", "_WAIT_MS = const(200)", occurrence=1),
+            Example("_WAIT_S = 90.5", "_WAIT_S = 181.0"),
+            Example("_WAIT_S = 60.0", "_WAIT_S = 61.0"),
             Example("_MAX_SIZE = const(400)", "_MAX_SIZE = const(401)"),
         )
 
