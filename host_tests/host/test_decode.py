@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgin5g_tools.commands.decode import decode
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.decode.oneline import one_line
 from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram, entry_fields
 
 from msgin5g.coap.message import encode
@@ -257,3 +258,53 @@ def test_it_works_as_a_command(repository):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("CON GET (0.01), MID 0x1234") and "\x1b" not in done.stdout
+
+
+def test_one_line_for_each_datagram():
+    status, text = run("--oneline", "--content-format", "65080", REQUEST, NOT_FOUND)
+    assert (status, text.splitlines()) == (
+        0,
+        [
+            "CON GET            0x1234  a1b2c3d4  ue-configurations?ue-uri=urn:x:ue:0007"
+            "  Recipient coap://cms.example  104 bytes",
+            "ACK 4.04 Not Found 0x1234  a1b2c3d4  Recipient urn:x:ue:0007"
+            "  69 bytes: no document for this UE",
+        ],
+    )
+    status, text = run("--oneline", content(cbor2.dumps([DOCUMENT])), "60001234", "80011234")
+    assert status == 1
+    lines = text.splitlines()
+    assert lines[0].endswith(" bytes: array of 1 UeConfigDoc")
+    assert lines[1] == "ACK Empty          0x1234  4 bytes"
+    assert lines[2].startswith("4 bytes, not CoAP: byte 0: version 2") and len(lines) == 3
+
+
+def test_one_line_of_a_block_and_of_a_notification():
+    head = bytes.fromhex("61451234a1 6105 62fde9 b10b ff") + bytes(16)
+    assert run("--oneline", head.hex())[1] == (
+        "ACK 2.05 Content   0x1234  a1  Observe 5  block 0  29 bytes\n"
+    )
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_one_line_is_one_line_whatever_the_bytes(data):
+    for datagram in (data, bytes.fromhex("4401123401020304") + data):
+        line, _, fault = one_line(datagram, Registry())
+        assert all(c.isprintable() for c in line + (fault or ""))
+
+
+def test_oneline_reads_the_trace_of_a_running_relay():
+    event = {"event": "datagram", "direction": "out", "remote": "127.0.0.7:65401",
+             "hex": NOT_FOUND.replace(" ", "").replace("\n", "")}  # fmt: skip
+    status, text = run("--oneline", "-", stdin=json.dumps(event) + "\nstarted  role=relay\n")
+    lines = text.splitlines()
+    assert status == 0 and lines[1] == "started  role=relay"
+    assert lines[0].startswith("to 127.0.0.7:65401  ACK 4.04 Not Found 0x1234")
+
+
+def test_what_excludes_each_other_is_a_usage_error():
+    for arguments in (("--oneline", "--json", REQUEST), ("--live", "lo", REQUEST),
+                      ("--live", "lo", "--pcap", "x")):  # fmt: skip
+        status, text = run(*arguments)
+        assert status == 2 and "exclude each other" in text

@@ -3,12 +3,13 @@
 import json
 import re
 import sys
-from pathlib import Path
+from contextlib import nullcontext
 
 import click
 
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry
+from msgin5g_tools.decode.oneline import one_line
 from msgin5g_tools.decode.sequence_diagram import fields_of
 from msgin5g_tools.device.events import parse_event, visible
 from msgin5g_tools.text import printable
@@ -18,20 +19,25 @@ __all__ = ["decode"]
 _PORTS = (5683, 65401)
 _NOISE = re.compile(r"0x|[\s:,-]")
 _HEADER_SIZE = 4
+_COLOURS = {"2": "green", "4": "yellow", "5": "red"}
 
 
 class _Reader:
     """Explains datagrams one after the other; `sound`: none of them was malformed."""
 
-    def __init__(self, registry, as_json):
+    def __init__(self, registry, as_json, as_line):
         self._registry = registry
         self._as_json = as_json
+        self._as_line = as_line
         self._n = 0
         self.sound = True
 
     def show(self, datagram, where=None):
         if self._as_json:
             self._show_json(datagram, where)
+            return
+        if self._as_line:
+            self._show_line(datagram, where)
             return
         if self._n:
             click.echo()
@@ -44,6 +50,16 @@ class _Reader:
             click.echo(line)
         if explanation.fault:
             self.wrong("  " + explanation.fault)
+        sys.stdout.flush()
+
+    def _show_line(self, datagram, where):
+        line, code, fault = one_line(datagram, self._registry)
+        if where:
+            click.secho(where + "  ", dim=True, nl=False)
+        if fault:
+            self.wrong(f"{line}: {fault}")
+        else:
+            click.secho(line, fg=_COLOURS.get(code[0]))
         sys.stdout.flush()
 
     def _show_json(self, datagram, where):
@@ -75,14 +91,20 @@ class _Reader:
     "--pcap",
     "capture",
     metavar="FILE",
-    help="Explain every CoAP datagram of a capture, pcap or pcapng.",
+    help="Explain every CoAP datagram of a capture, pcap or pcapng; - is stdin.",
+)
+@click.option(
+    "--live",
+    "interface",
+    metavar="INTERFACE",
+    help="Explain every CoAP datagram of a network interface as it comes, until Ctrl-C.",
 )
 @click.option(
     "--port",
     "ports",
     type=int,
     multiple=True,
-    help="UDP port of CoAP in a capture; repeatable.  [default: 5683, 65401]",
+    help="UDP port of CoAP in a capture or on an interface; repeatable.  [default: 5683, 65401]",
 )
 @click.option(
     "--recipient-option",
@@ -98,34 +120,44 @@ class _Reader:
     show_default=True,
     help="Content-Format of UeConfigDoc.",
 )
+@click.option("--oneline", "as_line", is_flag=True, help="One line for each datagram.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each datagram.")
-def decode(datagrams, capture, ports, recipient_option, content_format, as_json):
+def decode(
+    datagrams, capture, interface, ports, recipient_option, content_format, as_line, as_json
+):
     """Explain CoAP datagrams: given in hex, read from a capture, or with - one a line from stdin.
 
     Spaces, colons and 0x in the hex are ignored. Several HEX are several datagrams, unless one
     is shorter than a header (4 bytes): then all are parts of one datagram, as in a hex dump. Lines
-    of `msgin5g run --trace` are accepted on stdin, too.
+    of `msgin5g run --trace` and of a board with the setting `trace` are accepted on stdin, too.
+
+    --live captures with dumpcap (Debian: tshark), which root and the group wireshark may use.
 
     \b
     Examples:
       msgin5g decode 40011234b573752d7563
       msgin5g decode --pcap trace.pcapng
-      msgin5g run --role relay --settings relay.json --trace | msgin5g decode -
+      msgin5g decode --live lo --oneline
+      msgin5g run --role relay --settings relay.json --trace | msgin5g decode --oneline -
 
     Exit status: 1 when a datagram is malformed; the text says at which byte, counted from 0.
     """
-    reader = _Reader(Registry(recipient_option, content_format), as_json)
+    if as_line and as_json:
+        raise click.UsageError("--oneline and --json exclude each other")
+    reader = _Reader(Registry(recipient_option, content_format), as_json, as_line)
+    if sum((capture is not None, interface is not None, bool(datagrams))) > 1:
+        raise click.UsageError("HEX, --pcap and --live exclude each other")
     if capture is not None:
-        if datagrams:
-            raise click.UsageError("HEX and --pcap exclude each other")
         _read_capture(reader, capture, ports or _PORTS)
+    elif interface is not None:
+        _read_live(reader, interface, ports or _PORTS)
     elif datagrams == ("-",):
         _read_lines(reader)
     elif datagrams:
         for datagram in _split([_bytes(text) for text in datagrams]):
             reader.show(datagram)
     else:
-        raise click.UsageError("HEX, - or --pcap FILE is missing")
+        raise click.UsageError("HEX, -, --pcap FILE or --live INTERFACE is missing")
     sys.exit(0 if reader.sound else 1)
 
 
@@ -174,14 +206,34 @@ def _show_event(reader, line, event):
 
 
 def _read_capture(reader, name, ports):
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:
+            _read_datagrams(reader, name, file, ports)
+    except OSError as error:
+        # One of the output has no name, or another: it is for main.
+        if error.filename != name:
+            raise
+        raise click.ClickException(f"{name}: {error.strerror}") from None
+
+
+def _read_live(reader, interface, ports):
+    from msgin5g_tools.decode.live import LiveError, live_capture
+
+    try:
+        with live_capture(interface, ports) as file:
+            click.echo(
+                f"{interface}: captures UDP port {_listed(ports)}; Ctrl-C ends it", err=True
+            )
+            _read_datagrams(reader, interface, file, ports)
+    except LiveError as error:
+        raise click.ClickException(f"--live: {error}") from None
+
+
+def _read_datagrams(reader, name, file, ports):
     # Only a capture needs dpkt, which takes a tenth of a second to import.
     from msgin5g_tools.decode.capture import Capture, CaptureError
 
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise click.ClickException(f"{name}: {error.strerror}") from None
-    capture = Capture(data)
+    capture = Capture(file)
     n_found = 0
     try:
         for datagram in capture.datagrams():
@@ -194,10 +246,14 @@ def _read_capture(reader, name, ports):
     except CaptureError as error:
         reader.wrong(f"{name}: {error}")
     counted = f"{n_found} of {capture.n_frames} frames have a datagram of UDP port "
-    counted += ", ".join(map(str, ports))
+    counted += _listed(ports)
     if capture.n_fragments:
         counted += f"; fragments not reassembled: {capture.n_fragments}"
     click.echo(counted, err=True)
+
+
+def _listed(ports):
+    return ", ".join(map(str, ports))
 
 
 def _address(address):

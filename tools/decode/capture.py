@@ -8,6 +8,7 @@ silently where a file is cut off, and its pcapng reader knows one interface and 
 blocks.
 """
 
+import io
 import struct
 from collections import namedtuple
 from ipaddress import ip_address
@@ -72,10 +73,14 @@ class CaptureError(Exception):
 
 
 class Capture:
-    """The frames of a capture file (bytes). n_fragments: how many fragments were skipped."""
+    """The frames of a capture: bytes, or a binary file that is read as it grows, as a pipe is.
+
+    n_fragments: how many fragments were skipped.
+    """
 
     def __init__(self, data):
-        self._data = data
+        self._file = io.BytesIO(data) if isinstance(data, bytes) else data
+        self._position = 0
         self.n_frames = 0
         self.n_fragments = 0
 
@@ -98,38 +103,41 @@ class Capture:
 
     def _frames(self):
         """(link type, seconds or None, frame) one by one."""
-        magic = int.from_bytes(self._data[:4], "big")
+        mark = self._file.read(4)
+        magic = int.from_bytes(mark, "big")
         if magic == pcapng.PCAPNG_BT_SHB:
-            return self._next_generation()
-        if magic in _CLASSIC and len(self._data) >= pcap.FileHdr.__hdr_len__:
-            return self._classic(magic)
+            return self._next_generation(mark)
+        if magic in _CLASSIC:
+            data = mark + self._file.read(pcap.FileHdr.__hdr_len__ - 4)
+            if len(data) == pcap.FileHdr.__hdr_len__:
+                self._position = len(data)
+                return self._classic(magic, data)
         raise CaptureError("neither pcap nor pcapng")
 
-    def _classic(self, magic):
+    def _classic(self, magic, data):
         file_header = pcap.LEFileHdr if magic in _SWAPPED else pcap.FileHdr
-        link_type = file_header(self._data).linktype & 0x0FFFFFFF
+        link_type = file_header(data).linktype & 0x0FFFFFFF
         header = pcap.MAGIC_TO_PKT_HDR[magic]
         units = 10**9 if magic in _NANO else 10**6
-        i = file_header.__hdr_len__
-        while i < len(self._data):
-            head = header(self._take(i, header.__hdr_len__, "header"))
-            i += header.__hdr_len__
-            frame = self._take(i, head.caplen, "frame")
-            yield link_type, head.tv_sec + head.tv_usec / units, frame
-            i += head.caplen
+        while data := self._take(header.__hdr_len__, "header", may_end=True):
+            head = header(data)
+            yield link_type, head.tv_sec + head.tv_usec / units, self._take(head.caplen, "frame")
 
-    def _next_generation(self):
-        interfaces, order, i = [], "<", 0
-        while i < len(self._data):
-            kind, size = struct.unpack(order + "II", self._take(i, 8, "header"))
+    def _next_generation(self, mark):
+        interfaces, order = [], "<"
+        while head := self._take(8, "header", mark, may_end=True):
+            mark = b""
+            begin = self._position - 8
+            kind, size = struct.unpack(order + "II", head)
             if kind == pcapng.PCAPNG_BT_SHB:  # reads the same in both byte orders
-                mark = int.from_bytes(self._take(i + 8, 4, "header"), "big")
-                order = ">" if mark == pcapng.BYTE_ORDER_MAGIC else "<"
-                size = struct.unpack(order + "I", self._data[i + 4 : i + 8])[0]
+                head += self._take(4, "header")
+                is_big = int.from_bytes(head[8:], "big") == pcapng.BYTE_ORDER_MAGIC
+                order = ">" if is_big else "<"
+                size = struct.unpack(order + "I", head[4:8])[0]
                 interfaces = []
             if size < 12 or size % 4:
-                raise CaptureError(f"byte {i + 4}: a block of {size} bytes")
-            data = self._take(i, size, "block")
+                raise CaptureError(f"byte {begin + 4}: a block of {size} bytes")
+            data = self._take(size, "block", head)
             try:
                 if kind == _SIMPLE_PACKET:
                     yield _simple_packet(order, data, interfaces[0])
@@ -141,16 +149,23 @@ class Capture:
                         yield _packet(block, interfaces[block.iface_id])
             except _DAMAGE:
                 raise CaptureError(
-                    f"byte {i}: a damaged block, or one without interface"
+                    f"byte {begin}: a damaged block, or one without interface"
                 ) from None
-            i += size
 
-    def _take(self, i, size, what):
-        """`size` bytes from byte i; CaptureError when the file has fewer."""
-        if i + size > len(self._data):
+    def _take(self, size, what, begun=b"", may_end=False):
+        """The next `size` bytes, the first of which are `begun`.
+
+        CaptureError when the file has fewer; where it may end here, b"" when it has none.
+        """
+        begin = self._position - (len(begun) if self._position else 0)
+        data = begun + self._file.read(size - len(begun))
+        if not data and may_end:
+            return b""
+        if len(data) < size:
             size = "" if what == "header" else f" of {size} bytes"
-            raise CaptureError(f"byte {i}: the file ends within a {what}{size}")
-        return self._data[i : i + size]
+            raise CaptureError(f"byte {begin}: the file ends within a {what}{size}")
+        self._position = begin + size
+        return data
 
     def _udp(self, packet):
         """(source, target, payload) of a frame, or None when there is no whole UDP datagram."""
@@ -171,19 +186,6 @@ class Capture:
         source = str(ip_address(packet.src)), segment.sport
         target = str(ip_address(packet.dst)), segment.dport
         return source, target, bytes(segment.data[: segment.ulen - 8])
-
-
-def _read_block(order, kind, data, interfaces):
-    """A packet as _frames yields it, or None; an interface block joins `interfaces`."""
-    if kind == _SIMPLE_PACKET:
-        return _simple_packet(order, data, interfaces[0])
-    if kind not in _BLOCKS[order]:
-        return None
-    block = _BLOCKS[order][kind](data)
-    if kind == pcapng.PCAPNG_BT_IDB:
-        interfaces.append(_interface(block))
-        return None
-    return _packet(block, interfaces[block.iface_id])
 
 
 def _interface(block):

@@ -8,6 +8,7 @@ import cbor2
 from msgin5g_tools.decode import names
 from msgin5g_tools.text import printable
 
+UNFOLDED = "configData unfolded"
 _MAX_DEPTH = 32
 _PROBLEM_KEYS = {
     -1: "title",
@@ -124,7 +125,7 @@ def _unfold(config, notes):
     text = config["configData"]
     try:
         config["configData"] = json.loads(text)
-        note = "configData unfolded"
+        note = UNFOLDED
     except (ValueError, RecursionError):
         note = "configData is " + ("XML" if text.lstrip()[:1] == "<" else "not JSON")
     if note not in notes:
