@@ -217,6 +217,15 @@ def test_a_relay_that_was_idle_for_more_than_six_days_asks_at_once():
     assert peers.get(1, b"t") == 1 and peers.relay.held_back == []
 
 
+def test_requests_that_are_held_back_go_up_in_the_order_in_which_they_came():
+    peers = Peers(6, max_rate=3)
+    for n in (0, 1, 2, 4, 3, 5):
+        peers.get(n, b"t")
+    assert len(peers.asked) == 3 == len(peers.relay.held_back)
+    peers.wait(1500)
+    assert [asked[0] for asked in peers.asked] == [0, 1, 2, 4, 3, 5]
+
+
 def test_the_moment_of_an_acknowledgement_is_one_second_after_the_request():
     peers = Peers(2)
     peers.get(0, b"t")

@@ -277,3 +277,17 @@ def test_arguments_have_their_bounds():
                  dumps([None, None, None, ids, [], []]), dumps([None, None, None, None, []]),
                  dumps([None, None, None, ids, None])):  # fmt: skip
         assert decode_arguments(body) is None, body
+
+
+def test_a_request_that_there_was_no_memory_to_keep_is_taken_when_it_comes_again():
+    class Full(list):
+        def append(self, request):
+            raise MemoryError
+
+    peers = Node()
+    peers.node.pending_requests = Full()
+    assert peers.fetch() == ([], []) and peers.node.counters == {"no_memory": 1}
+    peers.node.pending_requests = []
+    peers.mid -= 1  # the gateway repeats its message
+    (asked,), (ack,) = peers.fetch()
+    assert ack.mtype == ACK and asked.code == 1

@@ -417,6 +417,7 @@ def test_a_driver_that_cannot_be_restarted_is_tried_once_a_second():
     board.active = _refuse
     now = _run(b, _MASK - 5000, 10000)
     assert 8 <= b.n_restarts <= 12
+    assert b.wait_ms((now + 5000) & _MASK) == 0, "what is overdue is due now"
     board.active = active
     now = _run(b, now, 2000)
     n = b.n_restarts

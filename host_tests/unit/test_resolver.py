@@ -1,5 +1,7 @@
 """Addresses: literal ones, names that the platform knows or not, and sockets that stay closed."""
 
+from errno import EACCES, EADDRINUSE
+
 from checks import raises
 from msgin5g.port import resolver
 from msgin5g.port.remote import host_of, text_of
@@ -27,7 +29,7 @@ class Socket:
 
     def bind(self, address):
         if self.error:
-            raise OSError(self.error)
+            raise OSError(self.error, "")
 
     def setblocking(self, blocking):
         self.log.append(blocking)
@@ -95,6 +97,19 @@ def test_a_socket_that_cannot_be_bound_is_closed():
     with raises(resolver.TransportError, "bind: 192.0.2.1:1: "):
         with_socket(fake, resolver.bind, "192.0.2.1", 1)
     assert fake.log == ["closed"]
+
+
+def test_why_a_socket_cannot_be_bound_is_said_in_words_on_each_platform():
+    elsewhere = "cannot assign address: use one of this machine, or 0.0.0.0"
+    for error, words in (
+        (EADDRINUSE, "in use"),
+        (EACCES, "not permitted: use a port above 1023"),
+        (99, elsewhere),
+        (125, elsewhere),
+    ):
+        fake = Socket((("192.0.2.1", 1),), error)
+        with raises(resolver.TransportError, "bind: 192.0.2.1:1: " + words):
+            with_socket(fake, resolver.bind, "192.0.2.1", 1)
 
 
 def test_a_machine_without_a_socket_left_is_one_line():
