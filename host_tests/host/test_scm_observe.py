@@ -1,6 +1,7 @@
 """The configuration management server: a document is observed (RFC 7641)."""
 
 import asyncio
+import contextlib
 import gc
 import sqlite3
 import time
@@ -27,9 +28,9 @@ from scm_setup import (
     problem,
     recipient,
 )
-from scm_setup import BLOCK2, COLLECTION, block
+from scm_setup import BLOCK2, COLLECTION, block, old_database
 
-from msgin5g_tools.scm_server import observers
+from msgin5g_tools.scm_server import observers, ue_config
 from msgin5g_tools.scm_server.resources import DOCUMENT, Route
 from msgin5g_tools.scm_server.store import Store
 
@@ -374,15 +375,12 @@ def test_a_database_that_is_locked_postpones_a_notification_and_ends_no_observat
 
 
 def test_a_database_of_version_1_gets_what_it_lacks(tmp_path):
-    with Store(tmp_path / "scm.db") as store:
-        store.put("msgin5g", "ue-0007", document(UE7))
-        names = store.connection.execute(
-            "SELECT type, name FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall()
-        for kind, name in names:
-            store.connection.execute(f"DROP {kind} {name}")
-        store.connection.execute("DROP TABLE changes")
-        store.connection.execute("PRAGMA user_version = 1")
+    old_database(tmp_path / "scm.db", 1)
+    # A document, as version 1 has stored it.
+    body = ue_config.encode(document(UE7), "ue-0007")
+    with contextlib.closing(sqlite3.connect(tmp_path / "scm.db", isolation_level=None)) as old:
+        old.execute("INSERT INTO documents VALUES (1, 'msgin5g', 'ue-0007', 0, 1, ?)", (body,))
+        old.execute("INSERT INTO uris VALUES (?, 1)", (UE7,))
     with Scm(tmp_path) as scm, scm.client() as client:
         answer, _ = register(client)
         assert answer.code == "2.05"

@@ -1,14 +1,14 @@
 """The security contexts in the server's database: made, rotated, revoked, found; numbers."""
 
+import contextlib
 import os
 import sqlite3
 import stat
 import threading
 
 import pytest
-from scm_setup import UE7, UE8
+from scm_setup import UE7, UE8, old_database
 
-from msgin5g_tools.scm_server import database
 from msgin5g_tools.scm_server.contexts import (
     ACTIVE,
     ADMINISTRATOR,
@@ -214,15 +214,10 @@ def test_a_file_with_keys_is_nobodys_but_its_owners_and_groups(tmp_path):
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_database_of_an_older_version_gets_the_tables_and_keeps_what_it_has(tmp_path, version):
     path = tmp_path / "old.db"
-    old = sqlite3.connect(path, isolation_level=None)
-    for statements in database.VERSIONS[:version]:
-        for statement in statements.split("\n\n"):
-            old.execute(statement)
-    old.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
-    old.execute(f"PRAGMA user_version = {version}")
-    old.execute("INSERT INTO gateways VALUES ('192.0.2.7')")
-    old.execute("INSERT INTO denied VALUES ('urn:a:9', 'urn:a:9')")
-    old.close()
+    old_database(path, version)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("INSERT INTO gateways VALUES ('192.0.2.7')")
+        old.execute("INSERT INTO denied VALUES ('urn:a:9', 'urn:a:9')")
     for _ in range(2):
         with Store(path) as store:
             assert store.gateways() == ["192.0.2.7"] and store.denied() == ["urn:a:9"]

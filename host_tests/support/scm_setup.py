@@ -8,11 +8,13 @@ import asyncio
 import itertools
 import queue
 import socket
+import sqlite3
 import threading
 from collections import namedtuple
 
 import cbor2
 
+from msgin5g_tools.scm_server import database
 from msgin5g_tools.scm_server.server import ScmServer
 from msgin5g_tools.scm_server.settings import Settings
 
@@ -87,6 +89,17 @@ def _value(nibble, datagram, i):
     n_bytes = max(0, nibble - 12)
     base = {13: 13, 14: 269}.get(nibble, nibble)
     return base + int.from_bytes(datagram[i : i + n_bytes], "big"), i + n_bytes
+
+
+def old_database(path, version):
+    """Make a file as a server with this version of the schema made it."""
+    old = sqlite3.connect(path, isolation_level=None)
+    for statements in database.VERSIONS[:version]:
+        for statement in statements.split("\n\n"):
+            old.execute(statement)
+    old.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
+    old.execute(f"PRAGMA user_version = {version}")
+    old.close()
 
 
 class Scm:
