@@ -4,6 +4,7 @@ from checks import xorshift
 from msgin5g.coap.message import Message, encode, insert, uint_bytes
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, OBSERVE, RST
 from msgin5g.coap.ticks import add
+from msgin5g.intermediary.numbers import BAD_GATEWAY
 from msgin5g.relay import Relay
 from msgin5g.scm.request import ScmRequest
 from msgin5g.ue import ConstrainedUe
@@ -269,6 +270,18 @@ def next_request(sim, relay):
     """The next request of the relay for itself, as Message."""
     relay.step(sim.now)
     return Message(32).decode(bytes(relay.transmit(sim.now)[1]))
+
+
+def test_a_reset_of_the_server_for_a_request_is_5_02_for_its_ue_at_once():
+    peers = Peers(2)
+    for n, mtype in ((0, CON), (1, NON)):
+        peers.get(n, b"t%d" % n, None, mtype)
+        peers.empty(RST, peers.asked[-1][2], SERVER)
+        answer = peers.answers[-1]
+        assert (answer.code, answer.token()) == (BAD_GATEWAY, b"t%d" % n)
+        assert b"Reset by the server" in answer.payload()
+        assert len(peers.answers) == n + 1 and peers.relay.flows == []
+    assert peers.relay.n_requests == 0
 
 
 def test_a_reset_or_a_time_out_of_its_own_request_is_its_own_event():
