@@ -12,12 +12,18 @@ GATEWAY_ID = "urn:x-msgin5g:gateway:1"
 # and the client's address towards the server.
 SEAL_C = (("127.0.0.1", 65400), ("127.0.0.1", 65402))
 CLIENT = ("192.0.2.7", 65401)
-_separated = [False]
+_separated = [False, None]
 
 
 def separated(function, *arguments, **named):
     """Call a function; the gateways that it makes have a separated configuration client."""
+    return protected_seal_c(None, function, *arguments, **named)
+
+
+def protected_seal_c(of_client, function, *arguments, **named):
+    """The same; of_client: the security of that configuration client."""
     _separated[0] = True
+    _separated[1] = of_client
     try:
         return function(*arguments, **named)
     finally:
@@ -60,13 +66,13 @@ def gateway_settings(**more):
     return settings
 
 
-def new_gateway(sim=None, ues=(), seed=5, now=0, **settings):
+def new_gateway(sim=None, ues=(), seed=5, now=0, security=None, **settings):
     """A gateway that is linked with these UEs (their numbers)."""
     from msgin5g.gateway.gateway import Gateway
     from msgin5g.gateway.scm_local import LocalScmClient
 
     settings = gateway_settings(**settings)
-    gateway = Gateway(settings, xorshift(seed), now if sim is None else sim.now)
+    gateway = Gateway(settings, xorshift(seed), now if sim is None else sim.now, security)
     gateway.connect(LocalScmClient(settings, gateway.endpoint, 0, SERVER))
     for n in ues:
         assert gateway.link_up(name(n).encode(), 0, address(n))
@@ -76,16 +82,16 @@ def new_gateway(sim=None, ues=(), seed=5, now=0, **settings):
 
             gateway.connect(RemoteScmClient(gateway.endpoint, 1, SEAL_C[1]))
             sim.add(SEAL_C[0], gateway, 1)
-            new_seal_c(sim, settings)
+            new_seal_c(sim, settings, 77, _separated[1])
         sim.add(GATEWAY, gateway)
     return gateway
 
 
-def new_seal_c(sim, settings, seed=77):
+def new_seal_c(sim, settings, seed=77, security=None):
     """A configuration client that is a node of its own."""
     from msgin5g.gateway.scm_client_node import ScmClientNode
 
-    client = ScmClientNode(settings, xorshift(seed), SERVER, SEAL_C[0])
+    client = ScmClientNode(settings, xorshift(seed), SERVER, SEAL_C[0], security)
     sim.add(SEAL_C[1], client, 1)
     sim.add(CLIENT, client)
     return client
@@ -149,6 +155,8 @@ class ManualClient:
         if kind == 2:
             message = self.endpoint.message
             observing = message.find(6) >= 0
+            if message.view is not datagram:
+                datagram = _inside(message)
             self.answers.append(Message(32).decode(bytes(datagram)))
             self.endpoint.accept(now, observing)
         elif kind == 4:
@@ -176,6 +184,13 @@ def new(numbers, documents, server=None, clients=None, link_model=None, **settin
     gateway = new_gateway(sim, numbers, **settings)
     a_server = new_bulk_server(sim, documents, **(server or {}))
     return sim, gateway, a_server, [ManualClient(sim, n) for n in (clients or numbers)]
+
+
+def _inside(message):
+    """What a protected message holds, as a datagram."""
+    options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
+    return packet(message.mtype, message.code, message.mid, message.token(), options,
+                  message.payload())  # fmt: skip
 
 
 def answered(sim, clients, limit_ms=200000):

@@ -160,7 +160,8 @@ class Endpoint(Transmitter):
             if mtype == ACK:
                 self._acknowledged(exchange)
                 return NOTHING
-            # Anybody on the way can send a Reset: it ends no protected request.
+            # Anybody on the way can send a Reset: it ends nothing that is protected. A peer that
+            # wants no notification acknowledges none, either.
             if exchange.binding is None and self._n_unmatched < _MAX_UNMATCHED:
                 self._finish(exchange, RESET)
                 self.exchange = exchange

@@ -31,7 +31,8 @@ class ServerEndpoint(Endpoint):
 
         A separate response to a confirmable request is an exchange of its own (section 5.2.2),
         which is given, and so is a non-confirmable one after which more will come (observing):
-        its Reset ends them. Otherwise None.
+        its Reset ends them, but where they are protected. Otherwise None. tail: see
+        `message.encode`, not for a response to a protected request.
         """
         exchange = None
         if incoming.unwanted >> ((code >> 5) - 1) & 1:
@@ -118,6 +119,8 @@ class ServerEndpoint(Endpoint):
             tail,
             owner,
             confirmable,
+            None,
+            incoming.binding,
         )
 
     def _encode_non(self, incoming, code, options, payload, tail):

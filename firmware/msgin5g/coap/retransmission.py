@@ -152,6 +152,11 @@ class Transmitter:
         self.outbox = []
         self.max_size = max_size
 
+    @property
+    def overhead(self):
+        """How many bytes protection adds to a message, at most."""
+        return 0 if self.security is None else self.security.overhead
+
     def next_number(self, remote):
         """The number of a new message to a peer, under which it is found.
 
@@ -178,19 +183,28 @@ class Transmitter:
         return base | mid
 
     def request(
-        self, transport, remote, code, options, owner, confirmable=True, tail=None, token=None
+        self,
+        transport,
+        remote,
+        code,
+        options,
+        owner,
+        confirmable=True,
+        tail=None,
+        token=None,
+        payload=b"",
     ):
         """Start an exchange and give it, or None when the table is full or it does not fit.
 
-        options: list of (number, value), ascending; tail: see `message.encode`. token: that of
-        an observation to be renewed or ended, which must not be in use any more.
+        options: list of (number, value), ascending; tail: see `message.encode`, not for what is
+        protected. token: that of an observation to be renewed or ended, which must not be in use
+        any more.
         """
-        payload = b""
         binding = None
         if self.security is not None and self.security.protects(owner):
             if self._is_full():
                 return None
-            protected = self.security.protect_request(self, code, options)
+            protected = self.security.protect_request(self, code, options, payload)
             if protected is None:
                 return None
             code, options, payload, binding = protected

@@ -39,8 +39,8 @@ from msgin5g.coap.ticks import diff, shorter
 from msgin5g.gateway.bulk_transfer import Transfers
 from msgin5g.gateway.cache import Cache
 from msgin5g.gateway.observers import Observer, Observers
-from msgin5g.gateway.pending_requests import PendingRequests
-from msgin5g.gateway.responder import Responder
+from msgin5g.gateway.pending_requests import PendingRequests, token_of
+from msgin5g.gateway.responder import Responder, response_with
 from msgin5g.gateway.scheduler import Scheduler
 from msgin5g.gateway.shared_documents import SharedDocuments
 from msgin5g.intermediary.admission import Admission
@@ -53,12 +53,13 @@ _MAX_INCOMING = const(4)  # the gateway itself remembers the requests that it ac
 class Gateway(Role):
     """A gateway; settings and random as for ConstrainedUe. `connect` it before it runs.
 
-    own: a ConstrainedUe on the same endpoint, for the gateway's own configuration, or None.
+    security: a ServerSecurity, or None. own: a ConstrainedUe on the same endpoint, for the
+    gateway's own configuration, or None.
     Bounds: settings.max_waiting requests, max_transfers GETs to the server and max_answers
     responses at a time, hold_size bytes of documents that are not sent yet, cache_size of bodies.
     """
 
-    def __init__(self, settings, random, now):
+    def __init__(self, settings, random, now, security=None):
         n = 4 * settings.max_answers + 2 * settings.max_transfers + 2 * settings.max_observations
         endpoint = ServerEndpoint(
             random,
@@ -69,6 +70,9 @@ class Gateway(Role):
             _MAX_INCOMING,
         )
         super().__init__(endpoint, 2 * RESERVE_SIZE)
+        endpoint.security = security
+        if security is not None:
+            security.peers = self
         self.links = LinkTable(settings.max_links, settings.peer_key)
         self.cache = cache = Cache(settings.cache_size)
         self._admission = Admission(settings, endpoint, self.links)
@@ -180,6 +184,20 @@ class Gateway(Role):
 
     # Requests
 
+    def sender(self, now):
+        """Who has sent the request just received, which is not unprotected yet.
+
+        None when there is no more to do about it: it comes from no linked UE, or is repeated.
+        """
+        endpoint = self.endpoint
+        ue = self.links.from_address(endpoint.transport, endpoint.remote)
+        if ue is None:
+            endpoint.count("not_linked")
+            return None
+        if self.pending_requests.is_duplicate(endpoint.message, ue, now):
+            return None
+        return ue.ue_id
+
     def _request(self, transport, remote, now):
         ue = self._admission.admit(transport, remote, now)
         if ue is None:
@@ -207,8 +225,13 @@ class Gateway(Role):
             if request is None:
                 return
             self.scheduler.take(request, now)
-        if parameters.confirmable:
-            endpoint.send_ack()
+        self._take(request)
+
+    def _take(self, request):
+        """Take the request just received: its response will be a message of its own."""
+        request.binding = self.endpoint.take()
+        if request.parameters.confirmable:
+            self.endpoint.send_ack()
 
     def _forget_request(self, ue):
         request = ue.request
@@ -245,6 +268,19 @@ class Gateway(Role):
                 return False
             wants_observe = False
         endpoint = self.endpoint
+        if endpoint.binding is not None:
+            # It is not worked again when it is repeated: its response must be acknowledged.
+            self._forget_request(ue)
+            request = self.pending_requests.add(ue, key, parameters, now)
+            if request is not None:
+                endpoint.count("cached")
+                if wants_observe:
+                    request.observer = self.observers.add(
+                        document, ue, token_of(key), parameters, now, endpoint.binding
+                    )
+                self.responder.respond((request,), response_with(entry))
+                self._take(request)
+            return True
         incoming = endpoint.accept(now)
         if incoming is None:
             return True
@@ -252,7 +288,8 @@ class Gateway(Role):
         self._forget_request(ue)
         observer = sequence = None
         if wants_observe:
-            observer = self.observers.add(document, ue, incoming.token, parameters, now)
+            token = incoming.token
+            observer = self.observers.add(document, ue, token, parameters, now, None)
         if observer is not None:
             sequence = self.responder.notification_number
         code, options, payload = self.responder.part_of(

@@ -12,21 +12,22 @@ class Observer:
     """A UE that observes a document: what its request asked for, kept for notifications.
 
     response: a Response that waits to be sent. exchange: of the last notification. confirmed_at:
-    when the UE asked, or the last confirmable notification was sent. It has the attributes of a
-    PendingRequest, so that the responder sends to either.
+    when the UE asked, or the last confirmable notification was sent. binding: see Endpoint. It has
+    the attributes of a PendingRequest, so that the responder sends to either.
     """
 
     documents = None
     response = None
     exchange = None
 
-    def __init__(self, document, ue, token, parameters, now):
+    def __init__(self, document, ue, token, parameters, now, binding):
         self.document = document
         self.ue = ue
         self.remote = ue.remote
         self.token = token
         self.parameters = parameters
         self.confirmed_at = now
+        self.binding = binding
         self.observer = self
         self.is_active = True
 
@@ -56,7 +57,7 @@ class Observers:
                 return observer
         return None
 
-    def add(self, document, ue, token, parameters, now):
+    def add(self, document, ue, token, parameters, now, binding):
         """Have a UE observe a SharedDocument; its Observer, None when there is no room.
 
         Beyond its share the UE's oldest one ends: it has begun anew, and lost its token.
@@ -70,7 +71,7 @@ class Observers:
                 self._endpoint.count("observations_full")
                 return None
             former = ue.observers[0]
-        observer = Observer(document, ue, token, parameters, now)
+        observer = Observer(document, ue, token, parameters, now, binding)
         document.observers.append(observer)
         self.n_observers += 1
         if former is not None:

@@ -64,18 +64,26 @@ def token_of(request_key):
     return request_key.to_bytes(size, "big")[_KEY_HEAD:]
 
 
+def _key_of(message):
+    """The request_key of a request."""
+    view = message.view
+    token = bytes(view[message.token_start : message.token_end])
+    return int.from_bytes(b"\1" + bytes(view[2:4]) + token, "big")
+
+
 class PendingRequest:
     """A request of a LinkedUe (ue), until its response is sent.
 
     documents: those that have come for it. response: a Response that waits to be sent. observer:
     the Observer that the UE is with this request, or None. is_left_out: a bulk request did not
-    bring its document, perhaps in error.
+    bring its document, perhaps in error. binding: see Endpoint.
     """
 
     documents = None
     response = None
     observer = None
     is_left_out = False
+    binding = None
 
     def __init__(self, ue, parameters):
         self.ue = ue
@@ -111,18 +119,22 @@ class PendingRequests:
         ue.request_key = None
         ue.asked_at = 0
 
+    def is_duplicate(self, message, ue, now):
+        """Whether a message is the UE's newest request, repeated; then it is dealt with."""
+        if ue.request_key != _key_of(message) or self.is_expired(ue, now):
+            return False
+        # RFC 7252 section 4.5: acknowledged again, asked for once.
+        self._endpoint.count("duplicate")
+        if message.mtype == CON:
+            self._endpoint.send_ack()
+        return True
+
     def read(self, message, ue, now):
         """(request_key, RequestParameters) of a request; None when it is dealt with."""
+        if self.is_duplicate(message, ue, now):
+            return None
         view = message.view
         mtype = message.mtype
-        token = bytes(view[message.token_start : message.token_end])
-        key = int.from_bytes(b"\1" + bytes(view[2:4]) + token, "big")
-        if ue.request_key == key and not self.is_expired(ue, now):
-            # RFC 7252 section 4.5: acknowledged again, asked for once.
-            self._endpoint.count("duplicate")
-            if mtype == CON:
-                self._endpoint.send_ack()
-            return None
         refuse = self._admission.refuse
         critical = message.critical(_UNDERSTOOD, self._recipient_option)
         if critical:
@@ -187,7 +199,7 @@ class PendingRequests:
             )
             if parameters != self._parameters:
                 self._parameters = parameters
-            return key, self._parameters
+            return _key_of(message), self._parameters
         return None
 
     def add(self, ue, request_key, parameters, now):

@@ -181,23 +181,20 @@ class Responder:
                 confirmable = True
             if confirmable:
                 observer.confirmed_at = now
-        if confirmable and former is None:
-            exchange = self._endpoint.start(
-                ue.transport, remote, code, token, options, payload, None, owner
-            )
-        else:
-            incoming = Incoming(ue.transport, remote, None, token, confirmable, 0)
-            exchange = self._endpoint.notify(
-                incoming,
-                code,
-                options,
-                payload,
-                owner,
-                None,
-                confirmable,
-                former,
-                observer is not None,
-            )
+        incoming = Incoming(ue.transport, remote, None, token, confirmable, 0)
+        if request.binding is not None:
+            incoming.binding = request.binding
+        exchange = self._endpoint.notify(
+            incoming,
+            code,
+            options,
+            payload,
+            owner,
+            None,
+            confirmable,
+            former,
+            observer is not None,
+        )
         if exchange is not None:
             self.unacknowledged.append(exchange)
         if observer is not None:
@@ -236,7 +233,8 @@ class Responder:
         options.append((CONTENT_FORMAT, parameters.content_format))
         options.append((MAX_AGE, max_age))
         body = entry.body
-        room = MAX_MESSAGE_SIZE - _OVERHEAD - 3 - len(token) - len(ue.ue_id)
+        room = MAX_MESSAGE_SIZE - self._endpoint.overhead
+        room -= _OVERHEAD + 3 + len(token) + len(ue.ue_id)
         if asked is None and len(body) <= self._block_size <= room:
             options.append(recipient)
             return CONTENT, options, body

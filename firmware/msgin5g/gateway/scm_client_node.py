@@ -56,15 +56,21 @@ class PendingRequest:
 class ScmClientNode(Role):
     """The node; server: its remote on transport 0, gateway: the gateway's on transport 1.
 
+    security: a ServerSecurity, or None.
+
     At most 2 * (max_transfers + max_observations) requests are under way.
     """
 
-    def __init__(self, settings, random, server, gateway):
+    def __init__(self, settings, random, server, gateway, security=None):
         n = 2 * (settings.max_transfers + settings.max_observations)
         super().__init__(
             ServerEndpoint(random, {}, settings.parameters, settings.peer_key, 2 * n, n),
             RESERVE_SIZE,
         )
+        self.endpoint.security = security
+        if security is not None:
+            security.peers = self
+        self._ue_id = settings.ue_id.encode()
         self._client = LocalScmClient(settings, self.endpoint, 0, server)
         self._gateway = gateway  # None while its address is not known
         self.pending_requests = []
@@ -74,17 +80,8 @@ class ScmClientNode(Role):
     def handle_message(self, kind, now):
         endpoint = self.endpoint
         if kind == REQUEST:
-            gateway = self._gateway
-            if (
-                endpoint.transport == 1
-                and gateway is not None
-                and endpoint.same_peer(endpoint.remote, gateway)
-            ):
+            if self.sender(now) is not None:
                 self._request(now)
-            else:
-                endpoint.count("not_linked")
-                # It may be the gateway, which repeats it, while its address is not known.
-                endpoint.reject(gateway is None)
         elif kind == RESPONSE:
             self._response(endpoint.exchange.owner, now)
         elif kind == REJECTED:
@@ -151,6 +148,21 @@ class ScmClientNode(Role):
 
     # Requests and responses
 
+    def sender(self, now):
+        """The UE ID of the gateway if the request just received comes from it; else None."""
+        endpoint = self.endpoint
+        gateway = self._gateway
+        if (
+            endpoint.transport == 1
+            and gateway is not None
+            and endpoint.same_peer(endpoint.remote, gateway)
+        ):
+            return self._ue_id
+        endpoint.count("not_linked")
+        # It may be the gateway, which repeats it, while its address is not known.
+        endpoint.reject(gateway is None)
+        return None
+
     def _request(self, now):
         endpoint = self.endpoint
         message = endpoint.message
@@ -211,18 +223,19 @@ class ScmClientNode(Role):
         code = message.code
         number = message.uint(OBSERVE) if request.observe == 0 and code >> 5 == 2 else None
         request.is_observing = number is not None
-        tail = message.tail()
+        options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
+        payload = message.payload()
         endpoint.accept(now, request.is_observing)
         if request.is_observing and not request.exchange.newer(number, now):
             endpoint.count("old_notification")  # RFC 7641 section 3.4
             return
         if request.incoming.open:
             request.response = endpoint.respond(
-                request.incoming, code, (), b"", request, tail, request.is_observing
+                request.incoming, code, options, payload, request, None, request.is_observing
             )
         else:
             request.response = endpoint.notify(
-                request.incoming, code, (), b"", request, tail, True, request.response
+                request.incoming, code, options, payload, request, None, True, request.response
             )
         if not request.is_observing:
             self.pending_requests.remove(request)

@@ -12,7 +12,8 @@ sides share no state: each of them may restart at any time.
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError
-from msgin5g.coap.numbers import URI_QUERY
+from msgin5g.coap.message import uint_bytes
+from msgin5g.coap.numbers import OBSERVE, URI_PATH, URI_QUERY
 from msgin5g.intermediary.numbers import FETCH
 from msgin5g.scm.request import UE_URI
 
@@ -82,11 +83,10 @@ class RemoteScmClient:
         """As LocalScmClient.ask."""
         if self.remote is None:
             return None
-        # Uri-Path seal-c, after Observe if there is one.
-        options = b"\xb6" + PATH
+        options = [(URI_PATH, PATH)]
         if observe is not None:
-            options = (b"\x61\x01" if observe else b"\x60") + b"\x56" + PATH
+            options.insert(0, (OBSERVE, uint_bytes(observe)))
         payload = encode_arguments(document_id, block2, etag, ue_ids, queries)
         return self._endpoint.request(
-            self.transport, self.remote, FETCH, (), owner, True, options + b"\xff" + payload, token
+            self.transport, self.remote, FETCH, options, owner, True, None, token, payload
         )

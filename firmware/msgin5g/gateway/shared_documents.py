@@ -234,7 +234,12 @@ class SharedDocument(DocumentTransfer):
             ue = request.ue
             if self.is_observing and request.parameters.observe == 0:
                 request.observer = documents.observers.add(
-                    self, ue, token_of(ue.request_key), request.parameters, ue.asked_at
+                    self,
+                    ue,
+                    token_of(ue.request_key),
+                    request.parameters,
+                    ue.asked_at,
+                    request.binding,
                 )
         documents.responder.respond(requests, response_with(entry))
 

@@ -7,6 +7,8 @@ under
 
     not_linked, missing_recipient, foreign_recipient, wrong_ue_uri, not_get
 
+Where the endpoint has unprotected the request, a gateway knows the UE by its key: then `ue-uri`
+may be left out, and that of another UE gets 4.03.
 A request without Recipient is for this node: it has /.well-known/core (RFC 6690) and no more.
 """
 
@@ -20,6 +22,7 @@ from msgin5g.coap.numbers import (
     CONTENT,
     CONTENT_FORMAT,
     FETCH,
+    FORBIDDEN,
     GET,
     MAX_AGE,
     NO_RESPONSE,
@@ -134,8 +137,13 @@ class Admission:
             endpoint.count("not_get")
             self.refuse(METHOD_NOT_ALLOWED, "Only GET is relayed", ue, now)
             return None
-        # A UE asks for its own configuration only.
-        if not is_own or (n_uris != 1 and not is_protected):
+        # A UE asks for its own configuration only. Where its key says who it is, it is told so.
+        if endpoint.binding is not None:
+            if not is_own or n_uris > 1:
+                endpoint.count("wrong_ue_uri")
+                self.refuse(FORBIDDEN, "Of another UE", ue, now)
+                return None
+        elif not is_own or (n_uris != 1 and not is_protected):
             endpoint.count("wrong_ue_uri")
             return None
         if unknown:

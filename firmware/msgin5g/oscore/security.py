@@ -21,6 +21,8 @@ from msgin5g.oscore.protect import Protection
 # Block2 4, Size2 5, marker 1; the tag 8.
 _OVERHEAD = const(57)
 _RECIPIENT_HEAD = const(5)
+# Option 9 without identifiers 9, inner code and marker 2, a second Observe 4, the tag 8.
+_ADDED = const(23)
 
 
 def largest_block(recipient):
@@ -47,14 +49,20 @@ class Security:
         self.protection = Protection(recipient_option)
         self._number = None  # of the message that was unprotected last
 
+    @property
+    def overhead(self):
+        """How many bytes this adds to a message, at most."""
+        context = self.context
+        return _ADDED + len(context.sender_id) + len(context.id_context or b"")
+
     def protects(self, owner):
         """Whether the requests of this owner are protected."""
         return self.owner is None or self.owner is owner
 
-    def protect_request(self, endpoint, code, options):
+    def protect_request(self, endpoint, code, options, payload=b""):
         """(outer code, outer options, ciphertext, Binding); None without a number for it."""
         try:
-            return self.protection.protect_request(self.context, code, options, b"")
+            return self.protection.protect_request(self.context, code, options, payload)
         except ProtectionError as error:
             endpoint.count(str(error))
             return None

@@ -19,14 +19,21 @@ from msgin5g.oscore.context import ProtectionError
 from msgin5g.oscore.protect import Protection, read_option
 
 _BAD_OPTION = const(0x82)
+_MAX_OVERHEAD = const(46)
 
 
 class ServerSecurity:
     """Unprotects the requests to an endpoint, see Transmitter.security.
 
     contexts: {kid: SecurityContext}, one for each that asks. client: the Security of what this
-    node asks for itself, or None. required: a request that is not protected is refused.
+    node asks for itself, or None. required: a request that is not protected is refused; without
+    it, only one of a peer that has a context. peers: None, or a role that knows its peers by
+    their address: its `sender(now)` gives the MSGin5G UE ID (bytes) of who has sent the request
+    just received, None when there is no more to do about it. Then each of them can use its own
+    context only.
     """
+
+    peers = None
 
     def __init__(self, recipient_option, client=None, required=True):
         self.contexts = {}
@@ -37,15 +44,25 @@ class ServerSecurity:
         self._number = None  # of the request that was unprotected last
         self._is_echoed = False
 
+    @property
+    def overhead(self):
+        """See Security."""
+        return _MAX_OVERHEAD if self.client is None else self.client.overhead
+
+    @property
+    def unprotected_error(self):
+        """See Security."""
+        return None if self.client is None else self.client.unprotected_error
+
     # What this node asks for
 
     def protects(self, owner):
         """Whether the requests of this owner are protected."""
         return self.client is not None and self.client.protects(owner)
 
-    def protect_request(self, endpoint, code, options):
+    def protect_request(self, endpoint, code, options, payload=b""):
         """See Security."""
-        return self.client.protect_request(endpoint, code, options)
+        return self.client.protect_request(endpoint, code, options, payload)
 
     def unprotect_response(self, endpoint):
         """See Security."""
@@ -59,30 +76,40 @@ class ServerSecurity:
 
     def unprotect_request(self, endpoint, now):
         """Whether a request that the endpoint has received is to be announced."""
+        sender = None
+        if self.peers is not None:
+            sender = self.peers.sender(now)
+            if sender is None:
+                return False
         message = endpoint.message
         value = message.option(OSCORE)
         if value is None:
-            if self.required:
+            is_refused = self.required or self._has_context(sender)
+            if is_refused:
                 endpoint.count("unprotected_request")
-                self._refuse(endpoint, UNAUTHORIZED, b"Not protected", None, now)
-            return not self.required
-        context = None
+                self._refuse(endpoint, UNAUTHORIZED, b"Not protected", sender, now)
+            return not is_refused
         try:
             _, kid, id_context = read_option(value)
             context = self.contexts.get(kid)
-            if context is None or id_context not in (None, context.id_context):
+            if (
+                context is None
+                or (sender is not None and context.peer != sender)
+                or id_context not in (None, context.id_context)
+            ):
                 endpoint.count("oscore_unknown_kid")
                 text = b"Security context not found"
-                self._refuse(endpoint, UNAUTHORIZED, text, None, now)
+                self._refuse(endpoint, UNAUTHORIZED, text, sender, now)
                 return False
+            sender = context.peer
             binding, self._number = self.protection.unprotect_request(context, message)
         except ProtectionError as error:
             name = str(error)
             endpoint.count(name)
             if name == "oscore_not_authentic":
-                self._refuse(endpoint, BAD_REQUEST, b"Decryption failed", context, now)
+                self._refuse(endpoint, BAD_REQUEST, b"Decryption failed", sender, now)
             elif name == "oscore_malformed":
-                self._refuse(endpoint, _BAD_OPTION, b"Failed to decode COSE", context, now)
+                self._refuse(endpoint, _BAD_OPTION, b"Failed to decode COSE", sender, now)
             return False
         endpoint.binding = binding
         self._is_echoed = context.echo is not None and message.option(ECHO) == context.echo
@@ -90,16 +117,20 @@ class ServerSecurity:
             return True
         endpoint.count("oscore_echo")
         binding.answered = True  # perhaps with the same nonce, before the start
-        self._refuse(endpoint, UNAUTHORIZED, b"", context, now, (ECHO, context.echo))
+        self._refuse(endpoint, UNAUTHORIZED, b"", sender, now, (ECHO, context.echo))
         return False
 
-    def _refuse(self, endpoint, code, text, context, now, option=(MAX_AGE, b"")):
-        """Answer the request just received with an error."""
+    def _has_context(self, sender):
+        """Whether there is a context for this peer."""
+        return sender is not None and sender in [c.peer for c in self.contexts.values()]
+
+    def _refuse(self, endpoint, code, text, sender, now, option=(MAX_AGE, b"")):
+        """Answer the request just received, of this sender, with an error."""
         incoming = endpoint.accept(now)
         if incoming is not None:
             options = [option]
-            if context is not None and context.peer:
-                insert(options, self._recipient_option, context.peer)
+            if sender:
+                insert(options, self._recipient_option, sender)
             endpoint.respond(incoming, code, options, text)
 
     def accepted_request(self, binding):

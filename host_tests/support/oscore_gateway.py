@@ -1,0 +1,94 @@
+"""A gateway that is an end of OSCORE on both sides: a key for the server, one for each UE."""
+
+from checks import load
+from gateway_builders import (
+    GATEWAY_ID,
+    ManualClient,
+    address,
+    name,
+    new_bulk_server,
+    new_gateway,
+    new_ues,
+    protected_seal_c,
+)
+from msgin5g.oscore.context import SecurityContext
+from msgin5g.oscore.security import Security
+from msgin5g.oscore.server import ServerSecurity
+from network_sim import NetworkSim
+from oscore_server import RECIPIENT, SERVER_KID, Numbers, kid_of, protect_server, protect_ue
+from oscore_server import secret_of
+
+load("msgin5g.gateway.gateway")
+SEAL_C_SECRET = bytes(range(16))
+
+
+def server_security(asks_with, asked_by, numbers, required=True, echo=None):
+    """A ServerSecurity whose contexts share their numbers.
+
+    asks_with: (secret, kid) of what the node asks for. asked_by: [(UE ID, secret, kid)].
+    """
+    own = SecurityContext(asks_with[0], asks_with[1], SERVER_KID, numbers)
+    security = ServerSecurity(RECIPIENT, Security(RECIPIENT, own), required)
+    for ue_id, secret, kid in asked_by:
+        context = SecurityContext(secret, SERVER_KID, kid, numbers)
+        context.peer = ue_id.encode()
+        context.echo = echo
+        security.contexts[kid] = context
+    return security
+
+
+def gateway_security(ues, numbers=None, required=True, echo=None, seal_c=False):
+    """The ServerSecurity of a gateway that has keys with these UEs (their numbers)."""
+    secret = SEAL_C_SECRET if seal_c else secret_of(GATEWAY_ID)
+    return server_security(
+        (secret, kid_of(GATEWAY_ID)),
+        [(name(n), secret_of(name(n)), kid_of(name(n))) for n in ues],
+        numbers or Numbers(),
+        required,
+        echo,
+    )
+
+
+def seal_c_security(echo=None):
+    """The ServerSecurity of a configuration client that is a node of its own."""
+    return server_security(
+        (secret_of(GATEWAY_ID), kid_of(GATEWAY_ID)),
+        [(GATEWAY_ID, SEAL_C_SECRET, kid_of(GATEWAY_ID))],
+        Numbers(),
+        True,
+        echo,
+    )
+
+
+def new_secured(numbers, documents, server=None, link_model=None, with_keys=None, required=True,
+                is_separated=False, ues=None, **settings):  # fmt: skip
+    """(sim, gateway, server, UEs): each UE of `numbers` has a key, and is driven by itself.
+
+    with_keys: the UEs that have one, all without. ues: settings of the UEs; None for
+    ManualClients, which a test drives.
+    """
+    keys = numbers if with_keys is None else with_keys
+    sim = NetworkSim(link_model)
+    security = gateway_security(keys, None, required, None, is_separated)
+    if is_separated:
+        gateway = protected_seal_c(
+            seal_c_security(), new_gateway, sim, numbers, security=security, **settings
+        )
+    else:
+        gateway = new_gateway(sim, numbers, security=security, **settings)
+    a_server = new_bulk_server(sim, documents, **(server or {}))
+    protect_server(a_server, (GATEWAY_ID,))
+    if ues is None:
+        clients = [ManualClient(sim, n) for n in numbers]
+    else:
+        clients = new_ues(sim, numbers, **ues)
+    for n, client in zip(numbers, clients):
+        if n in keys:
+            protect_ue(client, name(n))
+    return sim, gateway, a_server, clients
+
+
+def side_of(sim, n, is_from_gateway):
+    """The datagrams between the gateway and UE n, in one direction."""
+    i = 2 if is_from_gateway else 1
+    return [entry[3] for entry in sim.log if entry[i] == address(n)]
