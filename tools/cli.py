@@ -33,6 +33,8 @@ COMMANDS = {
 }
 # These need neither the firmware nor the tests, so that an installed wheel has them too.
 _WITHOUT_CHECKOUT = {"board", "documents", "ports", "scm-server", "wireshark"}
+# They have defaults in a project file: see project_file.KEYS.
+_WITH_DEFAULTS = {"board", "doctor", "flash", "image", "monitor", "provision", "run"}
 _INTERRUPTED = 130
 _STATUSES = """\b
 Exit status, the same in every command:
@@ -70,7 +72,12 @@ class LazyGroup(click.Group):
             similar = difflib.get_close_matches(name, COMMANDS, 1)
             hint = f" Did you mean {similar[0]!r}?" if similar else ""
             raise click.UsageError(f"No such command {name!r}.{hint}", context)
-        return super().resolve_command(context, arguments)
+        resolved = super().resolve_command(context, arguments)
+        is_help = not {"-h", "--help"}.isdisjoint(arguments)
+        if name in _WITH_DEFAULTS and not is_help and not context.resilient_parsing:
+            project_file = importlib.import_module("msgin5g_tools.project_file")
+            project_file.set_defaults(context, name, resolved[1])
+        return resolved
 
     def format_commands(self, context, formatter):
         # Help comes from the table, so that `msgin5g --help` imports nothing.
@@ -81,7 +88,11 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="msgin5g-firmware", message="msgin5g %(version)s")
 def msgin5g():
-    """MSGin5G configuration over CoAP: firmware tools."""
+    """MSGin5G configuration over CoAP: firmware tools.
+
+    A file msgin5g.toml in this folder or above it may have a default `port`, `settings` and
+    `board`, also for one command: a table of that name. An option on the command line wins.
+    """
 
 
 def main():

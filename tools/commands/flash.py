@@ -21,6 +21,7 @@ from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
 from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.progress import reporter
 from msgin5g_tools.device.session import TOOLS
+from msgin5g_tools.project_file import is_default
 
 
 @click.command()
@@ -57,6 +58,10 @@ def flash(
     6 the board refused or went away   7 installed, but not configured
     Of several boards: the highest.
     """
+    if every and is_default("ports"):
+        ports = ()
+    if (every or len(ports) > 1) and is_default("settings_files"):
+        settings_files = ()  # those of one board
     if every == bool(ports):
         raise click.UsageError("either --port PORT, several times if you like, or --all")
     options = Options(tool, BOARDS.get(board), dry_run, watch, wait_s)

@@ -21,6 +21,7 @@ from msgin5g_tools.device.boards import BLOCK_SIZE, BOARDS, write_command
 from msgin5g_tools.device.bundle import ROLES, file_of
 from msgin5g_tools.device.settings_check import read_secrets, read_settings
 from msgin5g_tools.device.errors import FAILED, WRONG_INPUT, DeviceError
+from msgin5g_tools.project_file import is_default
 
 _INLINE_MAX = 128
 _CACHE_SIZE = 1024
@@ -62,6 +63,7 @@ def image(board, settings, secrets, role, size, romfs, output):
     """
     try:
         if romfs:
+            board = None if is_default("board") else board
             _make_romfs(settings, role, output, (board, secrets, size))
         else:
             _make_file_system(board, settings, secrets, role, size, output)
