@@ -316,6 +316,28 @@ def test_room_for_exchanges_counts_those_that_observe_and_those_that_wait():
     assert endpoint.request(0, PEER, GET, PATH, None) is None
 
 
+def test_what_is_not_sent_again_takes_no_memory_for_its_bytes():
+    endpoint = new(parameters=Parameters(nstart=8))
+    con = endpoint.request(0, PEER, GET, PATH, None)
+    non = endpoint.request(0, PEER, GET, PATH, None, False)
+    assert con.datagram and non.datagram
+    sent(endpoint)
+    assert con.datagram and non.datagram is None
+    endpoint.receive(0, packet(ACK, 0, con.mid), PEER, T0)
+    assert con.datagram is None
+
+
+def test_the_message_id_of_a_peer_goes_on_while_at_most_62_others_came_since():
+    for n_others, is_known in ((0, True), (62, True), (63, False)):
+        endpoint = new(max_exchanges=4)
+        first = endpoint.request(0, PEER, GET, PATH, None)
+        endpoint.cancel(first)
+        for n in range(n_others):
+            endpoint.cancel(endpoint.request(0, ("198.51.100.%d" % n, 5683), GET, PATH, None))
+        again = endpoint.request(0, PEER, GET, PATH, None)
+        assert ((again.mid - first.mid) & 0xFFFF == 1) == is_known, n_others
+
+
 def test_nstart_is_for_each_peer_and_a_place_is_free_when_one_is_acknowledged_or_over():
     endpoint = new(max_exchanges=8)
     first = endpoint.request(0, PEER, GET, PATH, None)
@@ -350,9 +372,13 @@ def test_want_of_memory_leaves_what_is_whole_and_drops_what_is_half_there():
     sent(endpoint)
     endpoint.receive(0, packet(NON, CONTENT, 5, observed.token), PEER, T0)
     endpoint.accept(T0, True)
-    for lost in range(3):
+    for lost in range(4):
         half = endpoint.request(0, PEER, GET, PATH, None)
-        if lost == 0:
+        if lost == 3:  # it is among the exchanges, and would never be sent
+            endpoint.cancel(half)
+            half.state = QUEUED
+            endpoint.exchanges.append(half)
+        elif lost == 0:
             endpoint.exchanges.remove(half)
         elif lost == 1:
             endpoint.by_token[half.token] = None

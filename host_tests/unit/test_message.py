@@ -197,6 +197,17 @@ def test_the_first_of_equal_options_is_found_wherever_it_stands():
             assert message.option(65019) is None and message.option(65021) is None
 
 
+def test_options_of_the_message_before_are_not_found_in_a_shorter_one():
+    numbers = (1, 4, 6, 11, 15, 60)
+    message = Message(len(numbers))
+    for n in range(len(numbers), -1, -1):
+        buf = encoded(CON, GET, 7, b"", [(number, b"x") for number in numbers[:n]])
+        message.decode(buf)
+        found = [message.find(number) for number in numbers]
+        assert found == list(range(n)) + (len(numbers) - n) * [-1], n
+        assert message.find(14) == message.find(61) == -1, "the table may be full"
+
+
 def test_a_critical_or_unsafe_option_beyond_the_table_is_not_overlooked():
     elective = [(60000 + 4 * i, b"") for i in range(40)]
     for number in (60001, 60003, 60018):
