@@ -166,7 +166,14 @@ class Client:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self._socket.close()
+
+    def connect(self, server):
+        """Talk to another server from now on."""
+        self._socket.connect(server)
 
     def send(self, datagram):
         self._socket.send(datagram)

@@ -145,6 +145,9 @@ class _LogHandler(logging.Handler):
     metavar="DIRECTORY",
     help="OSCORE security context of who may change documents from other machines.",
 )
+@click.option(
+    "--require-security", is_flag=True, help="Refuse every request that OSCORE does not protect."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print events as one JSON object a line.")
 @click.option("--verbose", "-v", is_flag=True, help="Print aiocoap's own log on stderr.")
 def scm_server(as_json, verbose, **settings):

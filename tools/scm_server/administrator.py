@@ -6,10 +6,11 @@ exchanged. The server keeps its sequence numbers there. A copy of a directory mu
 """
 
 import json
+import struct
 from pathlib import Path
 
 from aiocoap import error, oscore
-from aiocoap.numbers.codes import BAD_REQUEST, UNAUTHORIZED
+from aiocoap.numbers.codes import BAD_REQUEST
 
 from msgin5g_tools.scm_server.problem import Problem, ScmError
 
@@ -29,36 +30,29 @@ def _check(directory):
 
 
 class Administrator:
-    """`unprotect` a request and `protect` its response."""
+    """`unprotect` a request; `context` protects its response. `kid`: of the administrator."""
 
     def __init__(self, directory):
         try:
             _check(Path(directory))
-            self._context = oscore.FilesystemSecurityContext(str(directory))
+            self.context = oscore.FilesystemSecurityContext(str(directory))
         except (OSError, ValueError) as reason:
             text = getattr(reason, "strerror", None) or str(reason) or "is in use"
             raise ScmError(f"administrator: {directory}: {text}") from None
+        self.kid = self.context.recipient_id
 
     def unprotect(self, request):
-        """(request as it was before OSCORE, what `protect` needs), or Problem 4.00 or 4.01.
+        """(request as it was before OSCORE, its RequestIdentifiers); None: it has come before.
 
-        aiocoap's RenderableError, a response already, when the server was started lately and must
-        first know that the request is new (RFC 8613 appendix B.1.2).
+        Problem 4.00 when it is not authentic. aiocoap's RenderableError, a response already, when
+        the server was started lately and must first know that the request is new (RFC 8613
+        appendix B.1.2).
         """
         try:
-            kid = oscore.verify_start(request).get(oscore.COSE_KID)
-            if kid != self._context.recipient_id:
-                raise Problem(UNAUTHORIZED, "Security context not found")
-            inner, request_id = self._context.unprotect(request)
+            return self.context.unprotect(request)
         except error.RenderableError:
             raise
         except oscore.ReplayError:
-            raise Problem(UNAUTHORIZED, "Replay detected", max_age=0) from None
-        except oscore.ProtectionInvalid:
-            raise Problem(BAD_REQUEST, "Decryption failed") from None
-        inner.remote, inner.token, inner.mtype = request.remote, request.token, request.mtype
-        inner.is_administrators = True
-        return inner, request_id
-
-    def protect(self, response, request_id):
-        return self._context.protect(response, request_id)[0]
+            return None
+        except (error.Error, ValueError, IndexError, struct.error):
+            raise Problem(BAD_REQUEST, "Decryption failed", max_age=0) from None

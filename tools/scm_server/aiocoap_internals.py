@@ -51,6 +51,7 @@ from aiocoap.transports.ws import WSPool
 
 from msgin5g_tools.scm_server.coap_message import MessageFormatError, decode
 from msgin5g_tools.scm_server.duplicates import Duplicates
+from msgin5g_tools.scm_server.security import owner_of
 
 _VERSION = 1
 _WS_PATH = "/.well-known/coap"
@@ -100,13 +101,23 @@ class ObservingTokenManager(TokenManager):
         self._observers = {}  # remote -> {token: Observer}
 
     def process_request(self, request):
-        # RFC 7641 section 4.1: a request replaces the observation with its token, or ends it.
-        self.end(request.remote, request.token)
+        # RFC 7641 section 4.1: a request replaces the observation with its token, or ends it. One
+        # that is protected ends by a request that proves to be of the same owner only.
+        observer = self._observers.get(request.remote, {}).get(request.token)
+        if observer and observer.protection is None:
+            self.end(request.remote, request.token)
         request.manager = self
         super().process_request(request)
 
     def observe(self, observer):
+        self.end(observer.remote, observer.token)
         self._observers.setdefault(observer.remote, {})[observer.token] = observer
+
+    def renew(self, request):
+        """End the observation that a protected request with its token replaces, if it has one."""
+        observer = self._observers.get(request.remote, {}).get(request.token)
+        if observer and observer.protection and observer.protection.owner == owner_of(request):
+            self.end(request.remote, request.token)
 
     def notify(self, observer, message):
         message.token, message.remote = observer.token, observer.remote.as_response_address()

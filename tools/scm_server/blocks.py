@@ -17,6 +17,7 @@ from aiocoap.numbers.optionnumbers import OptionNumber
 from aiocoap.util import hostportsplit
 
 from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.security import OVERHEAD, owner_of
 
 MAX_DATAGRAM = 1152  # RFC 7252 section 4.6
 MAX_PAYLOAD = 1024
@@ -53,6 +54,7 @@ class Block1Receiver:
         announced = request.opt.size1 or 0
         key = (
             request.remote.blockwise_key,
+            owner_of(request),  # a body that somebody else has begun is another one
             request.get_cache_key(
                 [OptionNumber.BLOCK1, OptionNumber.BLOCK2, OptionNumber.OBSERVE]
             ),
@@ -165,7 +167,8 @@ def cut(message, request):
 
 def _overhead(message, request):
     # Header, token, options and payload marker; Observe has been set before.
-    return 4 + len(request.token) + len(message.opt.encode()) + 1
+    size = 4 + len(request.token) + len(message.opt.encode()) + 1
+    return size if owner_of(request) is None else size + OVERHEAD
 
 
 def _size(exponent, room):

@@ -91,6 +91,11 @@ def normal_owner(kind, name):
     return identity.normal_uri(name)
 
 
+def change_name(number):
+    """The name of a context in the log of changes, see store.Changes."""
+    return (None, f"oscore:{number}")
+
+
 class Contexts:
     """`store` is an open Database. Each method is one transaction; see Database.transaction.
 

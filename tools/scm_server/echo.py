@@ -29,17 +29,23 @@ class Verifier:
 
     def check(self, endpoint, value):
         """True when this Echo value, or an earlier one, has verified the endpoint."""
-        now = self._now()
-        if value is not None and self._genuine(endpoint, value, now):
-            self._verified.pop(endpoint, None)
-            if len(self._verified) >= self._max_verified:
-                del self._verified[next(iter(self._verified))]
-            self._verified[endpoint] = now + _VERIFIED_S
-        return self._verified.get(endpoint, 0) > now
+        if self.is_genuine(endpoint, value):
+            self.add(endpoint)
+        return self._verified.get(endpoint, 0) > self._now()
 
-    def _genuine(self, endpoint, value, now):
+    def add(self, endpoint):
+        """This endpoint is verified."""
+        self._verified.pop(endpoint, None)
+        if len(self._verified) >= self._max_verified:
+            del self._verified[next(iter(self._verified))]
+        self._verified[endpoint] = self._now() + _VERIFIED_S
+
+    def is_genuine(self, endpoint, value):
+        """Whether this is a value for the endpoint, of the last minute; None is not."""
+        if value is None:
+            return False
         stamp, digest = value[:4], value[4:]
-        age_s = int(now) - int.from_bytes(stamp, "big")
+        age_s = int(self._now()) - int.from_bytes(stamp, "big")
         return 0 <= age_s <= _VALUE_S and hmac.compare_digest(digest, self._hash(endpoint, stamp))
 
     def _hash(self, endpoint, stamp):

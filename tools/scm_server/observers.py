@@ -16,9 +16,9 @@ _SLICE_S = 0.002  # after so much work on notifications all others have their tu
 class Observer:
     """One observation, in few and small objects, because there are many of them.
 
-    remote, token, manager: where notifications go. names: of its document and of the UEs that it
-    asks for. etag: of the last response. not_before: earliest time of the next notification.
-    is_woken: it waits to be compared. is_over: it has ended.
+    remote, token, manager: where notifications go. protection: of the request, or None. names: of
+    its document and of the UEs that it asks for. etag: of the last response. not_before: earliest
+    time of the next notification. is_woken: it waits to be compared. is_over: it has ended.
     """
 
     __slots__ = (
@@ -30,6 +30,7 @@ class Observer:
         "manager",
         "names",
         "not_before",
+        "protection",
         "remote",
         "token",
     )
@@ -40,6 +41,7 @@ class Observer:
         self.remote = request.remote
         self.token = request.token
         self.manager = request.manager
+        self.protection = getattr(request, "protection", None)
         self.names = tuple(names)
         self.etag = etag
         self.not_before = not_before
@@ -50,6 +52,7 @@ class Observer:
         message = LongTokenMessage(code=GET)
         message.opt.decode(self._options)
         message.token, message.remote, message.mtype = self.token, self.remote, CON
+        message.protection = self.protection
         return message
 
     def end(self):

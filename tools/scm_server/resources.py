@@ -117,20 +117,25 @@ class Resources:
         payload = link_format.text(found)
         return reply(codes.CONTENT, payload, link_format.CONTENT_FORMAT, store.etag(payload))
 
-    def get(self, found, selector, content_format):
-        """GET of a collection or of a document; the Site compares the ETag."""
+    def get(self, found, selector, content_format, by_uri=False):
+        """GET of a collection or of a document; the Site compares the ETag.
+
+        by_uri: who asks has proved its UE ID, and nothing else about it.
+        """
         if found.kind == DOCUMENT:
-            payload = self._document(found, selector)
+            payload = self._document(found, selector, by_uri)
             tag = store.etag(payload)
         else:
             payload, tag = self._collection(found, selector)
         return reply(codes.CONTENT, payload, content_format, tag)
 
-    def _document(self, found, selector):
+    def _document(self, found, selector, by_uri):
         body = self._store.body(found.service, found.doc_id)
         if body is None:
             raise Problem(codes.NOT_FOUND, f"no document '{found.doc_id}'")
-        if selector.uris and not self._store.is_for(found.service, found.doc_id, selector.uris):
+        if selector.uris and not self._store.is_for(
+            found.service, found.doc_id, selector.uris, by_uri
+        ):
             raise Problem(codes.FORBIDDEN, "the document is for other UEs")
         if not selector.uris and self._store.names_denied(found.service, found.doc_id):
             raise Problem(

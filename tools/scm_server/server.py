@@ -55,7 +55,7 @@ class ScmServer:
             # Only here: the cryptography takes 10 MB.
             from msgin5g_tools.scm_server.administrator import Administrator
 
-            self._site.administrator = Administrator(settings.administrator)
+            self._site.security.administrator = Administrator(settings.administrator)
         self._follower = ChangeFollower(self.store, self._site.observers, settings.poll_s)
         self._connections = Connections(
             within_descriptor_limit(settings.max_connections),

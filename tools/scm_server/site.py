@@ -4,13 +4,14 @@ It makes every response, also those that aiocoap's own site and block layer woul
 each response, error, block and notification has Recipient and concise problem details.
 """
 
+import asyncio
 import logging
 import math
 import sqlite3
 import time
 from urllib.parse import quote
 
-from aiocoap import error, interfaces
+from aiocoap import interfaces
 from aiocoap.numbers import codes
 from aiocoap.numbers.constants import Reliable
 from aiocoap.numbers.types import NON
@@ -18,16 +19,29 @@ from aiocoap.util import hostportsplit
 
 from msgin5g_tools.scm_server import blocks, echo, options, problem, query, resources
 from msgin5g_tools.scm_server.coap_message import LongTokenMessage
+from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, UE, change_name
 from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
 from msgin5g_tools.scm_server.observers import Observer, Observers, names_of
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
+from msgin5g_tools.scm_server.security import (
+    OVERHEAD,
+    Answered,
+    Challenge,
+    Replayed,
+    Security,
+    owner_of,
+)
+from msgin5g_tools.scm_server.service_ids import ServiceIds
 from msgin5g_tools.scm_server.settings import address_text
 
 _DEFAULT_MAX_AGE = 60  # RFC 7252 section 5.10.5: the value of a missing option
 _BUSY_S = 2
 _WAIT_S = 0.5
 _SUPPRESS_CLIENT_ERRORS = 8  # RFC 7967: the bit of class 4
+_SUPPRESS_ALL = 26
+_ENDED_S = 0.05  # after its end a key works no more for sure
+_ECHO_DETAIL = "repeat the request with this Echo"
 _COAP_PORT = 5683
 _UNSAFE = (codes.POST, codes.PUT, codes.DELETE)
 
@@ -48,7 +62,9 @@ class Site(interfaces.Resource):
         self._verifier = echo.Verifier(time.monotonic)
         self._log = logging.getLogger("msgin5g.scm-server")
         self._on_change = on_change
-        self.administrator = None  # an administrator.Administrator
+        self.security = Security(documents, settings.recipient_option, self._verifier)
+        self._service_ids = ServiceIds(self.security.given)
+        self._ends = set()  # (number of a context, its end) for which there is a timer
         self.observers = Observers(settings.max_observers, self._notify)
 
     async def needs_blockwise_assembly(self, request):
@@ -62,63 +78,122 @@ class Site(interfaces.Resource):
 
     def respond(self, pipe):
         """Put the response to pipe.request into the pipe."""
-        request = pipe.request
-        if request.opt.oscore is not None and self.administrator:
-            pipe.add_response(self._answer_administrator(request), is_last=True)
+        request = self._unprotected(pipe)
+        if request is None:
             return
         found = resources.find(request.opt.uri_path, self._settings.prefix)
         observing = request.code == codes.GET and request.opt.observe == 0
         # RFC 7959 section 3.4: only the first block of a body can be observed.
         if observing and _asks_from_start(request) and found and found.kind == resources.DOCUMENT:
-            self._observe(pipe, found)
+            self._observe(pipe, request, found)
         else:
-            message = self._answer(request)
-            self._report("served", request, message)
-            pipe.add_response(message, is_last=True)
+            self._put(pipe, request, self._answer(request))
 
-    def _observe(self, pipe, found):
+    def _unprotected(self, pipe):
+        """The request without OSCORE; None when it has its response, or gets none."""
         request = pipe.request
-        message = self._answer(request, not self.observers.is_full)
+        if request.opt.oscore is None:
+            return request
+        try:
+            if not self.security.is_used:
+                return request  # an option that is not understood
+            self._check_rate(request)
+            _check_whole(request)
+            inner = self.security.unprotect(request)
+            request.manager.renew(inner)
+            return inner
+        except Replayed:
+            message = LongTokenMessage(code=codes.UNAUTHORIZED)
+            message.opt.no_response = _SUPPRESS_ALL
+            self._report("replayed", request, message)
+            pipe.add_response(message, is_last=True)
+        except Answered as raised:
+            pipe.add_response(raised.message, is_last=True)
+        except Challenge as raised:
+            asked = Problem(codes.UNAUTHORIZED, _ECHO_DETAIL, echo=raised.echo)
+            self._put(pipe, raised.request, self._error(raised.request, asked))
+        except Exception as raised:
+            self._put(pipe, request, self._error(request, raised))
+        return None
+
+    def _put(self, pipe, request, message):
+        """Report and protect the response, and put it into the pipe."""
         self._report("served", request, message)
-        is_observed = message.opt.observe is not None
+        if owner_of(request) is not None:
+            try:
+                message = request.protection.protect(message)
+            except Exception as raised:  # there was a number for it when the request came
+                request.protection = None
+                message = self._error(request, raised)
         pipe.add_response(message, is_last=True)
+
+    def _observe(self, pipe, request, found):
+        message = self._answer(request, not self.observers.is_full and self._may_observe(request))
+        is_observed, tag = message.opt.observe is not None, message.opt.etag
+        self._put(pipe, request, message)
         if is_observed:
-            names = names_of(found, query.ue_uris(request.opt.uri_query))
+            names = names_of(found, self._ues_of(request))
+            owner = owner_of(request)
+            if owner is not None:
+                names.add(change_name(owner.number))
             not_before = time.monotonic() + self._settings.notify_interval_s
-            observer = Observer(self.observers, request, names, message.opt.etag, not_before)
+            observer = Observer(self.observers, request, names, tag, not_before)
             self.observers.add(observer)
             request.manager.observe(observer)
 
-    def _answer_administrator(self, request):
-        """The response to a request under OSCORE; an administrator observes nothing."""
-        try:
-            inner, request_id = self.administrator.unprotect(request)
-        except Problem as raised:
-            message = self._refusal(request, raised)
-            self._report("served", request, message)
-            return message
-        except error.RenderableError as raised:
-            return raised.to_message()
-        message = self._answer(inner)
-        self._report("served", inner, message)
-        return self.administrator.protect(message, request_id)
+    def _may_observe(self, request):
+        """Whether this request may register: not with the key in the administrator's directory."""
+        owner = owner_of(request)
+        return owner is None or (owner.number is not None and self._works(owner.number))
+
+    def _works(self, number):
+        """Whether a context works now; if it ends one day, its observers are woken then."""
+        row = self.security.row(number)
+        if row is not None and row.ends_at is not None and (number, row.ends_at) not in self._ends:
+            key = number, row.ends_at
+            self._ends.add(key)
+            left_s = max(0, row.ends_at - time.time()) + _ENDED_S
+            asyncio.get_running_loop().call_later(left_s, self._ended, key)
+        return row is not None
+
+    def _ended(self, key):
+        self._ends.discard(key)
+        self.observers.changed([change_name(key[0])])
 
     def _notify(self, observer):
-        """Notify an observer if its document differs; see Observers."""
+        """Notify an observer if its document differs; see Observers.
+
+        The observation of a key that works no more ends, and nothing is sent: nobody should
+        protect anything with it.
+        """
         if observer.manager.is_waiting(observer):
             return _WAIT_S  # RFC 7641 section 4.5.2: then it gets the newest document only
         request = observer.request()
+        owner = owner_of(request)
+        try:
+            if owner is not None and not self._works(owner.number):
+                observer.manager.end(observer.remote, observer.token)
+                return None
+        except sqlite3.OperationalError:
+            return _BUSY_S
         message = self._answer(request, True, registered=True)
         if message.code == codes.SERVICE_UNAVAILABLE:
             return _BUSY_S
         is_last = not message.code.is_successful()
-        if not is_last and message.opt.etag == observer.etag:
+        tag = message.opt.etag
+        if not is_last and tag == observer.etag:
             return None
-        observer.etag = message.opt.etag
-        # A minimum time between notifications: a burst of changes makes one.
-        observer.not_before = time.monotonic() + self._settings.notify_interval_s
+        entry = self._entry("notified", request, message)
         # Always CON, which detects an observer that has gone (RFC 7641 section 4.5).
         message.transport_tuning = Reliable()
+        try:
+            if owner is not None:
+                message = observer.protection.protect(message)
+        except (sqlite3.OperationalError, Problem):
+            return _BUSY_S
+        observer.etag = tag
+        # A minimum time between notifications: a burst of changes makes one.
+        observer.not_before = time.monotonic() + self._settings.notify_interval_s
         try:
             observer.manager.notify(observer, message)
         except Exception:
@@ -126,35 +201,40 @@ class Site(interfaces.Resource):
             is_last = True
         if is_last:
             observer.manager.end(observer.remote, observer.token)
-        self._report("notified", request, message)
+        self._on_event(entry)
         return None
 
     def _answer(self, request, observing=False, registered=False):
         """The response Message of a request; an internal error gives one, too."""
         try:
-            if not registered:
-                self._check_rate(request)
+            if not registered and owner_of(request) is None:
+                self._check_rate(request)  # that of a protected one has been
             reply = self._serve(request)
             message = self._message(request, reply, observing)
             if not registered:
                 self._check_source(request, message, observing)
             return message
-        except Problem as raised:
-            message = self._refusal(request, raised)
-            if not registered:
-                self._shorten(request, message)
-            return message
-        except sqlite3.OperationalError as error:
-            detail = f"the database is not available: {error}"
-            busy = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
-            return self._refusal(request, busy)
-        except Exception:
-            self._log.exception("no response to %r", request)
-            fault = Problem(codes.INTERNAL_SERVER_ERROR, "internal error of the server")
-            return self._refusal(request, fault)
+        except Exception as raised:
+            return self._error(request, raised, registered)
+
+    def _error(self, request, raised, registered=False):
+        """The response to a request that an exception has ended."""
+        if isinstance(raised, sqlite3.OperationalError):
+            detail = f"the database is not available: {raised}"
+            raised = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
+        elif not isinstance(raised, Problem):
+            self._log.error("no response to %r", request, exc_info=raised)
+            raised = Problem(codes.INTERNAL_SERVER_ERROR, "internal error of the server")
+        message = self._refusal(request, raised)
+        if not registered:
+            self._shorten(request, message)
+        return message
 
     def _serve(self, request):
         settings = self._settings
+        if settings.require_security and owner_of(request) is None:
+            detail = "requests must be protected by OSCORE"
+            raise Problem(codes.UNAUTHORIZED, detail, max_age=0)
         path, method = request.opt.uri_path, request.code
         found = resources.find(path, settings.prefix)
         unknown = options.unprocessed(
@@ -166,19 +246,22 @@ class Site(interfaces.Resource):
         if request.opt.proxy_uri is not None or request.opt.proxy_scheme is not None:
             raise Problem(codes.PROXYING_NOT_SUPPORTED, "this server is not a proxy")
         resources.require(found, path, method)
-        if getattr(request, "truncated", False):
-            detail = "the datagram is too long: send the body in blocks"
-            raise Problem(codes.REQUEST_ENTITY_TOO_LARGE, detail, block1=(0, False, 6))
+        _check_whole(request)
         self._check_recipient(request)
         if found.kind == resources.CORE:
             return self._resources.core(request)
         selector = query.parse(request.opt.uri_query, settings.bulk_id)
         if selector.bulk and (found.kind, method) != (resources.COLLECTION, codes.GET):
             raise Problem(codes.BAD_REQUEST, "bulkConfFlag is for a GET of the collection only")
-        self._authorise(request, selector)
+        selector = self._authorise(request, selector)
         if method == codes.GET:
             content_format = self._resources.content_format(request)
-            return self._resources.get(found, selector, content_format)
+            owner = owner_of(request)
+            is_known = owner is not None and owner.kind != ADMINISTRATOR
+            reply = self._resources.get(found, selector, content_format, is_known)
+            if is_known:
+                self._note_service_ids(owner, selector.uris, reply)
+            return reply
         self._require_writer(request)
         self._require_source(request)
         if method != codes.DELETE:
@@ -205,14 +288,48 @@ class Site(interfaces.Resource):
             raise Problem(codes.BAD_REQUEST, f"Recipient '{named}' is not this server")
 
     def _authorise(self, request, selector):
-        if selector.bulk:
+        """The Selector of what this peer may have, or Problem 4.03."""
+        owner = owner_of(request)
+        if owner is None or owner.kind == ADMINISTRATOR:
+            self._check_bulk(request, selector)
+        elif owner.kind == UE:
+            selector = _of_ue(owner, selector)
+        else:
+            selector = self._of_gateway(owner, selector)
+        denied = self._store.first_denied(selector.uris)
+        if denied is not None:
+            raise Problem(codes.FORBIDDEN, f"{denied} is not allowed")
+        return selector
+
+    def _check_bulk(self, request, selector):
+        if selector.bulk and owner_of(request) is None:
             entitled = {*self._settings.gateways, *self._store.gateways()}
             host = normal_host(hostportsplit(request.remote.hostinfo)[0])
             if entitled and host not in entitled:
                 raise Problem(codes.FORBIDDEN, f"{host} is not entitled to bulk configuration")
-        denied = self._store.first_denied(selector.uris)
-        if denied is not None:
-            raise Problem(codes.FORBIDDEN, f"{denied} is not allowed")
+
+    def _of_gateway(self, owner, selector):
+        if not selector.uris:
+            raise Problem(codes.FORBIDDEN, "a gateway asks for UEs: add ue-uri")
+        others = [uri for uri in selector.uris if normal_uri(uri) != owner.name]
+        foreign = self.security.first_foreign(owner.name, others)
+        if foreign is not None:
+            raise Problem(codes.FORBIDDEN, f"{foreign} is not a UE of this gateway")
+        return selector._replace(vendor=None, type=None, snr=None)
+
+    @staticmethod
+    def _ues_of(request):
+        """The UEs that a request is for."""
+        owner = owner_of(request)
+        if owner is not None and owner.kind == UE:
+            return [owner.spelling]
+        return query.ue_uris(request.opt.uri_query)
+
+    def _note_service_ids(self, owner, uris, reply):
+        try:
+            self._service_ids.note(owner, uris, reply)
+        except sqlite3.OperationalError:
+            pass  # the database is busy: noted the next time
 
     def _message(self, request, reply, observing):
         """The response as it is sent: options, 2.03 in place of a known body, one block."""
@@ -237,7 +354,13 @@ class Site(interfaces.Resource):
         return message
 
     def _refusal(self, request, raised):
-        if self._settings.strict_relay and raised.code in (codes.BAD_REQUEST, codes.UNAUTHORIZED):
+        # A strict relay lets errors of OSCORE pass, and does not see what is inside.
+        is_plain = request.opt.oscore is None and owner_of(request) is None
+        if (
+            self._settings.strict_relay
+            and is_plain
+            and raised.code in (codes.BAD_REQUEST, codes.UNAUTHORIZED)
+        ):
             raised = raised.with_code(codes.FORBIDDEN)
         message = LongTokenMessage(code=raised.code, payload=raised.payload)
         message.detail = raised.detail
@@ -254,6 +377,10 @@ class Site(interfaces.Resource):
 
     def _address(self, request, message):
         uri = query.recipient(request.opt.uri_query)
+        if owner_of(request) is not None:
+            uri = request.protection.recipient(uri)
+        elif uri is None:
+            uri = getattr(request, "recipient", None)  # of a key that a protected request names
         if uri is not None:
             options.set_recipient(message, self._settings.recipient_option, uri)
         if message.opt.no_response is None:
@@ -273,8 +400,9 @@ class Site(interfaces.Resource):
 
     @staticmethod
     def _is_administrators(request):
-        if getattr(request, "is_administrators", False):
-            return True
+        owner = owner_of(request)
+        if owner is not None:
+            return owner.kind == ADMINISTRATOR
         return is_loopback(hostportsplit(request.remote.hostinfo)[0])
 
     def _check_source(self, request, message, registering):
@@ -291,19 +419,23 @@ class Site(interfaces.Resource):
     def _is_verified(self, request):
         if not self._settings.echo or not blocks.is_datagram(request.remote):
             return True
-        if getattr(request, "is_administrators", False):
-            return True  # under OSCORE, and no replay
+        owner = owner_of(request)
+        if owner is not None and owner.kind == ADMINISTRATOR:
+            return True  # and it is no replay
         return self._verifier.check(request.remote.hostinfo, request.opt.echo)
 
     def _require_source(self, request):
         if not self._is_verified(request):
             raise Problem(
                 codes.UNAUTHORIZED,
-                "repeat the request with this Echo",
+                _ECHO_DETAIL,
                 echo=self._verifier.value(request.remote.hostinfo),
             )
 
     def _report(self, event, request, message):
+        self._on_event(self._entry(event, request, message))
+
+    def _entry(self, event, request, message):
         path = "/" + "/".join(quote(segment, safe=":@,;") for segment in request.opt.uri_path)
         if request.opt.uri_query:
             path += "?" + "&".join(quote(item, safe=":@,;/?=") for item in request.opt.uri_query)
@@ -321,12 +453,36 @@ class Site(interfaces.Resource):
         }
         if hasattr(message, "detail"):
             entry["detail"] = message.detail
-        self._on_event(entry)
+        owner = owner_of(request)
+        if owner is not None:
+            entry["key_of"] = owner.spelling
+        return entry
+
+
+def _of_ue(owner, selector):
+    """The Selector of a UE that has proved its UE ID, or Problem 4.03."""
+    if selector.bulk:
+        raise Problem(codes.FORBIDDEN, "bulk configuration is for gateways")
+    for uri in selector.uris:
+        if normal_uri(uri) != owner.name:
+            raise Problem(codes.FORBIDDEN, f"the key is that of {owner.spelling}, not of {uri}")
+    # Nothing shows that its vendor and its IMEI are true.
+    return query.Selector(None, None, None, (owner.spelling,), False)
+
+
+def _check_whole(request):
+    """Problem 4.13 when a datagram was longer than what was read of it."""
+    if getattr(request, "truncated", False):
+        detail = "the datagram is too long: send the body in blocks"
+        raise Problem(codes.REQUEST_ENTITY_TOO_LARGE, detail, block1=(0, False, 6))
 
 
 def _is_amplified(request, message):
     """Whether a datagram is longer than RFC 9175 allows for a source that may be forged."""
-    return _size(message, request.token) > echo.FACTOR * _size(request, request.token)
+    size = _size(message, request.token)
+    if owner_of(request) is not None:
+        return size + OVERHEAD > echo.FACTOR * request.protection.wire_size
+    return size > echo.FACTOR * _size(request, request.token)
 
 
 def _size(message, token):

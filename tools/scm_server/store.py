@@ -87,7 +87,8 @@ class Store(Database):
     def clear(self):
         """Delete everything: documents, deny list and gateways."""
         with self.transaction():
-            for table in ("uris", "imeis", "vendors", "documents", "denied", "gateways"):
+            tables = ("uris", "imeis", "vendors", "documents", "denied", "gateways", "gateway_ues")
+            for table in tables:
                 self.connection.execute(f"DELETE FROM {table}")
 
     def select(self, service, selector=None, limits=NO_LIMITS):
@@ -118,16 +119,20 @@ class Store(Database):
             bodies.append(body)
         return bodies
 
-    def is_for(self, service, doc_id, uris):
-        """False when the document names its UEs by URI only, and names none of these."""
+    def is_for(self, service, doc_id, uris, by_uri=False):
+        """False when the document names its UEs by URI only, and names none of these.
+
+        by_uri: also when it names its UEs by IMEI or vendor.
+        """
         marks = ", ".join("?" * len(uris))
         return bool(
             self._one(
                 "SELECT count(*) FROM documents WHERE service = ? AND doc_id = ?"
-                " AND (for_all OR NOT uris_only OR id IN"
+                " AND (for_all OR NOT (uris_only OR ?) OR id IN"
                 f" (SELECT document FROM uris WHERE uri IN ({marks})))",
                 service,
                 doc_id,
+                by_uri,
                 *map(identity.normal_uri, uris),
             )
         )

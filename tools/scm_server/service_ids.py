@@ -1,0 +1,42 @@
+"""Which UE ID was given which UE Service ID (TS 33.501 Y.2): noted when it is new."""
+
+from collections import OrderedDict
+
+import cbor2
+
+from msgin5g_tools.scm_server.identity import normal_uri
+from msgin5g_tools.scm_server.json_form import SERVICE_ID, parse_object
+
+_MAX_NOTED = 20_000  # responses that need not be looked at again
+
+
+class ServiceIds:
+    """given(uri, service_id, number of the context) stores an entry; see contexts."""
+
+    def __init__(self, given):
+        self._given = given
+        self._noted = OrderedDict()
+
+    def note(self, owner, uris, reply):
+        """Note a Reply with documents for these UEs, which an Owner is given."""
+        key = (owner.number, reply.etag, uris)
+        if key in self._noted:
+            return
+        found = cbor2.loads(reply.payload)
+        for document in found if isinstance(found, list) else [found]:
+            named = {normal_uri(uri) for uri in document.get("valUeIds", {}).get("uris", ())}
+            ids = set(_service_ids(document))
+            for uri in uris:
+                if not named or normal_uri(uri) in named:
+                    for service_id in ids:
+                        self._given(uri, service_id, owner.number)
+        self._noted[key] = None
+        if len(self._noted) > _MAX_NOTED:
+            self._noted.popitem(last=False)
+
+
+def _service_ids(document):
+    for config in document.get("ueConfigs", ()):
+        data = parse_object(config["configData"]) or {}
+        if isinstance(data.get(SERVICE_ID), str):
+            yield data[SERVICE_ID]
