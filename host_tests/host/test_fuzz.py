@@ -83,11 +83,7 @@ def test_the_heap_after_10_000_cases_is_what_it_was_after_100():
 
 @pytest.mark.parametrize("role", ["ue", "relay", "gateway", "seal-c"])
 def test_hostile_datagrams_in_a_heap_that_leaves_8_kb_end_no_role(role, tmp_path):
-    """The role is built as main does it, from .mpy files; then its heap is filled.
-
-    The UE's leaves 12 KB: with 8 KB of this 64-bit port it refuses the document of the honest
-    server in about a third of the runs, because its heap is in pieces.
-    """
+    """The role is built as main does it, from .mpy files; then its heap is filled."""
     small = Small(role, tmp_path, SEED)
     n = 0
     try:

@@ -24,8 +24,6 @@ from small_heap_events import EVENTS
 from msgin5g_tools.build.mpy import build_firmware
 
 FREE = 8192
-# A UE must take a whole document: 8 KB of a board's heap are 12 KB of a 64-bit port's.
-FREE_OF_A_UE = 12288
 UES = ["urn:x-msgin5g:ue:000" + str(n) for n in range(7, 11)]
 SERVER_URI = b"coap://scm.example"
 # Room for the modules, however they lie; the ballast takes what is left.
@@ -60,7 +58,7 @@ class Small:
         command += [
             str(folder / "settings.json"),
             str(folder),
-            str(FREE_OF_A_UE if role == "ue" else FREE),
+            str(FREE),
             json.dumps(self.addresses),
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -1,6 +1,7 @@
 """Blocks at their edges: sizes, the last block, what does not fit (RFC 7959 section 2)."""
 
 from checks import raises
+from heap_in_pieces import HeapInPieces
 from msgin5g.coap.block2 import (
     CHANGED,
     COMPLETE,
@@ -164,3 +165,15 @@ def test_a_body_of_the_limit_is_taken_and_one_more_byte_is_not():
     body = Block2Body(2, 100)
     body.take(part(BODY[:64], 0x0A))
     assert body.take(part(BODY[64:], 0x12, b"e", 1000)) == COMPLETE and body.body == BODY
+
+
+def test_a_body_in_one_message_takes_no_heap_for_a_second_copy():
+    payload = b"p" * 1000
+    message = part(payload, None)
+    body = Block2Body(6, 1000)
+    heap = HeapInPieces(256)
+    try:
+        assert body.take(message) == COMPLETE
+    finally:
+        heap.release()
+    assert bytes(body.body) == payload

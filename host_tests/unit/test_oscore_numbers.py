@@ -138,7 +138,7 @@ def test_after_the_last_number_there_is_none():
 def test_a_factory_reset_leaves_the_numbers_as_it_leaves_the_key():
     flash = new_flash()
     config = Store(flash)
-    config.write(GOOD, 0, b"e", b"", b"{}")
+    config.write(GOOD, 0, b"e", b"", (b"{}",))
     last = started(flash).next()
     config.erase()
     assert started(flash).next() > last

@@ -6,6 +6,7 @@ from binascii import crc32
 
 import msgin5g.port.flash as flash_module
 from checks import raises
+from heap_in_pieces import HeapInPieces
 from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
 
@@ -51,6 +52,8 @@ def test_files_are_written_read_renamed_and_removed():
         assert flash.size("f") == 204
         assert flash.read("f", 2, 4) == b"adxx"
         assert flash.read("f", 200, 100) == b"xxxx"
+        assert b"".join(flash.read_pieces("f", 2, 202)) == b"ad" + b"x" * 200
+        assert flash.crc("f", 2, 202) == crc32(b"ad" + b"x" * 200)
         assert flash.same("f", 0, parts)
         assert flash.same("f", 3, (b"d", b"x" * 64))
         assert not flash.same("f", 0, (b"head", b"x" * 199, b"y"))
@@ -73,6 +76,8 @@ def test_a_file_that_is_not_there_is_a_storage_error():
         flash = Flash(directory + "/", StorageError)
         for call in (
             lambda: flash.read("f", 0, 1),
+            lambda: flash.read_pieces("f", 0, 1),
+            lambda: flash.crc("f", 0, 1),
             lambda: flash.same("f", 0, (b"x",)),
             lambda: flash.rename("f", "g"),
             lambda: Flash(directory + "/none", StorageError).write("f", (b"",)),
@@ -86,12 +91,31 @@ def test_a_file_that_is_not_there_is_a_storage_error():
 def test_the_store_lives_in_files():
     def test(directory):
         store = _store(Flash(directory, StorageError))
-        store.write(GOOD, 0, b"1", b"", b"old" * 100)
-        store.write(TRIAL, 0, b"2", b"", b"new" * 300)
+        store.write(GOOD, 0, b"1", b"", (b"old" * 100,))
+        store.write(TRIAL, 0, b"2", b"", (b"new" * 300,))
         store = _store(Flash(directory, StorageError))
         assert (_text(store), store.text(store.other)) == (b"new" * 300, b"old" * 100)
         store.erase()
         assert os.listdir(directory) == []
+
+    _with_files(test)
+
+
+def test_in_a_heap_in_small_pieces_documents_are_stored_and_confirmed():
+    def test(directory):
+        old, new = b"o" * 3000, b"n" * 100
+        store = _store(Flash(directory, StorageError))
+        heap = HeapInPieces(320)
+        try:
+            store.write(TRIAL, 0, b"1", b"", (old,))
+            store.write(GOOD, 0, b"1", b"")
+            store.write(TRIAL, 0, b"2", b"", (new,))
+            store.load()
+            assert store.holds(store.newest, (new,)) and store.holds(store.other, (old,))
+            assert store.crc(store.other) == crc32(old)
+        finally:
+            heap.release()
+        assert (_text(store), store.text(store.other)) == (new, old)
 
     _with_files(test)
 
@@ -107,10 +131,10 @@ def test_a_full_file_system_refuses_and_keeps_what_it_has():
             _fill(directory)
             before = _contents(directory)
             with raises(StorageError, "storage: full"):
-                store.write(TRIAL, 0, b"", b"", b"n" * 600)
+                store.write(TRIAL, 0, b"", b"", (b"n" * 600,))
             assert _contents(directory) == before
             os.remove(directory + "/ballast")
-            store.write(GOOD, n_slots, b"", b"", b"o" * 600)
+            store.write(GOOD, n_slots, b"", b"", (b"o" * 600,))
             assert _text(_store(flash)) == b"o" * 600
 
     _with_files(test)

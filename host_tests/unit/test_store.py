@@ -37,7 +37,7 @@ def test_an_empty_flash_has_no_record():
 
 def test_a_record_comes_back_after_a_reset():
     flash = MemoryFlash()
-    _store(flash).write(TRIAL, 3, b"\x01\x02", b"notes", b"text")
+    _store(flash).write(TRIAL, 3, b"\x01\x02", b"notes", (b"text",))
     store = _store(flash)
     assert _summary(store.newest) == (TRIAL, 3, 1, b"\x01\x02", b"notes")
     assert _text(store) == b"text"
@@ -50,7 +50,7 @@ def test_documents_of_any_size_come_back():
     flash = MemoryFlash()
     store = _store(flash)
     for size in (0, 1, 480, 495, 500, 2000):
-        store.write(GOOD, 0, b"12345678", b"", b"x" * size)
+        store.write(GOOD, 0, b"12345678", b"", (b"x" * size,))
         assert store.reports == []
         again = _store(flash)
         assert _text(again) == b"x" * size, size
@@ -59,7 +59,7 @@ def test_documents_of_any_size_come_back():
 
 def test_a_slot_is_never_so_small_that_littlefs_keeps_it_in_a_directory():
     flash = MemoryFlash()
-    _store(flash).write(TRIAL, 0, b"", b"", b"{}")
+    _store(flash).write(TRIAL, 0, b"", b"", (b"{}",))
     assert flash.size("slot-a") > 512
 
 
@@ -75,7 +75,7 @@ def test_the_record_to_fall_back_on_is_left_alone():
         store = _store(flash)
         for number, (state, slot) in enumerate(steps):
             before = dict(flash.files)
-            store.write(state, number, b"", b"", b"text %d" % number)
+            store.write(state, number, b"", b"", (b"text %d" % number,))
             changed = [n for n in _SLOTS if before.get(n) != flash.files.get(n)]
             assert changed == [_SLOTS[slot]], (steps, number)
             again = _store(flash)
@@ -87,7 +87,7 @@ def test_the_record_to_fall_back_on_is_left_alone():
 def test_without_a_text_the_document_stays():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(TRIAL, 0, b"e", b"", b"text")
+    store.write(TRIAL, 0, b"e", b"", (b"text",))
     store.write(GOOD, 0, b"e", b"n")
     assert _text(_store(flash)) == b"text"
     assert _summary(_store(flash).newest) == (GOOD, 0, 2, b"e", b"n")
@@ -96,29 +96,29 @@ def test_without_a_text_the_document_stays():
 def test_nothing_is_written_when_nothing_changed():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(GOOD, 1, b"e", b"n", b"text")
+    store.write(GOOD, 1, b"e", b"n", (b"text",))
     for _ in range(1000):
-        store.write(GOOD, 1, b"e", b"n", b"text")
+        store.write(GOOD, 1, b"e", b"n", (b"text",))
         store.write(GOOD, 1, b"e", b"n")
     assert flash.n_writes == 1
-    store.write(GOOD, 1, b"e", b"n", b"texT")
+    store.write(GOOD, 1, b"e", b"n", (b"texT",))
     assert flash.n_writes == 2
 
 
 def test_holds_compares_the_whole_document():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(GOOD, 1, b"e", b"n", b"text")
-    assert store.holds(store.newest, b"text")
+    store.write(GOOD, 1, b"e", b"n", (b"text",))
+    assert store.holds(store.newest, (b"text",))
     for other in (b"", b"tex", b"texts", b"Text", b"text\x00"):
-        assert not store.holds(store.newest, other), other
+        assert not store.holds(store.newest, (other,)), other
 
 
 def test_any_bit_that_flips_is_noticed_and_the_other_slot_serves():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(GOOD, 0, b"1", b"old", b"the old one")
-    store.write(TRIAL, 1, b"2", b"new", b"the new one")
+    store.write(GOOD, 0, b"1", b"old", (b"the old one",))
+    store.write(TRIAL, 1, b"2", b"new", (b"the new one",))
     sound = dict(flash.files)
     n_flips = 0
     for name, survivor in (("slot-a", b"the new one"), ("slot-b", b"the old one")):
@@ -146,8 +146,8 @@ def _refuses(flash, sound, damaged):
 def test_a_slot_cut_short_or_grown_is_noticed():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(GOOD, 0, b"1", b"", b"the old one")
-    store.write(TRIAL, 0, b"2", b"", b"the new one")
+    store.write(GOOD, 0, b"1", b"", (b"the old one",))
+    store.write(TRIAL, 0, b"2", b"", (b"the new one",))
     sound = dict(flash.files)
     whole = sound["slot-b"]
     for size in range(1, len(whole)):
@@ -162,7 +162,7 @@ def test_a_slot_cut_short_or_grown_is_noticed():
 def test_one_damaged_file_of_each_slot_is_kept():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(GOOD, 0, b"", b"", b"text")
+    store.write(GOOD, 0, b"", b"", (b"text",))
     for n in range(5):
         flash.files["slot-b"] = b"damaged %d" % n
         _store(flash)
@@ -175,7 +175,7 @@ def test_a_slot_that_the_flash_cannot_read_is_set_aside_with_its_reason():
     store = Store(flash)
     store.load()
     for name in (b"one", b"two"):
-        store.write(GOOD, 0, name, b"\0", name)
+        store.write(GOOD, 0, name, b"\0", (name,))
     slot = store.newest.name
     read = flash.read
 
@@ -250,25 +250,25 @@ def test_a_migration_that_fails_leaves_version_1_in_use():
 def test_a_full_flash_leaves_everything_as_it_was():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(GOOD, 0, b"", b"", b"old")
+    store.write(GOOD, 0, b"", b"", (b"old",))
     before = dict(flash.files)
     flash.is_full = True
     with raises(StorageError, "storage: full"):
-        store.write(TRIAL, 0, b"", b"", b"new")
+        store.write(TRIAL, 0, b"", b"", (b"new",))
     assert flash.files == before
     assert (_text(store), store.newest.state) == (b"old", GOOD)
     flash.is_full = False
-    store.write(TRIAL, 0, b"", b"", b"new")
+    store.write(TRIAL, 0, b"", b"", (b"new",))
     assert _text(_store(flash)) == b"new"
 
 
 def test_flash_that_forgets_is_noticed_at_once():
     flash = MemoryFlash()
     store = _store(flash)
-    store.write(GOOD, 0, b"", b"", b"old")
+    store.write(GOOD, 0, b"", b"", (b"old",))
     flash.forgets = True
     with raises(StorageError, "storage: slot-b reads back otherwise"):
-        store.write(TRIAL, 0, b"", b"", b"new")
+        store.write(TRIAL, 0, b"", b"", (b"new",))
     assert (_text(store), store.other) == (b"old", None)
     assert store.reports == ["slot-b: unreadable, kept as slot-b.bad"]
 
@@ -279,7 +279,7 @@ def test_the_slots_move_to_a_new_folder_and_the_old_files_go():
     store = _store(flash)
     places = []
     for number in range(1, 10):
-        store.write(GOOD, 0, b"", b"", b"text %d" % number)
+        store.write(GOOD, 0, b"", b"", (b"text %d" % number,))
         places.append(store.newest.name)
         assert len(flash.files) == min(number, 2), flash.files
         again = _store(flash)
@@ -299,15 +299,15 @@ def test_what_a_power_cut_left_in_an_older_folder_is_older_and_goes_with_the_nex
     flash = MemoryFlash()
     flash.moves_at = (3,)
     store = _store(flash)
-    store.write(GOOD, 0, b"", b"", b"one")
-    store.write(GOOD, 0, b"", b"", b"two")
+    store.write(GOOD, 0, b"", b"", (b"one",))
+    store.write(GOOD, 0, b"", b"", (b"two",))
     left = dict(flash.files)
-    store.write(GOOD, 0, b"", b"", b"three")
+    store.write(GOOD, 0, b"", b"", (b"three",))
     flash.files.update(left)
     store = _store(flash)
     assert (_text(store), store.text(store.other), store.reports) == (b"three", b"two", [])
-    store.write(GOOD, 0, b"", b"", b"four")
-    store.write(GOOD, 0, b"", b"", b"five")
+    store.write(GOOD, 0, b"", b"", (b"four",))
+    store.write(GOOD, 0, b"", b"", (b"five",))
     assert sorted(flash.files) == ["slots-0/slot-a", "slots-0/slot-b"]
     flash.files.update(left)
     flash.files["slots-0/slot-a"] = b"damaged"
@@ -328,7 +328,7 @@ def test_erase_leaves_nothing_and_takes_what_runs_last():
         flash = MemoryFlash()
         store = _store(flash)
         for number, state in enumerate(states):
-            store.write(state, number, b"", b"", b"text %d" % number)
+            store.write(state, number, b"", b"", (b"text %d" % number,))
         flash.files["slot-a.bad"] = flash.files["slot-b.bad"] = b""
         removed = []
         flash.remove = removed.extend
@@ -343,7 +343,7 @@ def test_a_file_is_padded_to_516_bytes_and_a_longer_one_is_not():
     flash = MemoryFlash()
     store = _store(flash)
     for size, n_bytes in ((1, 516), (2000, None), (2001, None)):
-        store.write(GOOD, 0, b"e", b"", b"x" * size)
+        store.write(GOOD, 0, b"e", b"", (b"x" * size,))
         found = len(flash.files[store.newest.name])
         if n_bytes:
             assert found == n_bytes

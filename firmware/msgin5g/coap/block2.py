@@ -75,7 +75,10 @@ class Block2Receiver:
 
 
 class Block2Body(Block2Receiver):
-    """A Block2Receiver that keeps the `body`, of at most max_size bytes."""
+    """A Block2Receiver that keeps the `body`, of at most max_size bytes.
+
+    A body that comes in one message stays in its datagram: `body` is a view of that.
+    """
 
     def __init__(self, szx, max_size):
         super().__init__(szx)
@@ -95,14 +98,19 @@ class Block2Body(Block2Receiver):
             raise BlockError(
                 "too large: " + str(needed) + " bytes, the limit is " + str(self.max_size)
             )
+        payload = memoryview(message.view)[message.payload_start : message.size]
         if not start:
+            if progress == COMPLETE:
+                self.body = payload
+                return progress
             # All of it in one piece, if possible. RFC 7959 section 4: Size2 is only an estimate.
             self.body = bytearray(needed)
-        elif needed > len(self.body):
-            self.body.extend(bytes(needed - len(self.body)))
+        n = len(self.body) - start
+        if n < len(payload):
+            self.body.extend(payload[n:])
+            payload = payload[:n]
         # Through a view: a store into the bytearray itself moves all that lies behind.
-        payload = memoryview(message.view)[message.payload_start : message.size]
-        memoryview(self.body)[start:end] = payload
+        memoryview(self.body)[start : start + len(payload)] = payload
         if progress == COMPLETE and end < len(self.body):
             self.body[end:] = b""
         return progress

@@ -62,11 +62,10 @@ also has what a service adds with `note`.
 """
 
 import struct
-from binascii import crc32
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, crc_of
 
 EMPTY = const(0)  # the other states are those of a record
 MAX_RESETS = const(3)
@@ -174,7 +173,7 @@ class ConfigurationManager:
         runs = self._running()
         self.try_again = False
         try:
-            text = _joined(texts)
+            text = _stored(texts)
             if self.configuration is not None and runs and store.holds(runs, text):
                 self.etag = etag
                 self._postponed = None
@@ -398,7 +397,7 @@ class ConfigurationManager:
         newest = self.store.newest
         rows = _rows(self.notes)[1:]
         if cause != _SCHEMA:  # a newer firmware may take it
-            rows += _rolled_back(self._text_of(newest), newest.etag)
+            rows += _rolled_back(self._crc_of(newest), newest.etag)
         self.notes = bytes((cause,)) + rows[-_ROLLED_BACK_SIZE * _MAX_ROLLED_BACK :]
         self._begin(BAD, MAX_RESETS, now)
         self._use(self._fallback())
@@ -410,7 +409,7 @@ class ConfigurationManager:
         notes = _rows(self.notes)
         if len(notes) == 1:
             return False
-        row = _rolled_back(text, etag)
+        row = _rolled_back(crc_of(text), etag)
         for i in range(1, len(notes), _ROLLED_BACK_SIZE):
             if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
                 return True
@@ -435,8 +434,15 @@ class ConfigurationManager:
         except StorageError:
             return b""
 
+    def _crc_of(self, record):
+        """The CRC-32 of the document of a Record, 0 when it cannot be read."""
+        try:
+            return self.store.crc(record)
+        except StorageError:
+            return 0
+
     def _texts_of(self, record):
-        """The same as a list of texts."""
+        """The document of a Record as a list of texts."""
         text = self._text_of(record)
         texts = []
         start = 0
@@ -477,19 +483,17 @@ class ConfigurationManager:
             self.note(now, "storage", reasons)
 
 
-def _joined(texts):
-    """The texts of a document as they are stored; a single one is not copied."""
+def _stored(texts):
+    """The texts of a document as they are stored, one after the other, see Store.write."""
     if isinstance(texts, str):
-        return texts.encode()
+        texts = texts.encode()
     if isinstance(texts, bytes):
-        return texts
-    if len(texts) == 1:
-        return texts[0]
-    text = bytearray(texts[0])
-    for more in texts[1:]:
-        text.extend(_SEPARATOR)
-        text.extend(more)
-    return text
+        return (texts,)
+    parts = [texts[0]]
+    for text in texts[1:]:
+        parts.append(_SEPARATOR)
+        parts.append(text)
+    return parts
 
 
 def _rows(notes):
@@ -497,6 +501,6 @@ def _rows(notes):
     return notes[: len(notes) - (len(notes) - 1) % _ROLLED_BACK_SIZE]
 
 
-def _rolled_back(text, etag):
-    """The row of a document in the notes."""
-    return struct.pack(_ROLLED_BACK, crc32(text), len(etag), etag)
+def _rolled_back(crc, etag):
+    """The row of a document in the notes; crc: the CRC-32 of its text."""
+    return struct.pack(_ROLLED_BACK, crc, len(etag), etag)

@@ -62,6 +62,7 @@ _HEAD_1_SIZE = const(13)
 _CRC_SIZE = const(4)
 _CRC_OF_UNDAMAGED = const(0x2144DF1C)  # of any bytes followed by their own CRC-32
 _MIN_FILE_SIZE = const(516)
+_ZEROS_SIZE = const(64)  # of a part; one of them all would take a large block of heap
 _A = const("slot-a")
 _B = const("slot-b")
 _DAMAGED = const(".bad")
@@ -107,17 +108,22 @@ class Store:
         """The document of a record, bytes."""
         return self.flash.read(record.name, record.text_at, record.text_size)
 
+    def crc(self, record):
+        """The CRC-32 of the document of a record; does not load it."""
+        return self.flash.crc(record.name, record.text_at, record.text_size)
+
     def holds(self, record, text):
-        """Whether the document of a record is `text`, bytes; does not load it."""
-        return len(text) == record.text_size and self.flash.same(
-            record.name, record.text_at, (text,)
+        """Whether the document of a record is `text`, see `write`; does not load it."""
+        return _size(text) == record.text_size and self.flash.same(
+            record.name, record.text_at, text
         )
 
     def write(self, state, boots, etag, notes, text=None):
         """Write a new newest record; `text` None keeps the document of the newest one.
 
-        Writes nothing when the newest record has the same contents. StorageError when the flash
-        refuses: then both records are as before, or the one to be replaced is lost.
+        text: a list or tuple of bytes and memoryviews, which are joined. Writes nothing when the
+        newest record has the same contents. StorageError when the flash refuses: then both
+        records are as before, or the one to be replaced is lost.
         """
         kept = newest = self.newest
         if (
@@ -127,8 +133,9 @@ class Store:
             and (text is None or self.holds(newest, text))
         ):
             return
-        if text is None:
-            text = self.text(newest)
+        flash = self.flash
+        if text is None:  # its file may be the one that is replaced
+            text = flash.read_pieces(newest.name, newest.text_at, newest.text_size)
         sequence = newest.sequence + 1 if newest else 1
         parts = _encode(state, boots, sequence, etag, notes, text)
         # Keep the newest GOOD record: a trial and its confirmation replace the other one. When
@@ -138,7 +145,6 @@ class Store:
         if other and other.state == GOOD and (newest.state != GOOD or state == BAD):
             kept = other
         slot = _B if kept and kept.name.endswith(_A) else _A
-        flash = self.flash
         folder = newest.name[:-6] if newest else ""
         new_folder = _FOLDERS[2 if folder == _FOLDERS[1] else 1]
         if flash.make_folder_when_due(sequence, new_folder[:-1]):
@@ -149,13 +155,13 @@ class Store:
             flash.write(name, parts)
             if not flash.same(name, 0, parts):
                 raise StorageError("storage: %s reads back otherwise" % name)
-        except StorageError:
+        except (StorageError, MemoryError):
             self._sort(kept, self._read(slot))
             raise
         text_at = len(parts[0])
         self._sort(
             kept,
-            Record(name, _VERSION, sequence, text_at, len(text), state, boots, etag, notes),
+            Record(name, _VERSION, sequence, text_at, _size(text), state, boots, etag, notes),
         )
         try:
             flash.remove([f + slot for f in _FOLDERS if f != folder])
@@ -217,13 +223,29 @@ class Store:
 
 def _encode(state, boots, sequence, etag, notes, text):
     """The parts of the file of a record, in order; the first one ends where the text begins."""
+    size = _size(text)
     head = struct.pack(
-        _HEAD, _MAGIC, _VERSION, state, boots, len(etag), sequence, len(text), len(notes)
+        _HEAD, _MAGIC, _VERSION, state, boots, len(etag), sequence, size, len(notes)
     )
-    head += etag + notes
-    zeros = bytes(max(0, _MIN_FILE_SIZE - _CRC_SIZE - len(head) - len(text)))
-    crc = crc32(zeros, crc32(text, crc32(head)))
-    return head, text, zeros, struct.pack("<I", crc)
+    parts = [head + etag + notes]
+    parts.extend(text)
+    n_zeros = max(0, _MIN_FILE_SIZE - _CRC_SIZE - len(parts[0]) - size)
+    parts.extend([bytes(_ZEROS_SIZE)] * (n_zeros // _ZEROS_SIZE))
+    parts.append(bytes(n_zeros % _ZEROS_SIZE))
+    parts.append(struct.pack("<I", crc_of(parts)))
+    return parts
+
+
+def crc_of(text):
+    """The CRC-32 of a document, see Store.write."""
+    crc = 0
+    for part in text:
+        crc = crc32(part, crc)
+    return crc
+
+
+def _size(text):
+    return sum([len(part) for part in text])
 
 
 def _decode(flash, name, size):
@@ -245,12 +267,10 @@ def _decode(flash, name, size):
         return None
     notes_at = etag_at + etag_size
     text_at = notes_at + notes_size
-    # A file is loaded only when its size is what its head says: a damaged head costs no memory.
     if not 0 <= size - text_at - text_size - _CRC_SIZE <= max_zeros:
         return None
-    data = flash.read(name, 0, size)
-    if crc32(data) != _CRC_OF_UNDAMAGED:
+    if flash.crc(name, 0, size) != _CRC_OF_UNDAMAGED:
         return None
-    etag = data[etag_at:notes_at]
-    notes = data[notes_at:text_at]
+    etag = flash.read(name, etag_at, etag_size)
+    notes = flash.read(name, notes_at, notes_size)
     return Record(name, version, sequence, text_at, text_size, state, boots, etag, notes)

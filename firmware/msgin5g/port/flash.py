@@ -2,6 +2,9 @@
 
 The same calls on LittleFS (ESP32, RP2, virtual board) and on host files (Unix port, CPython).
 LittleFS makes what was written current when the file is closed: all of it or nothing.
+
+No call needs a large block of heap, apart from `read` for what it gives. So a heap in small pieces
+can still store a document.
 """
 
 import os
@@ -12,6 +15,7 @@ from micropython import const
 _ENOENT = const(2)
 _ENOSPC = const(28)  # not in the errno module of every board
 _CHUNK_SIZE = const(256)
+_PIECE_SIZE = const(128)  # what a heap in small pieces has room for
 _BLOCKS_PER_WRITE = const(20)  # of the file system, for each write into one folder
 _MIN_WRITES = const(8)  # for fewer a new folder would wear more than it saves
 
@@ -76,15 +80,43 @@ class Flash:
         except OSError as error:
             raise self._refused(error)
 
-    def same(self, name, offset, parts):
-        """Whether a file holds `parts`, joined, from `offset`; reads small pieces."""
+    def read_pieces(self, name, offset, size):
+        """The same as a list of short bytes, which are to be joined."""
+        pieces = []
         try:
             with open(self.directory + name, "rb") as file:
                 file.seek(offset)
+                for i in range(0, size, _PIECE_SIZE):
+                    pieces.append(file.read(min(size - i, _PIECE_SIZE)))
+        except OSError as error:
+            raise self._refused(error)
+        return pieces
+
+    def crc(self, name, offset, size):
+        """The CRC-32 of `size` bytes of a file from `offset`."""
+        crc = 0
+        try:
+            with open(self.directory + name, "rb") as file:
+                file.seek(offset)
+                buf = memoryview(bytearray(_PIECE_SIZE))
+                for i in range(0, size, _PIECE_SIZE):
+                    n = file.readinto(buf[: min(size - i, _PIECE_SIZE)])
+                    crc = crc32(buf[:n], crc)
+        except OSError as error:
+            raise self._refused(error)
+        return crc
+
+    def same(self, name, offset, parts):
+        """Whether a file holds `parts`, joined, from `offset`."""
+        try:
+            with open(self.directory + name, "rb") as file:
+                file.seek(offset)
+                buf = memoryview(bytearray(_PIECE_SIZE))
                 for part in parts:
-                    for i in range(0, len(part), _CHUNK_SIZE):
-                        piece = part[i : i + _CHUNK_SIZE]
-                        if file.read(len(piece)) != piece:
+                    view = memoryview(part)
+                    for i in range(0, len(part), _PIECE_SIZE):
+                        n = min(len(part) - i, _PIECE_SIZE)
+                        if file.readinto(buf[:n]) != n or buf[:n] != view[i : i + n]:
                             return False
                 return True
         except OSError as error:
