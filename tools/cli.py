@@ -23,6 +23,7 @@ COMMANDS = {
     "documents": ("documents", "documents", "Import, export or list the server's documents."),
     "flash": ("flash", "flash", "Build the firmware, copy it to a board, verify and reset."),
     "image": ("image", "image", "Make an image for a board: its file system, or a ROMFS."),
+    "keys": ("keys", "keys", "List, rotate or revoke the keys of OSCORE at the server."),
     "monitor": ("monitor", "monitor", "Watch a board: events, messages, its REPL."),
     "ports": ("ports", "ports", "List the serial ports where a board may be."),
     "provision": ("provision", "provision", "Give each board of a table its own settings."),

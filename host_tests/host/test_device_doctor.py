@@ -155,6 +155,22 @@ def test_settings_that_are_wrong_unknown_or_away():
     assert unknown[1] == (WARN, "unknown, ignored: colour, size")
 
 
+def test_whether_traffic_is_protected_is_said_for_each_role():
+    server = {"address": ["10.0.0.2", 5683]}
+    relay = {"role": "relay", "ue_id": "urn:x:r", "server": server}
+    oscore = {"security": {"mode": "oscore"}}
+    for settings, words in (
+        (_SETTINGS, "none: traffic is plain text"),
+        ({**_SETTINGS, **oscore}, "OSCORE: what the board asks for is protected"),
+        (relay, "none of its own: it relays what UEs protect as it is"),
+        ({**relay, **oscore}, "OSCORE: what the board asks for is protected"),
+    ):
+        assert words_of("security", marks(settings=settings)) == [(OK, words)]
+    for line in ("no key: secrets.json needs x", "oscore-a and oscore-b have no numbers"):
+        refused = marks(settings={**_SETTINGS, **oscore}, refused=f"security: oscore: {line}")
+        assert words_of("security", refused) == [(FAIL, f"oscore: {line}")]
+
+
 def test_secrets_are_present_or_refused_and_never_shown():
     secrets = file_of("secrets.json", b"x")
     with_secrets = [*WANTED, secrets]

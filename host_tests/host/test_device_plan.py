@@ -441,10 +441,7 @@ def test_each_role_is_compiled_once(monkeypatch):
         bundles.of("ue") is bundles.of("ue") and bundles.of("relay") and built == ["ue", "relay"]
     )
     files = wanted_files(Job("", None, b"s", b"k"), "ue", bundles)
-    assert [(f.path, f.data) for f in files[1:]] == [
-        ("settings.json", b"s"),
-        ("secrets.json", b"k"),
-    ]
+    assert [(f.path, f.data) for f in files[1:]] == [("settings.json", b"s")]
     assert wanted_files(Job("", None, None, None), "ue", bundles) == [MAIN]
 
 

@@ -17,6 +17,7 @@ import click
 from msgin5g_tools.build.mpy import BuildError
 from msgin5g_tools.build.romfs import build_romfs
 from msgin5g_tools.device import bundle
+from msgin5g_tools.device.board_key import holds_key
 from msgin5g_tools.device.boards import BLOCK_SIZE, BOARDS, write_command
 from msgin5g_tools.device.bundle import ROLES, file_of
 from msgin5g_tools.device.settings_check import read_secrets, read_settings
@@ -54,7 +55,8 @@ def image(board, settings, secrets, role, size, romfs, output):
     """Make a LittleFS image for a board: firmware, settings, secrets.
 
     Without --size it has the size that MicroPython's own build for that board gives its file
-    system; `msgin5g doctor` prints the size on a board at hand.
+    system; `msgin5g doctor` prints the size on a board at hand. Secrets with a key of OSCORE are
+    refused: each board needs one of its own.
 
     With --romfs make a ROMFS image of the modules of --role or of the settings' role: for boards
     whose MicroPython has a ROMFS partition. main.py and settings.json stay on the file system.
@@ -80,7 +82,14 @@ def _make_file_system(board, settings, secrets, role, size, output):
     data, parsed = read_settings(settings, role)
     files = [*bundle.build(parsed.role), file_of("settings.json", data)]
     if secrets:
-        files.append(file_of("secrets.json", read_secrets(secrets, data)))
+        secret_data = read_secrets(secrets, data)
+        if holds_key(secret_data):
+            # Boards with one key and the same numbers would give all their messages away.
+            text = (
+                "security.master_secret: a key is for one board: msgin5g provision puts it there"
+            )
+            raise DeviceError(WRONG_INPUT, f"{secrets}: {text}")
+        files.append(file_of("secrets.json", secret_data))
     made = make_image(files, size or board.fs_size, board.prog_size)
     _write(output, made, private=bool(secrets))
     n_bytes = sum(len(file.data) for file in files)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from msgin5g_tools.device.errors import (
 from msgin5g_tools.device.flashing import Job, Options
 from msgin5g_tools.device.inventory import take_inventory
 from msgin5g_tools.device.ports import all_ports, on_each
+from msgin5g_tools.device.server_keys import KeySource, key_owner, open_contexts
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.table import read_table
 from msgin5g_tools.commands.flash import print_results, run_jobs
 from msgin5g_tools.person_file import FileError, parse_json
+from msgin5g_tools.scm_server.contexts import GATEWAY
 
 _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
 
@@ -29,6 +32,7 @@ _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
 @click.command()
 @click.argument("table", metavar="TABLE")
 @click.option("--settings", "base_file", metavar="FILE", help="What all boards have in common.")
+@click.option("--db", metavar="FILE", help="The server's database, for keys of OSCORE.")
 @click.option("--port", "ports", multiple=True, help="Where to look for boards [all ports].")
 @click.option("--board", type=click.Choice(sorted(BOARDS)), help="Refuse any other board.")
 @click.option("--tool", type=click.Choice(TOOLS), default="mpremote", show_default=True)
@@ -39,7 +43,7 @@ _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
 @click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a board, at the end.")
 def provision(
-    table, base_file, ports, board, tool, partial, labels, dry_run, watch, wait_s, as_json
+    table, base_file, db, ports, board, tool, partial, labels, dry_run, watch, wait_s, as_json
 ):  # fmt: skip
     """Give each board of a TABLE (CSV or JSON) its settings and secrets, and the firmware.
 
@@ -50,10 +54,13 @@ def provision(
     A row names its board by port or by unique_id (`msgin5g doctor` prints it); any other column
     is a setting, or a secret. Everything is checked, the boards' presence too, before anything
     is written. At the end there is a list for the labels of the boards that are done.
+
+    Where security.mode is oscore, each board gets a key of its own, and the server the same one.
+    A key is never shown. A board that has a key which the server knows keeps it.
     Exit status: as for msgin5g flash.
     """
     try:
-        rows = _checked_rows(table, base_file)
+        rows = _checked_rows(table, base_file, db)
         found, status = _find_boards(rows, ports, tool)
         rows, missing = _present(rows, found, partial)
         for line in missing:
@@ -63,7 +70,10 @@ def provision(
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
-    jobs = [Job(port, row.parsed.role, row.settings, row.secrets) for row, port in rows]
+    jobs = [
+        Job(port, row.parsed.role, row.settings, row.secrets, _key_source(row.parsed, db))
+        for row, port in rows
+    ]
     options = Options(tool, BOARDS.get(board), dry_run, watch, wait_s)
     status, results = run_jobs(jobs, options, quiet=as_json)
     good = {port for port, (_, error) in results.items() if error is None}
@@ -93,7 +103,7 @@ def provision(
     sys.exit(status)
 
 
-def _checked_rows(table, base_file):
+def _checked_rows(table, base_file, db):
     """The Rows; every fault is a line of its own, and one is enough to stop."""
     base = {}
     if base_file:
@@ -105,12 +115,35 @@ def _checked_rows(table, base_file):
             raise DeviceError(WRONG_INPUT, f"{base_file}: must be a JSON object")
     text = file_text(table)
     rows, faults = read_table(text, base, table)
+    faults += [fault for row in rows for fault in _key_faults(row, db)]
     if faults:
         for fault in sorted(faults, key=lambda line: int(line.split()[1].rstrip(":"))):
             click.echo(f"{table}: {fault}", err=True)
         n_faults = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise DeviceError(WRONG_INPUT, f"{n_faults} in {table}; nothing was written")
+    if db:
+        with open_contexts(db):  # it is there, and ours
+            pass
     return rows
+
+
+def _key_faults(row, db):
+    if key_owner(row.parsed) is None:
+        return
+    if not db:
+        text = "oscore needs --db FILE: the key goes to the server, too"
+        yield f"row {row.number}: security.mode: {text}"
+    given = json.loads(row.secrets or b"{}").get("security") or ()
+    for name in ("master_secret", "master_salt", "sender_id", "recipient_id", "id_context"):
+        if name in given or getattr(row.parsed, f"security_{name}") is not None:
+            yield f"row {row.number}: security.{name}: is made with the key: leave it out"
+
+
+def _key_source(settings, db):
+    owner = key_owner(settings)
+    if owner is None:
+        return None
+    return KeySource(db, *owner, ues=tuple(settings.links) if owner[0] == GATEWAY else ())
 
 
 def _find_boards(rows, ports, tool):

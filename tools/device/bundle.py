@@ -5,12 +5,18 @@ from collections import namedtuple
 
 from msgin5g_tools.build.modules import ROLES as _ROLES
 from msgin5g_tools.build.mpy import BuildError, role_files
+from msgin5g_tools.device import programs
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
 
 ROLES = (*_ROLES, "seal-c")  # of a board; seal-c has the modules of a gateway
 
-# path: on the board, without the leading slash. sha256: in hex.
-File = namedtuple("File", "path data sha256")
+
+class File(namedtuple("File", "path data sha256")):
+    """path: on the board, without the leading slash. sha256: in hex."""
+
+    def programs(self, folder):
+        """The programs that write the file below a folder of the board."""
+        return programs.write_file(f"{folder}/{self.path}", self.data)
 
 
 def file_of(path, data):

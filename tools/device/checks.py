@@ -127,8 +127,9 @@ def checks(inventory, examined, files_of):
     yield found
     if parsed is not None and parsed.unknown:
         yield Check(WARN, "settings", "unknown, ignored: " + ", ".join(parsed.unknown))
-    yield _secrets(inventory, parsed and examined["refused"])
-    if parsed is not None:
+    refused = parsed and examined["refused"]
+    yield _secrets(inventory, refused)
+    if parsed is not None and not (refused or "").startswith("security: oscore: "):
         yield _security(parsed)
     yield _clock(examined["time"])
     yield from _network(examined, parsed)
@@ -227,6 +228,8 @@ def _secrets(inventory, refused):
 
 def _security(parsed):
     if parsed.security_mode == "none":
+        if parsed.role == "relay":
+            return Check(OK, "security", "none of its own: it relays what UEs protect as it is")
         return Check(OK, "security", "none: traffic is plain text")
     return Check(OK, "security", "OSCORE: what the board asks for is protected")
 

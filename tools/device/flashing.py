@@ -4,6 +4,13 @@ import threading
 from collections import namedtuple
 
 from msgin5g_tools.device import bundle
+from msgin5g_tools.device.board_key import (
+    KeptKey,
+    holds_key,
+    joined_secrets,
+    read_numbers,
+    with_key,
+)
 from msgin5g_tools.device.boards import board_fault
 from msgin5g_tools.device.bundle import file_of
 from msgin5g_tools.device.settings_check import asked_by, checked_secrets, role_on_board
@@ -14,7 +21,8 @@ from msgin5g_tools.device.session import BOOT_FAULT, session_at
 from msgin5g_tools.device.watch import require_configured, watch_boot
 
 # role, settings, secrets: None leaves what the board has. settings and secrets are bytes, checked.
-Job = namedtuple("Job", "port role settings secrets")
+# key_source: gives the board a key (server_keys.KeySource); None leaves the key that it has.
+Job = namedtuple("Job", "port role settings secrets key_source", defaults=(None,))
 
 # board: a Board or None. watch: None waits for a configuration if anything was copied.
 Options = namedtuple("Options", "tool board dry_run watch wait_s")
@@ -56,18 +64,64 @@ def _bring_up_to_date(session, job, options, bundles, line):
     if job.secrets is not None and job.settings is None and inventory.settings is not None:
         checked_secrets(job.secrets, inventory.settings)
     role = job.role or role_on_board(inventory) or "ue"
+    key = _key_for(session, job, inventory, options, line)
     wanted = wanted_files(job, role, bundles)
-    return inventory, role, install(session, inventory, wanted, line, options.dry_run)
+    wanted += _secret_files(session, job.secrets, inventory, key)
+    n_copied = install(session, inventory, wanted, line, options.dry_run)
+    if key is not None and not options.dry_run:
+        job.key_source.installed(key)
+    return inventory, role, n_copied
 
 
 def wanted_files(job, role, bundles):
-    """The Files that the board shall have: the role's, and what the job brings."""
+    """The Files that the board shall have, but for its secrets."""
     files = list(bundles.of(role))
     if job.settings is not None:
         files.append(file_of("settings.json", job.settings))
-    if job.secrets is not None:
-        files.append(file_of("secrets.json", job.secrets))
     return files
+
+
+def _key_for(session, job, inventory, options, line):
+    """The BoardKey that the board shall have, in a dry run only if it has it; None for no other.
+
+    A key for which the board has numbers stays, whatever became of an earlier run. Any other one
+    is made now, and no file of numbers is ever made for a key of before.
+    """
+    if job.key_source is None:
+        return None
+    board = _board_id(inventory)
+    found = read_numbers(session)
+    key = job.key_source.key_with(lambda key: key.has_numbers(found, board))
+    if key is None and options.dry_run:
+        line.say("would make a key, for the board and for the server")
+    elif key is None:
+        key = job.key_source.new_key()
+        line.say(f"a new key: {key.sender_id.hex()}")
+    return key
+
+
+def _secret_files(session, secrets, inventory, key):
+    """secrets.json with `key`, or with the key that the board has; the numbers of a new key."""
+    if key is None:
+        return [] if secrets is None else [_with_kept_key(session, secrets)]
+    if secrets is None:
+        files = [joined_secrets(session, with_key(None, key))]
+    else:
+        files = [file_of("secrets.json", with_key(secrets, key))]
+    return files + (key.new_numbers(_board_id(inventory)) if key.is_new else [])
+
+
+def _with_kept_key(session, secrets):
+    if holds_key(secrets):
+        return file_of("secrets.json", secrets)
+    return joined_secrets(session, secrets, KeptKey)
+
+
+def _board_id(inventory):
+    identity = bytes.fromhex(inventory.facts["id"])
+    if not identity:
+        raise DeviceError(NOT_MICROPYTHON, "it has no unique_id, to which a key could be bound")
+    return identity
 
 
 def _first_boot(session, job, inventory, n_copied, options, line):

@@ -60,7 +60,7 @@ def _stage(session, todo, line):
     session.run(programs.prepare(sorted(folders), todo.leftovers))
     line.total(len(todo.copy))
     for file in todo.copy:
-        for program in programs.write_file(f"/{programs.STAGING}/{file.path}", file.data):
+        for program in file.programs(f"/{programs.STAGING}"):
             session.run(program)
         line.copied(file)
     _verify(take_inventory(session).staged, todo.missing)

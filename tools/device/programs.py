@@ -55,7 +55,8 @@ def facts():
         pass
     print(json.dumps(d))
 facts()
-for name in ("main.py", "settings.json", "secrets.json", "msgin5g", "msgin5g.new", "lib/msgin5g"):
+for name in ("main.py", "settings.json", "secrets.json", "oscore-a", "oscore-b", "msgin5g",
+             "msgin5g.new", "lib/msgin5g"):
     show("/" + name)
 """
 

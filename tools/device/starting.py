@@ -27,7 +27,18 @@ try:
     import msgin5g.main
     from msgin5g.settings import load
     if "settings.json" in os.listdir("/"):
-        d["refused"] = load("/settings.json") is None
+        s = load("/settings.json")
+        d["refused"] = s is None
+        if s and s.security_mode == "oscore" and (s.role == "ue" or s.own_configuration):
+            from msgin5g.config.store import StorageError
+            try:
+                from msgin5g.builder.security import own_context
+                own_context(s, "/")
+            except StorageError as e:
+                print(e)
+                d["refused"] = True
+            except ImportError:  # an older firmware
+                pass
 except MemoryError:
     pass
 except Exception as e:

@@ -14,7 +14,19 @@ def protect(builder, role, owner=None):
     StorageError without a key, or without the numbers that belong to it: a number that is used
     twice gives messages away, so a key whose numbers are not known is not used.
     """
-    settings = builder.settings
+    random = None if woke_from_deep_sleep() else random_byte
+    context = own_context(builder.settings, builder.directory, random, builder.runs)
+    role.endpoint.security = security = Security(builder.settings.recipient_option, context)
+    security.owner = owner
+    client = owner or role.client
+    client.block_size = min(client.block_size, largest_block(client.ue_id))
+
+
+def own_context(settings, directory, random=None, needs_numbers=True):
+    """The SecurityContext of the settings; StorageError as for `protect`.
+
+    It only reads. random: see SequenceStore.load.
+    """
     secret = settings.security_master_secret
     ids = (settings.security_sender_id, settings.security_recipient_id)
     if secret is None or None in ids or ids[0] == ids[1]:
@@ -24,15 +36,11 @@ def protect(builder, role, owner=None):
         )
     salt = settings.security_master_salt or b""
     context = SecurityContext(secret, ids[0], ids[1], None, salt, settings.security_id_context)
-    flash = Flash(builder.directory, StorageError)
+    flash = Flash(directory, StorageError)
     context.sequence = SequenceStore(flash, context.sender_key, board_id())
-    random = None if woke_from_deep_sleep() else random_byte
-    if builder.runs and not context.sequence.load(random):
+    if needs_numbers and not context.sequence.load(random):
         raise StorageError(
             "security: oscore: %s and %s have no numbers for this key on this board: "
             "give the board a new key" % FILES
         )
-    role.endpoint.security = security = Security(settings.recipient_option, context)
-    security.owner = owner
-    client = owner or role.client
-    client.block_size = min(client.block_size, largest_block(client.ue_id))
+    return context

@@ -1,0 +1,164 @@
+"""The OSCORE key of a board: in its secrets.json, and its numbers in two files beside it.
+
+A number that is used twice with one key gives both messages away. So the files of numbers are made
+with the key, in the same installation, and never for a key that was on a board before: where they
+are lost the board gets another key. They are bound to key and board by the firmware, which checks
+them.
+"""
+
+import json
+from binascii import b2a_base64
+
+from msgin5g_tools.device.bundle import File, file_of
+from msgin5g_tools.device.errors import FAILED, DeviceError
+from msgin5g_tools.paths import import_firmware
+
+import_firmware()
+from msgin5g.oscore.context import SecurityContext  # noqa: E402
+from msgin5g.oscore.sequence_store import FILES, SequenceStore  # noqa: E402
+
+# Numbers are no secret.
+_READ = """
+import binascii, json
+d = {}
+for name in NAMES:
+    try:
+        with open("/" + name, "rb") as f:
+            d[name] = binascii.hexlify(f.read(64)).decode()
+    except OSError:
+        pass
+print(json.dumps(d))
+"""
+
+# Secrets never leave a board: it joins what it has with what it gets. JSON on a board has no
+# order, so what has not changed keeps its bytes.
+_JOIN = """
+import binascii, hashlib, json
+def join(part, keeps_key, target):
+    old = b"{}"
+    try:
+        with open("/secrets.json", "rb") as f:
+            old = f.read()
+        has = json.loads(old)
+        has = has if isinstance(has, dict) else {}
+    except (OSError, ValueError):
+        has = {}
+    new = json.loads(part)
+    group = has.get("security")
+    if not keeps_key:
+        d = dict(has)
+        d.update(new)
+    elif isinstance(group, dict) and "master_secret" in group:
+        d = dict(new)
+        d["security"] = group
+    else:
+        d = new
+    data = old if d == has else part if d == new else json.dumps(d).encode()
+    if target:
+        with open(target, "wb") as f:
+            f.write(data)
+    print(binascii.hexlify(hashlib.sha256(data).digest()).decode())
+"""
+
+
+class BoardKey:
+    """A key as a board needs it, all bytes: its own identifier and that of the server.
+
+    is_new: it has just been made, so that no board can have used it.
+    """
+
+    def __init__(self, master_secret, sender_id, recipient_id, is_new=False):
+        self.master_secret = master_secret
+        self.sender_id = sender_id
+        self.recipient_id = recipient_id
+        self.is_new = is_new
+
+    def __repr__(self):
+        return f"BoardKey({self.sender_id.hex()})"
+
+    def group(self):
+        """The group `security` of secrets.json."""
+        return {
+            "master_secret": self.master_secret.hex(),
+            "sender_id": self.sender_id.hex(),
+            "recipient_id": self.recipient_id.hex(),
+        }
+
+    def new_numbers(self, board):
+        """The Files of numbers of a new key. board: its unique_id, bytes."""
+        assert self.is_new
+        flash = _Files({})
+        assert self._store(flash, board).create()
+        return [file_of(name, flash.files[name]) for name in FILES]
+
+    def has_numbers(self, files, board):
+        """Whether {name: bytes} are numbers of this key on this board."""
+        return self._store(_Files(files), board).load(None)
+
+    def _store(self, flash, board):
+        key = SecurityContext(self.master_secret, self.sender_id, self.recipient_id, None)
+        return SequenceStore(flash, key.sender_key, board)
+
+
+class _Files:
+    """A port.flash.Flash of files in memory."""
+
+    error = KeyError
+
+    def __init__(self, files):
+        self.files = files
+
+    def read(self, name, offset, size):
+        return self.files[name][offset : offset + size]
+
+    def write(self, name, parts):
+        self.files[name] = b"".join(parts)
+
+    def same(self, name, offset, parts):
+        return self.files[name][offset:] == b"".join(parts)
+
+
+class JoinedSecrets(File):
+    """A secrets.json of what a board has and of `data`; sha256 is that of the file as a whole."""
+
+    keeps_key = False
+
+    def programs(self, folder):
+        return [_joining(self.data, self.keeps_key, f"{folder}/{self.path}")]
+
+
+class KeptKey(JoinedSecrets):
+    """`data`, and the key that the board has, if it has one."""
+
+    keeps_key = True
+
+
+def joined_secrets(session, data, kind=JoinedSecrets):
+    """The JoinedSecrets, or KeptKey, of a board and of `data`, bytes of a JSON object."""
+    digest = session.run(_joining(data, kind.keeps_key, None)).strip()
+    return kind("secrets.json", data, digest)
+
+
+def holds_key(secrets):
+    """Whether the bytes of a secrets.json hold a key."""
+    group = json.loads(secrets).get("security")
+    return isinstance(group, dict) and "master_secret" in group
+
+
+def with_key(secrets, key):
+    """The bytes of a secrets.json with this key. secrets: bytes, or None."""
+    return json.dumps({**json.loads(secrets or b"{}"), "security": key.group()}).encode()
+
+
+def read_numbers(session):
+    """{name: bytes} of the files of numbers that a board has."""
+    try:
+        found = json.loads(session.run(_READ.replace("NAMES", repr(FILES))))
+        return {name: bytes.fromhex(data) for name, data in found.items()}
+    except ValueError:
+        raise DeviceError(FAILED, "the board's numbers could not be read") from None
+
+
+def _joining(data, keeps_key, target):
+    text = b2a_base64(data, newline=False).decode()
+    return f"{_JOIN}join(binascii.a2b_base64({text!r}), {keeps_key}, {target!r})\n"
