@@ -10,7 +10,7 @@ from msgin5g.coap.numbers import GET
 from msgin5g.coap.ticks import add
 from msgin5g.config.store import StorageError
 from msgin5g.oscore.context import SecurityContext
-from msgin5g.oscore.sequence_store import FILES, SequenceStore
+from msgin5g.oscore.sequence_store import FILES, SequenceStore, board_mark
 from msgin5g.port.flash import Flash
 from msgin5g.port.system import board_id
 from msgin5g.settings import settings_of
@@ -172,11 +172,139 @@ def test_a_relay_protects_its_own_request_and_needs_no_key_without_one():
     built(plain, relay, {"mode": "oscore"}, None)
 
 
-def test_a_gateway_does_not_start_unprotected_when_it_is_told_to_protect():
-    for role in ("gateway", "seal-c"):
-        values = {
-            "role": role, "ue_id": "urn:x:1", "bind": ANY, "server": {"address": SERVER},
-            "seal_c": {"bind": ANY, "peer": SERVER},
-        }  # fmt: skip
-        with raises(StorageError, "not for the role " + role):
-            built(lambda node, builder: None, values)
+UES = ("urn:x-msgin5g:ue:0007", "urn:x-msgin5g:ue:0008")
+ROLES = ("gateway", "seal-c")
+
+
+def gateway_values(role, **more):
+    values = {
+        "role": role, "ue_id": "urn:x:1", "bind": ANY, "server": {"address": SERVER},
+        "links": {UES[0]: SERVER},
+        "seal_c": {"bind": ANY, "peer": SERVER},
+    }  # fmt: skip
+    values.update(more)
+    return values
+
+
+def gateway_keys(board=None, own_secret=SECRET):
+    """`security` with keys of two UEs, as a tool that makes keys puts it on a board."""
+    security = dict(SECURITY)
+    own = SecurityContext(own_secret, b"\x07", b"\x01", None).sender_key
+    ues = {}
+    for n, ue_id in enumerate(UES):
+        secret = bytes((n,)) * 16
+        key = SecurityContext(secret, b"\x07", bytes((n,)), None).sender_key
+        mark = board_mark(key, own, board_id() if board is None else board)
+        ues[ue_id] = {
+            "master_secret": hexlify(secret).decode(),
+            "sender_id": "%02x" % n,
+            "board": hexlify(mark).decode(),
+        }
+    security["ues"] = ues
+    return security
+
+
+def test_a_gateway_without_usable_keys_does_not_start():
+    for role in ROLES:
+        values = gateway_values(role)
+        with raises(StorageError, "no key"):
+            built(lambda node, builder: None, values, {"mode": "oscore"})
+        with raises(StorageError, "have no numbers for this key on this board"):
+            built(lambda node, builder: None, values, gateway_keys(), None)
+        # The key of a UE is for this board and for this key of the gateway.
+        for keys in (gateway_keys(b"another board"), gateway_keys(None, bytes(16))):
+            with raises(StorageError, "security.ues " + UES[0] + ": the key is not for") as caught:
+                built(lambda node, builder: None, values, keys)
+            assert keys["ues"][UES[0]]["master_secret"] not in str(caught.error)
+        keys = gateway_keys()
+        del keys["ues"][UES[1]]["board"]
+        with raises(StorageError, "security.ues " + UES[1]):
+            built(lambda node, builder: None, values, keys)
+
+
+def test_a_gateway_has_a_context_with_each_ue_and_one_with_the_server():
+    for role in ROLES:
+
+        def test(node, builder):
+            security = node.role.endpoint.security
+            assert security.required and security.peers is node.role
+            assert sorted([c.peer.decode() for c in security.contexts.values()]) == list(UES)
+            assert sorted(security.contexts) == [b"\x00", b"\x01"]
+            echoes = [context.echo for context in security.contexts.values()]
+            assert len(echoes[0]) == 8 and echoes[0] == echoes[1]
+            own = security.client.context
+            numbers = [own.sequence.next()]
+            for context in security.contexts.values():
+                numbers += [context.sequence.next(), context.sequence.next()]
+            assert len(set(numbers)) == 5  # one store for all keys
+            assert builder.settings.security_ues is None
+
+        built(test, gateway_values(role), gateway_keys())
+
+
+def test_the_numbers_of_all_keys_of_a_gateway_go_on_after_a_restart():
+    used = []
+    folder = []
+
+    def keep(secret, to):
+        if not folder:
+            numbers_for(secret, to)
+        else:
+            for name in FILES:
+                with open(to + "/" + name, "wb") as file:
+                    file.write(folder[0][name])
+
+    for _ in range(5):
+
+        def test(node, builder):
+            contexts = list(node.role.endpoint.security.contexts.values())
+            for i in range(70):
+                used.append(contexts[i & 1].sequence.next())
+            files = {}
+            for name in FILES:
+                with open(builder.directory + "/" + name, "rb") as file:
+                    files[name] = file.read()
+            folder[:] = [files]
+
+        built(test, gateway_values("gateway"), gateway_keys(), keep)
+    assert used == sorted(set(used)) and len(used) == 350
+
+
+def test_a_gateway_may_serve_ues_without_a_key():
+    keys = gateway_keys()
+    keys["required"] = False
+    del keys["ues"]
+
+    def test(node, builder):
+        security = node.role.endpoint.security
+        assert not security.required and not security.contexts
+
+    built(test, gateway_values("gateway"), keys)
+
+
+def test_a_gateway_asks_the_server_protected_for_itself_too():
+    def test(node, builder):
+        asked = first_sent(node, builder.now)
+        assert asked.code == 0x02 and asked.option(9)[-1:] == b"\x07"
+
+    values = gateway_values("gateway", own_configuration=True, start_delay_s=0)
+    built(test, values, gateway_keys())
+    values["seal_c"]["mode"] = "separated"
+    built(test, values, gateway_keys())
+
+
+def test_the_blocks_of_a_gateway_are_smaller_where_a_linked_ue_has_a_long_id():
+    long_id = "urn:" + "x" * 244
+    values = gateway_values("gateway", links={long_id: SERVER})
+
+    def test(node, builder):
+        assert builder.settings.block_size == 512
+
+    built(test, values, gateway_keys())
+
+
+def test_inspecting_a_gateway_takes_no_numbers_and_needs_none():
+    def test(node, builder):
+        assert len(node.role.endpoint.security.contexts) == 2
+
+    built(test, gateway_values("gateway"), gateway_keys(b"another board"), None, SECRET, False)

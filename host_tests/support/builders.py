@@ -100,6 +100,8 @@ class DefaultSettings:
         self.security_mode = "none"
         self.security_master_secret = self.security_master_salt = self.security_id_context = None
         self.security_sender_id = self.security_recipient_id = None
+        self.security_required = True
+        self.security_ues = []
         self.parameters = self.peer_key = None
         self.update(more)
 

@@ -11,6 +11,7 @@ from gateway_builders import (
     new_ues,
     protected_seal_c,
 )
+from msgin5g.coap.message import Message
 from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.security import Security
 from msgin5g.oscore.server import ServerSecurity
@@ -49,12 +50,12 @@ def gateway_security(ues, numbers=None, required=True, echo=None, seal_c=False):
     )
 
 
-def seal_c_security(echo=None):
+def seal_c_security(echo=None, first=0):
     """The ServerSecurity of a configuration client that is a node of its own."""
     return server_security(
         (secret_of(GATEWAY_ID), kid_of(GATEWAY_ID)),
         [(GATEWAY_ID, SEAL_C_SECRET, kid_of(GATEWAY_ID))],
-        Numbers(),
+        Numbers(first),
         True,
         echo,
     )
@@ -92,3 +93,46 @@ def side_of(sim, n, is_from_gateway):
     """The datagrams between the gateway and UE n, in one direction."""
     i = 2 if is_from_gateway else 1
     return [entry[3] for entry in sim.log if entry[i] == address(n)]
+
+
+def number_of(datagram):
+    """(Partial IV, ciphertext) of a protected datagram; the first is b"" where it has none."""
+    message = Message(32).decode(datagram)
+    value = message.option(9)
+    if value is None:
+        return None, None
+    return bytes(value[1 : 1 + (value[0] & 7)]) if value else b"", bytes(message.payload())
+
+
+def nonces(sim):
+    """{(source, destination, who made the number, number): set of ciphertexts} of all messages.
+
+    A response without a number of its own has that of its request.
+    """
+    found = {}
+    asked = {}
+    for _, source, destination, datagram in sim.log:
+        number, text = number_of(datagram)
+        if number is None:
+            continue
+        token = datagram[4 : 4 + (datagram[0] & 15)]
+        is_request = datagram[1] < 32
+        maker = source
+        if is_request:
+            asked[source, destination, token] = number
+        elif not number:
+            maker = destination
+            number = asked[destination, source, token]
+        key = (source, destination, maker, number)
+        if key not in found:
+            found[key] = set()
+        found[key].add(text)
+    return found
+
+
+def check_no_nonce_twice(sim):
+    """Fail if two messages that differ have the same key and nonce; how many nonces there are."""
+    found = nonces(sim)
+    for key in found:
+        assert len(found[key]) == 1, key
+    return len(found)

@@ -10,10 +10,11 @@ def build_intermediary(builder):
     """The role of a Builder's settings; its transports are opened."""
     settings = builder.settings
     radios = builder.radios
+    security = None
     if settings.security_mode != "none" and settings.role != "relay":
         from msgin5g.builder.server_security import server_security
 
-        server_security(builder)
+        security = server_security(builder)  # first: what it takes from the settings is freed
     builder.open_transport(settings.bind)
     # A gateway with a configuration client elsewhere needs no way to the server.
     is_separated = settings.role == "gateway" and settings.seal_c_mode == "separated"
@@ -22,9 +23,10 @@ def build_intermediary(builder):
     if settings.role == "relay":
         role = _relay(builder, server)
     elif settings.role == "gateway":
-        role = _separated_gateway(builder) if is_separated else _gateway(builder, server)
+        make = _separated_gateway if is_separated else _gateway
+        role = make(builder, server, security)
     else:
-        role = _scm_client_node(builder, server)
+        role = _scm_client_node(builder, server, security)
     if radios and radios.espnow:
         builder.transports.append(radios.espnow)
 
@@ -41,7 +43,8 @@ def build_intermediary(builder):
         _link(builder, role, links)
     if settings.own_configuration and not is_separated:
         role.own = builder.constrained_ue(server, role.endpoint)
-        builder.protect(role, role.own.client)  # what UEs ask for passes as it is
+        if settings.role == "relay":
+            builder.protect(role, role.own.client)  # what UEs ask for passes as it is
     return role
 
 
@@ -51,23 +54,23 @@ def _relay(builder, server):
     return Relay(builder.settings, random_byte, server, builder.now)
 
 
-def _gateway(builder, server):
+def _gateway(builder, server, security):
     from msgin5g.gateway.gateway import Gateway
     from msgin5g.gateway.scm_local import LocalScmClient
 
     settings = builder.settings
-    role = Gateway(settings, random_byte, builder.now)
+    role = Gateway(settings, random_byte, builder.now, security)
     role.connect(LocalScmClient(settings, role.endpoint, 0, server))
     return role
 
 
-def _separated_gateway(builder):
+def _separated_gateway(builder, server, security):
     from msgin5g.gateway.gateway import Gateway
     from msgin5g.gateway.scm_remote import RemoteScmClient, RemoteScmRequest
 
     settings = builder.settings
     peer = _open_seal_c(builder)
-    role = Gateway(settings, random_byte, builder.now)
+    role = Gateway(settings, random_byte, builder.now, security)
     scm = RemoteScmClient(role.endpoint, 1, peer)
     role.connect(scm)
     if settings.own_configuration:
@@ -76,10 +79,11 @@ def _separated_gateway(builder):
     return role
 
 
-def _scm_client_node(builder, server):
+def _scm_client_node(builder, server, security):
     from msgin5g.gateway.scm_client_node import ScmClientNode
 
-    return ScmClientNode(builder.settings, random_byte, server, _open_seal_c(builder))
+    gateway = _open_seal_c(builder)
+    return ScmClientNode(builder.settings, random_byte, server, gateway, security)
 
 
 def _open_seal_c(builder):

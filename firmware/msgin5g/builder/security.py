@@ -9,21 +9,26 @@ from msgin5g.port.system import board_id, random_byte, woke_from_deep_sleep
 
 
 def protect(builder, role, owner=None):
-    """Protect the requests of a role, or only those of one owner.
+    """Protect the requests of a role, or only those of one owner; see client_security."""
+    role.endpoint.security = security = client_security(builder)
+    security.owner = owner
+    client = owner or role.client
+    client.block_size = min(client.block_size, largest_block(client.ue_id))
+
+
+def client_security(builder):
+    """The Security of a Builder's settings.
 
     StorageError without a key, or without the numbers that belong to it: a number that is used
     twice gives messages away, so a key whose numbers are not known is not used.
     """
     random = None if woke_from_deep_sleep() else random_byte
     context = own_context(builder.settings, builder.directory, random, builder.runs)
-    role.endpoint.security = security = Security(builder.settings.recipient_option, context)
-    security.owner = owner
-    client = owner or role.client
-    client.block_size = min(client.block_size, largest_block(client.ue_id))
+    return Security(builder.settings.recipient_option, context)
 
 
 def own_context(settings, directory, random=None, needs_numbers=True):
-    """The SecurityContext of the settings; StorageError as for `protect`.
+    """The SecurityContext of the settings; StorageError as for client_security.
 
     It only reads. random: see SequenceStore.load.
     """

@@ -43,6 +43,7 @@ class Security:
 
     owner = None
     unprotected_error = None
+    contexts = ()  # with those who ask: a node that nobody asks has none
 
     def __init__(self, recipient_option, context):
         self.context = context

@@ -10,7 +10,7 @@ A start also skips a random count of numbers, up to 2**24, unless it is a wake f
 old image of the flash that is put back holds a bound that has passed: two runs from it hardly
 meet. The files are bound to the key and to the
 board: for another key, or on another board, they are not valid, and a key without files is not
-used.
+used. All keys of a gateway may have one store: no number is given twice, whatever the key.
 
     0  "MG5N"      magic
     4  bound       5 bytes
@@ -30,6 +30,16 @@ _RESERVED = const(64)
 _SKIP_MASK = const(0xFFFFFF)
 _MAX_NUMBER = const(0xFFFFFFFFFF)  # of 5 bytes, section 7.2.1
 _N_REFUSED = const(60)  # after a write that failed: a node asks once a second
+
+
+def board_mark(key, own_key, board):
+    """What shows that a key may take its numbers from the store of another one: 8 bytes.
+
+    key, own_key: Sender Keys of a gateway, for a UE and for the server. board: what no other board
+    has. Whoever makes a key for a UE makes this too, once; so a key that was used with the numbers
+    of another board, or of another store, is not used again.
+    """
+    return hmac(key, own_key + board)[:8]
 
 
 class SequenceStore:

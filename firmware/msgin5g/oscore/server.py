@@ -33,7 +33,7 @@ class ServerSecurity:
     context only.
     """
 
-    peers = None
+    owner = peers = None
 
     def __init__(self, recipient_option, client=None, required=True):
         self.contexts = {}

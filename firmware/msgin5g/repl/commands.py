@@ -101,6 +101,8 @@ def _security_of(endpoint):
     text = "OSCORE"
     if security.owner is not None:
         text += " for its own requests"
+    if security.contexts:
+        text += ", with keys of %d that ask" % len(security.contexts)
     if security.unprotected_error is not None:
         text += "; an unprotected " + code_text(security.unprotected_error) + " came last"
     return text

@@ -14,6 +14,7 @@ gateway:max_transfers n 1 100 2
 gateway:max_answers n 1 1000 8
 gateway:hold_size n 0 1048576 2048
 gateway:cache_size n 0 1048576 4096
+security.required f 1
 seal_c.mode c collocated separated
 seal_c.bind a 0
 seal_c.peer a 1
@@ -24,6 +25,19 @@ relay:max_observations n 0 10000 32
 relay:max_rate n 1 1000 20
 relay:add_recipient f
 own_configuration f""")
+
+
+# What secrets.json has of a UE, all in hex: name, the fewest and the most bytes.
+_UE_KEY = const(
+    (
+        ("master_secret", 16, 16),
+        ("master_salt", 1, 32),
+        ("sender_id", 0, 7),
+        ("recipient_id", 0, 7),
+        ("id_context", 0, 16),
+        ("board", 8, 8),
+    )
+)
 
 
 def take_intermediary(settings, values):
@@ -51,6 +65,7 @@ def take_intermediary(settings, values):
         other = taken.setdefault(settings.links[ue_id], ue_id)
         if other != ue_id:
             raise error("links " + max(ue_id, other), "has the address of " + min(ue_id, other))
+    settings.security_ues = _ue_keys(settings, values)
     role = settings.role
     is_separated = role == "gateway" and settings.seal_c_mode == "separated"
     if settings.server_address is None and not is_separated:
@@ -62,3 +77,42 @@ def take_intermediary(settings, values):
             raise error("seal_c.bind", "is missing: [host, port] of this end of SEAL-C")
         if settings.seal_c_peer is None:
             raise error("seal_c.peer", "is missing: [host, port] of the other end of SEAL-C")
+
+
+def _ue_keys(settings, values):
+    """The keys of UEs: (UE ID, *_UE_KEY) each, bytes, None where there is none."""
+    ues = take(values, "security.ues")
+    if ues is None:
+        return []
+    if not isinstance(ues, dict):
+        raise error("security.ues", "must be an object of UE ID: {master_secret, sender_id, ...}")
+    if len(ues) > settings.max_links:
+        rule = "%d keys are more than relay.max_links, %d"
+        raise error("security.ues", rule % (len(ues), settings.max_links))
+    rows = []
+    for ue_id in sorted(ues):
+        checked_ue_id("security.ues", ue_id)
+        key = "security.ues " + ue_id
+        if not isinstance(ues[ue_id], dict):
+            raise error(key, "must be an object")
+        rest = dict(ues[ue_id])
+        row = [ue_id]
+        for name, low, high in _UE_KEY:
+            value = rest.pop(name, None)
+            if value is not None:
+                value = checked(key + ": " + name, "h", value, (low, high))
+            row.append(value)
+        if rest:
+            raise error(key, "has an unknown key, " + min(rest)[:32])
+        secret = row[1]
+        kid = row[3]
+        if secret is None or kid is None:
+            raise error(key, "needs master_secret and sender_id")
+        if secret == settings.security_master_secret:
+            raise error(key, "has the master_secret of this node itself")
+        for other in rows:
+            if secret == other[1] or kid == other[3]:
+                what = "master_secret" if secret == other[1] else "sender_id"
+                raise error(key, "has the " + what + " of " + other[0])
+        rows.append(tuple(row))
+    return rows
