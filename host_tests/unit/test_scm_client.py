@@ -1,12 +1,8 @@
 """The states of the configuration client: of a fetch, and of the observation."""
 
-from builders import DATA, RELAY, UE_ID, document, ue_settings
-from checks import unhex, xorshift
+from builders import DATA, UE_ID, document
 from msgin5g.cbor.encoder import dumps
-from msgin5g.coap.endpoint import RESPONSE, Endpoint
-from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import (
-    ACK,
     BLOCK2,
     CON,
     CONTENT,
@@ -16,52 +12,10 @@ from msgin5g.coap.numbers import (
     NOT_FOUND,
     OBSERVE,
     SERVICE_UNAVAILABLE,
-    VALID,
     UNAUTHORIZED,
-    URI_PATH,
+    VALID,
 )
-from msgin5g.scm.client import ScmClient, problem_of
-from msgin5g.scm.request import ScmRequest
-
-_BODY = dumps([document(UE_ID, DATA)])
-_BLOCK_SIZE = 64
-
-
-class Fetcher:
-    """A ScmClient on an endpoint of its own, with the server's side by hand."""
-
-    def __init__(self):
-        settings = ue_settings(block_size=_BLOCK_SIZE)
-        self.endpoint = Endpoint(xorshift(3), {})
-        request = ScmRequest("msgin5g", [UE_ID.encode()], b"coap://scm.example")
-        self.client = ScmClient(self.endpoint, 0, RELAY, request, UE_ID.encode(), settings)
-        self.now = 0
-        self._mid = 0
-
-    def request(self):
-        """The one message that the client sends now."""
-        datagram = self.endpoint.transmit(self.now)[1]
-        assert self.endpoint.transmit(self.now) is None
-        return Message(32).decode(bytes(datagram))
-
-    def response(self, request, code, options=(), payload=b"", mtype=ACK):
-        """The Outcome of a response, which is a notification when it is confirmable."""
-        options = list(options) + [(65020, UE_ID.encode())]
-        self._mid += 1
-        mid = request.mid if mtype == ACK else self._mid
-        buf = bytearray(1152)
-        size = encode(buf, mtype, code, mid, request.token(), options, payload)
-        assert self.endpoint.receive(0, bytes(buf[:size]), RELAY, self.now) == RESPONSE
-        outcome = self.client.response(self.now)
-        while mtype == CON and self.endpoint.outbox:
-            self.endpoint.transmit(self.now)
-        return outcome
-
-    def block(self, request, number):
-        start = number * _BLOCK_SIZE
-        more = 8 if start + _BLOCK_SIZE < len(_BODY) else 0
-        options = [(BLOCK2, bytes((number << 4 | more | 2,)))]
-        return self.response(request, CONTENT, options, _BODY[start : start + _BLOCK_SIZE])
+from scm_fetcher import BODY, Fetcher, observing
 
 
 def test_a_fetch_that_pauses_goes_on_with_the_same_block():
@@ -91,17 +45,17 @@ def test_an_observation_is_registered_active_and_ended():
     it = Fetcher()
     client = it.client
     client.fetch()
-    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
+    assert it.response(it.request(), CONTENT, [], BODY).kind == "configuration"
     assert client.document_id and not client.individual and not client.observing
     assert client.fetch(True)
     registration = it.request()
     assert registration.uint(OBSERVE) == 0 and not client.observing
-    assert it.response(registration, CONTENT, [(OBSERVE, b"\x05")], _BODY).kind == "configuration"
+    assert it.response(registration, CONTENT, [(OBSERVE, b"\x05")], BODY).kind == "configuration"
     assert client.observing and not client.busy and client.individual
     # A notification gives an Outcome without a fetch; an older one does not.
-    newer = it.response(registration, CONTENT, [(OBSERVE, b"\x07")], _BODY, CON)
+    newer = it.response(registration, CONTENT, [(OBSERVE, b"\x07")], BODY, CON)
     assert newer.kind == "configuration" and not client.busy
-    assert it.response(registration, CONTENT, [(OBSERVE, b"\x06")], _BODY, CON) is None
+    assert it.response(registration, CONTENT, [(OBSERVE, b"\x06")], BODY, CON) is None
     assert client.observing and it.endpoint.counters == {"old_notification": 1}
     # The collection shows whether another document has taken the place of one that is gone.
     assert it.response(registration, NOT_FOUND, mtype=CON) is None
@@ -115,22 +69,22 @@ def test_a_document_that_is_for_other_ues_now_makes_it_ask_for_the_collection():
         it = Fetcher()
         client = it.client
         client.fetch()
-        it.response(it.request(), CONTENT, [], _BODY)
+        it.response(it.request(), CONTENT, [], BODY)
         client.fetch(True)
         assert it.response(it.request(), code) is None and not client.individual
         request = it.request()
         assert request.find(OBSERVE) < 0 and request.option(ETAG) is None
-        assert it.response(request, CONTENT, [], _BODY).kind == "configuration", code
+        assert it.response(request, CONTENT, [], BODY).kind == "configuration", code
 
 
 def test_a_document_that_the_server_refuses_and_lists_is_not_asked_for_in_circles():
     it = Fetcher()
     client = it.client
     client.fetch()
-    it.response(it.request(), CONTENT, [], _BODY)
+    it.response(it.request(), CONTENT, [], BODY)
     client.fetch(True)
     assert it.response(it.request(), NOT_FOUND) is None
-    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
+    assert it.response(it.request(), CONTENT, [], BODY).kind == "configuration"
     assert client.document_id is None and not client.observing
     # The next fetch is for the collection again, and only then for the document.
     client.fetch(True)
@@ -141,20 +95,20 @@ def test_an_individual_document_that_is_for_others_makes_it_ask_for_the_collecti
     it = Fetcher()
     client = it.client
     client.fetch()
-    it.response(it.request(), CONTENT, [], _BODY)
+    it.response(it.request(), CONTENT, [], BODY)
     client.fetch(True)
     others = dumps(document("urn:x:other", DATA))
     assert it.response(it.request(), CONTENT, [], others) is None and not client.individual
-    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
+    assert it.response(it.request(), CONTENT, [], BODY).kind == "configuration"
 
 
 def test_the_answer_to_a_deregistration_starts_nothing():
     it = Fetcher()
     client = it.client
     client.fetch()
-    it.response(it.request(), CONTENT, [], _BODY)
+    it.response(it.request(), CONTENT, [], BODY)
     client.fetch(True)
-    it.response(it.request(), CONTENT, [(OBSERVE, b"\x05")], _BODY)
+    it.response(it.request(), CONTENT, [(OBSERVE, b"\x05")], BODY)
     client.stop()
     assert it.response(it.request(), NOT_FOUND).kind == "rejected" and not client.busy
 
@@ -167,7 +121,7 @@ def test_stop_deregisters_with_the_token_of_the_registration():
     client.document_id = b"doc-1"
     client.fetch(True)
     registration = it.request()
-    it.response(registration, CONTENT, [(OBSERVE, b"\x05")], _BODY)
+    it.response(registration, CONTENT, [(OBSERVE, b"\x05")], BODY)
     client.stop()
     request = it.request()
     assert request.uint(OBSERVE) == 1 and request.token() == registration.token()
@@ -191,21 +145,10 @@ def test_without_a_response_the_fetch_ends_and_so_does_the_registration():
     assert client.fetch(True) and client.busy
 
 
-def observing():
-    """(a Fetcher that observes its document, the registration)."""
-    it = Fetcher()
-    it.client.fetch()
-    it.response(it.request(), CONTENT, [(ETAG, b"e")], _BODY)
-    it.client.fetch(True)
-    registration = it.request()
-    it.response(registration, CONTENT, [(ETAG, b"e"), (OBSERVE, b"\x05")], _BODY)
-    return it, registration
-
-
 def test_a_registration_is_repeated_with_its_observe_and_etag_when_the_server_asks_for_echo():
     it = Fetcher()
     it.client.fetch()
-    it.response(it.request(), CONTENT, [(ETAG, b"e")], _BODY)
+    it.response(it.request(), CONTENT, [(ETAG, b"e")], BODY)
     it.client.fetch(True)
     first = it.request()
     assert first.uint(OBSERVE) == 0
@@ -213,7 +156,7 @@ def test_a_registration_is_repeated_with_its_observe_and_etag_when_the_server_as
     again = it.request()
     assert again.uint(OBSERVE) == 0 and again.option(ECHO) == b"fresh"
     assert again.option(ETAG) == first.option(ETAG)
-    assert it.response(again, CONTENT, [(OBSERVE, b"\x05")], _BODY).kind == "configuration"
+    assert it.response(again, CONTENT, [(OBSERVE, b"\x05")], BODY).kind == "configuration"
     assert it.client.observing
 
 
@@ -265,7 +208,7 @@ def test_a_document_whose_id_does_not_fit_a_uri_path_is_not_observed():
 def test_a_notification_is_about_the_individual_document_whatever_was_asked_last():
     it, registration = observing()
     it.client.fetch(False)
-    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
+    assert it.response(it.request(), CONTENT, [], BODY).kind == "configuration"
     assert it.response(registration, NOT_FOUND, mtype=CON) is None
     assert it.client.busy and not it.client.individual
 
@@ -278,53 +221,3 @@ def test_after_a_notification_a_document_may_change_three_times():
     for _ in range(2):
         assert it.response(it.request(), VALID, changed) is None
     assert it.response(it.request(), VALID, changed).kind == "refused"
-
-
-def test_what_is_deregistered_is_the_document_whatever_was_asked_last():
-    it, registration = observing()
-    assert registration.value(registration.find(URI_PATH) + 5) == b"doc-1"
-    it.client.fetch(False)
-    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
-    it.client.stop()
-    request = it.request()
-    assert request.uint(OBSERVE) == 1 and request.token() == registration.token()
-    assert request.value(request.find(URI_PATH) + 5) == b"doc-1"
-
-
-def test_without_room_to_ask_for_the_collection_the_refusal_of_the_document_is_the_outcome():
-    for code in (FORBIDDEN, NOT_FOUND):
-        it, _ = observing()
-        client = it.client
-        client.fetch(True)
-        request = it.request()
-        client.request.start = lambda *_: None
-        outcome = it.response(request, code)
-        assert (outcome.kind, outcome.code) == ("rejected", code)
-        assert client.individual and not client.busy and not client.observing
-
-
-def test_a_fetch_that_has_ended_keeps_no_body_and_no_exchange():
-    it = Fetcher()
-    client = it.client
-    assert client.fetch() and client.exchange is not None and client.block2 is not None
-    assert it.response(it.request(), CONTENT, [], _BODY).kind == "configuration"
-    assert client.exchange is None and client.block2 is None
-    client.fetch()
-    exchange = client.exchange
-    it.request()
-    assert client.no_response(exchange, True).kind == "rejected"
-    assert client.exchange is None and client.block2 is None
-    assert client.no_response(exchange, True) is None, "that exchange is over"
-
-
-def test_problem_details_are_found_among_keys_of_other_kinds():
-    for text, title, detail in (
-        ("a1 20 61 74", "t", None),
-        ("a2 61 78 01 20 61 74", "t", None),  # {"x": 1, -1: "t"}
-        ("a3 61 78 01 20 61 74 21 61 64", "t", "d"),
-        ("a2 00 01 20 61 74", "t", None),  # {0: 1, -1: "t"}
-        ("a2 82 01 02 01 21 61 64", None, "d"),  # {[1, 2]: 1, -2: "d"}
-        ("bf 61 78 01 20 61 74 ff", "t", None),
-        ("a2 20 61 74 20 61 75", None, None),  # the title twice
-    ):
-        assert problem_of(unhex(text)) == (title, detail), text
