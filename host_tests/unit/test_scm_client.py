@@ -102,49 +102,6 @@ def test_an_individual_document_that_is_for_others_makes_it_ask_for_the_collecti
     assert it.response(it.request(), CONTENT, [], BODY).kind == "configuration"
 
 
-def test_the_answer_to_a_deregistration_starts_nothing():
-    it = Fetcher()
-    client = it.client
-    client.fetch()
-    it.response(it.request(), CONTENT, [], BODY)
-    client.fetch(True)
-    it.response(it.request(), CONTENT, [(OBSERVE, b"\x05")], BODY)
-    client.stop()
-    assert it.response(it.request(), NOT_FOUND).kind == "rejected" and not client.busy
-
-
-def test_stop_deregisters_with_the_token_of_the_registration():
-    it = Fetcher()
-    client = it.client
-    client.stop()
-    assert it.endpoint.transmit(0) is None
-    client.document_id = b"doc-1"
-    client.fetch(True)
-    registration = it.request()
-    it.response(registration, CONTENT, [(OBSERVE, b"\x05")], BODY)
-    client.stop()
-    request = it.request()
-    assert request.uint(OBSERVE) == 1 and request.token() == registration.token()
-    assert not client.observing and client.busy
-
-
-def test_without_a_response_the_fetch_ends_and_so_does_the_registration():
-    it = Fetcher()
-    client = it.client
-    client.document_id = b"doc-1"
-    client.fetch(True)
-    it.request()
-    while True:
-        it.now += it.endpoint.wait_ms(it.now)
-        exchange = it.endpoint.step(it.now)
-        if exchange is not None:
-            break
-        it.endpoint.transmit(it.now)
-    assert client.no_response(exchange, False).kind == "timeout"
-    assert not client.busy and not client.observing and client.unanswered_size > 0
-    assert client.fetch(True) and client.busy
-
-
 def test_a_registration_is_repeated_with_its_observe_and_etag_when_the_server_asks_for_echo():
     it = Fetcher()
     it.client.fetch()
@@ -194,15 +151,6 @@ def test_after_a_memory_error_only_what_waits_for_nothing_ends():
     it.client.drop_half_done()
     assert not it.client.observing and it.client.fetch(True)
     assert it.request().uint(OBSERVE) == 0
-
-
-def test_a_document_whose_id_does_not_fit_a_uri_path_is_not_observed():
-    for size, is_usable in ((255, True), (256, False)):
-        it = Fetcher()
-        it.client.fetch()
-        body = dumps([document(UE_ID, DATA, "d" * size)])
-        assert it.response(it.request(), CONTENT, [], body).kind == "configuration"
-        assert (it.client.document_id is not None) == is_usable, size
 
 
 def test_a_notification_is_about_the_individual_document_whatever_was_asked_last():

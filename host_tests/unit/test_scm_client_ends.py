@@ -1,9 +1,66 @@
 """How a fetch and an observation of the configuration client end, and what problem details say."""
 
 from scm_fetcher import BODY, Fetcher, observing
+from builders import DATA, UE_ID, document
 from checks import unhex
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.numbers import CONTENT, FORBIDDEN, NOT_FOUND, OBSERVE, URI_PATH
 from msgin5g.scm.client import problem_of
+
+
+def is_observable(document_id):
+    it = Fetcher()
+    it.client.fetch()
+    body = dumps([document(UE_ID, DATA, document_id)])
+    assert it.response(it.request(), CONTENT, [], body).kind == "configuration"
+    return it.client.document_id is not None
+
+
+def test_a_document_whose_id_does_not_fit_a_uri_path_is_not_observed():
+    assert is_observable("d" * 255) and not is_observable("d" * 256)
+
+
+def test_without_a_response_the_fetch_ends_and_so_does_the_registration():
+    it = Fetcher()
+    client = it.client
+    client.document_id = b"doc-1"
+    client.fetch(True)
+    it.request()
+    while True:
+        it.now += it.endpoint.wait_ms(it.now)
+        exchange = it.endpoint.step(it.now)
+        if exchange is not None:
+            break
+        it.endpoint.transmit(it.now)
+    assert client.no_response(exchange, False).kind == "timeout"
+    assert not client.busy and not client.observing and client.unanswered_size > 0
+    assert client.fetch(True) and client.busy
+
+
+def test_stop_deregisters_with_the_token_of_the_registration():
+    it = Fetcher()
+    client = it.client
+    client.stop()
+    assert it.endpoint.transmit(0) is None
+    client.document_id = b"doc-1"
+    client.fetch(True)
+    registration = it.request()
+    it.response(registration, CONTENT, [(OBSERVE, b"\x05")], BODY)
+    client.stop()
+    request = it.request()
+    assert request.uint(OBSERVE) == 1 and request.token() == registration.token()
+    assert not client.observing and client.busy
+
+
+def test_the_answer_to_a_deregistration_starts_nothing():
+    it = Fetcher()
+    client = it.client
+    client.fetch()
+    it.response(it.request(), CONTENT, [], BODY)
+    client.fetch(True)
+    it.response(it.request(), CONTENT, [(OBSERVE, b"\x05")], BODY)
+    client.stop()
+    assert it.response(it.request(), NOT_FOUND).kind == "rejected" and not client.busy
 
 
 def test_what_is_deregistered_is_the_document_whatever_was_asked_last():
