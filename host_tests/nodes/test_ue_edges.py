@@ -1,7 +1,8 @@
 """When a UE asks again, at the edges: of chance, of a full endpoint, of want of memory."""
 
-from builders import RELAY, FakeConfiguration, drain, ue_settings
+from builders import DATA, RELAY, UE_ID, FakeConfiguration, document, drain, ue_settings
 from checks import xorshift
+from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import CONTENT, GATEWAY_TIMEOUT, GET, MAX_AGE, NOT_FOUND
 from msgin5g.coap.responder import ServerEndpoint
@@ -94,6 +95,8 @@ def test_after_want_of_memory_it_asks_again_in_a_minute_unless_it_is_stopped():
     assert ue.wait_ms(add(START, 60000)) is None
     ue.step(add(START, 60000))
     assert not ue.client.busy
+    ue.lose(add(START, 65000))
+    assert ue.wait_ms(add(START, 65000)) is None and ue.counters == {"no_memory": 2}
     ue.fetch(add(START, 70000))
     ue.step(add(START, 70000))
     assert ue.client.busy
@@ -157,3 +160,31 @@ def test_a_next_hop_that_moves_is_asked_at_once_and_one_that_was_not_known_when_
     assert not ue.client.busy
     ue.set_next_hop(other, START)
     assert ue.wait_ms(START) == wait_ms > 0
+
+
+def test_a_fetch_that_is_overdue_is_due_now():
+    ue = alone(START)
+    for ms in (0, 1, 5000):
+        assert ue.wait_ms(add(START, ms)) == ue.own_wait_ms(add(START, ms)) == 0, ms
+
+
+def test_what_is_applied_now_is_a_success_though_it_was_refused_for_want_of_memory_before():
+    ue = alone(START)
+    ue.configuration.try_again = True
+    ue.receive(0, answer(asked(ue, START), CONTENT, (), body()), RELAY, START)
+    (event,) = drain(ue)
+    assert event["event"] == "applied" and event["configuration"] == {"data": DATA.encode()}
+    assert ue.wait_ms(START) == 54000
+    ue.configuration.step = lambda now: ("confirmed", ())
+    ue.step(START)
+    assert [event["event"] for event in drain(ue)] == ["confirmed"]
+    assert ue.wait_ms(START) == 54000
+
+
+def test_who_observes_waits_for_max_age_where_the_document_cannot_be_asked_for():
+    for size, wait_ms in ((255, 0), (256, 54000)):
+        ue = alone(START, observe=True)
+        found = dumps([document(UE_ID, DATA, "d" * size)])
+        ue.receive(0, answer(asked(ue, START), CONTENT, (), found), RELAY, START)
+        assert [event["event"] for event in drain(ue)] == ["applied"]
+        assert ue.wait_ms(START) == wait_ms, size
