@@ -30,6 +30,9 @@ _PLAUSIBLE = (
     ("unprotect_units", 0.5, 30),
     ("protect_1k_units", 2, 100),
     ("unprotect_1k_units", 2, 100),
+    ("decode_and_unprotect_units", 0.5, 30),
+    ("relay_protected_uplink_times", 0.5, 2),
+    ("relay_protected_downlink_times", 0.5, 2),
     ("context_units", 2, 100),
     ("answer_encode_units", 0.05, 20),
     ("relay_units", 0.5, 100),
@@ -66,6 +69,8 @@ _ALLOCATED = (
     "protect_1k_alloc_bytes",
     "unprotect_1k_alloc_bytes",
     "context_heap_bytes",
+    "number_writes_at_start",
+    "number_writes",
     "request_added_bytes",
     "answer_added_bytes",
 )

@@ -81,11 +81,17 @@ def _oscore(interpreter):
     times = _Times(found)
     figures = {"context_heap_bytes": found["context_heap_bytes"]}
     figures["request_added_bytes"], figures["answer_added_bytes"] = found["added_bytes"]
-    for name in ("protect", "unprotect", "protect_1k", "unprotect_1k", "context"):
-        figures[f"{name}_units"] = times.units(name)
-        figures[f"{name}_alloc_bytes"] = times.alloc_bytes[name]
-    protected = _Times(interpreter.run("speed", "384K", _ROUNDS, "protected"))
-    figures["relay_protected_units"] = max(protected.units("uplink"), protected.units("downlink"))
+    figures["number_writes_at_start"], figures["number_writes"] = found["number_writes"]
+    for name, us in times.us.items():
+        if name in times.alloc_bytes:
+            figures[f"{name}_units"] = times.units(name)
+            figures[f"{name}_alloc_bytes"] = times.alloc_bytes[name]
+    plain, protected = (
+        _Times(interpreter.run("speed", "384K", _ROUNDS, *more)) for more in ((), ("protected",))
+    )
+    for way in ("uplink", "downlink"):
+        figures[f"relay_protected_{way}_units"] = protected.units(way)
+        figures[f"relay_protected_{way}_times"] = round(protected.units(way) / plain.units(way), 2)
     return figures
 
 

@@ -20,7 +20,8 @@ _ECB = const(1)
 _CBC = const(2)
 _BLOCK = const(16)
 _PIECE = const(256)  # bytes worked at a time, whole blocks
-_HEAD_SIZE = const(64)  # B_0, the size of the additional data, and these
+_BUFFER_SIZE = const(272)  # a piece, and a block for the tag
+_AS_NUMBER = const(120)  # bytes of text that are XORed as one number
 _ZEROS = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 
@@ -33,107 +34,116 @@ class AesCcm:
     def __init__(self):
         # The same memory as words, for XOR, and as bytes, to copy. Words of two bytes are small
         # integers on every port.
-        self._text_words = array("H", bytes(_PIECE))
-        self._stream_words = array("H", bytes(_PIECE))
+        self._text_words = array("H", bytes(_BUFFER_SIZE))
+        self._stream_words = array("H", bytes(_BUFFER_SIZE))
         self._text = memoryview(_bytes_of(self._text_words))
         self._stream = memoryview(_bytes_of(self._stream_words))
-        self._counters = memoryview(bytearray(_PIECE))
-        self._clear = bytes(_PIECE)
-        self._head = memoryview(bytearray(_HEAD_SIZE))
-        self._clear_head = bytes(_HEAD_SIZE - _BLOCK)
-        self._first = bytearray(_BLOCK)
-        self._first[0] = 1
+        self._clear = bytes(_BUFFER_SIZE)
+        self._counter = bytearray(_BLOCK)
+        self._counter[0] = 1
         self._key = self._former_key = None
         self._cipher = self._former_cipher = None
 
-    def encrypt(self, key, nonce, aad, view):
+    def encrypt(self, key, nonce, blocks, view):
         """Encrypt in place. view: a memoryview of the text and of 8 bytes for the tag.
 
-        aad: additional data, which is authenticated and not encrypted; at most 46 bytes.
+        blocks: additional data, which is authenticated and not encrypted, as RFC 3610 section 2.2
+        has it: its size in two bytes, itself, and zeros up to whole blocks; at most 192 bytes.
         """
         size = len(view) - TAG_SIZE
-        tag = self._authenticate(key, nonce, aad, view, size)
-        tag ^= self._apply_stream(key, nonce, view, size)
-        view[size:] = tag.to_bytes(TAG_SIZE, "big")
+        view[size:] = self._authenticate(key, nonce, blocks, view, size)
+        self._apply_stream(key, nonce, view, size)
 
-    def decrypt(self, key, nonce, aad, view):
+    def decrypt(self, key, nonce, blocks, view):
         """Decrypt in place, and whether the tag, the last 8 bytes of the memoryview, is right."""
-        size = len(view) - TAG_SIZE
-        if size < 0:
+        i = len(view) - TAG_SIZE
+        if i < 0:
             return False
-        tag = self._apply_stream(key, nonce, view, size)
-        tag ^= self._authenticate(key, nonce, aad, view, size)
-        # As one number, all bytes at once: the time tells nothing.
-        return tag ^ int.from_bytes(view[size:], "big") == 0
+        self._apply_stream(key, nonce, view, i)
+        a = self._authenticate(key, nonce, blocks, view, i)
+        b = view
+        # All eight bytes, whatever the first ones are, so that the time tells nothing.
+        return not (
+            a[0] ^ b[i] | a[1] ^ b[i + 1] | a[2] ^ b[i + 2] | a[3] ^ b[i + 3]
+            | a[4] ^ b[i + 4] | a[5] ^ b[i + 5] | a[6] ^ b[i + 6] | a[7] ^ b[i + 7]
+        )  # fmt: skip
 
-    def _authenticate(self, key, nonce, aad, view, size):
-        """The CBC-MAC of additional data and of `size` bytes of `view`, 8 bytes as a number."""
+    def _authenticate(self, key, nonce, blocks, view, size):
+        """The CBC-MAC of the additional data and of `size` bytes of `view`: 8 bytes."""
         mac = cryptolib.aes(key, _CBC, _ZEROS)
-        piece = self._head
-        n = len(aad)
-        piece[_BLOCK:] = self._clear_head
-        piece[0] = 0x59
-        piece[1:14] = nonce
-        piece[14] = size >> 8
-        piece[15] = size & 0xFF
-        piece[17] = n
-        piece[18 : 18 + n] = aad
-        end = 18 + n + 15 & -_BLOCK
-        piece = _part(piece, end)
-        mac.encrypt(piece, piece)
-        for start in range(0, size, _PIECE):
-            n = min(_PIECE, size - start)
-            if n < _PIECE:
-                self._text[:] = self._clear
-            end = n + 15 & -_BLOCK
-            piece = _part(self._text, end)
-            _part(self._text, n)[:] = view[start : start + n]
+        buf = self._text
+        buf[:] = self._clear
+        buf[0] = 0x59
+        buf[1:14] = nonce
+        buf[14] = size >> 8
+        buf[15] = size & 0xFF
+        at = _BLOCK + len(blocks)
+        buf[_BLOCK:at] = blocks
+        start = 0
+        while True:
+            n = min(size - start, _PIECE - at)
+            end = at + n
+            buf[at:end] = view[start : start + n]
+            end = end + 15 & -_BLOCK
+            piece = buf[:end]
             mac.encrypt(piece, piece)
-        return int.from_bytes(piece[end - _BLOCK : end - TAG_SIZE], "big")
+            start += n
+            if start == size:
+                return piece[end - _BLOCK : end - TAG_SIZE]
+            buf[:] = self._clear
+            at = 0
 
     def _apply_stream(self, key, nonce, view, size):
-        """XOR the key stream into `size` bytes of `view`; the mask of the tag as a number."""
-        cipher = self._cipher_of(key)
-        first = self._first
-        first[1:14] = nonce
-        counters = _part(self._counters, min(size + 15 & -_BLOCK, _PIECE))
-        counters[:] = bytes(first) * (len(counters) >> 4)
-        words = self._text_words
-        others = self._stream_words
+        """XOR the key stream into `size` bytes of `view`, and S_0 into the tag behind them."""
+        if key != self._key:
+            self._change_key(key)
+        counter = self._counter
+        counter[1:14] = nonce
+        # The counters of a piece, and one block more: after the last piece comes S_0.
+        n = (min(size, _PIECE) + 15 >> 4) + 1
+        counters = bytes(counter) * n
         number = 0
-        for start in range(0, size, _PIECE):
-            n = min(_PIECE, size - start)
+        for start in range(0, size or 1, _PIECE):
+            n = min(size - start, _PIECE)
             end = n + 15 & -_BLOCK
+            stream = self._stream[: end + _BLOCK]
+            stream[:] = counters if len(stream) == len(counters) else counters[: end + _BLOCK]
             for i in range(15, end, _BLOCK):
                 number += 1
-                counters[i] = number  # below 256: a message has at most 72 blocks
-            cipher.encrypt(_part(counters, end), _part(self._stream, end))
-            text = _part(self._text, n)
-            target = view[start : start + n]
-            text[:] = target
-            for i in range((n + 1) >> 1):
-                words[i] ^= others[i]
-            target[:] = text
-        return int.from_bytes(cipher.encrypt(first)[:TAG_SIZE], "big")
+                stream[i] = number  # below 256: a message has at most 72 blocks
+            self._cipher.encrypt(stream, stream)
+            if start + n == size:
+                stream[n : n + TAG_SIZE] = stream[end : end + TAG_SIZE]
+                n += TAG_SIZE
+            target = view if n == len(view) else view[start : start + n]
+            if size <= _AS_NUMBER:
+                # Quick, but it takes four times as much heap.
+                a = int.from_bytes(target, "little") ^ int.from_bytes(stream[:n], "little")
+                target[:] = a.to_bytes(n, "little")
+            else:
+                self._xor(target, n)
 
-    def _cipher_of(self, key):
-        """The cipher of a key; to make one takes 320 bytes."""
-        if key != self._key:
-            cipher = self._former_cipher
-            if key != self._former_key:
-                cipher = cryptolib.aes(key, _ECB)
-            self._former_key = self._key
-            self._former_cipher = self._cipher
-            self._key = key
-            self._cipher = cipher
-        return self._cipher
+    def _xor(self, target, n):
+        """XOR the n bytes of the key stream into the target."""
+        words = self._text_words
+        stream = self._stream_words
+        text = self._text[:n]
+        text[:] = target
+        for i in range((n + 1) >> 1):
+            words[i] ^= stream[i]
+        target[:] = text
 
-
-def _part(view, n):
-    """The first n bytes of a memoryview: no new one when these are all."""
-    return view if len(view) == n else view[:n]
+    def _change_key(self, key):
+        """Take the cipher of another key; to make one takes 320 bytes."""
+        cipher = self._former_cipher
+        if key != self._former_key:
+            cipher = cryptolib.aes(key, _ECB)
+        self._former_key = self._key
+        self._former_cipher = self._cipher
+        self._key = key
+        self._cipher = cipher
 
 
 def _bytes_of(words):
     """The memory of an array as bytes; the array must live as long as they do."""
-    return uctypes.bytearray_at(uctypes.addressof(words), _PIECE)
+    return uctypes.bytearray_at(uctypes.addressof(words), _BUFFER_SIZE)

@@ -16,7 +16,8 @@ _KEY_SIZE = const(16)
 _NONCE_SIZE = const(13)
 _WINDOW_SIZE = const(32)
 _WINDOW_MASK = const(0xFFFFFFFF)
-_AAD = b"\x83\x68Encrypt0\x40\0\x85\x01\x81\x0a\0"
+_AAD = b"\0\0\x83\x68Encrypt0\x40\0\x85\x01\x81\x0a\0"  # its size before it
+_AAD_SIZE = const(19)  # without kid and Partial IV
 
 
 class ProtectionError(Exception):
@@ -74,15 +75,24 @@ class SecurityContext:
         return iv
 
 
-def additional_data(request_kid, request_partial_iv):
-    """The AAD that binds a message to its request (section 5.4); both are bytes."""
+def additional_blocks(request_kid, request_partial_iv):
+    """The AAD that binds a message to its request (section 5.4), as the blocks that AesCcm takes.
+
+    Both arguments are bytes.
+    """
     n = len(request_kid)
     m = len(request_partial_iv)
+    size = _AAD_SIZE + n + m
+    data = bytearray(size + 2 + 15 & -16)
+    data[:19] = _AAD
+    data[1] = size
     # Each byte string is shorter than 24: its length is in its first byte.
-    data = bytearray(b"".join((_AAD, request_kid, b"\0", request_partial_iv, b"\x40")))
-    data[11] = 0x40 | n + m + 7
-    data[16] = 0x40 | n
-    data[17 + n] = 0x40 | m
+    data[13] = 0x40 | n + m + 7
+    data[18] = 0x40 | n
+    data[19 : 19 + n] = request_kid
+    data[19 + n] = 0x40 | m
+    data[20 + n : 20 + n + m] = request_partial_iv
+    data[20 + n + m] = 0x40
     return data
 
 

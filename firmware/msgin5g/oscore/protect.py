@@ -13,7 +13,7 @@ from micropython import const
 from msgin5g.coap.message import MessageFormatError, encode, insert, size_of
 from msgin5g.coap.numbers import CHANGED, CONTENT, FETCH, OBSERVE, OSCORE, POST
 from msgin5g.oscore.ccm import TAG_SIZE, AesCcm
-from msgin5g.oscore.context import MAX_ID_SIZE, ProtectionError, additional_data
+from msgin5g.oscore.context import MAX_ID_SIZE, ProtectionError, additional_blocks
 
 # Figure 5 of RFC 8613 and RFC 8768: Uri-Host, Uri-Port, Hop-Limit, Proxy-Uri, Proxy-Scheme.
 _CLASS_U = (3, 7, 16, 35, 39)
@@ -24,11 +24,12 @@ _KID_CONTEXT = const(16)
 
 
 class Binding:
-    """What binds responses to their request: kid and Partial IV of the request, both bytes.
+    """What binds responses to their request, made of its kid and Partial IV, both bytes.
 
-    context: the SecurityContext. aad: the additional data of the request and of its responses.
-    observes: the request has Observe, so that its responses have outer code 2.05. answered: there
-    was a response, so the next one needs a number of its own. newest: the number of the newest
+    context: the SecurityContext. blocks: the additional data of the request and its responses.
+    nonce: that of the request, and of a response without a Partial IV of its own. observes: the
+    request has Observe, so that its responses have outer code 2.05. answered: there was a
+    response, so the next one needs a number of its own. newest: the number of the newest
     notification that has come, -1 after a first response without one, None before.
     """
 
@@ -37,9 +38,8 @@ class Binding:
 
     def __init__(self, context, kid, partial_iv, observes):
         self.context = context
-        self.aad = additional_data(kid, partial_iv)
-        self.kid = kid
-        self.partial_iv = partial_iv
+        self.blocks = additional_blocks(kid, partial_iv)
+        self.nonce = context.nonce(kid == context.sender_id, partial_iv)
         self.observes = observes
 
 
@@ -47,7 +47,10 @@ class Protection:
     """Protects and unprotects with any SecurityContext. recipient_option: its number, class U."""
 
     def __init__(self, recipient_option):
-        self._recipient_option = recipient_option
+        self._class_u = _CLASS_U + (recipient_option,)
+        self._recipient = (recipient_option,)
+        self._ignored = self._class_u + (OSCORE,)
+        self._ignored_and_observe = self._ignored + (OBSERVE,)
         self._ccm = AesCcm()
 
     # What we send
@@ -55,16 +58,10 @@ class Protection:
     def protect_request(self, context, code, options, payload):
         """(outer code, outer options, ciphertext, Binding) of a request."""
         partial_iv = shortest(context.sequence.next())
-        inner, outer = self._split(options)
-        observes = False
-        for option in options:
-            if option[0] == OBSERVE:
-                observes = True
-                insert(outer, OBSERVE, option[1])
+        inner, outer, observes = self._split(options)
+        insert(outer, OSCORE, option_value(partial_iv, context.sender_id, context.id_context))
         binding = Binding(context, context.sender_id, partial_iv, observes)
-        value = option_value(partial_iv, context.sender_id, context.id_context)
-        insert(outer, OSCORE, value)
-        sealed = self._seal(context, binding, True, partial_iv, code, inner, payload)
+        sealed = self._seal(binding, binding.nonce, code, inner, payload)
         return FETCH if observes else POST, outer, sealed, binding
 
     def protect_response(self, binding, code, options, payload, fresh=False):
@@ -73,39 +70,42 @@ class Protection:
         fresh: with a Partial IV of its own, as each notification, and each further response to
         the same request, must have (section 8.3).
         """
-        context = binding.context
-        inner, outer = self._split(options)
-        partial_iv = binding.partial_iv
-        value = b""
+        inner, outer, _ = self._split(options)
         if fresh:
+            context = binding.context
             partial_iv = shortest(context.sequence.next())
             value = option_value(partial_iv)
-        for number, observe in options:
-            if number == OBSERVE:
-                insert(outer, OBSERVE, observe)
+            nonce = context.nonce(True, partial_iv)
+        else:
+            value = b""
+            nonce = binding.nonce
         insert(outer, OSCORE, value)
-        sealed = self._seal(context, binding, fresh, partial_iv, code, inner, payload)
+        sealed = self._seal(binding, nonce, code, inner, payload)
         return CONTENT if binding.observes else CHANGED, outer, sealed
 
     def _split(self, options):
-        """(options of class E, options of class U)."""
+        """(inner options, outer options, whether there is Observe, which is in both)."""
         inner = []
         outer = []
-        recipient_option = self._recipient_option
+        observes = False
+        class_u = self._class_u
         for option in options:
-            number = option[0]
-            is_outer = number == recipient_option or number in _CLASS_U
-            (outer if is_outer else inner).append(option)
-        return inner, outer
+            if option[0] in class_u:
+                outer.append(option)
+            else:
+                inner.append(option)
+                if option[0] == OBSERVE:
+                    outer.append(option)
+                    observes = True
+        return inner, outer, observes
 
-    def _seal(self, context, binding, is_ours, partial_iv, code, options, payload):
+    def _seal(self, binding, nonce, code, options, payload):
         buf = bytearray(size_of(b"", options, payload) + TAG_SIZE)
         # The text is a message without its first three bytes: its code stands in the fourth.
         encode(buf, 0, 0, 0, b"", options, payload)
         buf[3] = code
         view = memoryview(buf)[3:]
-        nonce = context.nonce(is_ours, partial_iv)
-        self._ccm.encrypt(context.sender_key, nonce, binding.aad, view)
+        self._ccm.encrypt(binding.context.sender_key, nonce, binding.blocks, view)
         return view
 
     # What has come
@@ -121,11 +121,9 @@ class Protection:
         number = int.from_bytes(partial_iv, "big")
         if not context.window.may_come(number):
             raise ProtectionError("oscore_replay")
+        # Without the outer Observe an intermediary has removed it: then the inner one goes, too.
         binding = Binding(context, kid, partial_iv, message.find(OBSERVE) >= 0)
-        self._open(binding, False, partial_iv, message, True)
-        i = message.find(OBSERVE)
-        if i >= 0 and not binding.observes:
-            message.drop_option(i)  # an intermediary has removed the outer one
+        self._open(binding, binding.nonce, message, self._class_u, True)
         return binding, number
 
     def unprotect_response(self, binding, message):
@@ -138,83 +136,83 @@ class Protection:
         """
         if message.code != CONTENT and message.code != CHANGED:
             raise ProtectionError("oscore_malformed")  # section 4.2: no others are protected
-        partial_iv, kid, _ = read_option(message.option(OSCORE))
-        if kid is not None and kid != binding.context.recipient_id:
-            raise ProtectionError("oscore_malformed")
-        number = None
-        is_ours = partial_iv is None
-        if is_ours:
+        context = binding.context
+        i = message.find(OSCORE)
+        partial_iv = None
+        if i < 0 or message.ends[i] > message.starts[i]:
+            partial_iv, kid, _ = read_option(message.option(OSCORE))
+            if kid is not None and kid != context.recipient_id:
+                raise ProtectionError("oscore_malformed")
+        if partial_iv is None:
             # Only the first response may do without: the nonce is that of the request.
             if binding.newest is not None:
                 raise ProtectionError("oscore_no_partial_iv")
-            partial_iv = binding.partial_iv
+            number = None
+            nonce = binding.nonce
         else:
             number = int.from_bytes(partial_iv, "big")
             if binding.newest is not None and number <= binding.newest:
                 raise ProtectionError("old_notification")
-        self._open(binding, is_ours, partial_iv, message, False)
-        i = message.find(OBSERVE)
-        if i >= 0:
-            if binding.observes:
-                message.starts[i] = message.size
-                message.ends[i] = message.size + _OBSERVE_SIZE
-                view = message.view
-                for n in range(_OBSERVE_SIZE):
-                    view[message.size + n] = (number or 0) >> (8 * (_OBSERVE_SIZE - 1 - n)) & 0xFF
-            else:
-                message.drop_option(i)
+            nonce = context.nonce(False, partial_iv)
+        # Nobody has authenticated the options of class U, and a critical one would end the
+        # exchange: only the Recipient counts.
+        self._open(binding, nonce, message, self._recipient, False)
+        if binding.observes:
+            i = message.find(OBSERVE)
+            if i >= 0:
+                start = message.starts[i] = message.size
+                message.ends[i] = start + _OBSERVE_SIZE
+                newest = number or 0
+                message.view[start] = newest >> 16 & 0xFF
+                message.view[start + 1] = newest >> 8 & 0xFF
+                message.view[start + 2] = newest & 0xFF
         return number
 
-    def _open(self, binding, is_ours, partial_iv, message, is_request):
+    def _open(self, binding, nonce, message, outside, is_request):
         """Replace a Message by the one that it protects.
 
-        The values of options that lie outside of the ciphertext stand behind the payload: Observe
-        first, then those of class U that the message has outside. A response has only the
-        Recipient there: nobody has authenticated the others, and a critical one would end the
-        exchange.
+        outside: the numbers of the options that are taken from outside of the ciphertext. Their
+        values stand behind the payload, and three bytes for Observe before them. Inside neither
+        options of class U count, nor Observe if the request is without.
         """
-        context = binding.context
-        outer = []
-        room = _OBSERVE_SIZE
-        recipient_option = self._recipient_option
+        outer = ()
+        room = TAG_SIZE
         numbers = message.numbers
         for i in range(message.n_options):
-            number = numbers[i]
-            if number == recipient_option or (is_request and number in _CLASS_U):
-                value = message.value(i)
-                outer.append((number, value))
-                room += len(value)
+            if numbers[i] in outside:
+                outer += ((numbers[i], message.starts[i], message.ends[i]),)
+                room += message.ends[i] - message.starts[i]
+        datagram = memoryview(message.view)
         start = message.token_end
-        sealed = memoryview(message.view)[message.payload_start : message.size]
-        size = len(sealed) - TAG_SIZE
-        if size < 1:
-            raise ProtectionError("oscore_malformed")
+        sealed = datagram[message.payload_start : message.size]
         # Header, token, options: the first byte of the text is the code, and its place becomes
         # the last byte of the token again.
-        buf = bytearray(start - 1 + size + max(TAG_SIZE, room))
+        end = start - 1 + len(sealed) - TAG_SIZE
+        if end < start:
+            raise ProtectionError("oscore_malformed")
+        buf = bytearray(end + room)
         view = memoryview(buf)
-        text = view[start - 1 : start - 1 + len(sealed)]
+        text = view[start - 1 : end + TAG_SIZE]
         text[:] = sealed
-        nonce = context.nonce(is_ours, partial_iv)
-        if not self._ccm.decrypt(context.recipient_key, nonce, binding.aad, text):
+        if not self._ccm.decrypt(binding.context.recipient_key, nonce, binding.blocks, text):
             raise ProtectionError("oscore_not_authentic")
-        code = buf[start - 1]
-        view[:start] = memoryview(message.view)[:start]
-        buf[1] = code
-        end = start - 1 + size
+        code = text[0]
         if not code or (code < 32) != is_request:
             raise ProtectionError("oscore_malformed")
+        view[:start] = datagram[:start]
+        view[1] = code
         try:
             message.decode(view[:end])
         except MessageFormatError:
             raise ProtectionError("oscore_malformed")
         message.view = view
+        ignored = self._ignored if binding.observes else self._ignored_and_observe
         for i in range(message.n_options - 1, -1, -1):
-            number = numbers[i]
-            if number == recipient_option or number == OSCORE or number in _CLASS_U:
-                message.drop_option(i)  # what is of class U counts outside only
+            if numbers[i] in ignored:
+                message.drop_option(i)
         end += _OBSERVE_SIZE
-        for number, value in outer:
+        for number, start, stop in outer:
+            value = datagram[start:stop]
             start = end
             end += len(value)
             view[start:end] = value
@@ -225,16 +223,22 @@ class Protection:
 def option_value(partial_iv, kid=None, kid_context=None):
     """The value of the OSCORE option (section 6.1); bytes or None each."""
     flags = n = len(partial_iv)
-    tail = kid or b""
-    if kid is not None:
-        flags |= _KID
+    i = 1 + n
+    size = i + len(kid or b"")
+    if kid_context is not None:
+        size += 1 + len(kid_context)
+    value = bytearray(size)
+    value[1:i] = partial_iv
     if kid_context is not None:
         flags |= _KID_CONTEXT
-        tail = bytes((len(kid_context),)) + kid_context + tail
-    value = bytearray(1 + n + len(tail))
+        n = len(kid_context)
+        value[i] = n
+        value[i + 1 : i + 1 + n] = kid_context
+        i += 1 + n
+    if kid is not None:
+        flags |= _KID
+        value[i:] = kid
     value[0] = flags
-    value[1 : 1 + n] = partial_iv
-    value[1 + n :] = tail
     return value
 
 

@@ -14,6 +14,30 @@ from msgin5g.coap.message import Message, encode, size_of
 from msgin5g.coap.numbers import CONTENT, CONTENT_FORMAT, GET
 from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.protect import Binding, Protection
+from msgin5g.oscore.sequence_store import SequenceStore
+
+
+_N = 8  # messages in a measurement
+
+
+class CountedWrites:
+    """A flash that counts what is written to it, and keeps it."""
+
+    error = OSError
+
+    def __init__(self):
+        self.n_writes = 0
+        self._files = {}
+
+    def write(self, name, parts):
+        self.n_writes += 1
+        self._files[name] = b"".join(parts)
+
+    def read(self, name, offset, size):
+        return self._files[name][offset : offset + size]
+
+    def same(self, name, offset, parts):
+        return self.read(name, offset, 999) == b"".join(parts)
 
 
 class Numbers:
@@ -41,6 +65,12 @@ class Protected:
         self._datagram = bytearray(size_of(b"1234", options, sealed))
         encode(self._datagram, 2, code, 1, b"1234", options, sealed)
         self._message = Message(32)
+        self._decoded = [Message(32) for _ in range(_N)]
+
+    def decode(self):
+        """Before each call of `unprotect`: messages that are decoded."""
+        for message in self._decoded:
+            message.decode(self._datagram)
 
     def protect(self, n):
         for _ in range(n):
@@ -49,7 +79,11 @@ class Protected:
             )
 
     def unprotect(self, n):
-        """With the decoding of the protected message."""
+        decoded = self._decoded
+        for i in range(n):
+            self._protection.unprotect_response(self._at_ue, decoded[i])
+
+    def decode_and_unprotect(self, n):
         for _ in range(n):
             self._message.decode(self._datagram)
             self._protection.unprotect_response(self._at_ue, self._message)
@@ -73,6 +107,22 @@ def oscore_sizes():
     return {"context_heap_bytes": heap, "added_bytes": added}
 
 
+def number_writes():
+    """Writes to the flash in a start and 64 messages, and in the next 64."""
+    flash = CountedWrites()
+    SequenceStore(flash, bytes(16), b"board").create()
+    flash.n_writes = 0
+    store = SequenceStore(flash, bytes(16), b"board")
+    assert store.load(lambda: 7)
+    found = []
+    for _ in range(2):
+        for _ in range(64):
+            store.next()
+        found.append(flash.n_writes)
+        flash.n_writes = 0
+    return {"number_writes": found}
+
+
 def contexts(n):
     """Make a SecurityContext."""
     for _ in range(n):
@@ -82,15 +132,21 @@ def contexts(n):
 def main():
     rounds = int(arguments()[0])
     sizes = oscore_sizes()
-    paths = [("context", contexts, 4)]
+    sizes.update(number_writes())
+    paths = [("context", contexts, 4, None)]
     for name, size in (("", 100), ("_1k", 1024)):
         protected = Protected(size)
-        paths.append(("protect" + name, protected.protect, 8))
-        paths.append(("unprotect" + name, protected.unprotect, 8))
-    alloc = {name: allocated(function) for name, function, _ in paths}
+        paths.append(("protect" + name, protected.protect, _N, None))
+        paths.append(("unprotect" + name, protected.unprotect, _N, protected.decode))
+        paths.append(("decode_and_unprotect" + name, protected.decode_and_unprotect, _N, None))
+    alloc = {name: allocated(function) for name, function, _, prepare in paths if not prepare}
+    for name in ("unprotect", "unprotect_1k"):
+        alloc[name] = alloc["decode_and_" + name]  # to decode takes no heap
     best = {}
     for _ in range(rounds):
-        for name, function, n in paths:
+        for name, function, n, prepare in paths:
+            if prepare:
+                prepare()
             for key, measured, times in (
                 ("unit", lambda n: unit(n, frames.REQUEST), 50),
                 (name, function, n),
