@@ -31,6 +31,7 @@ _UE_ID = "urn:x-msgin5g:ue:0007"
 _LINKED_ID = "urn:x-msgin5g:ue:0002"
 _RECIPIENT = "coap://scm.example"
 _AMPLE = 256 << 10  # a role keeps less in a tight heap
+_AMPLE_BESIDE_IMAGE = 128 << 10  # an image lies in the heap, too: in flash on a board
 _PADDINGS = (0, 7, 42)  # bytes of an environment variable
 _QUIET_S = 0.2  # without a datagram: the role is idle
 _PATIENCE_S = 2  # without a datagram: the role has failed, and waits to try again
@@ -56,7 +57,14 @@ def idle_heap(role, firmware):
     stack can look like a reference and keep an object alive until a later collection. So this is
     the least of some runs, whose stacks lie elsewhere.
     """
-    return min(_work_of(role, firmware, _AMPLE, padding)["heap"] for padding in _PADDINGS)
+    ample = _ample(firmware)
+    return min(_work_of(role, firmware, ample, padding)["heap"] for padding in _PADDINGS)
+
+
+def _ample(firmware):
+    """A heap in which a role works, whatever the size of its image."""
+    image_size = os.path.getsize(firmware) if os.path.isfile(firmware) else 0
+    return max(_AMPLE, image_size + _AMPLE_BESIDE_IMAGE)
 
 
 def loaded_modules(role, firmware):
@@ -82,7 +90,7 @@ def smallest_heap(role, firmware):
 
     The start is its largest moment: the modules that only start-up needs are loaded then, too.
     """
-    bare = _work_of(role, firmware, _AMPLE)["bare"]
+    bare = _work_of(role, firmware, _ample(firmware))["bare"]
 
     def works(size):
         try:

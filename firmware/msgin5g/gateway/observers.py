@@ -19,6 +19,7 @@ class Observer:
     documents = None
     response = None
     exchange = None
+    binding = None
 
     def __init__(self, document, ue, token, parameters, now, binding):
         self.document = document
@@ -27,7 +28,8 @@ class Observer:
         self.token = token
         self.parameters = parameters
         self.confirmed_at = now
-        self.binding = binding
+        if binding is not None:
+            self.binding = binding
         self.observer = self
         self.is_active = True
 
