@@ -32,6 +32,7 @@ _TESTS = ROOT / "host_tests"
 _NOT_ON_WASM = (
     "test_loop",  # socket
     "test_oscore",  # cryptolib
+    "test_oscore_edges",  # cryptolib
     "test_port_flash",  # LittleFS
     "test_resolver",  # socket
     "test_services",  # asyncio.run
