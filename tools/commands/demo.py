@@ -9,9 +9,17 @@ import click
 from msgin5g_tools.decode.capture_writer import CaptureWriter
 from msgin5g_tools.demo import actors, gateway_scenario
 from msgin5g_tools.demo.gateway_scenario import GatewayScenario
+from msgin5g_tools.demo.oscore_scenario import OscoreScenario
 from msgin5g_tools.demo.processes import DemoError, Processes
 from msgin5g_tools.demo.relay_scenario import RelayScenario
-from msgin5g_tools.demo.report import GatewayJsonReport, GatewayReport, JsonReport, Report
+from msgin5g_tools.demo.report import (
+    GatewayJsonReport,
+    GatewayReport,
+    JsonReport,
+    OscoreJsonReport,
+    OscoreReport,
+    Report,
+)
 
 __all__ = ["demo"]
 
@@ -20,6 +28,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @click.command()
 @click.option("--gateway", is_flag=True, help="A gateway with five UEs instead of a relay.")
+@click.option("--oscore", is_flag=True, help="UEs with keys, and a relay that can read nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option(
     "--pcap",
@@ -28,7 +37,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     type=click.File("wb", lazy=False),
     help="Write the messages as a capture, for Wireshark and for `msgin5g decode --pcap`.",
 )
-def demo(gateway, as_json, capture):
+def demo(gateway, oscore, as_json, capture):
     """Run a complete scenario on loopback with real MicroPython, and check its result.
 
     A configuration management server, a relay, and three UEs on virtual boards with 128 KiB of
@@ -40,6 +49,10 @@ def demo(gateway, as_json, capture):
     sends one bulk request to the server; each UE gets its own response, one of them 4.04. Then
     two more, one of them on the deny list: the server rejects the bulk request (4.03), and the
     gateway asks again for each UE alone.
+
+    With --oscore: the relay's scenario again, with OSCORE. Each board is provisioned with a key of
+    its own, which the server gets, too. The relay has none, and what it sees is searched for
+    parts of requests and configurations.
 
     \b
     Exit status: 0 when everything was as expected; 1 when not, and the output says what.
@@ -56,9 +69,15 @@ def demo(gateway, as_json, capture):
       bulk_requests, single_requests   with --gateway: ue_ids and response code of each request
       leaks          with --gateway: messages to a UE that name another UE
       configurations with --gateway: read back from the flash of each UE
+      protected      with --oscore: messages, number of all; readable, what the relay could read
       logs           only when not ok: the last lines of each process and board
     """
-    if gateway:
+    if gateway and oscore:
+        raise click.UsageError("--gateway and --oscore do not go together")
+    if oscore:
+        report = OscoreJsonReport() if as_json else OscoreReport()
+        ues, scenario_class = actors.UES, OscoreScenario
+    elif gateway:
         report = GatewayJsonReport() if as_json else GatewayReport()
         ues, scenario_class = gateway_scenario.UES, GatewayScenario
     else:

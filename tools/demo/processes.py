@@ -159,9 +159,17 @@ class Processes:
         except BoardError as error:
             raise DemoError(f"{name}: {error}") from None
 
+    def port(self, name):
+        """The serial port of a board."""
+        return self._boards[name].port
+
+    def mark(self, name):
+        """What a board prints from now on counts as its output."""
+        self._marks[name] = self._boards[name].output.mark()
+
     async def reset(self, name):
         """Reset a board with mpremote, so that its main.py runs."""
-        self._marks[name] = self._boards[name].output.mark()
+        self.mark(name)
         await self.mpremote(name, "reset")
 
     async def outcome(self, name, outcomes, timeout_s):
@@ -187,6 +195,13 @@ class Processes:
             for name, lines in logs.items()
             if any(lines)
         }
+
+    def printed(self):
+        """{name: text} of everything that boards and processes have printed."""
+        printed = {f"board {name}": board.output.text() for name, board in self._boards.items()}
+        for number, process in enumerate(self._processes):
+            printed[f"{number} {process.name}"] = "\n".join(process.lines)
+        return printed
 
     def _board_lines(self, name):
         """The output of a board since its last start; mpremote caused the first line."""

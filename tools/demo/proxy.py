@@ -7,7 +7,7 @@ from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.coap.message import Message, MessageFormatError, encode  # noqa: E402
-from msgin5g.coap.numbers import CONTENT  # noqa: E402
+from msgin5g.coap.numbers import CHANGED, CONTENT  # noqa: E402
 
 _RECIPIENT = 65020  # the default of the setting recipient_option
 
@@ -65,12 +65,15 @@ class _Receiver(asyncio.DatagramProtocol):
 
 
 def foreign_copy(datagram):
-    """The 2.05 for the linked UE as one for the foreign UE; None for every other datagram."""
+    """The 2.05 for the linked UE as one for the foreign UE; None for every other datagram.
+
+    With OSCORE each response without Observe is a 2.04 outside.
+    """
     try:
         message = Message().decode(datagram)
     except MessageFormatError:
         return None
-    if message.code != CONTENT or message.option(_RECIPIENT) != LINKED.encode():
+    if message.code not in (CONTENT, CHANGED) or message.option(_RECIPIENT) != LINKED.encode():
         return None
     options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
     options = [(n, FOREIGN.encode() if n == _RECIPIENT else value) for n, value in options]

@@ -220,3 +220,26 @@ class GatewayJsonReport(JsonReport):
             "leaks": scenario.leaks,
             "configurations": scenario.configurations,
         }
+
+
+class OscoreReport(Report):
+    title = "MSGin5G configuration through a relay, protected by OSCORE, on real MicroPython"
+    actors = (
+        "server   msgin5g scm-server: two documents, UE 0008 on the deny list; a key for each UE",
+        f"relay    MicroPython, {INTERMEDIARY_HEAP[:-1]} KiB of heap, linked with the three UEs;"
+        " it has no key",
+        f"UE       three virtual boards, {UE_HEAP[:-1]} KiB of heap each, provisioned with a key",
+    )
+
+    def _details(self, scenario):
+        if not scenario.readable():
+            text = f"no path, query or configuration in {len(scenario.entries)} messages: "
+            text += "code, Recipient, key identifier, size"
+            self._line("relay", "sees", "green", text)
+        super()._details(scenario)
+
+
+class OscoreJsonReport(JsonReport):
+    def _details(self, scenario):
+        protected = {"messages": len(scenario.entries), "readable": scenario.readable()}
+        return {**super()._details(scenario), "protected": protected}

@@ -30,6 +30,8 @@ class Scenario:
     on_message(Entry): called for each message of the sequence diagram.
     """
 
+    server_options = ()  # of msgin5g scm-server
+
     def __init__(self, processes, ues, role, progress, on_message):
         self.entries = []
         self.outcomes = {}  # name of a UE -> event
@@ -65,7 +67,7 @@ class Scenario:
         importing = ("documents", "import", file, "--db", database)
         await (await processes.start("documents import", *MSGIN5G, *importing)).finish(START_S)
         bind = actors.text(processes.addresses.true_server)
-        serving = ("scm-server", "--bind", bind, "--db", database, "--json")
+        serving = ("scm-server", "--bind", bind, "--db", database, "--json", *self.server_options)
         server = await processes.start("server", *MSGIN5G, *serving)
         await server.event("started", START_S)
 

@@ -14,6 +14,9 @@ ROLES = (*_ROLES, "seal-c")  # of a board; seal-c has the modules of a gateway
 class File(namedtuple("File", "path data sha256")):
     """path: on the board, without the leading slash. sha256: in hex."""
 
+    def __repr__(self):
+        return f"File({self.path!r})"  # a secrets.json is never shown
+
     def programs(self, folder):
         """The programs that write the file below a folder of the board."""
         return programs.write_file(f"{folder}/{self.path}", self.data)

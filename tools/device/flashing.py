@@ -20,9 +20,16 @@ from msgin5g_tools.device.inventory import feed_watchdog, take_inventory
 from msgin5g_tools.device.session import BOOT_FAULT, session_at
 from msgin5g_tools.device.watch import require_configured, watch_boot
 
-# role, settings, secrets: None leaves what the board has. settings and secrets are bytes, checked.
-# key_source: gives the board a key (server_keys.KeySource); None leaves the key that it has.
-Job = namedtuple("Job", "port role settings secrets key_source", defaults=(None,))
+
+class Job(namedtuple("Job", "port role settings secrets key_source", defaults=(None,))):
+    """role, settings, secrets: None leaves what the board has; the last two are bytes, checked.
+
+    key_source: gives the board a key (server_keys.KeySource); None leaves the key that it has.
+    """
+
+    def __repr__(self):
+        return f"Job({self.port!r})"
+
 
 # board: a Board or None. watch: None waits for a configuration if anything was copied.
 Options = namedtuple("Options", "tool board dry_run watch wait_s")
