@@ -168,11 +168,11 @@ def test_without_memory_a_document_is_refused_and_nothing_is_lost():
 def test_a_confirmation_without_memory_is_stored_later():
     board = Board("one")
     board.offer("two")
-    read_pieces = board.flash.read_pieces
-    board.flash.read_pieces = no_memory
+    pieces = board.flash.pieces
+    board.flash.pieces = no_memory
     assert board.manager.confirm(board.now) == ("confirmed", ())
     assert board.manager.unsaved and board.manager.state == GOOD
-    board.flash.read_pieces = read_pieces
+    board.flash.pieces = pieces
     board.wait(GOOD_MS)
     assert not board.manager.unsaved
     board.reset()

@@ -21,7 +21,7 @@ def _summary(record):
 
 
 def _text(store):
-    return store.text(store.newest)
+    return store.texts(store.newest)[0]
 
 
 def _version_1(state, sequence, etag, text):
@@ -187,7 +187,7 @@ def test_a_slot_that_the_flash_cannot_read_is_set_aside_with_its_reason():
     flash.read = failing
     store = Store(flash)
     store.load()
-    assert store.text(store.newest) == b"one" and store.other is None
+    assert store.texts(store.newest)[0] == b"one" and store.other is None
     (report,) = store.reports
     assert "storage: error 5, kept as " in report and slot not in flash.files
     assert len(flash.files) == 2
@@ -213,7 +213,7 @@ def test_version_1_is_read_and_the_newest_written_again():
         assert store.reports == ["slot-a: version 1, written again as 2"]
         assert flash.n_writes == 1
         if state != GOOD:
-            assert (store.other.etag, store.text(store.other)) == (b"old", b"the old one")
+            assert (store.other.etag, store.texts(store.other)[0]) == (b"old", b"the old one")
         again = _store(flash)
         assert _summary(again.newest) == _summary(store.newest)
         assert again.reports == []
@@ -285,7 +285,7 @@ def test_the_slots_move_to_a_new_folder_and_the_old_files_go():
         again = _store(flash)
         assert (_text(again), again.reports) == (b"text %d" % number, []), number
         if number > 1:
-            assert again.text(again.other) == b"text %d" % (number - 1)
+            assert again.texts(again.other)[0] == b"text %d" % (number - 1)
     assert (
         places
         == (
@@ -305,14 +305,14 @@ def test_what_a_power_cut_left_in_an_older_folder_is_older_and_goes_with_the_nex
     store.write(GOOD, 0, b"", b"", (b"three",))
     flash.files.update(left)
     store = _store(flash)
-    assert (_text(store), store.text(store.other), store.reports) == (b"three", b"two", [])
+    assert (_text(store), store.texts(store.other)[0], store.reports) == (b"three", b"two", [])
     store.write(GOOD, 0, b"", b"", (b"four",))
     store.write(GOOD, 0, b"", b"", (b"five",))
     assert sorted(flash.files) == ["slots-0/slot-a", "slots-0/slot-b"]
     flash.files.update(left)
     flash.files["slots-0/slot-a"] = b"damaged"
     store = _store(flash)
-    assert (_text(store), store.text(store.other)) == (b"four", b"one")
+    assert (_text(store), store.texts(store.other)[0]) == (b"four", b"one")
     flash.files.update(left)
     _store(flash).erase()
     assert flash.files == {}

@@ -127,4 +127,4 @@ def stored_in(directory, name):
     store.load()
     if store.newest is None or store.newest.state != GOOD:
         raise DemoError(f"{name}: no confirmed configuration on its flash")
-    return json.loads(store.text(store.newest))
+    return json.loads(bytes(store.texts(store.newest)[0]))

@@ -24,8 +24,7 @@ A roll-back needs a GOOD document to go back to. Without one, a document stays o
 long that takes. A document that was rolled back is refused until the server changes it; one that
 does not fit the schema may be offered again, as a newer firmware may take it.
 
-A document may have more than one text: each gives the keys that those before it lack. They are
-stored one after the other, with the byte 0x1E between them (RFC 7464), which no JSON text has.
+A document may have more than one text: each gives the keys that those before it lack.
 
 A document that comes within `apply_interval_ms` of the one that was applied last is postponed: it
 is kept in RAM, and `step` applies it when that time is over. A newer one takes its place. So a
@@ -65,7 +64,7 @@ import struct
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
-from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, crc_of
+from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, crc_of, stored
 
 EMPTY = const(0)  # the other states are those of a record
 MAX_RESETS = const(3)
@@ -77,7 +76,6 @@ _ROLLED_BACK = const("<IB8s")
 _ROLLED_BACK_SIZE = const(13)
 _NO_NOTES = const(b"\0")
 _FAR_MS = const(1 << 28)  # three days
-_SEPARATOR = const(b"\x1e")  # between the texts of a document
 
 # Why a document was rolled back, by the number in the notes.
 _CAUSES = const(
@@ -173,20 +171,20 @@ class ConfigurationManager:
         runs = self._running()
         self.try_again = False
         try:
-            text = _stored(texts)
-            if self.configuration is not None and runs and store.holds(runs, text):
+            document = stored(texts)
+            if self.configuration is not None and runs and store.holds(runs, document):
                 self.etag = etag
                 self._postponed = None
                 self.deleted = False
                 return "unchanged", ()
-            if self._was_rolled_back(text, etag):
+            if self._was_rolled_back(document, etag):
                 return self.note(now, "refused", ("ETag: rolled back, waits for a change",))
             configuration, reasons = self.schema.check(texts)
             if not reasons:
                 if self._apply_at is not None:
                     self._postponed = (texts, etag)
                     return "postponed", ()
-                store.write(state, 0, etag, self.notes, text)
+                store.write(state, 0, etag, self.notes, document)
         except StorageError as error:
             reasons = (str(error),)
             self.try_again = True
@@ -324,7 +322,7 @@ class ConfigurationManager:
         The configuration is None when the document does not fit the schema.
         """
         record = self.store.newest if newest else self.store.other
-        return record and (record.state, self.schema.check(self._texts_of(record))[0])
+        return record and (record.state, self.schema.check(self.store.texts(record))[0])
 
     @property
     def cause(self):
@@ -397,19 +395,19 @@ class ConfigurationManager:
         newest = self.store.newest
         rows = _rows(self.notes)[1:]
         if cause != _SCHEMA:  # a newer firmware may take it
-            rows += _rolled_back(self._crc_of(newest), newest.etag)
+            rows += _rolled_back(self.store.crc(newest), newest.etag)
         self.notes = bytes((cause,)) + rows[-_ROLLED_BACK_SIZE * _MAX_ROLLED_BACK :]
         self._begin(BAD, MAX_RESETS, now)
         self._use(self._fallback())
         self._save(now)
         return self.note(now, "rolled_back", (self.cause,))
 
-    def _was_rolled_back(self, text, etag):
+    def _was_rolled_back(self, document, etag):
         """Whether a document was rolled back, by its text or by its ETag."""
         notes = _rows(self.notes)
         if len(notes) == 1:
             return False
-        row = _rolled_back(crc_of(text), etag)
+        row = _rolled_back(crc_of(document), etag)
         for i in range(1, len(notes), _ROLLED_BACK_SIZE):
             if notes[i : i + 4] == row[:4] or (etag and notes[i + 4 : i + 13] == row[4:]):
                 return True
@@ -427,38 +425,11 @@ class ConfigurationManager:
         newest = self.store.newest
         return newest if newest and newest.sequence == self.sequence else None
 
-    def _text_of(self, record):
-        """The document of a Record; b"", which is no JSON, when there is none to be read."""
-        try:
-            return self.store.text(record) if record else b""
-        except StorageError:
-            return b""
-
-    def _crc_of(self, record):
-        """The CRC-32 of the document of a Record, 0 when it cannot be read."""
-        try:
-            return self.store.crc(record)
-        except StorageError:
-            return 0
-
-    def _texts_of(self, record):
-        """The document of a Record as a list of texts."""
-        text = self._text_of(record)
-        texts = []
-        start = 0
-        end = text.find(_SEPARATOR)
-        while end >= 0:
-            texts.append(memoryview(text)[start:end])
-            start = end + 1
-            end = text.find(_SEPARATOR, start)
-        texts.append(memoryview(text)[start:])
-        return texts
-
     def _use(self, record):
         """Let the document of a Record run. The reasons why it cannot."""
         self.configuration = None  # the one before is not needed: there is room for this one
         try:
-            self.configuration, reasons = self.schema.check(self._texts_of(record))
+            self.configuration, reasons = self.schema.check(self.store.texts(record))
         except MemoryError:
             reasons = _NO_MEMORY
         self.etag = b"" if reasons else record.etag
@@ -481,19 +452,6 @@ class ConfigurationManager:
             self.unsaved = True
             self._good_at = add(now, self.good_after_ms)
             self.note(now, "storage", reasons)
-
-
-def _stored(texts):
-    """The texts of a document as they are stored, one after the other, see Store.write."""
-    if isinstance(texts, str):
-        texts = texts.encode()
-    if isinstance(texts, bytes):
-        return (texts,)
-    parts = [texts[0]]
-    for text in texts[1:]:
-        parts.append(_SEPARATOR)
-        parts.append(text)
-    return parts
 
 
 def _rows(notes):

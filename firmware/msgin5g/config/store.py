@@ -39,6 +39,9 @@ Version 1 is only read; the store writes such a record again in version 2:
 Numbers are most significant first, except the CRC. With its bytes in that order, the CRC-32 of a
 whole undamaged file is always the same number.
 
+A document may have more than one text. They are stored one after the other, with the byte 0x1E
+between them (RFC 7464), which no JSON text has.
+
 LittleFS stores a file of up to an eighth of a block inside its directory. The zeros make a record
 longer than that for blocks of 4 KiB.
 """
@@ -63,6 +66,7 @@ _CRC_SIZE = const(4)
 _CRC_OF_UNDAMAGED = const(0x2144DF1C)  # of any bytes followed by their own CRC-32
 _MIN_FILE_SIZE = const(516)
 _ZEROS_SIZE = const(64)  # of a part; one of them all would take a large block of heap
+_SEPARATOR = const(b"\x1e")  # between the texts of a document
 _A = const("slot-a")
 _B = const("slot-b")
 _DAMAGED = const(".bad")
@@ -104,40 +108,63 @@ class Store:
                 report = str(error)
             self.reports.append("%s: %s" % (newest.name[-6:], report))
 
-    def text(self, record):
-        """The document of a record, bytes."""
-        return self.flash.read(record.name, record.text_at, record.text_size)
+    def texts(self, record):
+        """The texts of the document of a record, a list of memoryviews.
+
+        When there is no record or it is unreadable, it is one empty text, which is no JSON.
+        """
+        document = b""
+        try:
+            if record:
+                document = self.flash.read(record.name, record.text_at, record.text_size)
+        except StorageError:
+            pass
+        view = memoryview(document)
+        texts = []
+        start = 0
+        end = document.find(_SEPARATOR)
+        while end >= 0:
+            texts.append(view[start:end])
+            start = end + 1
+            end = document.find(_SEPARATOR, start)
+        texts.append(view[start:])
+        return texts
 
     def crc(self, record):
-        """The CRC-32 of the document of a record; does not load it."""
-        return self.flash.crc(record.name, record.text_at, record.text_size)
+        """The CRC-32 of the document of a record, 0 when it is unreadable; does not load it."""
+        try:
+            return crc_of(self._pieces(record))
+        except StorageError:
+            return 0
 
-    def holds(self, record, text):
-        """Whether the document of a record is `text`, see `write`; does not load it."""
-        return _size(text) == record.text_size and self.flash.same(
-            record.name, record.text_at, text
+    def holds(self, record, document):
+        """Whether a record has this document, see `stored`; does not load it."""
+        return _size(document) == record.text_size and self.flash.same(
+            record.name, record.text_at, document
         )
 
-    def write(self, state, boots, etag, notes, text=None):
-        """Write a new newest record; `text` None keeps the document of the newest one.
+    def _pieces(self, record):
+        return self.flash.pieces(record.name, record.text_at, record.text_size)
 
-        text: a list or tuple of bytes and memoryviews, which are joined. Writes nothing when the
-        newest record has the same contents. StorageError when the flash refuses: then both
-        records are as before, or the one to be replaced is lost.
+    def write(self, state, boots, etag, notes, document=None):
+        """Write a new newest record; `document` None keeps that of the newest one, see `stored`.
+
+        Writes nothing when the newest record has the same contents. StorageError when the flash
+        refuses: then both records are as before, or the one to be replaced is lost.
         """
         kept = newest = self.newest
         if (
             newest
             and newest.version == _VERSION
             and newest[5:] == (state, boots, etag, notes)
-            and (text is None or self.holds(newest, text))
+            and (document is None or self.holds(newest, document))
         ):
             return
         flash = self.flash
-        if text is None:  # its file may be the one that is replaced
-            text = flash.read_pieces(newest.name, newest.text_at, newest.text_size)
+        if document is None:  # its file may be the one that is replaced
+            document = list(self._pieces(newest))
         sequence = newest.sequence + 1 if newest else 1
-        parts = _encode(state, boots, sequence, etag, notes, text)
+        parts = _encode(state, boots, sequence, etag, notes, document)
         # Keep the newest GOOD record: a trial and its confirmation replace the other one. When
         # the newest record itself turns BAD, that is the other one. Without a GOOD record, keep
         # the newest.
@@ -161,7 +188,7 @@ class Store:
         text_at = len(parts[0])
         self._sort(
             kept,
-            Record(name, _VERSION, sequence, text_at, _size(text), state, boots, etag, notes),
+            Record(name, _VERSION, sequence, text_at, _size(document), state, boots, etag, notes),
         )
         try:
             flash.remove([f + slot for f in _FOLDERS if f != folder])
@@ -221,14 +248,38 @@ class Store:
         return newest
 
 
-def _encode(state, boots, sequence, etag, notes, text):
+def stored(texts):
+    """A document as it is stored: a list or tuple of bytes and memoryviews, to be joined.
+
+    texts: as for Schema.check.
+    """
+    if isinstance(texts, str):
+        texts = texts.encode()
+    if isinstance(texts, bytes):
+        return (texts,)
+    document = [texts[0]]
+    for text in texts[1:]:
+        document.append(_SEPARATOR)
+        document.append(text)
+    return document
+
+
+def crc_of(document):
+    """The CRC-32 of a document as it is stored."""
+    crc = 0
+    for part in document:
+        crc = crc32(part, crc)
+    return crc
+
+
+def _encode(state, boots, sequence, etag, notes, document):
     """The parts of the file of a record, in order; the first one ends where the text begins."""
-    size = _size(text)
+    size = _size(document)
     head = struct.pack(
         _HEAD, _MAGIC, _VERSION, state, boots, len(etag), sequence, size, len(notes)
     )
     parts = [head + etag + notes]
-    parts.extend(text)
+    parts.extend(document)
     n_zeros = max(0, _MIN_FILE_SIZE - _CRC_SIZE - len(parts[0]) - size)
     parts.extend([bytes(_ZEROS_SIZE)] * (n_zeros // _ZEROS_SIZE))
     parts.append(bytes(n_zeros % _ZEROS_SIZE))
@@ -236,16 +287,8 @@ def _encode(state, boots, sequence, etag, notes, text):
     return parts
 
 
-def crc_of(text):
-    """The CRC-32 of a document, see Store.write."""
-    crc = 0
-    for part in text:
-        crc = crc32(part, crc)
-    return crc
-
-
-def _size(text):
-    return sum([len(part) for part in text])
+def _size(document):
+    return sum([len(part) for part in document])
 
 
 def _decode(flash, name, size):
@@ -269,7 +312,7 @@ def _decode(flash, name, size):
     text_at = notes_at + notes_size
     if not 0 <= size - text_at - text_size - _CRC_SIZE <= max_zeros:
         return None
-    if flash.crc(name, 0, size) != _CRC_OF_UNDAMAGED:
+    if crc_of(flash.pieces(name, 0, size)) != _CRC_OF_UNDAMAGED:
         return None
     etag = flash.read(name, etag_at, etag_size)
     notes = flash.read(name, notes_at, notes_size)

@@ -80,31 +80,15 @@ class Flash:
         except OSError as error:
             raise self._refused(error)
 
-    def read_pieces(self, name, offset, size):
-        """The same as a list of short bytes, which are to be joined."""
-        pieces = []
+    def pieces(self, name, offset, size):
+        """The same in short pieces, one after the other."""
         try:
             with open(self.directory + name, "rb") as file:
                 file.seek(offset)
                 for i in range(0, size, _PIECE_SIZE):
-                    pieces.append(file.read(min(size - i, _PIECE_SIZE)))
+                    yield file.read(min(size - i, _PIECE_SIZE))
         except OSError as error:
             raise self._refused(error)
-        return pieces
-
-    def crc(self, name, offset, size):
-        """The CRC-32 of `size` bytes of a file from `offset`."""
-        crc = 0
-        try:
-            with open(self.directory + name, "rb") as file:
-                file.seek(offset)
-                buf = memoryview(bytearray(_PIECE_SIZE))
-                for i in range(0, size, _PIECE_SIZE):
-                    n = file.readinto(buf[: min(size - i, _PIECE_SIZE)])
-                    crc = crc32(buf[:n], crc)
-        except OSError as error:
-            raise self._refused(error)
-        return crc
 
     def same(self, name, offset, parts):
         """Whether a file holds `parts`, joined, from `offset`."""
