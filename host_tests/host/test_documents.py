@@ -372,3 +372,25 @@ class _Explaining:
         for row in self.database.execute("EXPLAIN QUERY PLAN " + statement, values):
             self._plans.append(row[3])
         return self.database.execute(statement, values)
+
+
+def test_the_ues_of_a_gateway_are_listed_added_and_removed(run):
+    gateway = "urn:x-msgin5g:gateway:1"
+    assert run("entitle", gateway, "--ue", "urn:a:1", "--ue", "urn:a:2")[1].splitlines() == [
+        f"{gateway} may ask for urn:a:1",
+        f"{gateway} may ask for urn:a:2",
+    ]
+    assert run("entitle", gateway, "--ue", "urn:a:1")[1] == (
+        f"{gateway} might ask already for urn:a:1\n"
+    )
+    assert f"UEs of {gateway}: urn:a:1, urn:a:2" in " ".join(run("list")[1].split())
+    assert json.loads(run("list", "--json")[1].splitlines()[0]) == {
+        "gateway": gateway,
+        "ue": "urn:a:1",
+    }
+    assert run("withdraw", gateway, "--ue", "urn:a:1")[1] == (
+        f"{gateway} may ask no more for urn:a:1\n"
+    )
+    status, out, errors = run("entitle", gateway, "--ue", "urn:a:3", "--ue", "no uri")
+    assert status == 1 and out == "" and "'no uri' is not a URI" in errors
+    assert "urn:a:3" not in run("list")[1]

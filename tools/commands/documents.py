@@ -13,6 +13,7 @@ import click
 
 from msgin5g_tools.person_file import FileError, read_text
 from msgin5g_tools.scm_server import identity, json_form, json_write
+from msgin5g_tools.scm_server.contexts import Contexts
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import Store, etag
 from msgin5g_tools.text import json_ascii, printable
@@ -134,6 +135,7 @@ def list_(db, as_json):
 
     with _open(db) as store:
         rows, denied, gateways = store.documents(), store.denied(), store.gateways()
+        ues = Contexts(store).gateway_ues()
     if as_json:
         for row in rows:
             document = cbor2.loads(row.body)
@@ -149,6 +151,8 @@ def list_(db, as_json):
         for key, items in (("denied", denied), ("gateway", gateways)):
             for item in items:
                 click.echo(json.dumps({key: item}))
+        for gateway, uri in ues:
+            click.echo(json.dumps({"gateway": gateway, "ue": uri}))
         return
     table = Table()
     for title in ("Document", "Service", "For", "Server address"):
@@ -163,10 +167,13 @@ def list_(db, as_json):
     console = Console(emoji=False)
     console.print(table)
     console.print(f"{len(rows)} documents", highlight=False)
-    for title, items in (("Denied", denied), ("Entitled gateways", gateways)):
+    titled = [("Denied", denied), ("Entitled gateways", gateways)]
+    for gateway in dict.fromkeys(gateway for gateway, _ in ues):
+        titled.append((f"UEs of {gateway}", [uri for name, uri in ues if name == gateway]))
+    for title, items in titled:
         if items:
             names = ", ".join(map(printable, items))
-            console.print(escape(f"{title}: {names}"), highlight=False)
+            console.print(escape(f"{printable(title)}: {names}"), highlight=False)
 
 
 def _ues(document):
@@ -207,25 +214,48 @@ def allow(uri, db):
     _change(db, uri, identity.uri_fault, Store.allow, ("is allowed again", "was not denied"))
 
 
-@documents.command()
-@click.argument("host")
-@_database
-def entitle(host, db):
-    """Entitle the gateway at an IP address to bulk requests.
+_ue = click.option(
+    "--ue", "ues", metavar="UE-URI", multiple=True, help="A UE of the gateway; repeatable."
+)
 
-    As long as no gateway is on the list, every gateway is entitled.
+
+@documents.command()
+@click.argument("gateway")
+@_database
+@_ue
+def entitle(gateway, db, ues):
+    """Entitle the GATEWAY at an IP address to bulk requests, or list its UEs.
+
+    As long as no gateway is on the list, every gateway is entitled. With --ue, GATEWAY is also its
+    own URI: under its OSCORE key it may ask for these UEs.
     """
+    if ues:
+        texts = "may ask for", "might ask already for"
+        _change_ues(db, gateway, ues, Contexts.add_ue, texts)
+        return
     texts = "may ask in bulk", "was entitled already"
-    _change(db, host, identity.host_fault, Store.entitle, texts)
+    _change(db, gateway, identity.host_fault, Store.entitle, texts)
 
 
 @documents.command()
-@click.argument("host")
+@click.argument("gateway")
 @_database
-def withdraw(host, db):
-    """Remove a gateway from the list of entitled ones."""
+@_ue
+def withdraw(gateway, db, ues):
+    """Remove a GATEWAY from the list of entitled ones, or UEs from the list of its UEs."""
+    if ues:
+        texts = "may ask no more for", "might not ask for"
+        _change_ues(db, gateway, ues, Contexts.remove_ue, texts)
+        return
     texts = "is off the list", "was not on the list"
-    _change(db, host, identity.host_fault, Store.withdraw, texts)
+    _change(db, gateway, identity.host_fault, Store.withdraw, texts)
+
+
+def _change_ues(db, gateway, ues, change, texts):
+    with _open(db, create=change is Contexts.add_ue) as store, store.transaction():
+        changed = [change(Contexts(store), gateway, uri) for uri in ues]
+    for uri, is_changed in zip(ues, changed, strict=True):
+        click.echo(f"{printable(gateway)} {texts[0] if is_changed else texts[1]} {printable(uri)}")
 
 
 def _change(db, item, rule, change, texts):

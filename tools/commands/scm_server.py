@@ -11,6 +11,10 @@ Matching. A document matches when ue-vendor, ue-uri or the IMEI matches. ue-type
 together are one IMEI; each alone matches by itself. A document without valUeIds is for every UE.
 ue-vendor is compared with `ueVendors`, an array in the document.
 
+OSCORE. A request under a key of the database (contexts) is that of its owner: a UE reads what is
+for its UE ID, with or without ue-uri, a gateway what is for its UEs, an administrator reads and
+changes everything. See also security.
+
 2.05 with an empty array: nothing matches, and the request has no ue-uri, or several.
 4.00 a malformed, unknown or repeated parameter.
 4.02 a critical option that is not understood; the response names it.
@@ -177,6 +181,9 @@ def scm_server(as_json, verbose, **settings):
         for name in ("coap-server", "websockets", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
+    # Its lines of debugging have nonces, and keys when AIOCOAP_REVEAL_KEYS is set.
+    logging.getLogger("aiocoap.cryptography").setLevel(logging.WARNING)
+
     def on_event(event):
         out.write(show(event))
 
@@ -207,10 +214,12 @@ def _line(event):
         return f"dropped: {event['lines']} lines that the reader of this output was too slow for"
     text = f"{event['code']} {event['method']} {event['uri']} from {event['remote']}"
     text += f", {event['size']} bytes"
-    if event["event"] == "notified":
-        text = "notified: " + text
+    if event["event"] in ("notified", "replayed"):
+        text = f"{event['event']}: {text}"
     if event["recipient"]:
         text += f" for {event['recipient']}"
+    if "key_of" in event:
+        text += f", key of {event['key_of']}"
     if "detail" in event:
         text += f": {event['detail']}"
     return printable(text)
