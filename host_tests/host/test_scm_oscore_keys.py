@@ -11,8 +11,9 @@ from contextlib import ExitStack
 import cbor2
 import pytest
 from aiocoap.numbers import codes
+from aiocoap.numbers.constants import TransportTuning
 from oscore_client import KeyHolder
-from scm_setup import COLLECTION, UE7, UE8, Client, Scm, document, encode
+from scm_setup import COLLECTION, CON, RST, UE7, UE8, Client, Scm, document, encode
 
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, GATEWAY, UE, Contexts
 from msgin5g_tools.scm_server.store import Store
@@ -97,6 +98,35 @@ def test_a_protected_observation_ends_by_its_owner_and_not_by_a_stranger_with_it
     # A new registration with its token takes its place.
     assert ue.ask(path=DOC, observe=0).code == codes.CONTENT and scm.n_observers() == 1
     assert ue.ask(path=DOC, observe=1).code == codes.CONTENT and scm.n_observers() == 0
+
+
+def test_a_reset_ends_no_protected_observation_and_a_peer_that_does_not_answer_does(
+    opened, monkeypatch
+):
+    scm, key, new_client = opened
+    monkeypatch.setattr(TransportTuning, "ACK_TIMEOUT", 0.05)
+    monkeypatch.setattr(TransportTuning, "MAX_RETRANSMIT", 2)
+    client = new_client()
+    ue = KeyHolder(client, key)
+    ue.ask(path=DOC, observe=0)
+    change(scm, "b")
+    assert ue.receive(ue.identifiers).code == codes.CONTENT
+    client.send(encode(RST, "0.00", ue.outer.mid))
+    assert ue.outer.mtype == CON and client.receive().mid == ue.outer.mid, "it is sent again"
+    client.acknowledge(ue.outer)
+    change(scm, "c")
+    assert notified(ue)[0] == "c" and scm.n_observers() == 1
+    change(scm, "d")
+    n_sent = 0
+    while scm.n_observers():
+        n_sent += not is_silent(ue, 0.1)
+    assert n_sent == 3
+    # One that is not protected ends as ever.
+    client.get(f"ue-uri={UE7}", path=DOC, options=[(6, b"")])
+    change(scm, "e")
+    client.send(encode(RST, "0.00", client.receive().mid))
+    client.get()
+    assert scm.n_observers() == 0
 
 
 def test_without_the_outer_observe_there_is_a_plain_answer(opened):

@@ -6,7 +6,8 @@ for the peers. A new release of aiocoap may rename what this file uses:
     Context.request_interfaces, TokenManager, MessageManager
         add a transport to a context that is already there, at any address
     TokenManager.process_request, MessageManager._active_exchanges, ._backlogs, ._add_exchange,
-    ._deduplicate_message, ._send_initially, ._send_via_transport, ._continue_backlog
+    ._deduplicate_message, ._send_initially, ._send_via_transport, ._continue_backlog,
+    ._remove_exchange
         what grows with the number of requests and observers
     MessageManager._next_message_id
         message IDs for each peer apart
@@ -164,6 +165,7 @@ class MessageManagerByRemote(MessageManager):
         self._address_of = address_of
         self._duplicates = Duplicates(TransportTuning().EXCHANGE_LIFETIME, time.monotonic)
         self._mid_of = {}  # remote -> message ID of its open exchange
+        self._protected = set()  # remotes whose open exchange is protected by OSCORE
         self._last_mids = {}  # remote -> the last message ID, the least recently used first
         self._sends_to = None  # the remote of the message that is being sent
         self._expiry = None
@@ -224,9 +226,24 @@ class MessageManagerByRemote(MessageManager):
     def _add_exchange(self, message, messageerror_monitor):
         super()._add_exchange(message, messageerror_monitor)
         self._mid_of[message.remote] = message.mid
+        if message.opt.oscore is not None:
+            self._protected.add(message.remote)
+
+    def _forget_exchange(self, remote):
+        """The message ID of the open exchange that ends."""
+        self._protected.discard(remote)
+        return self._mid_of.pop(remote, None)
+
+    def _remove_exchange(self, message):
+        # Anybody on the way can send a Reset: it ends nothing that is protected. A peer that wants
+        # no notification acknowledges none, either.
+        remote = message.remote
+        is_open = self._mid_of.get(remote) == message.mid
+        if message.mtype is not RST or not is_open or remote not in self._protected:
+            super()._remove_exchange(message)
 
     def _continue_backlog(self, remote):
-        self._mid_of.pop(remote, None)
+        self._forget_exchange(remote)
         backlog = self._backlogs[remote]
         if backlog:
             self._send_initially(*backlog.pop(0))
@@ -237,7 +254,8 @@ class MessageManagerByRemote(MessageManager):
         if self._active_exchanges is None:
             return  # shut down
         self.token_manager.dispatch_error(exception, remote)
-        _, timer = self._active_exchanges.pop((remote, self._mid_of.pop(remote, None)), (0, None))
+        mid = self._forget_exchange(remote)
+        _, timer = self._active_exchanges.pop((remote, mid), (0, None))
         if timer:
             timer.cancel()
         self._backlogs.pop(remote, None)
@@ -245,7 +263,7 @@ class MessageManagerByRemote(MessageManager):
     def _retransmit(self, message, timeout, retransmission_counter):
         super()._retransmit(message, timeout, retransmission_counter)
         if (message.remote, message.mid) not in self._active_exchanges:
-            self._mid_of.pop(message.remote, None)  # timed out
+            self._forget_exchange(message.remote)  # timed out
 
 
 def _receive(datagram, remote, manager, send, truncated=False):
