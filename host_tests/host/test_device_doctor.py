@@ -164,6 +164,14 @@ def test_whether_traffic_is_protected_is_said_for_each_role():
         ({**_SETTINGS, **oscore}, "OSCORE: what the board asks for is protected"),
         (relay, "none of its own: it relays what UEs protect as it is"),
         ({**relay, **oscore}, "OSCORE: what the board asks for is protected"),
+        (
+            {**relay, **oscore, "role": "gateway"},
+            "OSCORE: what it asks for is protected; it serves UEs with a key only",
+        ),
+        (
+            {**relay, "role": "gateway", "security": {"mode": "oscore", "required": False}},
+            "OSCORE: what it asks for is protected; it serves UEs without a key, too",
+        ),
     ):
         assert words_of("security", marks(settings=settings)) == [(OK, words)]
     for line in ("no key: secrets.json needs x", "oscore-a and oscore-b have no numbers"):

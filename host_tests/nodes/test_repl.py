@@ -217,7 +217,7 @@ def test_a_relay_says_how_many_ues_are_linked_and_which():
         "relay urn:x:r\n"
         "  state        stopped; Ctrl-D starts it again\n"
         "  bound to     0.0.0.0:65401\n"
-        "  security     none: plain text\n"
+        "  security     none of its own; what UEs protect passes\n"
         "  links        1\n"
     )
     assert printed(board, commands.links, node) == (

@@ -231,6 +231,10 @@ def _security(parsed):
         if parsed.role == "relay":
             return Check(OK, "security", "none of its own: it relays what UEs protect as it is")
         return Check(OK, "security", "none: traffic is plain text")
+    if parsed.role in ("gateway", "seal-c"):
+        whom = "with a key only" if parsed.security_required else "without a key, too"
+        words = f"OSCORE: what it asks for is protected; it serves UEs {whom}"
+        return Check(OK, "security", words)
     return Check(OK, "security", "OSCORE: what the board asks for is protected")
 
 

@@ -29,7 +29,7 @@ try:
     if "settings.json" in os.listdir("/"):
         s = load("/settings.json")
         d["refused"] = s is None
-        if s and s.security_mode == "oscore" and (s.role == "ue" or s.own_configuration):
+        if s and s.security_mode == "oscore" and (s.role != "relay" or s.own_configuration):
             from msgin5g.config.store import StorageError
             try:
                 from msgin5g.builder.security import own_context

@@ -65,7 +65,7 @@ def status(node):
     print(about["role"] + " " + about["ue_id"])
     print_row("state", "running" if node.running else "stopped; Ctrl-D starts it again")
     print_row("bound to", about["bind"][0] + ":" + str(about["bind"][1]))
-    print_row("security", _security_of(node.role.endpoint))
+    print_row("security", _security_of(node.role.endpoint, about["role"]))
     if node.ue:
         _print_ue(node)
     if hasattr(node.role, "links"):
@@ -93,11 +93,13 @@ def status(node):
         print_row("counted", ", ".join(counted))
 
 
-def _security_of(endpoint):
+def _security_of(endpoint, role):
     """Whether what the node asks for is protected; shows no key."""
     security = endpoint.security
     if security is None:
-        return "none: plain text"
+        return (
+            "none of its own; what UEs protect passes" if role == "relay" else "none: plain text"
+        )
     text = "OSCORE"
     if security.owner is not None:
         text += " for its own requests"
