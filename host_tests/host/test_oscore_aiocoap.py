@@ -9,19 +9,36 @@ from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.protect import Protection
 
 from oscore_peer import PeerContext, decoded, options_of
+from oscore_server import Numbers
 
 _N = 1000
 _RECIPIENT = 65020
-_PARTIAL_IVS = (0, 1, 255, 256, 65535, 65536, 2**24 - 1, 2**24)
+_PARTIAL_IVS = (0, 1, 255, 256, 65535, 65536, 2**24 - 1, 2**24, 2**40 - 3)
+_METHODS = (1, 2, 3, 4, 5, 6, 7)
+_RESPONSES = (0x41, 0x43, 0x44, 0x45, 0x81, 0x83, 0x84, 0xA3)
 
 
-class _Sequence:
-    def __init__(self, first):
-        self._next = first
+class _Cases:
+    """Which cases the random messages were: each one must have come."""
 
-    def next(self):
-        self._next += 1
-        return self._next - 1
+    def __init__(self):
+        self.seen = set()
+
+    def note(self, context, options, payload, kind):
+        self.seen.add(("kid", len(context.sender_id)))
+        self.seen.add(("peer", len(context.recipient_id)))
+        self.seen.add(("ID context", context.id_context is not None))
+        self.seen.add((kind, "payload", len(payload) > 0))
+        for number in (6, 23):
+            self.seen.add((kind, number, number in [o[0] for o in options]))
+
+    def assert_all(self, numbers):
+        kinds = ("request", "response")
+        wanted = {(name, n) for name in ("kid", "peer") for n in range(8)}
+        wanted |= {("ID context", True), ("ID context", False)}
+        wanted |= {(k, x, yes) for k in kinds for x in (6, 23, "payload") for yes in (True, False)}
+        assert wanted <= self.seen, wanted - self.seen
+        assert set(_PARTIAL_IVS) <= numbers
 
 
 def _pair(random):
@@ -34,7 +51,7 @@ def _pair(random):
         theirs = b"\xff" if ours != b"\xff" else b"\xfe"
     id_context = random.choice((None, b"", random.randbytes(random.randint(1, 20))))
     first = random.choice(_PARTIAL_IVS)
-    context = SecurityContext(secret, ours, theirs, _Sequence(first), salt, id_context)
+    context = SecurityContext(secret, ours, theirs, Numbers(first), salt, id_context)
     return context, PeerContext(secret, theirs, ours, first, salt, id_context)
 
 
@@ -53,8 +70,14 @@ def _options(random, is_request):
     else:
         options.append((12, b"\xfd\xe9"))
     if random.random() < 0.4:
-        options.append((23, random.choice((b"", b"\x06", b"\x0e\x06", b"\x01\x00\x0e"))))
+        # Number 0 to 2**20 - 1, with and without more blocks, of 16 to 1024 bytes.
+        number = random.choice((0, 1, 15, 16, 4095, 4096, 2**20 - 1))
+        options.append((23, _uint(number << 4 | random.choice((0, 8)) | random.randrange(7))))
     return options
+
+
+def _uint(number):
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def _datagram(code, token, options, payload):
@@ -85,49 +108,70 @@ def _message(code, options, payload):
 def test_what_the_firmware_protects_aiocoap_unprotects_and_back():
     random = Random(8613)
     protection = Protection(_RECIPIENT)
+    cases, numbers = _Cases(), set()
     for n in range(_N):
         ours, theirs = _pair(random)
+        numbers.add(ours.sequence.following)
+        method = random.choice(_METHODS)
         options = _options(random, True)
-        payload = random.randbytes(random.choice((0, 0, 1, 100)))
-        code, outer, sealed, binding = protection.protect_request(ours, 1, options, payload)
+        payload = random.randbytes(random.choice((0, 0, 1, 100, 121, 1000)))
+        cases.note(ours, options, payload, "request")
+        code, outer, sealed, binding = protection.protect_request(ours, method, options, payload)
         outer.append((_RECIPIENT, b"coap://scm.example"))
         whole = _datagram(code, b"tk", outer, sealed)
         got, identifiers = theirs.unprotect(decoded(whole))
-        assert (int(got.code), got.payload) == (1, payload), n
+        assert (int(got.code), got.payload) == (method, payload), n
         assert options_of(got, (_RECIPIENT,)) == options, n
 
         answer = _options(random, False)
-        body = random.randbytes(random.choice((0, 1, 300)))
-        whole, _ = _from_aiocoap(theirs, _message(0x45, answer, body), identifiers)
+        body = random.randbytes(random.choice((0, 1, 121, 300, 1024)))
+        cases.note(ours, answer, body, "response")
+        response = random.choice(_RESPONSES)
+        whole, _ = _from_aiocoap(theirs, _message(response, answer, body), identifiers)
         outer = Message(64).decode(whole)
-        protection.unprotect_response(binding, outer)
-        # Observe is there in a notification only, with the number that has come.
-        observed = [o for o in answer if o[0] != 6]
-        code, options, got = _inner(outer)
-        assert (code, [o for o in options if o[0] != 6], got) == (0x45, observed, body), n
+        number = protection.unprotect_response(binding, outer)
+        # Observe is there only if the request has it, too, and has the number that has come.
+        expected = []
+        for option in answer:
+            if option[0] != 6:
+                expected.append(option)
+            elif binding.observes:
+                expected.append((6, ((number or 0) & 0xFFFFFF).to_bytes(3, "big")))
+        assert _inner(outer) == (response, expected, body), n
+    cases.assert_all(numbers)
 
 
 def test_what_aiocoap_protects_the_firmware_unprotects_and_back():
     random = Random(7252)
     protection = Protection(_RECIPIENT)
+    cases, numbers = _Cases(), set()
     for n in range(_N):
         ours, theirs = _pair(random)
+        first = theirs.sender_sequence_number
+        numbers.add(first)
+        method = random.choice(_METHODS)
         options = _options(random, True)
-        payload = random.randbytes(random.choice((0, 0, 1, 100)))
-        whole, identifiers = _from_aiocoap(theirs, _message(1, options, payload))
+        payload = random.randbytes(random.choice((0, 0, 1, 100, 121, 1000)))
+        cases.note(ours, options, payload, "request")
+        whole, identifiers = _from_aiocoap(theirs, _message(method, options, payload))
         outer = Message(64).decode(whole)
         binding, number = protection.unprotect_request(ours, outer)
+        assert number == first and ours.window.may_come(number), n
         ours.window.came(number)
-        assert _inner(outer) == (1, options, payload), n
+        assert _inner(outer) == (method, options, payload), n
 
         answer = _options(random, False)
-        body = random.randbytes(random.choice((0, 1, 300)))
+        body = random.randbytes(random.choice((0, 1, 121, 300, 1024)))
+        cases.note(ours, answer, body, "response")
+        response = random.choice(_RESPONSES)
         fresh = random.random() < 0.5
-        code, outer, sealed = protection.protect_response(binding, 0x45, answer, body, fresh)
+        code, outer, sealed = protection.protect_response(binding, response, answer, body, fresh)
         got, _ = theirs.unprotect(decoded(_datagram(code, b"tk", outer, sealed)), identifiers)
-        assert (int(got.code), got.payload) == (0x45, body), n
+        assert (int(got.code), got.payload) == (response, body), n
         # aiocoap puts a number of its own in the place of Observe.
         assert options_of(got, (6,)) == [o for o in answer if o[0] != 6], n
+        assert [o for o in outer if o[0] == 6] == [o for o in answer if o[0] == 6], n
+    cases.assert_all(numbers)
 
 
 def test_the_bytes_that_protection_adds_are_those_that_aiocoap_adds():
@@ -137,7 +181,7 @@ def test_the_bytes_that_protection_adds_are_those_that_aiocoap_adds():
     request = Protection(_RECIPIENT).protect_request(ours, 1, options, b"")
     plain = len(_datagram(1, b"tk", options, b""))
     added = len(_datagram(request[0], b"tk", request[1], request[2])) - plain
-    theirs.sender_id, theirs.sender_sequence_number = ours.sender_id, ours.sequence.next() - 1
+    theirs.sender_id, theirs.sender_sequence_number = ours.sender_id, ours.sequence.following - 1
     whole, _ = _from_aiocoap(theirs, _message(aiocoap.GET, options, b""))
     assert added == len(whole) - plain
 

@@ -23,6 +23,7 @@ load("msgin5g.oscore.protect")
 RECIPIENT = 65020
 SECRET = unhexlify("0102030405060708090a0b0c0d0e0f10")
 SALT = unhexlify("9e7ca92223786340")
+ID_CONTEXT = unhexlify("37cbf3210017a2d3")  # of appendix C.3
 
 
 class Sequence:
@@ -112,6 +113,15 @@ def test_keys_and_nonces_are_those_of_rfc_8613_appendix_c():
         (b"\x00", b"\x01", b"", None, "321b26943253c7ffb6003b0b64d74041",
          "e57b5635815177cd679ab4bcec9d7dda", "bf35ae297d2dace910c52e99f9",
          "bf35ae297d2dace810c52e99f9"),
+        (b"\x01", b"\x00", b"", None, "e57b5635815177cd679ab4bcec9d7dda",
+         "321b26943253c7ffb6003b0b64d74041", "bf35ae297d2dace810c52e99f9",
+         "bf35ae297d2dace910c52e99f9"),
+        (b"", b"\x01", SALT, ID_CONTEXT, "af2a1300a5e95788b356336eeecd2b92",
+         "e39a0c7c77b43f03b4b39ab9a268699f", "2ca58fb85ff1b81c0b7181b85e",
+         "2da58fb85ff1b81d0b7181b85e"),
+        (b"\x01", b"", SALT, ID_CONTEXT, "e39a0c7c77b43f03b4b39ab9a268699f",
+         "af2a1300a5e95788b356336eeecd2b92", "2da58fb85ff1b81d0b7181b85e",
+         "2ca58fb85ff1b81c0b7181b85e"),
     )  # fmt: skip
     for sender, recipient, salt, id_context, key, other_key, nonce, other_nonce in rows:
         it = context(sender, recipient, 0, salt, id_context)
@@ -120,21 +130,30 @@ def test_keys_and_nonces_are_those_of_rfc_8613_appendix_c():
         assert it.nonce(False, b"\x00") == unhexlify(other_nonce)
 
 
-def test_a_request_is_protected_as_in_rfc_8613_appendix_c_4():
-    client, server = pair(20)
-    plain = Message(8).decode(unhexlify("44015d1f00003974396c6f63616c686f737483747631"))
-    protection = Protection(RECIPIENT)
-    options = [(3, b"localhost"), (URI_PATH, b"tv1")]
-    code, outer, payload, binding = protection.protect_request(client, GET, options, b"")
-    got = message(code, CON, plain.mid, plain.token(), outer, payload)
-    want = "44025d1f00003974396c6f63616c686f7374620914ff612f1092f1776f1c1668b3825e"
-    assert got.view == unhexlify(want)
-    at_server, number = protection.unprotect_request(server, got)
-    assert (got.code, got.mid, got.token()) == (GET, plain.mid, plain.token())
-    assert [got.numbers[i] for i in range(got.n_options)] == [3, URI_PATH]
-    assert got.option(3) == b"localhost" and got.option(URI_PATH) == b"tv1"
-    assert (number, at_server.observes) == (20, False)
-    assert at_server.blocks == binding.blocks and at_server.nonce == binding.nonce
+def test_a_request_is_protected_as_in_rfc_8613_appendix_c_4_to_c_6():
+    rows = (
+        (b"", SALT, None, "44015d1f00003974396c6f63616c686f737483747631",
+         "44025d1f00003974396c6f63616c686f7374620914ff612f1092f1776f1c1668b3825e"),
+        (b"\x00", b"", None, "440171c30000b932396c6f63616c686f737483747631",
+         "440271c30000b932396c6f63616c686f737463091400ff4ed339a5a379b0b8bc731fffb0"),
+        (b"", SALT, ID_CONTEXT, "44012f8eef9bbf7a396c6f63616c686f737483747631",
+         "44022f8eef9bbf7a396c6f63616c686f73746b19140837cbf3210017a2d3ff72cd7273fd331ac45cffbe55c3"),
+    )  # fmt: skip
+    for kid, salt, id_context, unprotected, want in rows:
+        client = context(kid, b"\x01", 20, salt, id_context)
+        server = context(b"\x01", kid, 0, salt, id_context)
+        plain = Message(8).decode(unhexlify(unprotected))
+        protection = Protection(RECIPIENT)
+        options = [(3, b"localhost"), (URI_PATH, b"tv1")]
+        code, outer, payload, binding = protection.protect_request(client, GET, options, b"")
+        got = message(code, CON, plain.mid, plain.token(), outer, payload)
+        assert got.view == unhexlify(want), want
+        at_server, number = protection.unprotect_request(server, got)
+        assert (got.code, got.mid, got.token()) == (GET, plain.mid, plain.token())
+        assert [got.numbers[i] for i in range(got.n_options)] == [3, URI_PATH]
+        assert got.option(3) == b"localhost" and got.option(URI_PATH) == b"tv1"
+        assert (number, at_server.observes) == (20, False)
+        assert at_server.blocks == binding.blocks and at_server.nonce == binding.nonce
 
 
 def test_a_response_is_protected_as_in_rfc_8613_appendix_c_7_and_c_8():
