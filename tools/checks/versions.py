@@ -33,6 +33,7 @@ _NOT_ON_WASM = (
     "test_loop",  # socket
     "test_oscore",  # cryptolib
     "test_oscore_edges",  # cryptolib
+    "test_oscore_lengths",  # cryptolib
     "test_port_flash",  # LittleFS
     "test_resolver",  # socket
     "test_services",  # asyncio.run
