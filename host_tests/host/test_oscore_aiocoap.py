@@ -3,10 +3,14 @@
 from random import Random
 
 import aiocoap
+import pytest
+from aiocoap import oscore
 from aiocoap.message import Direction
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgin5g.coap.message import Message, encode
 from msgin5g.oscore.context import SecurityContext
-from msgin5g.oscore.protect import Protection
+from msgin5g.oscore.protect import Binding, Protection, ProtectionError, read_option
 
 from oscore_peer import PeerContext, decoded, options_of
 from oscore_server import Numbers
@@ -14,6 +18,9 @@ from oscore_server import Numbers
 _N = 1000
 _RECIPIENT = 65020
 _PARTIAL_IVS = (0, 1, 255, 256, 65535, 65536, 2**24 - 1, 2**24, 2**40 - 3)
+_PAIR = tuple(
+    SecurityContext(bytes(16), *ids, Numbers()) for ids in ((b"\x07", b"\x01"), (b"\x01", b"\x07"))
+)
 _METHODS = (1, 2, 3, 4, 5, 6, 7)
 _RESPONSES = (0x41, 0x43, 0x44, 0x45, 0x81, 0x83, 0x84, 0xA3)
 
@@ -204,3 +211,28 @@ def test_an_observation_at_aiocoap_is_one_by_the_numbers_of_its_notifications():
         assert message.payload() == b"state" and message.uint(6) == (number or 0) & 0xFFFFFF
         assert number is None or number > last
         last = binding.newest
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.binary(max_size=24))
+def test_an_option_that_is_valid_is_read_as_aiocoap_reads_it(value):
+    try:
+        found = read_option(value)
+    except ProtectionError:
+        return
+    read = oscore.verify_start(decoded(_datagram(2, b"tk", [(9, value)], b"sealed")))
+    wanted = (oscore.COSE_PIV, oscore.COSE_KID, oscore.COSE_KID_CONTEXT)
+    assert found == tuple(read.get(key) for key in wanted)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.sampled_from((2, 5, 0x44, 0x45)), st.binary(max_size=12), st.binary(max_size=60))
+def test_bytes_that_are_said_to_be_protected_are_refused(code, value, payload):
+    client, server = _PAIR
+    protection = Protection(_RECIPIENT)
+    message = Message(16).decode(_datagram(code, b"tk", [(9, value)], payload))
+    with pytest.raises(ProtectionError):
+        if code < 32:
+            protection.unprotect_request(server, message)
+        else:
+            protection.unprotect_response(Binding(client, b"\x07", b"\x00", True), message)
