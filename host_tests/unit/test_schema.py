@@ -323,3 +323,9 @@ def test_no_cut_and_no_changed_byte_raises():
     for at in range(len(_GOOD)):
         for byte in (0, 0x22, 0x2C, 0x39, 0x5C, 0x75, 0x7B, 0x7D, 0x80, 0xC3, 0xF4, 0xFF):
             schema.check(_GOOD[:at] + bytes((byte,)) + _GOOD[at + 1 :])
+
+
+def test_a_text_of_code_points_that_no_utf_8_has_is_refused():
+    for text in (chr(0xD800), '{"a": "' + chr(0xDFFF) + '"}'):
+        (reason,) = Schema().check(text)[1][:1]
+        assert reason.startswith(("configData: ", "MSGin5G-")), reason
