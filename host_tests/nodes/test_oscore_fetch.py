@@ -240,18 +240,26 @@ def test_a_secured_server_answers_no_request_that_is_not_protected():
     assert server.counters["unprotected_request"] == 1
 
 
-def test_a_message_to_the_longest_ue_id_fits_with_the_block_that_is_asked_for():
-    ue_id = "urn:" + "x" * 244
+def test_each_message_fits_with_the_block_that_is_asked_for_whatever_the_names_are():
     data = DATA[:-1] + ',"x":"' + "y" * 3000 + '"}'
-    sim = NetworkSim()
-    size = largest_block(ue_id.encode())
-    ue = new_ue(sim, UE, 3, SERVER, ue_id=ue_id, block_size=size, observe=True)
-    server = new_server(sim, {ue_id: document(ue_id, data)}, 5, max_age_s=86400)
-    protect_ue(ue, ue_id, 1 << 39)
-    protect_server(server, (ue_id,), True, 1 << 39)
-    assert sim.run(lambda: ue.client.observing and not ue.client.busy)
-    assert ue.configuration.data == data.encode()
-    assert 800 < sim.largest <= 1152 and "too_large" not in server.counters
+    changed_data = data.replace("y", "z")
+    for n, largest in ((24, 1092), (64, 1132), (65, 621), (248, 804)):
+        ue_id = "urn:" + "x" * (n - 4)
+        for recipient in ("coap://scm.example", "coap://" + "s" * 248):
+            sim = NetworkSim()
+            size = largest_block(ue_id.encode())
+            ue = new_ue(sim, UE, 3, SERVER, ue_id=ue_id, block_size=size, observe=True,
+                        server_recipient=recipient)  # fmt: skip
+            server = new_server(sim, {ue_id: document(ue_id, data)}, 5, max_age_s=2**31)
+            protect_ue(ue, ue_id, 2**40 - 9999)
+            protect_server(server, (ue_id,), True, 2**40 - 9999)
+            assert sim.run(lambda ue=ue: ue.client.observing and not ue.client.busy)
+            assert ue.configuration.data == data.encode()
+            server.change(ue_id, document(ue_id, changed_data))
+            assert sim.run(lambda ue=ue: ue.configuration.data == changed_data.encode())
+            assert largest <= max([len(d) for d in from_server(sim)]) <= 1152, n
+            assert sim.largest <= 1152 and "too_large" not in server.counters
+            assert {d[1] for d in from_server(sim)} <= {0x44, 0x45, 0}
 
 
 def test_blocks_outside_are_those_of_strangers_and_ignored():

@@ -4,7 +4,7 @@ import gc
 from binascii import unhexlify
 
 from checks import load, raises, xorshift
-from msgin5g.coap.message import Message, encode
+from msgin5g.coap.message import Message, encode, size_of
 from msgin5g.coap.numbers import CON, CONTENT, GET, OBSERVE, OSCORE, URI_PATH
 from msgin5g.oscore.ccm import AesCcm
 from msgin5g.oscore.context import ReplayWindow, SecurityContext, additional_blocks
@@ -17,6 +17,7 @@ from msgin5g.oscore.protect import (
     read_option,
     shortest,
 )
+from msgin5g.oscore.security import largest_block
 
 load("msgin5g.oscore.protect")
 
@@ -394,6 +395,23 @@ def test_a_context_takes_at_most_1_kb_of_heap():
         make()
         gc.collect()
         assert gc.mem_alloc() - start <= 1024
+
+
+def test_the_largest_block_fits_a_message_with_all_that_a_response_may_have():
+    server = context(b"1234567", b"\x07", 2**40 - 300)
+    protection = Protection(RECIPIENT)
+    binding = Binding(server, b"\x07", b"12345", True)
+    for n in range(1, 256):
+        recipient = b"r" * n
+        options = [(4, bytes(8)), (OBSERVE, b"123"), (12, b"\xfd\xe9"), (14, b"1234"),
+                   (23, b"123"), (28, b"1234"), (RECIPIENT, recipient)]  # fmt: skip
+        block = largest_block(recipient)
+        _, outer, sealed = protection.protect_response(
+            binding, CONTENT, options, bytes(block), True
+        )
+        size = size_of(b"1234", outer, sealed)
+        assert size <= 1152 and (block == 1024 or size + block > 1152), (n, size)
+        assert block == (1024 if n <= 64 else 512), n
 
 
 def test_protection_adds_14_bytes_to_a_request_and_11_to_a_response():

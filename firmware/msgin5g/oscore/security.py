@@ -17,10 +17,10 @@ from msgin5g.oscore.context import ProtectionError
 from msgin5g.oscore.protect import Protection
 
 # What a protected response may have beside its Recipient and a block: header and token 8, option
-# 9 with the number 8, Observe 4, marker 1; inside code 1, ETag 9, Content-Format 3, Max-Age 5,
-# Block2 4, Size2 5, marker 1; the tag 8.
-_OVERHEAD = const(57)
-_RECIPIENT_HEAD = const(5)
+# 9 with the number 7, Observe 4, marker 1; inside code 1, ETag 9, Content-Format 3, Max-Age 5,
+# Block2 4, Size2 5, Observe once more 4, marker 1; the tag 8.
+_OVERHEAD = const(60)
+_RECIPIENT_HEAD = const(4)
 # Option 9 without identifiers 9, inner code and marker 2, a second Observe 4, the tag 8.
 _ADDED = const(23)
 
