@@ -103,7 +103,7 @@ def test_a_node_without_a_usable_key_does_not_start():
 
 
 def test_blocks_are_smaller_where_a_long_ue_id_needs_the_room():
-    for size, block_size in ((24, 1024), (66, 1024), (67, 512), (248, 512)):
+    for size, block_size in ((24, 1024), (64, 1024), (65, 512), (248, 512)):
         values = dict(UE)
         values["ue_id"] = "urn:" + "x" * (size - 4)
 
