@@ -165,22 +165,6 @@ def test_a_table_is_full_with_one_option_more_than_it_has_room_for():
     assert options_of(message) == options[:2] + options[3:] and message.critical(ANY, 65001) == 0
 
 
-def test_an_option_is_dropped_from_its_place_and_added_in_its_order():
-    options = [(6, b""), (11, b"a"), (11, b"b"), (60, b"z")]
-    datagram = encoded(0, 1, 1, b"", options, b"later")
-    for i in range(4):
-        message = Message(5).decode(datagram)
-        message.drop_option(i)
-        assert options_of(message) == options[:i] + options[i + 1 :], i
-    at = len(datagram) - 5
-    for number, place in ((1, 0), (6, 1), (7, 1), (11, 3), (12, 3), (60, 4), (61, 4)):
-        message = Message(5).decode(datagram)
-        assert message.add_option(number, at, at + 2), number
-        expected = options[:place] + [(number, b"la")] + options[place:]
-        assert options_of(message) == expected, number
-        assert not message.add_option(number, at, at + 2) and options_of(message) == expected
-
-
 def test_the_first_of_equal_options_is_found_wherever_it_stands():
     numbers = (4, 6, 11, 11, 12, 14, 15, 15, 15, 17, 65020, 65020)
     options = [(number, bytes((1, i))) for i, number in enumerate(numbers)]
@@ -343,15 +327,3 @@ def test_a_tail_fits_to_the_last_byte_or_is_refused_and_the_buffer_keeps_its_siz
             with raises(BufferTooSmall):
                 encode(buf, 2, 69, 1, b"t", (), b"", tail)
         assert len(buf) == size
-
-
-def test_options_are_added_in_order_and_dropped_by_their_place():
-    message = Message(4).decode(unhex("40010001 61aa 51bb ff 7061796c6f6164 01 02"))
-    assert message.add_option(8, 15, 17) and message.add_option(3, 16, 17)
-    assert not message.add_option(5, 14, 15)
-    assert [message.numbers[i] for i in range(4)] == [3, 6, 8, 11]
-    assert [message.value(i) for i in range(4)] == [b"\x01", b"\xaa", b"d\x01", b"\xbb"]
-    message.drop_option(1)
-    message.drop_option(2)
-    assert [message.numbers[i] for i in range(message.n_options)] == [3, 8]
-    assert message.option(3) == b"\x01"

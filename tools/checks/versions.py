@@ -34,6 +34,7 @@ _NOT_ON_WASM = (
     "test_oscore",  # cryptolib
     "test_oscore_edges",  # cryptolib
     "test_oscore_lengths",  # cryptolib
+    "test_oscore_options",  # cryptolib
     "test_port_flash",  # LittleFS
     "test_resolver",  # socket
     "test_services",  # asyncio.run

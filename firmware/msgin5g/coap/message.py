@@ -241,34 +241,6 @@ class Message:
             previous = number
         return self._no_room
 
-    def drop_option(self, i):
-        """Drop option i."""
-        self.n_options = n = self.n_options - 1
-        while i < n:
-            self.numbers[i] = self.numbers[i + 1]
-            self.starts[i] = self.starts[i + 1]
-            self.ends[i] = self.ends[i + 1]
-            i += 1
-
-    def add_option(self, number, start, end):
-        """Add an option whose value is `view[start:end]`, which may lie behind the payload.
-
-        False when there is no room for it.
-        """
-        i = self.n_options
-        if i == len(self.numbers):
-            return False
-        while i and self.numbers[i - 1] > number:
-            self.numbers[i] = self.numbers[i - 1]
-            self.starts[i] = self.starts[i - 1]
-            self.ends[i] = self.ends[i - 1]
-            i -= 1
-        self.numbers[i] = number
-        self.starts[i] = start
-        self.ends[i] = end
-        self.n_options += 1
-        return True
-
     def token(self):
         """The token as bytes, which outlive the datagram."""
         return bytes(self.view[self.token_start : self.token_end])

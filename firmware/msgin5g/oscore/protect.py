@@ -209,15 +209,46 @@ class Protection:
         ignored = self._ignored if binding.observes else self._ignored_and_observe
         for i in range(message.n_options - 1, -1, -1):
             if numbers[i] in ignored:
-                message.drop_option(i)
+                drop_option(message, i)
         end += _OBSERVE_SIZE
         for number, start, stop in outer:
             value = datagram[start:stop]
             start = end
             end += len(value)
             view[start:end] = value
-            if not message.add_option(number, start, end):
+            if not add_option(message, number, start, end):
                 raise ProtectionError("oscore_malformed")
+
+
+def drop_option(message, i):
+    """Drop option i of a message that was decoded."""
+    message.n_options = n = message.n_options - 1
+    while i < n:
+        message.numbers[i] = message.numbers[i + 1]
+        message.starts[i] = message.starts[i + 1]
+        message.ends[i] = message.ends[i + 1]
+        i += 1
+
+
+def add_option(message, number, start, end):
+    """Add an option whose value is `view[start:end]`, which may lie behind the payload.
+
+    False when there is no room for it.
+    """
+    numbers = message.numbers
+    i = message.n_options
+    if i == len(numbers):
+        return False
+    while i and numbers[i - 1] > number:
+        numbers[i] = numbers[i - 1]
+        message.starts[i] = message.starts[i - 1]
+        message.ends[i] = message.ends[i - 1]
+        i -= 1
+    numbers[i] = number
+    message.starts[i] = start
+    message.ends[i] = end
+    message.n_options += 1
+    return True
 
 
 def option_value(partial_iv, kid=None, kid_context=None):
