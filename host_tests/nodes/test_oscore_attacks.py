@@ -123,6 +123,59 @@ def test_a_flipped_bit_of_the_header_changes_nothing_that_is_applied():
         assert names(ue) == ["applied"] and applied(ue) == DATA.encode(), bit
 
 
+def test_no_flipped_bit_of_a_notification_is_applied_and_each_one_is_counted():
+    sim, relay, server, ue = observed()
+    server.change(UE_ID, document(UE_ID, changed(8)))
+    sim.run(lambda: relay.down, 1000)
+    true = relay.down[0]
+    i = Message(32).decode(true).find(6)
+    observe = Message(32).decode(true).starts[i]
+    mid = 0
+    for bit in range(8 * 4, 8 * len(true)):
+        flipped = bytearray(with_header(true, NON, None, mid))
+        flipped[bit >> 3] ^= 1 << (bit & 7)
+        mid += 1
+        if same_recipient(flipped) or bit >> 3 == observe:
+            continue  # the same message, and one that is in order by its number
+        before = n_counted(ue)
+        ue.receive(0, bytes(flipped), RELAY, sim.now)
+        assert n_counted(ue) == before + 1, bit
+        ue.step(sim.now)
+        while ue.transmit(sim.now):
+            pass
+        assert applied(ue) == changed(7).encode() and names(ue) == [], bit
+        assert ue.client.observing, bit
+    assert ue.counters["oscore_not_authentic"] > 1000
+    relay.to_ue(true)
+    assert sim.run(lambda: ue.events, 1000) and names(ue) == ["applied"]
+    assert applied(ue) == changed(8).encode()
+
+
+def test_a_flipped_bit_of_a_request_gets_the_true_configuration_or_none():
+    sim, relay, _, _ = attacked(observe=True)
+    relay.passes = False
+    sim.run(lambda: relay.up, 5000)
+    message = Message(32).decode(relay.up[0])
+    # Header, token, Observe, option 9 and the Recipient; what is inside has its own test.
+    for bit in range(8 * message.payload_start):
+        sim, relay, _, ue = attacked(observe=True)
+
+        def flip(datagram, is_down, relay=relay, bit=bit):
+            if is_down or len(relay.up) > 1:
+                return (datagram,)
+            flipped = bytearray(datagram)
+            flipped[bit >> 3] ^= 1 << (bit & 7)
+            return (bytes(flipped),)
+
+        relay.change = flip
+        sim.run(lambda relay=relay: relay.up, 5000)
+        sim.run(None, 1000)
+        assert applied(ue) in (None, changed(7).encode()), bit
+        # Else the UE sends it again, or asks anew when the server has worked that number.
+        assert sim.run(lambda ue=ue: applied(ue), 300000), bit
+        assert applied(ue) == changed(7).encode(), bit
+
+
 def test_no_flipped_bit_of_a_request_is_worked_by_the_server():
     sim, relay, server, _ = attacked()
     relay.passes = False
@@ -231,6 +284,55 @@ def test_a_request_whose_outer_observe_was_stripped_or_added_gets_a_plain_answer
     sim.run(None, 20000)
     assert applied(ue) == DATA.encode() and names(ue) == ["applied"]
     assert not ue.client.observing and server.observers == []
+
+
+def test_an_outer_observe_in_an_answer_neither_makes_an_observation_nor_ends_one():
+    for change, observe in ((with_option(6, b"\x01"), False), (without(6), True),
+                            (with_option(6, b"\xff\xff\xff"), True)):  # fmt: skip
+        sim, relay, server, ue = attacked(observe=observe)
+        relay.change = lambda d, is_down, change=change: (
+            rebuilt(d, change) if is_down and d[1] else d,
+        )
+        sim.run(lambda ue=ue: "applied" in names(ue), 5000)
+        sim.run(None, 5000)
+        assert applied(ue) == changed(7).encode() and ue.client.observing == observe
+        server.change(UE_ID, document(UE_ID, changed(8)))
+        sim.run(None, 20000)
+        assert applied(ue) == changed(8 if observe else 7).encode()
+        assert n_counted(ue) == 0
+
+
+def test_nothing_that_was_sent_before_is_applied_when_it_comes_again():
+    sim, relay, server, ue = attacked(observe=True)
+    assert sim.run(lambda: ue.client.observing)
+    for n in (8, 9, 10):
+        server.change(UE_ID, document(UE_ID, changed(n)))
+        assert sim.run(lambda n=n: applied(ue) == changed(n).encode(), 20000)
+        ue.fetch(sim.now)
+        sim.run(None, 20000)
+    sim.run(None, 300000)  # message IDs may be used again
+    names(ue)
+    old = [d for d in relay.down if d[1]]
+    token = Message(32).decode(old[-1]).token()
+    n_worked = server.n_requests
+    assert len(old) >= 7
+    for seen in (old, old[::-1]):
+        mid = 0x7000
+        for datagram in seen:
+            for mtype in (0, NON, ACK):
+                mid += 1
+                before = n_counted(ue)
+                relay.to_ue(with_header(datagram, mtype, None, mid))
+                relay.to_ue(with_header(datagram, mtype, None, mid + 0x800, token))
+                sim.run(None, 100)
+                assert n_counted(ue) == before + 2, (mtype, ue.counters)
+    for datagram in relay.up[:]:
+        relay.to_server(datagram)
+        relay.to_server(with_header(datagram, NON, None, mid))
+        mid += 1
+        sim.run(None, 100)
+    assert applied(ue) == changed(10).encode() and names(ue) == []
+    assert server.n_requests == n_worked and ue.client.observing
 
 
 def test_a_notification_that_was_kept_until_after_a_renewal_is_not_applied():

@@ -10,7 +10,7 @@ from builders import (
     new_ue,
     ue_address,
 )
-from msgin5g.coap.message import Message, encode
+from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.oscore.security import largest_block
 from network_sim import NetworkSim, all_but, chance
 from oscore_server import kid_of, protect_server, protect_ue
@@ -262,18 +262,59 @@ def test_each_message_fits_with_the_block_that_is_asked_for_whatever_the_names_a
             assert {d[1] for d in from_server(sim)} <= {0x44, 0x45, 0}
 
 
-def test_blocks_outside_are_those_of_strangers_and_ignored():
-    sim, ue, _ = new_direct(all_but(lost=(1,)))
-    sim.run(None, 50)
-    whole = from_server(sim)[0]
-    message = Message(32).decode(whole)
-    for block2, end in ((b"\x08", -20), (b"\x08", None), (b"\x18", -5), (b"\x1e", -1)):
-        options = [(9, message.option(9)), (23, block2), (65020, message.option(65020))]
+def outer_blocks(datagram, number, size):
+    """A protected message in pieces, as a proxy may cut it (RFC 8613 section 4.1.3.4.2)."""
+    message = Message(32).decode(datagram)
+    payload = message.payload()
+    options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
+    szx = {16: 0, 32: 1, 64: 2, 128: 3}[size]
+    n = 0
+    for start in range(0, len(payload), size):
+        more = 8 if start + size < len(payload) else 0
+        block = uint_bytes(n << 4 | more | szx)
         buf = bytearray(1152)
-        size = encode(buf, 1, message.code, 900, message.token(), options, message.payload()[:end])
-        sim.send(SERVER, UE, bytes(buf[:size]))
+        length = encode(
+            buf, 1, message.code, 900 + n, message.token(),
+            sorted(options + [(number, block)]), payload[start : start + size],
+        )  # fmt: skip
+        yield bytes(buf[:length])
+        n += 1
+
+
+def test_a_response_in_blocks_of_strangers_is_refused_piece_by_piece_and_counted():
+    for size in (16, 32, 64, 128):
+        sim, ue, _ = new_direct(all_but(lost=(1,)))
         sim.run(None, 50)
-        assert (ue.configuration.data is not None) == (end is None), block2
-        if end is None:
-            break
-    assert ue.counters == {"oscore_not_authentic": 1} and names(ue) == ["applied"]
+        whole = from_server(sim)[0]
+        pieces = list(outer_blocks(whole, 23, size))
+        for piece in pieces:
+            sim.send(SERVER, UE, piece)
+            sim.run(None, 50)
+        assert ue.configuration.data is None and ue.client.busy, size
+        assert sum(ue.counters.values()) == len(pieces) > 1, size
+        assert set(ue.counters) <= {"oscore_not_authentic", "oscore_malformed"}, size
+        # It goes on waiting, and takes the whole message: a block outside says nothing then.
+        message = Message(32).decode(whole)
+        options = [(9, b""), (23, b"\x0e"), (65020, message.option(65020))]
+        buf = bytearray(1152)
+        n = encode(buf, 1, message.code, 999, message.token(), options, message.payload())
+        sim.send(SERVER, UE, bytes(buf[:n]))
+        sim.run(None, 50)
+        assert names(ue) == ["applied"] and ue.configuration.data == DATA.encode(), size
+
+
+def test_a_request_in_blocks_of_strangers_is_refused_piece_by_piece_and_counted():
+    for number in (23, 27):
+        for size in (16, 32, 64):
+            sim, ue, server = new_direct(all_but(lost=(0,)))
+            sim.run(None, 50)
+            whole = from_ue(sim)[0]
+            pieces = list(outer_blocks(whole, number, size))
+            for piece in pieces:
+                sim.send(UE, SERVER, piece)
+                sim.run(None, 50)
+            assert server.n_requests == 0, (number, size)
+            assert sum(server.counters.values()) == len(pieces) > 1, (number, server.counters)
+            assert {d[1] for d in from_server(sim)} <= {0x80, 0x82}, (number, size)
+            assert sim.run(lambda ue=ue: names(ue) == ["applied"]), (number, size)
+            assert server.n_requests == 1, (number, size)
