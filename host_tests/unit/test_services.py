@@ -8,6 +8,7 @@ from msgin5g.coap.retransmission import DONE, QUEUED, RESET, SENT
 from msgin5g.coap.ticks import add
 from msgin5g.config.schema import SERVER_ADDRESS
 from msgin5g.config.store import GOOD, TRIAL
+from msgin5g.services import application as application_service
 from msgin5g.services import trial_check
 from msgin5g.services.application import Application
 from msgin5g.services.ping import Ping
@@ -402,8 +403,26 @@ def test_an_application_whose_task_has_failed_is_not_called_again():
     made = application(module, Manager({"a": 1}, GOOD), node)
     made.failed(None, {"exception": ValueError("task")})
     made.step(START)
-    assert module.calls == [] or module.calls[0][0] == "declare"
+    assert [call for call in module.calls if call[0] != "declare"] == []
     assert node.events == [("crashed", ("ValueError: task",))]
+
+
+def test_the_traceback_of_an_application_is_printed_where_the_platform_prints_one():
+    class Printing:
+        def __init__(self):
+            self.printed = []
+            self.print_exception = self.printed.append
+
+    real = application_service.sys
+    for fake, n_printed in ((Printing(), 1), (object(), 0)):
+        application_service.sys = fake
+        try:
+            made = application(Module(), Manager({"a": 1}, GOOD), Node())
+            error = ValueError("task")
+            made.failed(None, {"exception": error})
+        finally:
+            application_service.sys = real
+        assert made.has_failed and getattr(fake, "printed", []) == n_printed * [error]
 
 
 def test_an_application_that_cannot_be_imported_has_crashed():
