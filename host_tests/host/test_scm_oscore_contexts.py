@@ -119,6 +119,16 @@ def test_a_key_that_never_reached_its_board_can_be_discarded(opened):
     assert contexts.add(UE, UE7).number > used.number
 
 
+def test_the_last_use_is_known_to_the_day(opened):
+    contexts, clock, store = opened
+    made = contexts.add(UE, UE7)
+    for passed_s, expected in ((0, 0), (5, 0), (DAY_S, DAY_S + 5), (DAY_S - 1, DAY_S + 5)):
+        clock.now += passed_s
+        contexts.used(contexts.find(made.kid))
+        assert contexts.list()[0].used_at == Clock.now + expected
+    assert store.last_change() == 0, "nobody is woken for it"
+
+
 def test_another_process_sees_each_change_at_once(opened, tmp_path):
     contexts, _, _ = opened
     with Store(tmp_path / "scm.db") as other:

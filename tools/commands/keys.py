@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -15,7 +17,14 @@ from msgin5g_tools.device.inventory import take_inventory
 from msgin5g_tools.device.server_keys import KeySource, key_owner, open_contexts
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.settings_check import checked_settings
-from msgin5g_tools.scm_server.contexts import ACTIVE, OVERLAP_DAYS, RETIRING, UE, normal_owner
+from msgin5g_tools.scm_server.contexts import (
+    ACTIVE,
+    ADMINISTRATOR,
+    OVERLAP_DAYS,
+    RETIRING,
+    UE,
+    normal_owner,
+)
 from msgin5g_tools.text import printable
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -193,6 +202,46 @@ def revoke(owner, db, kid, as_json):
         click.echo(f"{printable(owner)}: revoked {kids}")
     else:
         click.echo(f"{printable(owner)}: no such key works; nothing was changed")
+
+
+@keys.command()
+@click.argument("name")
+@click.argument("directory")
+@_database
+def administrator(name, directory, db):
+    """Make the key of an administrator, who may change documents from other machines.
+
+    DIRECTORY is made for it, as a security context of aiocoap's programs. Move it to the machine
+    of the administrator; never use a copy of it. Any number of servers take the key.
+
+    \b
+    Example:
+      msgin5g keys administrator Anna anna --db scm.db
+    """
+    with _faults_in_one_line():
+        folder = Path(directory)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise DeviceError(WRONG_INPUT, f"{directory}: {error.strerror}") from None
+        try:
+            with open_contexts(db) as contexts:
+                made = contexts.add(ADMINISTRATOR, name)
+                settings = folder / "settings.json"
+                settings.touch(mode=0o600)
+                settings.write_text(json.dumps(_aiocoap_settings(made)))
+        except Exception:
+            shutil.rmtree(folder)
+            raise
+    click.echo(f"{printable(name)}: key {made.kid.hex()} in {printable(directory)}")
+
+
+def _aiocoap_settings(context):
+    return {
+        "secret_hex": context.secret.hex(),
+        "sender-id_hex": context.kid.hex(),
+        "recipient-id_hex": context.server_id.hex(),
+    }
 
 
 def _of_owner(contexts, owner):

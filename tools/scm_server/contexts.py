@@ -248,6 +248,14 @@ class Contexts:
             ).fetchone()
         return bound - count
 
+    def used(self, row):
+        """Note that a Context is in use, at most once a day."""
+        now = int(self._now())
+        if row.used_at is None or now - row.used_at >= DAY_S:
+            self._connection.execute(
+                "UPDATE contexts SET used_at = ? WHERE number = ?", (now, row.number)
+            )
+
     def came(self, number, sequence_number):
         """Note in the window of the database that a sequence number of the owner has come.
 

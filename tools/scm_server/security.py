@@ -13,6 +13,7 @@ Several processes may use one database, and a relay chooses which of them gets a
   numbers are in the database, too, so that only one process takes each.
 """
 
+import sqlite3
 from collections import OrderedDict, namedtuple
 
 from aiocoap import error
@@ -206,6 +207,7 @@ class Security:
         owner = Owner(row.kind, row.owner, row.spelling, row.number)
         inner = self._inner(request, *opened, context, owner)
         self._check_fresh(context, inner, number)
+        self._note_use(row)
         if row.kind == ADMINISTRATOR and not self._contexts.came(row.number, number):
             raise Replayed
         return inner
@@ -223,6 +225,12 @@ class Security:
             raise Challenge(inner, self._verifier.value(name))
         self._verifier.add(endpoint)
         context.start_window(number)
+
+    def _note_use(self, row):
+        try:
+            self._contexts.used(row)
+        except sqlite3.OperationalError:
+            pass  # the database is busy: the next request will do
 
     def _open_administrators(self, request):
         try:
