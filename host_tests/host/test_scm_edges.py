@@ -7,14 +7,17 @@ import pytest
 from aiocoap.message import Message
 from aiocoap.numbers.codes import CONTENT
 from aiocoap.optiontypes import BlockOption
-from scm_setup import ACK, CON, GET, encode
+from scm_setup import ACK, CON, GET, UE7, encode
 
 from msgin5g_tools.scm_server import blocks
 from msgin5g_tools.scm_server.aiocoap_internals import MessageManagerByRemote
 from msgin5g_tools.scm_server.coap_message import MessageFormatError, decode
 from msgin5g_tools.scm_server.connections import Connections
+from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.duplicates import Duplicates
-from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.faults import Faults
+from msgin5g_tools.scm_server.problem import Problem, ScmError
+from msgin5g_tools.scm_server.store import Store
 
 HEAD = encode(CON, GET, 1)
 
@@ -109,8 +112,8 @@ def test_1024_bodies_are_under_way_at_once_64_of_a_host():
     uploads = [Upload(n % 40, f"10.0.0.{n // 40}") for n in range(1025)]
     for upload in uploads:
         receiver.feed(upload)
-    assert kept(receiver, uploads[1:]) == 1024
     assert kept(receiver, uploads[:1]) == 0, "the oldest of those with one block"
+    assert kept(receiver, uploads[1:9]) == 8
     receiver = blocks.Block1Receiver(1 << 16, lambda: 0.0)
     uploads = [Upload(n, "10.0.0.1") for n in range(65)]
     for upload in uploads:
@@ -232,3 +235,24 @@ def test_a_notification_that_nobody_acknowledges_is_given_up_after_four_retransm
         while loop.timers:
             loop.run_next()
     assert len(sent) == 10 and gone == [peer, peer]
+
+
+def test_who_cannot_own_a_key_is_told_why_also_when_it_is_rotated(tmp_path):
+    with Store(tmp_path / "scm.db") as store:
+        contexts = Contexts(store)
+        for work in (contexts.add, contexts.rotate):
+            with pytest.raises(ScmError, match=r"^ue: 'no uri' "):
+                work(UE, "no uri")
+        with pytest.raises(ScmError, match="has no key to rotate"):
+            contexts.rotate(UE, UE7)
+
+
+def test_an_error_that_goes_on_is_told_again_after_exactly_a_minute():
+    for passed_s, n_told in ((59.9, 1), (60.0, 2)):
+        now, lines = [1000.0], []
+        faults = Faults(lines.append, lambda now=now: now[0])
+        for _ in range(3):
+            faults("the disk is full")
+        now[0] += passed_s
+        faults("the disk is full")
+        assert len(lines) == n_told, passed_s
