@@ -8,6 +8,7 @@ import ast
 import re
 
 import pytest
+from msgin5g.coap.responder import ServerEndpoint
 
 from msgin5g_tools.checks import private
 from msgin5g_tools.paths import FIRMWARE
@@ -114,6 +115,11 @@ def test_what_overrides_is_found():
     interface = base.format("Interface: what a B does.")
     assert list(overrides(classes_of({"a.py": interface, "b.py": importing}))) == []
     assert list(overrides(classes_of({"a.py": base + other}))) == []
+
+
+def test_an_endpoint_has_no_property_which_would_slow_each_store_into_it():
+    for cls in ServerEndpoint.__mro__:
+        assert [name for name, row in vars(cls).items() if isinstance(row, property)] == [], cls
 
 
 def test_modules_are_few():

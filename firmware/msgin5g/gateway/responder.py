@@ -233,7 +233,7 @@ class Responder:
         options.append((CONTENT_FORMAT, parameters.content_format))
         options.append((MAX_AGE, max_age))
         body = entry.body
-        room = MAX_MESSAGE_SIZE - self._endpoint.overhead
+        room = MAX_MESSAGE_SIZE - self._endpoint.overhead()
         room -= _OVERHEAD + 3 + len(token) + len(ue.ue_id)
         if asked is None and len(body) <= self._block_size <= room:
             options.append(recipient)

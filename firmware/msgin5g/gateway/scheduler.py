@@ -60,7 +60,7 @@ class Scheduler:
         self._count = settings.bulk_count
         self._window_ms = settings.bulk_window_s * 1000
         self._max_wait_ms = settings.max_wait_s * 1000
-        self._room = MAX_MESSAGE_SIZE - _GET_SIZE - endpoint.overhead
+        self._room = MAX_MESSAGE_SIZE - _GET_SIZE - endpoint.overhead()
         for name in (
             settings.service_id,
             settings.bulk_id,
