@@ -1,13 +1,14 @@
 """The configuration management server: limits at their last allowed and first refused value."""
 
 import logging
+import os
 from types import SimpleNamespace
 
 import pytest
 from aiocoap.message import Message
 from aiocoap.numbers.codes import CONTENT
 from aiocoap.optiontypes import BlockOption
-from scm_setup import ACK, CON, GET, UE7, encode
+from scm_setup import ACK, CON, GET, POST, UE7, encode
 
 from msgin5g_tools.scm_server import blocks
 from msgin5g_tools.scm_server.aiocoap_internals import MessageManagerByRemote
@@ -16,6 +17,8 @@ from msgin5g_tools.scm_server.connections import Connections
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.duplicates import Duplicates
 from msgin5g_tools.scm_server.faults import Faults
+from msgin5g_tools.scm_server.line_writer import LineWriter
+from msgin5g_tools.scm_server.oscore_context import ServerContext
 from msgin5g_tools.scm_server.problem import Problem, ScmError
 from msgin5g_tools.scm_server.store import Store
 
@@ -256,3 +259,32 @@ def test_an_error_that_goes_on_is_told_again_after_exactly_a_minute():
         now[0] += passed_s
         faults("the disk is full")
         assert len(lines) == n_told, passed_s
+
+
+def test_a_request_that_is_not_authentic_is_none_of_ours(tmp_path):
+    with Store(tmp_path / "scm.db") as store:
+        row = Contexts(store).add(UE, UE7)
+    option = (9, b"\x09\x00" + row.kid)
+    for ciphertext in (bytes(9), bytes(20), b"\xff" * 200):
+        request = decode(encode(CON, POST, 1, b"t", [option], ciphertext), None)
+        context = ServerContext(row, lambda count, skipped: 0)
+        assert context.open(request) is None, len(ciphertext)
+
+
+def test_lines_beyond_the_queue_are_dropped_and_counted_while_the_reader_hangs():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    full = os.write(writer, b"x" * 10**6)
+    os.set_blocking(writer, True)
+    lines = LineWriter(writer, "{} dropped".format, max_lines=1)
+    n_written = 0
+    while lines.n_dropped < 3 and n_written < 100:  # one is being written, one waits
+        lines.write("line")
+        n_written += 1
+    assert lines.n_dropped == 3 and n_written <= 5
+    os.read(reader, full)
+    lines.close(timeout_s=5)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        found = pipe.read().splitlines()
+    assert found.count("line") == n_written - 3 and found.count("3 dropped") == 1
