@@ -23,6 +23,7 @@ import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a per
 _CAMPAIGNS = {
     "test_cbor_fuzz",
     "test_codec_fuzz",
+    "test_fleet_faults",
     "test_fleet_machine",
     "test_fuzz",
     "test_hostile_cost",

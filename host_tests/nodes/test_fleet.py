@@ -75,3 +75,22 @@ def test_ues_with_a_vendor_or_a_type_are_notified_behind_a_gateway():
         fleet.publish("shared-1", [1, 2])
         assert fleet.settle() == []
         assert fleet.registered(1) and fleet.registered(2) and fleet.push() == [], middle
+
+
+def test_a_ue_that_was_refused_for_a_moment_observes_its_document_again():
+    for middle in ("relay", "gateway", "separated"):
+        fleet = Fleet(middle, [Kind(True), Kind(True)])
+        fleet.publish("shared-1", [1, 2])
+        assert fleet.settle() == []
+        fleet.deny(1)
+        fleet.deny(1, False)
+        assert fleet.settle() == [] and fleet.registered(1), middle
+
+
+def test_a_ue_that_asks_for_documents_by_their_id_is_given_its_own_only():
+    for middle in ("relay", "gateway", "separated"):
+        fleet = Fleet(middle, [Kind(True), Kind(), Kind()])
+        fleet.publish("shared-1", [1, 2])
+        fleet.publish("own-3", [3])
+        fleet.deny(2)
+        assert fleet.settle() == [] and fleet.ask_all() == [], middle

@@ -75,6 +75,11 @@ class NetworkSim:
     def remove(self, address):
         del self.nodes[address]
 
+    @property
+    def n_in_air(self):
+        """How many datagrams are on their way."""
+        return len(self._air)
+
     def send(self, source, destination, datagram, delay_ms=1):
         """Put a datagram into the air by hand."""
         self._air.append((self.elapsed_ms + delay_ms, self.n_sent, source, destination, datagram))

@@ -84,11 +84,16 @@ def test_a_document_that_the_server_refuses_and_lists_is_not_asked_for_in_circle
     it.response(it.request(), CONTENT, [], BODY)
     client.fetch(True)
     assert it.response(it.request(), NOT_FOUND) is None
-    assert it.response(it.request(), CONTENT, [], BODY).kind == "configuration"
+    outcome = it.response(it.request(), CONTENT, [(ETAG, b"\x0a")], BODY)
+    assert outcome.kind == "configuration" and outcome.etag == b"\x0a"
     assert client.document_id is None and not client.observing
-    # The next fetch is for the collection again, and only then for the document.
+    # The next fetch is for the collection again, and only then for the document. It has no ETag:
+    # a 2.03 would not bring the ID of the document, and it would never be observed again.
     client.fetch(True)
-    assert it.request().find(OBSERVE) < 0
+    request = it.request()
+    assert request.find(OBSERVE) < 0 and request.find(ETAG) < 0
+    assert it.response(request, CONTENT, [(ETAG, b"\x0a")], BODY).kind == "configuration"
+    assert client.document_id == b"doc-1"
 
 
 def test_an_individual_document_that_is_for_others_makes_it_ask_for_the_collection():
