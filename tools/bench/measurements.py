@@ -77,7 +77,7 @@ def _speed(interpreter):
 
 
 def _oscore(interpreter):
-    found = interpreter.run("oscore", "768K", _ROUNDS)
+    found = interpreter.run("oscore", "192K", _ROUNDS)
     times = _Times(found)
     figures = {"context_heap_bytes": found["context_heap_bytes"]}
     figures["request_added_bytes"], figures["answer_added_bytes"] = found["added_bytes"]

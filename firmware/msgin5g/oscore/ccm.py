@@ -21,7 +21,7 @@ _CBC = const(2)
 _BLOCK = const(16)
 _PIECE = const(256)  # bytes worked at a time, whole blocks
 _BUFFER_SIZE = const(272)  # a piece, and a block for the tag
-_AS_NUMBER = const(120)  # bytes of text that are XORed as one number
+_AS_NUMBER = const(120)  # bytes of text that are XORed as one number, at most
 _ZEROS = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 
@@ -99,39 +99,46 @@ class AesCcm:
             self._change_key(key)
         counter = self._counter
         counter[1:14] = nonce
-        # The counters of a piece, and one block more: after the last piece comes S_0.
-        n = (min(size, _PIECE) + 15 >> 4) + 1
-        counters = bytes(counter) * n
+        if size > _AS_NUMBER:
+            self._apply_in_pieces(view, size)
+            return
+        n = size + 15 & -_BLOCK
+        stream = self._stream[: n + _BLOCK]
+        stream[:] = bytes(counter) * ((n >> 4) + 1)
         number = 0
-        for start in range(0, size or 1, _PIECE):
-            n = min(size - start, _PIECE)
-            end = n + 15 & -_BLOCK
-            stream = self._stream[: end + _BLOCK]
-            stream[:] = counters if len(stream) == len(counters) else counters[: end + _BLOCK]
-            for i in range(15, end, _BLOCK):
+        for i in range(15, n, _BLOCK):
+            number += 1
+            stream[i] = number
+        self._cipher.encrypt(stream, stream)
+        stream[size : size + TAG_SIZE] = stream[n : n + TAG_SIZE]
+        n = size + TAG_SIZE
+        # Quick, but it takes four times as much heap.
+        a = int.from_bytes(view, "little") ^ int.from_bytes(stream[:n], "little")
+        view[:] = a.to_bytes(n, "little")
+
+    def _apply_in_pieces(self, view, size):
+        """The same for a long text, word by word: it takes no heap."""
+        counters = bytes(self._counter) * (_BUFFER_SIZE >> 4)
+        words = self._text_words
+        others = self._stream_words
+        stream = self._stream
+        number = 0
+        for start in range(0, size, _PIECE):
+            stream[:] = counters
+            for i in range(15, _PIECE, _BLOCK):
                 number += 1
                 stream[i] = number  # below 256: a message has at most 72 blocks
             self._cipher.encrypt(stream, stream)
+            n = min(size - start, _PIECE)
             if start + n == size:
-                stream[n : n + TAG_SIZE] = stream[end : end + TAG_SIZE]
+                stream[n : n + TAG_SIZE] = stream[_PIECE : _PIECE + TAG_SIZE]
                 n += TAG_SIZE
-            target = view if n == len(view) else view[start : start + n]
-            if size <= _AS_NUMBER:
-                # Quick, but it takes four times as much heap.
-                a = int.from_bytes(target, "little") ^ int.from_bytes(stream[:n], "little")
-                target[:] = a.to_bytes(n, "little")
-            else:
-                self._xor(target, n)
-
-    def _xor(self, target, n):
-        """XOR the n bytes of the key stream into the target."""
-        words = self._text_words
-        stream = self._stream_words
-        text = self._text[:n]
-        text[:] = target
-        for i in range((n + 1) >> 1):
-            words[i] ^= stream[i]
-        target[:] = text
+            target = view[start : start + n]
+            text = self._text[:n]
+            text[:] = target
+            for i in range((n + 1) >> 1):
+                words[i] ^= others[i]
+            target[:] = text
 
     def _change_key(self, key):
         """Take the cipher of another key; to make one takes 320 bytes."""
