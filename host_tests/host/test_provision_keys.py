@@ -155,7 +155,7 @@ class _Cut(Exception):
 
 
 def test_wherever_a_run_is_cut_off_a_second_one_mends_it(tmp_path, db, monkeypatch):
-    """Cut before and after each program on the board, and each change of the database."""
+    """Cut before each program on the board, before and after each use of the database."""
     steps = SimpleNamespace(n=0, cut_at=0)
 
     def step():
@@ -171,10 +171,7 @@ def test_wherever_a_run_is_cut_off_a_second_one_mends_it(tmp_path, db, monkeypat
 
         def run(self, program, *more):
             step()
-            try:
-                return self._session.run(program, *more)
-            finally:
-                step()
+            return self._session.run(program, *more)
 
         def __getattr__(self, name):
             return getattr(self._session, name)
@@ -249,7 +246,7 @@ def test_wherever_a_run_is_cut_off_a_second_one_mends_it(tmp_path, db, monkeypat
             assert context.kid.hex() == kid and context.state == ACTIVE, cut_at
             if not is_cut:
                 break
-        assert not is_cut and cut_at > 20
+        assert not is_cut and cut_at > 15
 
 
 # No number twice

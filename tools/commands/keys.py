@@ -14,12 +14,13 @@ from msgin5g_tools.commands.flash import print_results, run_jobs
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError, device_error
 from msgin5g_tools.device.flashing import Job, Options
 from msgin5g_tools.device.inventory import take_inventory
-from msgin5g_tools.device.server_keys import KeySource, key_owner, open_contexts
+from msgin5g_tools.device.server_keys import KeySource, has_gateway_key, key_owner, open_contexts
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.settings_check import checked_settings
 from msgin5g_tools.scm_server.contexts import (
     ACTIVE,
     ADMINISTRATOR,
+    GATEWAY,
     OVERLAP_DAYS,
     RETIRING,
     UE,
@@ -142,6 +143,9 @@ def rotate(owner, db, overlap_s, port, tool, wait_s, as_json):
             if not port:
                 made = contexts.rotate(kind, name, overlap_s)
                 former = [c for c in contexts.list(kind, name) if c.state == RETIRING]
+        if port and kind == GATEWAY:
+            text = "the keys of its UEs go with it: msgin5g provision for all of them"
+            raise DeviceError(WRONG_INPUT, f"{printable(owner)}: {text}")
         if port:
             _require_board(port, tool, kind, name)
     if port:
@@ -169,6 +173,8 @@ def _require_board(port, tool, kind, name):
         raise DeviceError(WRONG_INPUT, f"{port}: no settings.json: use msgin5g provision")
     settings = checked_settings(inventory.settings)[1]
     found = key_owner(settings)
+    if has_gateway_key(settings):
+        raise DeviceError(WRONG_INPUT, f"{port}: its key is with its gateway: msgin5g provision")
     if found is None:
         text = (
             f"{port}: security.mode of its settings is {settings.security_mode}: it needs no key"

@@ -17,9 +17,15 @@ from msgin5g_tools.device.errors import (
     DeviceError,
 )
 from msgin5g_tools.device.flashing import Job, Options
+from msgin5g_tools.device.gateway_keys import gateway_key_sources
 from msgin5g_tools.device.inventory import take_inventory
 from msgin5g_tools.device.ports import all_ports, on_each
-from msgin5g_tools.device.server_keys import KeySource, key_owner, open_contexts
+from msgin5g_tools.device.server_keys import (
+    KeySource,
+    has_gateway_key,
+    key_owner,
+    open_contexts,
+)
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.table import read_table
 from msgin5g_tools.commands.flash import print_results, run_jobs
@@ -56,26 +62,28 @@ def provision(
     is written. At the end there is a list for the labels of the boards that are done.
 
     Where security.mode is oscore, each board gets a key of its own, and the server the same one.
-    A key is never shown. A board that has a key which the server knows keeps it.
+    UEs behind a gateway have theirs with the gateway, so both are rows of one table. A key is
+    never shown. A board that has a key which the other end knows keeps it.
     Exit status: as for msgin5g flash.
     """
     try:
         rows = _checked_rows(table, base_file, db)
         found, status = _find_boards(rows, ports, tool)
-        rows, missing = _present(rows, found, partial)
+        rows, missing = _with_gateways(*_present(rows, found, partial))
         for line in missing:
             click.echo(line, err=True)
         if not rows or (missing and not partial):
             sys.exit(status)
+        sources = _key_sources(rows, db, tool)
     except DeviceError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.status)
     jobs = [
-        Job(port, row.parsed.role, row.settings, row.secrets, _key_source(row.parsed, db))
+        Job(port, row.parsed.role, row.settings, row.secrets, sources.get(port))
         for row, port in rows
     ]
     options = Options(tool, BOARDS.get(board), dry_run, watch, wait_s)
-    status, results = run_jobs(jobs, options, quiet=as_json)
+    status, results = _run_gateways_first(jobs, options, as_json)
     good = {port for port, (_, error) in results.items() if error is None}
     list_ = [
         (row.label, row.parsed.ue_id, row.parsed.role, found[port], port)
@@ -103,6 +111,19 @@ def provision(
     sys.exit(status)
 
 
+def _run_gateways_first(jobs, options, quiet):
+    """As run_jobs, but a UE whose key is with its gateway comes after that one, or not at all."""
+    first = [job for job in jobs if job.key_source is not None and job.key_source.ue_keys]
+    rest = [job for job in jobs if job not in first]
+    if not first or not rest or options.dry_run:
+        return run_jobs(jobs, options, quiet=quiet)
+    status, results = run_jobs(first, options, quiet=quiet)
+    if status:
+        return status, results  # UEs would get keys that their gateway does not have
+    status, more = run_jobs(rest, options, quiet=quiet)
+    return status, {**results, **more}
+
+
 def _checked_rows(table, base_file, db):
     """The Rows; every fault is a line of its own, and one is enough to stop."""
     base = {}
@@ -115,7 +136,7 @@ def _checked_rows(table, base_file, db):
             raise DeviceError(WRONG_INPUT, f"{base_file}: must be a JSON object")
     text = file_text(table)
     rows, faults = read_table(text, base, table)
-    faults += [fault for row in rows for fault in _key_faults(row, db)]
+    faults += [fault for row in rows for fault in _key_faults(row, rows, db)]
     if faults:
         for fault in sorted(faults, key=lambda line: int(line.split()[1].rstrip(":"))):
             click.echo(f"{table}: {fault}", err=True)
@@ -127,23 +148,55 @@ def _checked_rows(table, base_file, db):
     return rows
 
 
-def _key_faults(row, db):
-    if key_owner(row.parsed) is None:
+def _key_faults(row, rows, db):
+    settings = row.parsed
+    if has_gateway_key(settings):
+        gateway = _gateway_of(row, rows)
+        if gateway is None:
+            yield f"row {row.number}: next_hop_is: no gateway in this table has a link to it"
+        elif gateway.parsed.security_mode != "oscore":
+            yield f"row {row.number}: security.mode: row {gateway.number}, its gateway, has none"
+    elif key_owner(settings) is None:
         return
-    if not db:
+    elif settings.role != "ue" and settings.seal_c_mode == "separated":
+        yield f"row {row.number}: security.mode: keys of SEAL-C are not made by this command"
+    elif not db:
         text = "oscore needs --db FILE: the key goes to the server, too"
         yield f"row {row.number}: security.mode: {text}"
     given = json.loads(row.secrets or b"{}").get("security") or ()
-    for name in ("master_secret", "master_salt", "sender_id", "recipient_id", "id_context"):
-        if name in given or getattr(row.parsed, f"security_{name}") is not None:
+    for name in ("master_secret", "master_salt", "sender_id", "recipient_id", "id_context", "ues"):
+        if name in given or getattr(settings, f"security_{name}", None):
             yield f"row {row.number}: security.{name}: is made with the key: leave it out"
 
 
-def _key_source(settings, db):
-    owner = key_owner(settings)
-    if owner is None:
-        return None
-    return KeySource(db, *owner, ues=tuple(settings.links) if owner[0] == GATEWAY else ())
+def _gateway_of(row, rows):
+    """The Row of the gateway that a UE has a link with, or None."""
+    for other in rows:
+        if other.parsed.role == "gateway" and row.parsed.ue_id in other.parsed.links:
+            return other
+    return None
+
+
+def _key_sources(rows, db, tool):
+    """{port: key source} of those that need a key."""
+    sources = {}
+    for row, port in rows:
+        owner = key_owner(row.parsed)
+        if owner is None:
+            continue
+        if owner[0] != GATEWAY:
+            sources[port] = KeySource(db, *owner)
+            continue
+        ues = [
+            (other.parsed.ue_id, its_port)
+            for other, its_port in rows
+            if has_gateway_key(other.parsed) and _gateway_of(other, [row])
+        ]
+        more, lost = gateway_key_sources(db, row.parsed, port, ues, tool)
+        sources.update(more)
+        for ue_id in lost:
+            click.echo(f"{_name(row)}: {ue_id} needs another key: provision it, too", err=True)
+    return sources
 
 
 def _find_boards(rows, ports, tool):
@@ -182,6 +235,18 @@ def _present(rows, found, partial):
         else:
             present.append((row, port))
     return present, lines
+
+
+def _with_gateways(present, lines):
+    """The same without UEs whose key is with a gateway that is not there."""
+    rows = [row for row, _ in present]
+    kept = []
+    for row, port in present:
+        if has_gateway_key(row.parsed) and not _gateway_of(row, rows):
+            lines.append(f"{_name(row)}: its gateway is not connected")
+        else:
+            kept.append((row, port))
+    return kept, lines
 
 
 def _name(row):

@@ -15,7 +15,9 @@ from msgin5g_tools.paths import import_firmware
 
 import_firmware()
 from msgin5g.oscore.context import SecurityContext  # noqa: E402
-from msgin5g.oscore.sequence_store import FILES, SequenceStore  # noqa: E402
+from msgin5g.oscore.sequence_store import FILES, SequenceStore, board_mark  # noqa: E402
+
+KEY, REST, NOTHING = "key", "rest", ""
 
 # Numbers are no secret.
 _READ = """
@@ -34,7 +36,10 @@ print(json.dumps(d))
 # order, so what has not changed keeps its bytes.
 _JOIN = """
 import binascii, hashlib, json
-def join(part, keeps_key, target):
+def group_of(d):
+    group = d.get("security")
+    return group if isinstance(group, dict) else {}
+def join(part, keeps, ues, target):
     old = b"{}"
     try:
         with open("/secrets.json", "rb") as f:
@@ -44,15 +49,17 @@ def join(part, keeps_key, target):
     except (OSError, ValueError):
         has = {}
     new = json.loads(part)
-    group = has.get("security")
-    if not keeps_key:
-        d = dict(has)
-        d.update(new)
-    elif isinstance(group, dict) and "master_secret" in group:
-        d = dict(new)
-        d["security"] = group
-    else:
-        d = new
+    d = dict(has) if keeps == "rest" else {}
+    d.update(new)
+    if keeps == "key" and "master_secret" in group_of(has):
+        d["security"] = has["security"]
+    had = group_of(has).get("ues")
+    if ues and isinstance(had, dict):
+        d["security"] = group = dict(group_of(d))
+        group["ues"] = both = dict(group.get("ues", {}))
+        for name in ues:
+            if name in had and name not in both:
+                both[name] = had[name]
     data = old if d == has else part if d == new else json.dumps(d).encode()
     if target:
         with open(target, "wb") as f:
@@ -91,6 +98,13 @@ class BoardKey:
         assert self._store(flash, board).create()
         return [file_of(name, flash.files[name]) for name in FILES]
 
+    def of_ue(self, key, board):
+        """The entry of security.ues for the key of a UE, at a gateway whose own key this is."""
+        at_gateway = SecurityContext(key.master_secret, key.recipient_id, key.sender_id, None)
+        own = SecurityContext(self.master_secret, self.sender_id, self.recipient_id, None)
+        mark = board_mark(at_gateway.sender_key, own.sender_key, board)
+        return {**key.group(), "board": mark.hex()}
+
     def has_numbers(self, files, board):
         """Whether {name: bytes} are numbers of this key on this board."""
         return self._store(_Files(files), board).load(None)
@@ -119,24 +133,24 @@ class _Files:
 
 
 class JoinedSecrets(File):
-    """A secrets.json of what a board has and of `data`; sha256 is that of the file as a whole."""
+    """A secrets.json of `data` and of what a board has; sha256 is that of the file as a whole."""
 
-    keeps_key = False
+    kept = ()  # see joined_secrets
 
     def programs(self, folder):
-        return [_joining(self.data, self.keeps_key, f"{folder}/{self.path}")]
+        return [_joining(self.data, self.kept, f"{folder}/{self.path}")]
 
 
-class KeptKey(JoinedSecrets):
-    """`data`, and the key that the board has, if it has one."""
+def joined_secrets(session, data, keeps, ues=()):
+    """The JoinedSecrets of `data`, bytes of a JSON object, and of a board.
 
-    keeps_key = True
-
-
-def joined_secrets(session, data, kind=JoinedSecrets):
-    """The JoinedSecrets, or KeptKey, of a board and of `data`, bytes of a JSON object."""
-    digest = session.run(_joining(data, kind.keeps_key, None)).strip()
-    return kind("secrets.json", data, digest)
+    keeps: what the board has and keeps: KEY, its own key; REST, all but its keys; or NOTHING.
+    ues: UE IDs whose keys a gateway keeps besides.
+    """
+    kept = (keeps, tuple(ues))
+    file = JoinedSecrets("secrets.json", data, session.run(_joining(data, kept, None)).strip())
+    file.kept = kept
+    return file
 
 
 def holds_key(secrets):
@@ -145,9 +159,13 @@ def holds_key(secrets):
     return isinstance(group, dict) and "master_secret" in group
 
 
-def with_key(secrets, key):
-    """The bytes of a secrets.json with this key. secrets: bytes, or None."""
-    return json.dumps({**json.loads(secrets or b"{}"), "security": key.group()}).encode()
+def with_key(secrets, key, ues=None):
+    """The bytes of a secrets.json with this key. secrets: bytes, or None.
+
+    ues: the value of security.ues for a gateway, a dict.
+    """
+    group = {**key.group(), "ues": ues} if ues else key.group()
+    return json.dumps({**json.loads(secrets or b"{}"), "security": group}).encode()
 
 
 def read_numbers(session):
@@ -159,6 +177,7 @@ def read_numbers(session):
         raise DeviceError(FAILED, "the board's numbers could not be read") from None
 
 
-def _joining(data, keeps_key, target):
+def _joining(data, kept, target):
     text = b2a_base64(data, newline=False).decode()
-    return f"{_JOIN}join(binascii.a2b_base64({text!r}), {keeps_key}, {target!r})\n"
+    keeps, ues = kept
+    return f"{_JOIN}join(binascii.a2b_base64({text!r}), {keeps!r}, {ues!r}, {target!r})\n"

@@ -5,7 +5,9 @@ from collections import namedtuple
 
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.board_key import (
-    KeptKey,
+    KEY,
+    NOTHING,
+    REST,
     holds_key,
     joined_secrets,
     read_numbers,
@@ -73,7 +75,7 @@ def _bring_up_to_date(session, job, options, bundles, line):
     role = job.role or role_on_board(inventory) or "ue"
     key = _key_for(session, job, inventory, options, line)
     wanted = wanted_files(job, role, bundles)
-    wanted += _secret_files(session, job.secrets, inventory, key)
+    wanted += _secret_files(session, job, inventory, key)
     n_copied = install(session, inventory, wanted, line, options.dry_run)
     if key is not None and not options.dry_run:
         job.key_source.installed(key)
@@ -100,28 +102,32 @@ def _key_for(session, job, inventory, options, line):
     found = read_numbers(session)
     key = job.key_source.key_with(lambda key: key.has_numbers(found, board))
     if key is None and options.dry_run:
-        line.say("would make a key, for the board and for the server")
+        line.say(f"would make a key, for the board and for {job.key_source.other_end}")
     elif key is None:
         key = job.key_source.new_key()
         line.say(f"a new key: {key.sender_id.hex()}")
     return key
 
 
-def _secret_files(session, secrets, inventory, key):
+def _secret_files(session, job, inventory, key):
     """secrets.json with `key`, or with the key that the board has; the numbers of a new key."""
+    secrets = job.secrets
     if key is None:
-        return [] if secrets is None else [_with_kept_key(session, secrets)]
-    if secrets is None:
-        files = [joined_secrets(session, with_key(None, key))]
+        if secrets is None:
+            return []
+        if holds_key(secrets):
+            return [file_of("secrets.json", secrets)]
+        return [joined_secrets(session, secrets, KEY)]
+    board = _board_id(inventory)
+    ues = {name: key.of_ue(its, board) for name, its in job.key_source.ue_keys.items()}
+    data = with_key(secrets, key, ues)
+    kept_ues = () if key.is_new else job.key_source.kept_ues
+    if secrets is None or kept_ues:
+        keeps = REST if secrets is None else NOTHING
+        files = [joined_secrets(session, data, keeps, kept_ues)]
     else:
-        files = [file_of("secrets.json", with_key(secrets, key))]
-    return files + (key.new_numbers(_board_id(inventory)) if key.is_new else [])
-
-
-def _with_kept_key(session, secrets):
-    if holds_key(secrets):
-        return file_of("secrets.json", secrets)
-    return joined_secrets(session, secrets, KeptKey)
+        files = [file_of("secrets.json", data)]
+    return files + (key.new_numbers(board) if key.is_new else [])
 
 
 def _board_id(inventory):

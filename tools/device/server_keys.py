@@ -39,16 +39,30 @@ def key_owner(settings):
         return None
     if settings.role in ("gateway", "seal-c"):
         return GATEWAY, settings.ue_id
+    if has_gateway_key(settings):
+        return None
     if settings.role == "ue" or settings.own_configuration:
         return UE, settings.ue_id
     return None
 
 
-class KeySource:
-    """The key of one board. kind, name: its owner. ues: those that a gateway may ask for.
+def has_gateway_key(settings):
+    """Whether the key of a node of these Settings is one with its gateway."""
+    is_ue = settings.security_mode == "oscore" and settings.role == "ue"
+    return is_ue and settings.next_hop_is == "gateway"
 
-    keeps: a key that the board has already stays.
+
+class KeySource:
+    """The key of one board with the server. kind, name: its owner.
+
+    ues: those that a gateway may ask for. keeps: a key that the board has already stays.
+    ue_keys: {UE ID: BoardKey} that a gateway gets besides; kept_ues: UE IDs whose keys it keeps
+    as long as it keeps its own.
     """
+
+    other_end = "the server"
+    ue_keys = {}
+    kept_ues = ()
 
     def __init__(self, path, kind, name, ues=(), keeps=True, **overlap):
         self._path = path
