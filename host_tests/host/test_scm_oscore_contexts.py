@@ -213,12 +213,18 @@ def test_who_was_given_which_ue_service_id_is_recorded(opened):
     assert contexts.service_ids() == [(UE7, "a", 2, clock.now), (UE7, "b", 1, clock.now)]
 
 
-def test_a_file_with_keys_is_nobodys_but_its_owners_and_groups(tmp_path):
+def test_files_with_keys_are_nobodys_but_their_owners(tmp_path):
     path = tmp_path / "scm.db"
-    with Store(path) as store:
-        os.chmod(path, 0o664)
+    with Store(path) as server, Store(path) as store:
+        for file in tmp_path.iterdir():
+            os.chmod(file, 0o664)
         Contexts(store).add(UE, UE7)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        assert modes == {"scm.db": 0o600, "scm.db-wal": 0o600, "scm.db-shm": 0o600}
+        # A group that somebody has chosen stays.
+        os.chmod(path, 0o660)
+        Contexts(server).add(UE, UE8)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -370,13 +370,19 @@ class Contexts:
             ).rowcount
 
     def _keep_private(self):
-        """Take the file from everybody but its owner and group: it has a secret now."""
-        try:
-            mode = stat.S_IMODE(os.stat(self._store.path).st_mode)
-            if mode & 0o007:
-                os.chmod(self._store.path, mode & ~0o007)
-        except OSError:
-            pass  # the file of somebody else: that one has chosen its mode
+        """Take the file from everybody but its owner: it has a secret now.
+
+        A mode that gives others nothing stays: then somebody has chosen the group. The files of
+        the log have what the file will have; new ones get its mode from SQLite.
+        """
+        for end in ("", "-wal", "-shm"):
+            path = self._store.path + end
+            try:
+                mode = stat.S_IMODE(os.stat(path).st_mode)
+                if mode & 0o007:
+                    os.chmod(path, mode & 0o700)
+            except OSError:
+                pass  # not there; or of somebody else, who has chosen its mode
 
 
 def advance(highest, seen, number):
