@@ -17,7 +17,7 @@ from checks import xorshift
 from gateway_builders import GATEWAY, answered, doc, name, new, new_gateway
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
-from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, OBSERVE
+from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NOT_FOUND, OBSERVE, URI_QUERY
 from msgin5g.relay import Relay
 from msgin5g.scm.request import ScmRequest
 from msgin5g.ue import ConstrainedUe
@@ -134,7 +134,15 @@ def test_a_document_that_names_abc_is_not_given_to_ABC_by_the_gateway():
     gateway.step(5)
     answers = {remote: m for _, m, remote in taken(gateway, 5)}
     assert b"for-abc" in answers[HERE].payload() and answers[HERE].code == CONTENT
-    assert THERE not in answers or b"for-abc" not in answers[THERE].payload()
+    # ABC is asked for alone: it is told what the server says then.
+    assert set(answers) == {HERE, SERVER}
+    request = answers[SERVER]
+    assert request.option(URI_QUERY) == b"ue-uri=" + UPPER.encode()
+    refused = packet(ACK, NOT_FOUND, request.mid, request.token(), (), b"")
+    gateway.receive(0, refused, SERVER, 6)
+    gateway.step(6)
+    answers = {remote: m for _, m, remote in taken(gateway, 6)}
+    assert set(answers) == {THERE} and answers[THERE].code == NOT_FOUND
 
 
 def test_the_own_ue_uri_of_a_ue_twice_is_refused():
