@@ -1,14 +1,19 @@
 """`msgin5g simulate`: what it counts is so, every UE has its own, and mistakes are one line."""
 
+import ipaddress
 import json
 import math
+import re
+import sys
+from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
 
 from msgin5g_tools.cli import msgin5g
-from msgin5g_tools.simulate import population
+from msgin5g_tools.simulate import intermediary, population
+from msgin5g_tools.simulate.simulation import Simulation
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -89,29 +94,71 @@ def test_a_ue_with_anothers_configuration_is_seen(monkeypatch):
     assert done.exit_code == 1 and "Not every UE has ended as it should" in done.output
 
 
+def heights_of(group):
+    """The different heights of a curve in an SVG."""
+    (curve,) = group.findall(_SVG + "path")
+    return {point.split()[-1] for point in curve.get("d").replace("L", "M").split("M")[1:]}
+
+
 def test_the_picture_shows_relay_and_gateway_side_by_side(tmp_path):
     file = tmp_path / "crowd.svg"
-    found = figures("--ues", 60, "--role", "relay", "--loss", 10, "--picture", file)
+    options = ("--ues", 60, "--role", "relay", "--loss", 10, "--missing", 10, "--denied", 5)
+    found = figures(*options, "--picture", file)
     assert (found["role"], found["compared_with"]["role"]) == ("relay", "gateway")
     assert found["compared_with"]["bulk_requests"] and not found["bulk_requests"]
     root = ElementTree.parse(file).getroot()
     assert root.tag == _SVG + "svg"
     groups = {group.get("id"): group for group in root.iter(_SVG + "g")}
     for role, seen in (("relay", found), ("gateway", found["compared_with"])):
-        (curve,) = groups[f"curve-{role}"].findall(_SVG + "path")
-        heights = {point.split()[-1] for point in curve.get("d").replace("L", "M").split("M")[1:]}
-        # A step up for each configured UE, from 0; clipped where one or two came very late.
-        n_configured = seen["outcomes"]["configured"]
-        assert n_configured - 2 <= len(heights) - 1 <= n_configured, role
+        # A step up for each UE, from 0; clipped where one or two came very late.
+        outcomes = seen["outcomes"]
+        for name, n in (("", outcomes["configured"]), ("-4.04", outcomes["4.04"]),
+                        ("-4.03", outcomes["4.03"])):  # fmt: skip
+            heights = heights_of(groups[f"curve-{role}{name}"])
+            assert n - 2 <= len(heights) - 1 <= n, (role, name)
+        # The load at the server: as many requests a second as the legend says, at most.
+        assert len(heights_of(groups[f"load-{role}"])) > 2, role
     texts = [text.text for text in root.iter(_SVG + "text")]
-    for text in ("seconds since the start", "UEs configured", "60"):
+    for text in ("seconds since the start", "UEs configured", "UEs rejected",
+                 "requests a second", "at the server", "relay: 6 4.04, no document",
+                 "gateway: 3 4.03, denied"):  # fmt: skip
         assert text in texts, texts
     for role in ("relay", "gateway"):
         assert any(text.startswith(f"{role}: ") and " requests at" in text for text in texts)
     assert "60 UEs switched on together, 10 % loss each way, seed 7" in texts
     before = file.read_bytes()
-    figures("--ues", 60, "--role", "relay", "--loss", 10, "--picture", file)
+    figures(*options, "--picture", file)
     assert file.read_bytes() == before, "the same options make the same chart"
+
+
+def luminance(colour):
+    """The relative luminance of #rrggbb (WCAG 2.1)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(c * weight for c, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
+
+
+def contrast(one, two):
+    low, high = sorted((luminance(one), luminance(two)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_picture_is_readable_on_a_light_and_on_a_dark_page(tmp_path):
+    file = tmp_path / "crowd.svg"
+    figures("--ues", 20, "--picture", file)
+    text = file.read_text()
+    light, dark = re.findall(r"svg \{ ((?:color-scheme: light dark; )?--[^}]*)\}", text)
+    assert "@media (prefers-color-scheme: dark)" in text
+    for sheet in (light, dark):
+        colours = dict(re.findall(r"--(\w+): (#\w{6});", sheet))
+        assert contrast(colours["text"], colours["page"]) >= 7
+        for role in ("gateway", "relay"):
+            assert contrast(colours[role], colours["page"]) >= 3, role  # WCAG 2.1, 1.4.11
+    # Everything drawn has one of these colours, and the light one where variables are not known.
+    drawn = text[text.index("</style>") :]
+    used = set(re.findall(r"(?:fill|stroke): (#\w+|[a-z]+)(?=[;\"])", drawn)) - {"none"}
+    assert used <= set(re.findall(r"#\w{6}", light)), used
+    assert len(re.findall(r": #\w+", drawn)) == drawn.count(": var(--")
 
 
 def test_a_person_gets_a_table_with_a_column_for_each_role(tmp_path):
@@ -126,11 +173,57 @@ def test_a_person_gets_a_table_with_a_column_for_each_role(tmp_path):
     assert "Every UE has ended with its own response" in text
 
 
+def calls_by_function(role, n_ues):
+    """How often each function ran or called another: the work of a simulation, by name."""
+    # One transfer at a time: the others wait, as they do in a large crowd.
+    queue = {"gateway": {"max_transfers": 1}} if role == "gateway" else None
+    settings = intermediary.settings_for(role, n_ues, queue)
+    people = population.identities(n_ues, 1, 0.3, 7)
+    counts = Counter()
+
+    def count(frame, event, _):
+        if event in ("call", "c_call"):
+            code = frame.f_code
+            counts[code.co_filename, code.co_firstlineno, code.co_name] += 1
+
+    simulation = Simulation(people, settings, 0, 7, lambda n: None)
+    sys.setprofile(count)
+    try:
+        found = simulation.run()
+    finally:
+        sys.setprofile(None)
+    assert found["ok"]
+    return counts
+
+
+@pytest.mark.parametrize("role", ["relay", "gateway"])
+def test_the_work_of_each_function_grows_with_the_number_of_ues_and_not_faster(role):
+    n, times = 600, 2
+    small, large = (calls_by_function(role, size) for size in (n, n * times))
+    assert sum(large.values()) < sum(small.values()) * times * 1.2
+    growing = {
+        name: (small[name], count)
+        for name, count in large.items()
+        # Less than that is what a few UEs cause, or only UEs that find a queue.
+        if count > 3 * n * times and count > small[name] * times * 1.4
+    }
+    assert not growing
+
+
+def test_addresses_and_ids_of_a_hundred_thousand_ues_are_different_and_sound():
+    people = population.identities(100000, 1, 0.3, 7)
+    addresses = {each.address[0] for each in people}
+    assert len(addresses) == len({each.ue_id for each in people}) == len(people)
+    assert all(ipaddress.ip_address(address) for address in addresses)
+    for role in ("relay", "gateway"):
+        assert intermediary.settings_for(role, 100000).role == role
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--ues", "0"), "--ues: '0' is not a whole number of 1 to 10000"),
-        (("--ues", "1.5"), "--ues: '1.5' is not a whole number of 1 to 10000"),
+        (("--ues", "0"), "--ues: '0' is not a whole number of 1 to 100000"),
+        (("--ues", "1.5"), "--ues: '1.5' is not a whole number of 1 to 100000"),
         (("--loss", "90"), "--loss: '90' is not a number of 0 to 75"),
         (("--loss", "nan"), "--loss: 'nan' is not a number of 0 to 75"),
         (("--role", "ue"), "--role: 'ue' is not relay or gateway"),

@@ -20,7 +20,7 @@ from msgin5g_tools.simulate.simulation import Simulation
 import_firmware()
 from msgin5g.settings import SettingsError  # noqa: E402
 
-_MAX_UES = 10000
+_MAX_UES = 100000
 _FORMATS = (".png", ".svg")
 _MAX_LOSS = 75  # percent; with more, hardly any exchange completes
 
@@ -81,16 +81,19 @@ class _Role(click.ParamType):
 )
 @click.option("--settings", metavar="FILE", help="A settings.json for the relay or gateway.")
 @click.option(
-    "--picture", metavar="FILE", help="Chart of relay and gateway side by side: .png or .svg."
+    "--picture", metavar="FILE", help="Picture of relay and gateway side by side: .png or .svg."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json):
-    """Simulate thousands of UEs behind one relay or gateway, in virtual time.
+    """Simulate up to 100,000 UEs behind one relay or gateway, in virtual time.
 
     All UEs start together and send requests as the firmware does, with its default settings. UEs,
     relay, gateway and server are the shipped code; the network delays each datagram by 5 to
     40 ms and drops as many as --loss says. A UE stops after its final response (2.05, 4.04,
-    4.03). The same options give the same figures.
+    4.03). The same options give the same figures. 10,000 UEs take about 10 s and 0.2 GB.
+
+    The picture shows over time the configured UEs, those with 4.04 and 4.03, and the requests a
+    second at the server, of a relay and of a gateway. An SVG fits a light and a dark page.
 
     \b
     Examples:
@@ -128,7 +131,7 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
             for name in roles:
                 simulation = Simulation(chosen_ues, chosen[name], loss, seed, bar.of(name, ues))
                 done[name] = simulation.run()
-                curves[name] = simulation.configured_ms
+                curves[name] = simulation.curves
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     about = {"ues": ues, "loss": loss, "seed": seed, "missing": missing, "denied": denied}

@@ -30,7 +30,7 @@ def identities(n_ues, missing_percent, denied_percent, seed):
         Identity(
             n,
             f"urn:x-msgin5g:ue:{n:04d}",
-            (f"10.0.{n // 250}.{n % 250 + 1}", _PORT),
+            (f"10.{n // 62500}.{n // 250 % 250}.{n % 250 + 1}", _PORT),
             expected.get(n, CONFIGURED),
         )
         for n in numbers

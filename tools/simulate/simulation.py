@@ -1,7 +1,8 @@
 """One simulation: all UEs start together, and time passes until each has its response."""
 
 import random
-from collections import Counter
+from array import array
+from collections import Counter, namedtuple
 
 from msgin5g_tools.simulate import intermediary, population
 from msgin5g_tools.simulate.population import CONFIGURED, FORBIDDEN, NONE, NOT_FOUND, SimulatedUe
@@ -10,6 +11,8 @@ from msgin5g_tools.simulate.fast_network_sim import FastNetworkSim
 
 LIMIT_S = 7200
 MIN_DELAY_MS, MAX_DELAY_MS = 5, 40  # of a datagram on its way, each way, on each side
+# ended_ms: {outcome: ascending times}; requests_ms: when datagrams were sent to the server.
+Curves = namedtuple("Curves", "ended_ms requests_ms")
 WAYS = ("ue_to_hop", "hop_to_ue", "hop_to_server", "server_to_hop")
 
 
@@ -17,13 +20,13 @@ class Simulation:
     """Identities (see population) behind a relay or gateway with these Settings.
 
     loss: percent of the datagrams, in each direction. ended: called with the number of UEs that
-    have their final response, each time it grows. `configured_ms`: ascending times at which UEs
-    were configured.
+    have their final response, each time it grows. `curves`: what happened when, in ms.
     """
 
     def __init__(self, identities, settings, loss, seed, ended):
         self.role = settings.role
-        self.configured_ms = []
+        ended_ms = {outcome: array("l") for outcome in (CONFIGURED, NOT_FOUND, FORBIDDEN)}
+        self.curves = Curves(ended_ms, array("l"))
         self._n_ended = 0
         self._report_end = ended
         self._traffic = {way: [0, 0] for way in WAYS}  # datagrams, bytes
@@ -54,8 +57,8 @@ class Simulation:
 
     def _ended(self, ue):
         self._n_ended += 1
-        if ue.outcome == CONFIGURED:
-            self.configured_ms.append(self._network.elapsed_ms)
+        if ue.outcome in self.curves.ended_ms:
+            self.curves.ended_ms[ue.outcome].append(self._network.elapsed_ms)
         self._report_end(self._n_ended)
 
     def _sent(self, source, destination, datagram):
@@ -63,6 +66,7 @@ class Simulation:
             way = "server_to_hop"
         elif destination == intermediary.SERVER:
             way = "hop_to_server"
+            self.curves.requests_ms.append(self._network.elapsed_ms)
         else:
             way = "hop_to_ue" if source == intermediary.ADDRESS else "ue_to_hop"
         counted = self._traffic[way]
@@ -72,6 +76,7 @@ class Simulation:
     def _figures(self):
         server = self._server
         outcomes = Counter(ue.outcome for ue in self._ues)
+        configured_ms = self.curves.ended_ms[CONFIGURED]
         return {
             "role": self.role,
             "ok": all(ue.outcome == ue.identity.expected for ue in self._ues),
@@ -85,9 +90,9 @@ class Simulation:
                 NONE: outcomes[NONE],
             },
             "seconds": self._network.elapsed_ms / 1000,
-            "configured_median_s": _quantile(self.configured_ms, 0.5),
-            "configured_p99_s": _quantile(self.configured_ms, 0.99),
-            "configured_last_s": _quantile(self.configured_ms, 1),
+            "configured_median_s": _quantile(configured_ms, 0.5),
+            "configured_p99_s": _quantile(configured_ms, 0.99),
+            "configured_last_s": _quantile(configured_ms, 1),
             "requests": server.n_requests,
             "bulk_requests": len(server.bulks),
             "later_blocks": server.n_blocks,

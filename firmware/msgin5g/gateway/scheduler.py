@@ -342,9 +342,13 @@ class Scheduler:
         if not self._is_full(group):
             due_at = add(waiting[0].ue.asked_at, self._window_ms)
             return len(waiting) if diff(now, due_at) >= 0 else 0
-        n = len(waiting)
-        size = group.size
-        while n > 1 and size > self._room:
-            n -= 1
-            size -= _ID_OVERHEAD + len(waiting[n].ue.ue_id)
+        room = self._room
+        for query in group.queries:
+            room -= len(query) + 2
+        n = 0
+        for request in waiting:  # a crowd may wait: only those that have room are looked at
+            room -= _ID_OVERHEAD + len(request.ue.ue_id)
+            if n and room < 0:
+                break
+            n += 1
         return n

@@ -9,7 +9,7 @@ bulk.id t 1 240 msgin5g-bulk
 bulk.count n 1 1000 20
 bulk.window_s n 0 60 2
 gateway:max_wait_s n 1 90 80
-gateway:max_waiting n 1 10000 200
+gateway:max_waiting n 1 100000 200
 gateway:max_transfers n 1 100 2
 gateway:max_answers n 1 1000 8
 gateway:hold_size n 0 1048576 2048
@@ -19,7 +19,7 @@ seal_c.mode c collocated separated
 seal_c.bind a 0
 seal_c.peer a 1
 strict_codes f
-relay:max_links n 1 10000 32
+relay:max_links n 1 100000 32
 relay:max_flows n 1 10000 16
 relay:max_observations n 0 10000 32
 relay:max_rate n 1 1000 20
