@@ -110,3 +110,13 @@ def test_a_gateway_has_no_more_keys_than_links():
     assert len(settings_of(with_ues(ues, relay={"max_links": 4})).security_ues) == 4
     with raises(SettingsError, "security.ues: 4 keys are more than relay.max_links, 3"):
         settings_of(with_ues(ues, relay={"max_links": 3}))
+
+
+def test_a_key_in_settings_json_is_refused_and_not_shown():
+    for key in (
+        '"master_secret": "%s"' % KEY,
+        '"ues": {"urn:x:1": {"master_secret": "%s"}}' % KEY,
+    ):
+        with raises(SettingsError) as caught:
+            parse(SETTINGS.replace('"oscore"', '"oscore", ' + key))
+        assert str(caught.error) == "settings: security: keys are for secrets.json only"

@@ -149,6 +149,10 @@ def _check_api_root(settings):
 def parse(text, role=None, secrets=None):
     """The Settings of JSON text, str or bytes; SettingsError for the first mistake."""
     values = _object("settings", text)
+    group = values.get("security")
+    if isinstance(group, dict) and ("master_secret" in group or "ues" in group):
+        # settings.json is copied, shown and read back.
+        raise SettingsError("settings: security: keys are for secrets.json only")
     secrets = _object("secrets", b"{}" if secrets is None else secrets)
     for group, inner in secrets.items():
         if isinstance(inner, dict) and isinstance(values.setdefault(group, {}), dict):
