@@ -20,6 +20,7 @@ def _targets():
     from fuzz_gateway import GatewayTarget, SealCTarget
     from fuzz_parts import PartsTarget
     from fuzz_relay import RelayTarget
+    from fuzz_secured import SecuredGatewayTarget
     from fuzz_ue import UeTarget
 
     return {
@@ -27,6 +28,7 @@ def _targets():
         "relay": (RelayTarget, 3),
         "gateway": (GatewayTarget, 3),
         "seal-c": (SealCTarget, 1),
+        "secured": (SecuredGatewayTarget, 1),
         "parts": (PartsTarget, 2),
     }
 
@@ -101,7 +103,7 @@ def main(arguments):
     options = {
         "--cases": "10000",
         "--seed": str(SEED),
-        "--target": "ue,relay,gateway,seal-c,parts",
+        "--target": "ue,relay,gateway,seal-c,secured,parts",
     }
     measure = "--heap" in arguments
     plain = [a for a in arguments[1:] if a != "--heap"]

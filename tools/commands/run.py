@@ -90,11 +90,18 @@ def interpreter_command():
 # port counts.
 UE_HEAP = "160K"
 HEAP = "192K"
+SECURED_HEAP = "256K"  # a gateway with the keys of 30 UEs
 
 
 def default_heap(settings, role=None):
     """The heap that MicroPython gets for a role, in place of the one that the settings name."""
-    return UE_HEAP if _role_of(settings, role) == "ue" else HEAP
+    values = _values_of(settings)
+    role = role or values.get("role")
+    if role not in ROLES or role == "ue":
+        return UE_HEAP
+    security = values.get("security")
+    is_secured = isinstance(security, dict) and security.get("mode") == "oscore"
+    return SECURED_HEAP if is_secured and role != "relay" else HEAP
 
 
 def command_of(settings, state, interpreter="micropython", heap=None, **flags):
@@ -130,15 +137,13 @@ def command_of(settings, state, interpreter="micropython", heap=None, **flags):
     return [*start, "-c", f"path, options = {path!r}, {options!r}\n{before}{_START}"]
 
 
-def _role_of(settings, chosen):
-    """The role that decides the heap; the firmware reports what is wrong with the settings."""
-    if not chosen:
-        try:
-            values = json.loads(Path(settings).read_bytes())
-            chosen = values.get("role") if isinstance(values, dict) else None
-        except (OSError, ValueError, RecursionError):
-            pass
-    return chosen if chosen in ROLES else "ue"
+def _values_of(settings):
+    """What decides the heap; the firmware reports what is wrong with the settings."""
+    try:
+        values = json.loads(Path(settings).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        values = None
+    return values if isinstance(values, dict) else {}
 
 
 @click.command()
@@ -152,7 +157,9 @@ def _role_of(settings, chosen):
     "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
 )
 @click.option(
-    "--heap", help=f"Heap of MicroPython; by default {UE_HEAP} for a UE and {HEAP} for others."
+    "--heap",
+    help=f"Heap of MicroPython; by default {UE_HEAP} for a UE, {SECURED_HEAP} for a gateway with"
+    f" keys, and {HEAP} for others.",
 )
 @click.option("--state", type=click.Path(file_okay=False), help="Where a configuration is stored.")
 @click.option(
