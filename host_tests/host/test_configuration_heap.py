@@ -2,9 +2,10 @@
 
 A UE keeps the configuration that runs until it has checked the new one, so it needs room for the
 received document and for two configurations. On the 64-bit Unix port, whose strings take twice the
-heap of a 32-bit board's, configurations of 5 KB hold with 36 KiB beside the idle UE when they are
-one long value, with 40 KiB when it has escapes, and with 48 KiB when they are a hundred short
-keys. With a copy of the document for each step it was 64 KiB, and more than 72 KiB.
+heap of a 32-bit board's, configurations of 5 KB hold with 33 KiB beside the idle UE when they are
+one long value, with 42 KiB when it has escapes, and with 50 KiB when they are a hundred short
+keys: a key and its value take 160 bytes there, twice. With a copy of the document for each step
+it was 64 KiB, and more than 72 KiB.
 """
 
 import json
@@ -58,7 +59,7 @@ def rig(repository, tmp_path_factory):
 
 
 @pytest.mark.parametrize("form", ["flash", "romfs"])
-@pytest.mark.parametrize("shape,room", [("one", 40), ("lines", 44), ("many", 52)])
+@pytest.mark.parametrize("shape,room", [("one", 36), ("lines", 44), ("many", 52)])
 def test_each_configuration_of_5_kb_takes_the_place_of_the_one_before(rig, form, shape, room):
     firmware = build_firmware() if form == "flash" else build_romfs("ue")
     idle, _ = rig(firmware, _AMPLE, shape, (300,))
