@@ -180,6 +180,25 @@ def test_of_notifications_only_the_newest_is_repeated_until_it_is_acknowledged()
     assert answer.code == 0x84 and peers.node.pending_requests == []
 
 
+def test_observations_of_a_gateway_that_began_anew_leave_room_for_the_new_ones():
+    """The server has begun anew as well: it will not notify, so no Reset ends them."""
+    peers = Node(max_transfers=1, max_observations=2)
+    for n in range(30):
+        token = bytes((n,)) if n % 3 else b"kept"  # this one is renewed
+        (asked,), _ = peers.fetch(token, 0)
+        assert asked.uint(OBSERVE) == 0, n
+        _, (answer,) = peers.answer(asked, 1)
+        peers.empty(ACK, answer.mid, True)
+        assert len(peers.node.pending_requests) <= 4, n
+        if n % 3 == 0:
+            watched = asked
+    (asked,), _ = peers.fetch(b"plain")
+    assert asked.find(OBSERVE) < 0
+    _, (answer,) = peers.answer(watched, 2)
+    assert answer.token() == b"kept" and answer.find(OBSERVE) >= 0
+    assert peers.node.counters == {}
+
+
 def test_as_many_requests_as_the_gateway_can_make_are_taken_and_no_more():
     peers = Node(max_transfers=1, max_observations=1)
     for n in range(5):

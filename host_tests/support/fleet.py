@@ -749,4 +749,6 @@ class Fleet:
             left["observers"] = node.observers.n_observers
             left["documents"] = len(node.shared_documents.documents)
             left["transfers"] = len(node.transfers.under_way)
+        if self.middle == "separated" and not self.was_harsh:
+            left["requests of SEAL-C"] = len(self.sim.nodes[CLIENT].pending_requests)
         return {key: left[key] for key in left if left[key]}

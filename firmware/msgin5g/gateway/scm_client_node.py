@@ -58,7 +58,9 @@ class ScmClientNode(Role):
 
     security: a ServerSecurity, or None.
 
-    At most 2 * (max_transfers + max_observations) requests are under way.
+    At most 2 * (max_transfers + max_observations) requests are under way. Beyond 2 *
+    max_observations of them that observe the oldest ends: a gateway that has begun anew has lost
+    its token, and a server that has, too, will never notify, so that no Reset would end it.
     """
 
     def __init__(self, settings, random, server, gateway, security=None):
@@ -73,6 +75,7 @@ class ScmClientNode(Role):
         self._ue_id = settings.ue_id.encode()
         self._client = LocalScmClient(settings, self.endpoint, 0, server)
         self._gateway = gateway  # None while its address is not known
+        self._max_observing = 2 * settings.max_observations
         self.pending_requests = []
 
     # The verbs, see Role
@@ -222,6 +225,8 @@ class ScmClientNode(Role):
             return
         code = message.code
         number = message.uint(OBSERVE) if request.observe == 0 and code >> 5 == 2 else None
+        if number is not None and not request.is_observing:
+            self._make_room()
         request.is_observing = number is not None
         options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
         payload = message.payload()
@@ -239,6 +244,17 @@ class ScmClientNode(Role):
             )
         if not request.is_observing:
             self.pending_requests.remove(request)
+
+    def _make_room(self):
+        """End the oldest observation where there are as many as there may be."""
+        oldest = None
+        n = 0
+        for request in self.pending_requests:
+            if request.is_observing:
+                n += 1
+                oldest = oldest or request
+        if n >= self._max_observing:
+            self._end(oldest)
 
     def _fail(self, request, code, title):
         options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
