@@ -328,4 +328,4 @@ def test_no_cut_and_no_changed_byte_raises():
 def test_a_text_of_code_points_that_no_utf_8_has_is_refused():
     for text in (chr(0xD800), '{"a": "' + chr(0xDFFF) + '"}'):
         (reason,) = Schema().check(text)[1][:1]
-        assert reason.startswith(("configData: ", "MSGin5G-")), reason
+        assert reason.split("-")[0] == "MSGin5G" or reason.split(":")[0] == "configData", reason
