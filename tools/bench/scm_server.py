@@ -42,7 +42,7 @@ def _ue(n):
     return f"urn:x-msgin5g:ue:{n:06}"
 
 
-def _document(n, name="0"):
+def document(n, name="0"):
     data = {
         "MSGin5G-Server-address": "coap://msgin5g.example.com",
         "MSGin5G-UE-Service-id": f"sensor-{n}@example.com",
@@ -66,7 +66,7 @@ def _options(*options):
     return bytes(out)
 
 
-def _request(code, mid, token, n, observe=False, payload=b""):
+def request(code, mid, token, n, observe=False, payload=b""):
     path = [(_URI_PATH, part.encode()) for part in (*_PATH, f"d{n:06}")]
     options = [(_OBSERVE, b"")] * observe + path + [(_URI_QUERY, f"ue-uri={_ue(n)}".encode())]
     head = bytes([0x40 | _CON << 4 | len(token), code]) + (mid & 0xFFFF).to_bytes(2, "big")
@@ -100,6 +100,10 @@ class Server:
     def __exit__(self, *_):
         self._process.send_signal(signal.SIGTERM)
         self._process.wait()
+
+    def signal(self, number):
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def cpu_s(self):
         fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
@@ -135,7 +139,7 @@ class Peers:
     def request(self, peer, code, n, **more):
         self._mid += 1
         token = b"n" + n.to_bytes(3, "big")
-        self.send(peer, _request(code, self._mid, more.pop("token", token), n, **more))
+        self.send(peer, request(code, self._mid, more.pop("token", token), n, **more))
 
     def receive(self, timeout_s):
         """The next datagram, or None; notifications are acknowledged and noted."""
@@ -202,13 +206,13 @@ def _fill(db, n_documents, name="0"):
         for start in range(0, n_documents, 500):
             with store.transaction():
                 for n in range(start, min(start + 500, n_documents)):
-                    store.put(_SERVICE, f"d{n:06}", _document(n, name))
+                    store.put(_SERVICE, f"d{n:06}", document(n, name))
 
 
 def _write_file(path, n_documents, name):
     entries = []
     for n in range(n_documents):
-        made = _document(n, name)
+        made = document(n, name)
         entries.append(
             {
                 "ueConfigDocId": f"d{n:06}",
@@ -243,11 +247,11 @@ def observers(folder, n_observers, report):
                 peers.notified.clear()
                 started_at = time.monotonic()
                 if way == "PUT":
-                    body = cbor2.dumps(_document(n, f"{way}-{started_at}"))
+                    body = cbor2.dumps(document(n, f"{way}-{started_at}"))
                     peers.request(_PROBER, _PUT, n, payload=body)
                 else:
                     with Store(server.db) as store:
-                        store.put(_SERVICE, f"d{n:06}", _document(n, f"{way}-{started_at}"))
+                        store.put(_SERVICE, f"d{n:06}", document(n, f"{way}-{started_at}"))
                     started_at = time.monotonic()
                 peers.probe(lambda n=n: n in peers.notified)
                 delays.append(peers.notified[n] - started_at)
