@@ -138,6 +138,16 @@ def test_another_process_sees_each_change_at_once(opened, tmp_path):
         assert contexts.find(made.kid) is None
 
 
+def test_one_process_at_a_time_holds_a_context(opened):
+    contexts, _, store = opened
+    made = contexts.add(UE, UE7)
+    assert made.holder is None
+    for holder in ("a", "b"):
+        contexts.hold(made.number, holder)
+        assert contexts.find(made.kid).holder == holder
+    assert store.last_change() == 0, "nobody is woken for it"
+
+
 def test_numbers_are_reserved_once_by_all_processes_together(opened, tmp_path):
     contexts, _, _ = opened
     made = contexts.add(UE, UE7)

@@ -325,21 +325,39 @@ def test_two_processes_use_no_number_twice_and_take_an_administrators_request_on
                 assert holder.ask(token=b"t%d" % i).code == codes.CONTENT
         for holder in (ue, anna):
             assert len(set(holder.partial_ivs)) == len(holder.partial_ivs) >= 82
-        # One request that reaches both: a GET is answered with two nonces, a change is made once.
-        datagram, identifiers = ue.protect(token=b"both")
-        for server in servers:
-            ue.client.connect(server.address)
-            ue.client.send(datagram)
-            assert ue.receive(identifiers).code == codes.CONTENT
+        # One request that reaches both is taken by one, also to observe.
+        for more in ({}, {"path": DOC, "observe": 0}):
+            datagram, identifiers = ue.protect(token=b"both", **more)
+            answered = []
+            for server in reversed(servers):
+                ue.client.connect(server.address)
+                ue.client.send(datagram)
+                answered.append(ue.receive(identifiers).code)
+            assert answered == [codes.CONTENT, codes.UNAUTHORIZED], more
+        # The observation at one process ends when its owner goes to another one.
+        put = [document(UE7, configName=name) for name in "pq"]
+        with Store(tmp_path / "scm.db") as store:
+            store.put("msgin5g", "ue-0007", put[0])
+        ue.client.connect(servers[1].address)
+        assert notified(ue, identifiers)[0] == "p"
+        ue.client.connect(servers[0].address)
+        assert ue.ask(token=b"moved").code == codes.CONTENT
+        with Store(tmp_path / "scm.db") as store:
+            store.put("msgin5g", "ue-0007", put[1])
+        ue.client.connect(servers[1].address)
+        assert is_silent(ue)
+        ue.client.connect(servers[0].address)
         assert len(set(ue.partial_ivs)) == len(ue.partial_ivs)
+        anna.client.connect(servers[0].address)
+        assert anna.ask(token=b"back").code == codes.CONTENT
         body = cbor2.dumps(configured("new", UE8))
         datagram, identifiers = anna.protect(codes.POST, payload=body, token=b"both")
         answered = []
         for server in servers:
             anna.client.connect(server.address)
             anna.client.send(datagram)
-            answered.append(anna.client.receive().code)
-        assert answered == ["2.04", "0.00"]
+            answered.append(anna.receive(identifiers).code)
+        assert answered == [codes.CREATED, codes.UNAUTHORIZED]
         with Store(tmp_path / "scm.db") as store:
             assert len(store.names()) == 2
             Contexts(store).revoke(UE, UE7)

@@ -39,7 +39,7 @@ _MAX_NAME_SIZE = 248
 _WINDOW_MASK = (1 << WINDOW_SIZE) - 1
 _SHOWN = (
     "number, kind, owner, spelling, kid, id_context, server_id"
-    ", state, ends_at, created_at, used_at"
+    ", state, ends_at, created_at, used_at, holder"
 )
 
 
@@ -49,7 +49,8 @@ class Context:
 
     kid: the identifier of the owner, its Sender ID. server_id: that of the server. id_context:
     bytes or None. ends_at, created_at, used_at: seconds since 1970, or None; `used_at` is known
-    to the day. spelling: the owner as it was given; owner: in the form that is compared.
+    to the day. spelling: the owner as it was given; owner: in the form that is compared. holder:
+    see Contexts.hold.
     """
 
     number: int
@@ -63,6 +64,7 @@ class Context:
     ends_at: int | None
     created_at: int
     used_at: int | None
+    holder: str | None = field(default=None, repr=False)
     secret: bytes = field(default=b"", repr=False)
     salt: bytes = field(default=b"", repr=False)
 
@@ -247,6 +249,15 @@ class Contexts:
                 "SELECT bound FROM contexts WHERE number = ?", (number,)
             ).fetchone()
         return bound - count
+
+    def hold(self, number, holder):
+        """Let one process be the one that takes requests under this context: `holder`, any name.
+
+        It has seen a fresh request. All others take nothing more before they have seen one, too.
+        """
+        self._connection.execute(
+            "UPDATE contexts SET holder = ? WHERE number = ?", (holder, number)
+        )
 
     def used(self, row):
         """Note that a Context is in use, at most once a day."""

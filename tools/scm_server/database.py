@@ -97,6 +97,7 @@ CREATE TABLE contexts (
     ends_at INTEGER,  -- seconds since 1970, of a retiring one
     created_at INTEGER NOT NULL,
     used_at INTEGER,
+    holder TEXT,  -- the process that takes requests under this key now
     bound INTEGER NOT NULL DEFAULT 0,  -- sequence numbers below it may have been used
     window_highest INTEGER NOT NULL DEFAULT -1,
     window_seen INTEGER NOT NULL DEFAULT 0  -- bit i: window_highest - i has come

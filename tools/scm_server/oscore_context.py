@@ -69,10 +69,6 @@ class ServerContext(oscore.CanProtect, oscore.CanUnprotect, oscore.SecurityConte
 
     # the window
 
-    @property
-    def knows_window(self):
-        return self._window is not None
-
     def start_window(self, number):
         """Begin with a number that is new for sure; all before it are refused."""
         self._window = (number, 0xFFFFFFFF)

@@ -7,10 +7,11 @@ Several processes may use one database, and a relay chooses which of them gets a
 
 - a response always has a sequence number of the server, from those that this process has reserved,
   never the nonce of its request: what comes twice is answered with two nonces;
-- a process takes nothing under a context until it has seen that a request is newer than its own
-  start: 4.01 with an Echo that only this process knows (appendix B.1.2);
-- then it takes each number once. A GET that two processes take does no harm. An administrator's
-  numbers are in the database, too, so that only one process takes each.
+- one process at a time takes requests under a context: the last one that has seen a request which
+  is newer than all before it. It asks for that with 4.01 and an Echo that only this process knows
+  (appendix B.1.2), also after its start. Then it takes each number once. The observations at
+  another process end;
+- an administrator's numbers are in the database, too: a change is never made twice.
 """
 
 import sqlite3
@@ -81,9 +82,9 @@ class Protection:
         self.owner = owner
         self.wire_size = wire_size
 
-    @property
-    def is_administrators(self):
-        return self.owner.kind == ADMINISTRATOR
+    def is_held(self, row):
+        """Whether this process still takes the requests under a contexts.Context."""
+        return row.holder == self._context.label
 
     def recipient(self, uri):
         """The Recipient of a response to a request for this UE, or for None.
@@ -197,7 +198,8 @@ class Security:
         context = self._kept.get(row.number)
         if context is None:
             context = self._new_context(row)
-        if row.kind != ADMINISTRATOR and not context.may_come(number):
+        is_held = row.holder == context.label
+        if is_held and row.kind != ADMINISTRATOR and not context.may_come(number):
             raise Replayed
         opened = context.open(request)
         if opened is None:
@@ -206,15 +208,15 @@ class Security:
         context.require_number()  # before anything is done for this request
         owner = Owner(row.kind, row.owner, row.spelling, row.number)
         inner = self._inner(request, *opened, context, owner)
-        self._check_fresh(context, inner, number)
+        self._check_fresh(row, context, inner, number)
         self._note_use(row)
         if row.kind == ADMINISTRATOR and not self._contexts.came(row.number, number):
             raise Replayed
         return inner
 
-    def _check_fresh(self, context, inner, number):
-        """Challenge until a request has shown that it is newer than this process."""
-        if context.knows_window:
+    def _check_fresh(self, row, context, inner, number):
+        """Challenge until a request has shown that it is newer than what others have taken."""
+        if row.holder == context.label:
             if not context.may_come(number):
                 raise Replayed
             context.came(number)
@@ -224,6 +226,7 @@ class Security:
         if not self._verifier.is_genuine(name, inner.opt.echo):
             raise Challenge(inner, self._verifier.value(name))
         self._verifier.add(endpoint)
+        self._contexts.hold(row.number, context.label)
         context.start_window(number)
 
     def _note_use(self, row):

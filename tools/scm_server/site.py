@@ -144,17 +144,18 @@ class Site(interfaces.Resource):
     def _may_observe(self, request):
         """Whether this request may register: not with the key in the administrator's directory."""
         owner = owner_of(request)
-        return owner is None or (owner.number is not None and self._works(owner.number))
+        return owner is None or (owner.number is not None and self._works(request.protection))
 
-    def _works(self, number):
-        """Whether a context works now; if it ends one day, its observers are woken then."""
+    def _works(self, protection):
+        """Whether a key works here now; if it ends one day, its observers are woken then."""
+        number = protection.owner.number
         row = self.security.row(number)
         if row is not None and row.ends_at is not None and (number, row.ends_at) not in self._ends:
             key = number, row.ends_at
             self._ends.add(key)
             left_s = max(0, row.ends_at - time.time()) + _ENDED_S
             asyncio.get_running_loop().call_later(left_s, self._ended, key)
-        return row is not None
+        return row is not None and protection.is_held(row)
 
     def _ended(self, key):
         self._ends.discard(key)
@@ -163,15 +164,15 @@ class Site(interfaces.Resource):
     def _notify(self, observer):
         """Notify an observer if its document differs; see Observers.
 
-        The observation of a key that works no more ends, and nothing is sent: nobody should
-        protect anything with it.
+        The observation of a key that works no more, or at another process, ends. Nothing is sent:
+        nobody should protect anything with it.
         """
         if observer.manager.is_waiting(observer):
             return _WAIT_S  # RFC 7641 section 4.5.2: then it gets the newest document only
         request = observer.request()
         owner = owner_of(request)
         try:
-            if owner is not None and not self._works(owner.number):
+            if owner is not None and not self._works(request.protection):
                 observer.manager.end(observer.remote, observer.token)
                 return None
         except sqlite3.OperationalError:
