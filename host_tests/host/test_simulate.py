@@ -253,3 +253,20 @@ def test_a_mistake_is_one_line(tmp_path, arguments, line):
     done = run("--ues", "5", *arguments)
     assert done.exit_code == 1
     assert done.output.startswith("Error: " + line) and done.output.count("\n") == 1
+
+
+def test_bench_compares_the_costs_of_a_ue_for_several_numbers_of_ues():
+    done = CliRunner().invoke(msgin5g, ["bench", "--simulate", "20,60", "--json"])
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in done.output.splitlines()]
+    assert [(row["role"], row["ues"]) for row in rows] == [
+        (role, ues) for role in ("gateway", "relay") for ues in (20, 60)
+    ]
+    for first, second in zip(rows[::2], rows[1::2], strict=True):
+        assert first["time_ratio"] == first["memory_ratio"] == 1
+        expected = second["peak_bytes"] / 60 / (first["peak_bytes"] / 20)
+        assert abs(second["memory_ratio"] - expected) < 1e-9 and second["seconds"] > 0
+    done = CliRunner().invoke(msgin5g, ["bench", "--simulate", "20,0"])
+    assert done.exit_code == 2 and "numbers of UEs with commas between them" in done.output
+    done = CliRunner().invoke(msgin5g, ["bench", "--simulate", "200000"])
+    assert done.exit_code == 1 and "--ues 200000: not every UE" in done.output

@@ -17,7 +17,21 @@ from msgin5g_tools.bench.figures import NOTES, rows
 from msgin5g_tools.bench.interpreter import Interpreter
 from msgin5g_tools.bench.measurements import measure
 from msgin5g_tools.bench.scm_server import measure_server
+from msgin5g_tools.bench.simulate import costs
 from msgin5g_tools.build.mpy import BuildError, build_firmware
+
+
+_SIZES = "10000,30000,100000"
+
+
+def _numbers(context, parameter, text):
+    """[10, 20] from 10,20; None from None."""
+    if text is None:
+        return None
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        raise click.BadParameter("numbers of UEs with commas between them, as 1000,3000")
+    return [int(word) for word in words]
 
 
 @click.command()
@@ -26,13 +40,26 @@ from msgin5g_tools.build.mpy import BuildError, build_firmware
 @click.option(
     "--server", is_flag=True, help="Measure msgin5g scm-server instead; takes ten minutes."
 )
-def bench(as_json, markdown, server):
+@click.option(
+    "--simulate",
+    "sizes",
+    metavar="UES,UES,...",
+    is_flag=False,
+    flag_value=_SIZES,
+    callback=_numbers,
+    help="Measure msgin5g simulate instead: processor time and memory for each of these numbers of"
+    f" UEs, and for one UE compared with the first number.  [without numbers: {_SIZES}]",
+)
+def bench(as_json, markdown, server, sizes):
     """Measure speed, heap and size now, on real MicroPython, with the .mpy files of a board.
 
     Takes about a minute. Times are in units of a loop that indexes a bytes object 100 times,
     measured in the same run. The exit status is 0 whether the targets hold or not: the table says
     which do.
     """
+    if sizes:
+        _bench_simulate(sizes, as_json)
+        return
     if server:
         _bench_server(as_json)
         return
@@ -59,6 +86,24 @@ def _bench_server(as_json):
 
     try:
         measure_server(report)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _bench_simulate(sizes, as_json):
+    if not as_json:
+        click.echo("role          UEs   CPU time   peak memory   time a UE   memory a UE")
+    try:
+        for cost in costs(sizes):
+            if as_json:
+                click.echo(json.dumps(cost._asdict()))
+            else:
+                click.echo(
+                    f"{cost.role:<8} {cost.ues:>8,} {cost.seconds:>8.1f} s"
+                    f" {cost.peak_bytes / 1e6:>10,.0f} MB"
+                    f" {cost.time_ratio:>11.2f} {cost.memory_ratio:>13.2f}"
+                )
+            sys.stdout.flush()
     except BenchError as error:
         raise click.ClickException(str(error)) from None
 

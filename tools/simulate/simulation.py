@@ -1,5 +1,6 @@
 """One simulation: all UEs start together, and time passes until each has its response."""
 
+import gc
 import random
 from array import array
 from collections import Counter, namedtuple
@@ -49,10 +50,13 @@ class Simulation:
 
     def run(self):
         """Run it, and return the figures: a dict of plain values."""
+        # What is there stays until the end: collections during the run need not look at it.
+        gc.freeze()
         try:
             self._network.run(lambda: self._n_ended == len(self._ues), LIMIT_S * 1000)
             return self._figures()
         finally:
+            gc.unfreeze()
             self._server.close()
 
     def _ended(self, ue):
