@@ -20,6 +20,7 @@ from msgin5g_tools.paths import FIRMWARE, SHIM
 RIG = ROOT / "host_tests" / "support" / "fuzzer.py"
 CASES = int(os.environ.get("FUZZ_CASES") or (10**6 if os.environ.get("CI") == "true" else 10**5))
 SMALL_HEAP_CASES = 20000  # for each role
+SECURED_CASES = 2000  # each takes more time
 SEED = 20261129
 _TIMEOUT_S = 600 + CASES // 1000  # it hangs, if it takes a millisecond for each
 # Bytes: after 100 cases the tables of tokens and counters have not yet grown to their limits, and
@@ -81,13 +82,16 @@ def test_the_heap_after_10_000_cases_is_what_it_was_after_100():
         assert latest <= late + _NOISE, (name, late, latest)
 
 
-@pytest.mark.parametrize("role", ["ue", "relay", "gateway", "seal-c"])
+@pytest.mark.parametrize("role", ["ue", "relay", "gateway", "seal-c", "secured"])
 def test_hostile_datagrams_in_a_heap_that_leaves_8_kb_end_no_role(role, tmp_path):
-    """The role is built as main does it, from .mpy files; then its heap is filled."""
+    """The role is built as main does it, from .mpy files; then its heap is filled.
+
+    secured: a gateway with keys, to which 12 KB are left.
+    """
     small = Small(role, tmp_path, SEED)
     n = 0
     try:
-        for n in range(SMALL_HEAP_CASES):
+        for n in range(SECURED_CASES if role == "secured" else SMALL_HEAP_CASES):
             small.hostile()
         assert small.is_honest_peer_served()
         counters = small.end()

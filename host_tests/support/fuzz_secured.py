@@ -14,11 +14,118 @@ from msgin5g.oscore.protect import Protection
 from oscore_gateway import server_security
 from oscore_server import RECIPIENT, SERVER_KID, Numbers, kid_of, secret_of
 
+SERVER = -1  # in place of the number of a UE
 _ECHO = b"12345678"
 # What a gateway with keys may send: empty messages, what is protected, and the errors for what it
 # cannot unprotect.
 _CODES = (0, 0x02, 0x05, 0x44, 0x45, 0x80, 0x81, 0x82)
 _MAX_BINDINGS = 64
+
+
+class KeyHolders:
+    """UEs and a server that have keys with a gateway.
+
+    names: the UE IDs. echo: what requests have as Echo, now and then; None without. is_honest: all
+    is protected, and nothing is damaged.
+    """
+
+    def __init__(self, chance, names, gateway_id=GATEWAY_ID):
+        self.chance = chance
+        self.echo = None
+        self.is_honest = False
+        self._protection = Protection(RECIPIENT)
+        self._ues = [
+            SecurityContext(secret_of(name), kid_of(name), SERVER_KID, Numbers()) for name in names
+        ]
+        secret = secret_of(gateway_id)
+        self._server = SecurityContext(secret, SERVER_KID, kid_of(gateway_id), Numbers())
+        self._message = Message(128)
+        self._asked = {}  # Bindings of what UEs have asked, by token
+        self._bindings = {}  # and of what the server was asked
+
+    def forget(self):
+        self._asked.clear()
+        self._bindings.clear()
+
+    def take(self, datagram, who):
+        """What a UE or the server has got from the gateway."""
+        code = datagram[1]
+        message = self._message
+        if who == SERVER and 0 < code < 32:
+            message.decode(bytes(datagram))
+            token = message.token()
+            binding, _ = self._protection.unprotect_request(self._server, message)
+            _put(self._bindings, token, binding)
+        elif who != SERVER and code in (0x44, 0x45):
+            message.decode(bytes(datagram))
+            binding = self._asked.get(message.token())
+            try:
+                if binding is not None:
+                    self._protection.unprotect_response(binding, message)
+                    self.echo = message.option(ECHO) or self.echo
+            except ProtectionError:
+                pass  # the answer to another request with this token
+
+    def protected(self, datagram, who):
+        """The datagram as one who has the key protects it; now and then as it is, or damaged."""
+        chance = self.chance
+        message = self._message
+        try:
+            message.decode(datagram)
+        except MessageFormatError:
+            return datagram
+        is_request = 0 < message.code < 32
+        if (who == SERVER) == is_request or not message.code:
+            return datagram
+        if chance.below(8) == 0 and not self.is_honest:
+            return datagram
+        options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
+        try:
+            protected = (self._request if is_request else self._response)(options, who)
+        except ProtectionError:
+            protected = None
+        if protected is None:
+            return datagram
+        code, options, sealed = protected
+        token = message.token()
+        made = datagram_of(
+            MAX_MESSAGE_SIZE, message.mtype, code, message.mid, token, options, sealed
+        )
+        if made is None:
+            return datagram
+        made = bytearray(made)
+        if chance.below(8) == 0 and not self.is_honest:
+            mutate(made, chance, [bytes(made)])
+        return bytes(made)
+
+    def _request(self, options, who):
+        chance = self.chance
+        message = self._message
+        if chance.below(16) == 0 and not self.is_honest:
+            who = chance.below(len(self._ues))
+        if self.echo is not None and (chance.below(2) or self.is_honest):
+            insert(options, ECHO, self.echo)
+        code, options, sealed, binding = self._protection.protect_request(
+            self._ues[who], message.code, options, message.payload()
+        )
+        _put(self._asked, message.token(), binding)
+        return code, options, sealed
+
+    def _response(self, options, who):
+        message = self._message
+        binding = self._bindings.get(message.token())
+        if binding is None:
+            return None
+        fresh = self.chance.below(3) == 0
+        return self._protection.protect_response(
+            binding, message.code, options, message.payload(), fresh
+        )
+
+
+def _put(table, token, binding):
+    if len(table) >= _MAX_BINDINGS:
+        table.clear()
+    table[token] = binding
 
 
 class SecuredGatewayTarget(GatewayTarget):
@@ -33,69 +140,21 @@ class SecuredGatewayTarget(GatewayTarget):
         security = server_security(own_key, keys, Numbers(), True, echo)
         security.peers = self.role
         self.role.endpoint.security = security
-        self._protection = Protection(RECIPIENT)
-        self._keys = [SecurityContext(key[1], key[2], SERVER_KID, Numbers()) for key in keys]
-        self._server = SecurityContext(own_key[0], SERVER_KID, own_key[1], Numbers())
-        self._bindings = {}  # of what the server was asked, by token
-        self._message = Message(128)
+        self._holders = KeyHolders(self.chance, names)
 
     def deliver(self, datagram, remote, transport=0):
-        super().deliver(self._protected(datagram, remote), remote, transport)
+        if remote in self._addresses:
+            datagram = self._holders.protected(datagram, self._addresses.index(remote))
+        elif remote == self.upstream:
+            datagram = self._holders.protected(datagram, SERVER)
+        super().deliver(datagram, remote, transport)
 
     def sent(self, datagram, remote):
         super().sent(datagram, remote)
         assert datagram[1] in _CODES, hex(datagram[1])
-        if remote not in self._addresses and datagram[1] < 32:
-            message = Message(128).decode(bytes(datagram))
-            token = message.token()
-            binding, _ = self._protection.unprotect_request(self._server, message)
-            if len(self._bindings) >= _MAX_BINDINGS:
-                self._bindings.clear()
-            self._bindings[token] = binding
-
-    def _protected(self, datagram, remote):
-        """The datagram as one who has the key protects it; or as it is."""
-        chance = self.chance
-        message = self._message
-        try:
-            message.decode(datagram)
-        except MessageFormatError:
-            return datagram
-        if chance.below(8) == 0:
-            return datagram
-        options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
-        payload = message.payload()
-        try:
-            if remote in self._addresses and 0 < message.code < 32:
-                who = self._addresses.index(remote)
-                if chance.below(16) == 0:
-                    who = chance.below(4)
-                if chance.below(2):
-                    insert(options, ECHO, _ECHO)
-                code, options, sealed, _ = self._protection.protect_request(
-                    self._keys[who], message.code, options, payload
-                )
-            elif remote == self.upstream and message.code >= 64:
-                binding = self._bindings.get(message.token())
-                if binding is None:
-                    return datagram
-                code, options, sealed = self._protection.protect_response(
-                    binding, message.code, options, payload, chance.below(3) == 0
-                )
-            else:
-                return datagram
-        except ProtectionError:
-            return datagram
-        made = datagram_of(
-            MAX_MESSAGE_SIZE, message.mtype, code, message.mid, message.token(), options, sealed
-        )
-        if made is None:
-            return datagram
-        made = bytearray(made)
-        if chance.below(8) == 0:
-            mutate(made, chance, [bytes(made)])
-        return bytes(made)
+        is_down = remote in self._addresses
+        self._holders.take(datagram, self._addresses.index(remote) if is_down else SERVER)
 
     def rest(self):
         super().rest()
-        self._bindings.clear()
+        self._holders.forget()

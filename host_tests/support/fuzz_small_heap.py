@@ -13,30 +13,50 @@ from builders import DATA, UE_ID, document
 from fuzz_bytes import Chance, mutate
 from fuzz_gateway import bulk_answers
 from fuzz_messages import answers, blocks, packet, requests, with_ids
+from fuzz_secured import KeyHolders
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, uint_bytes
-from msgin5g.coap.numbers import ACK, CON, CONTENT, CONTENT_FORMAT, ETAG, GET, NON, OBSERVE
+from msgin5g.coap.numbers import (
+    ACK,
+    CHANGED,
+    CON,
+    CONTENT,
+    CONTENT_FORMAT,
+    ETAG,
+    GET,
+    NON,
+    OBSERVE,
+)
 from msgin5g.intermediary.numbers import FETCH
 from msgin5g.scm.request import ScmRequest
+from msgin5g.config.store import StorageError
+from msgin5g.oscore.context import SecurityContext
+from msgin5g.oscore.sequence_store import SequenceStore, board_mark
+from msgin5g.port.flash import Flash
+from oscore_server import SERVER_KID, kid_of, secret_of
 from peers import micropython
 from small_heap_events import EVENTS
 
 from msgin5g_tools.build.mpy import build_firmware
 
 FREE = 8192
+FREE_WITH_KEYS = 12288  # to unprotect a message takes its size, and 2 KB
 UES = ["urn:x-msgin5g:ue:000" + str(n) for n in range(7, 11)]
 SERVER_URI = b"coap://scm.example"
 # Room for the modules, however they lie; the ballast takes what is left.
-_HEAPS = {"ue": "224K", "relay": "256K", "gateway": "320K", "seal-c": "256K"}
+_HEAPS = {"ue": "224K", "relay": "256K", "gateway": "320K", "seal-c": "256K", "secured": "416K"}
+_SECURED = "secured"  # a gateway with keys
 _QUIET_MS = 300000
 _FORMAT = (CONTENT_FORMAT, uint_bytes(65001))
 
 
 class Small:
-    """A role whose heap leaves FREE bytes, between hostile peers.
+    """A role whose heap leaves FREE bytes, or FREE_WITH_KEYS, between hostile peers.
 
     peers: (transport, host, port, whether it answers, its templates); the last one is a stranger.
     """
+
+    answer_codes = (CONTENT,)
 
     def __init__(self, role, folder, seed):
         self.chance = Chance(seed)
@@ -46,7 +66,12 @@ class Small:
         self.wait_ms = 0
         self.mid = 0
         net = network()
-        settings, self.peers = _cast(role, net)
+        settings, self.peers = _cast("gateway" if role == _SECURED else role, net)
+        self.holders = None
+        if role == _SECURED:
+            settings["security"] = {"mode": "oscore"}
+            self.holders = KeyHolders(self.chance, UES, settings["ue_id"])
+            _put_keys(folder, settings["ue_id"])
         self.addresses = [[peer[1], peer[2]] for peer in self.peers]
         (folder / "settings.json").write_text(json.dumps(settings))
         here = os.path.dirname(__file__)
@@ -58,7 +83,7 @@ class Small:
         command += [
             str(folder / "settings.json"),
             str(folder),
-            str(FREE),
+            str(FREE if self.holders is None else FREE_WITH_KEYS),
             json.dumps(self.addresses),
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -67,6 +92,8 @@ class Small:
         """Deliver a datagram from a peer after so many ms; what the role sends now."""
         operation = b"T" if datagram is None else b"D"
         datagram = datagram or b""
+        if self.holders is not None and peer < len(self.peers) - 1:
+            datagram = self.holders.protected(datagram, peer - 1)
         head = operation + bytes((self.peers[peer][0], peer))
         stdin, stdout = self._process.stdin, self._process.stdout
         stdin.write(head + ms.to_bytes(4, "big") + len(datagram).to_bytes(2, "big") + datagram)
@@ -85,6 +112,8 @@ class Small:
             assert out[:1] == b"D", out + stdout.read()
             size = out[3] << 8 | out[4]
             now.append((out[2], stdout.read(size)))
+            if self.holders is not None and out[2] < len(self.peers) - 1:
+                self.holders.take(now[-1][1], out[2] - 1)
         self.sent.extend(now)
         del self.sent[:-16]
         return now
@@ -187,7 +216,7 @@ class Small:
 
     def _is_answer(self, rows, peer, token):
         for number, datagram in rows:
-            if number == peer and datagram[1] == CONTENT and token in datagram[4:9]:
+            if number == peer and datagram[1] in self.answer_codes and token in datagram[4:9]:
                 return True
         return False
 
@@ -197,6 +226,12 @@ class Small:
         return self._is_answer(rows, 1, token)
 
     _serve_gateway = _serve_relay
+
+    def _serve_secured(self, attempt):
+        self.holders.is_honest = True
+        self.answer_codes = (CHANGED,)
+        # The first one may be answered with an Echo, as any after a start.
+        return self._serve_relay(attempt) and attempt > 0
 
     def _serve_seal_c(self, attempt):
         body = dumps([None, 6, None, [UES[0].encode()], []])
@@ -214,6 +249,21 @@ class Small:
             rows += more
             sent = sent + more
         return rows
+
+
+def _put_keys(folder, gateway_id):
+    """Keys and numbers of a gateway where it will look for them."""
+    secret, kid = secret_of(gateway_id), kid_of(gateway_id)
+    own = SecurityContext(secret, kid, SERVER_KID, None).sender_key
+    security = {"master_secret": secret.hex(), "sender_id": kid.hex()}
+    security["recipient_id"] = SERVER_KID.hex()
+    security["ues"] = ues = {}
+    for ue in UES:
+        key = SecurityContext(secret_of(ue), SERVER_KID, kid_of(ue), None).sender_key
+        ues[ue] = {"master_secret": secret_of(ue).hex(), "sender_id": kid_of(ue).hex()}
+        ues[ue].update(recipient_id=SERVER_KID.hex(), board=board_mark(key, own, b"").hex())
+    (folder / "secrets.json").write_text(json.dumps({"security": security}))
+    assert SequenceStore(Flash(str(folder), StorageError), own, b"").create()
 
 
 def _cast(role, net):
