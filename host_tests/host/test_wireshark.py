@@ -212,6 +212,20 @@ def test_documents_in_cbor_under_each_format_and_in_json(tmp_path):
     assert rows[5]["ueconfigdoc.ue_service_id"] == ["sensor-7@example.com"] * 2
 
 
+def test_numbers_beside_the_elements_of_a_document_are_exact(tmp_path):
+    values = {"a": 0.1, "b": 1e300, "c": -1.5, "d": 2**40, "e": -7, "f": float("-inf"), "g": 0.0,
+              "h": 2**64 - 1, "i": True, "j": None, "k": 5e-324}  # fmt: skip
+    extended = {**DOCUMENT, **values}
+    datagrams = [response(cbor2.dumps(extended, canonical=c), 65001) for c in (False, True)]
+    path = capture(tmp_path / "numbers.pcap", *((RELAY, UE, each) for each in datagrams))
+    expected = ["a: 0.1", "b: 1e+300", "c: -1.5", "d: 1099511627776", "e: -7", "f: -inf", "g: 0",
+                "h: 18446744073709551616 (rounded)", "i: true", "j: null",
+                "k: 4.9406564584125e-324"]  # fmt: skip
+    for row in fields_of(path, "ueconfigdoc.other"):
+        shown = [text.replace("g: 0.0", "g: 0") for text in row["ueconfigdoc.other"]]
+        assert sorted(shown) == expected
+
+
 def test_a_document_in_blocks_is_shown_once_it_is_whole(tmp_path):
     body = cbor2.dumps([DOCUMENT])
     messages = []

@@ -172,12 +172,12 @@ end
 local function float_text(s, i, n)
     local bits = { [2] = { 5, 10 }, [4] = { 8, 23 }, [8] = { 11, 52 } }
     local exponent_bits, mantissa_bits = bits[n][1], bits[n][2]
-    local first = s:byte(i)
-    local sign = first >= 0x80 and -1 or 1
-    local value = first % 128
-    for k = i + 1, i + n - 1 do value = value * 256 + s:byte(k) end
-    local exponent = math.floor(value / 2 ^ mantissa_bits)
-    local mantissa = value % 2 ^ mantissa_bits
+    local sign = s:byte(i) >= 0x80 and -1 or 1
+    -- Not as one number: 64 bits do not fit a double.
+    local head, rest_bits = big_endian(s, i, 2) % 0x8000, 8 * (n - 2)
+    local scale = 2 ^ (mantissa_bits - rest_bits)
+    local exponent = math.floor(head / scale)
+    local mantissa = head % scale * 2 ^ rest_bits + big_endian(s, i + 2, n - 2)
     local bias = 2 ^ (exponent_bits - 1) - 1
     if exponent == 2 ^ exponent_bits - 1 then
         if mantissa > 0 then return "nan" end
