@@ -47,3 +47,13 @@ def test_it_is_linear_in_the_ues_that_wait_and_not_in_their_documents(heap, docu
         # Of 400 documents with 1,000 bytes each all have passed, and are gone.
         assert f["peak"] - f["before"] - n * per_ue[n] < _WORK_SIZE, (n, f)
         assert f["after"] < _IDLE_SIZE, (n, f)
+
+
+def test_the_key_of_a_ue_takes_less_than_1_kb(repository):
+    rig = repository / "host_tests" / "support" / "benchmarks" / "oscore_gateway_heap.py"
+    command = [interpreter_command(), "-X", "heapsize=512K", str(rig), str(build_firmware()), "30"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    words = done.stdout.split()
+    assert done.returncode == 0 and words[0::2] == ["key", "used"], done.stdout + done.stderr
+    print(done.stdout)
+    assert max(map(int, words[1::2])) <= 1024
