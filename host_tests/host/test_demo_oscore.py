@@ -14,7 +14,7 @@ _UES = [f"urn:x-msgin5g:ue:{n:04}" for n in (7, 8, 9)]
 
 @pytest.fixture(scope="module")
 def scenario():
-    return json.loads(msgin5g("demo", "--oscore", "--json"))
+    return json.loads(msgin5g("demo", "--oscore", "--json", timeout=180))
 
 
 def test_the_outcomes_are_those_of_the_plain_demo(scenario):

@@ -130,7 +130,7 @@ def test_no_command_log_crash_or_repl_shows_a_key(tmp_path):
     secrets = set()
 
     def run(name, *arguments, status=0):
-        printed[name] = msgin5g(*arguments, status=status)
+        printed[name] = msgin5g(*arguments, status=status, timeout=180)
         with open_contexts(db) as contexts:
             for row in contexts.list():
                 context = contexts.find_number(row.number)

@@ -76,9 +76,9 @@ def test_a_gateway_and_its_ues_get_their_keys_and_are_configured(site, tmp_path)
     provision = ["provision", table(0, 1, 2), "--db", tmp_path / "scm.db", "--wait", "40"]
     with Database(tmp_path / "scm.db", create=False) as database:
         Contexts(database).add(UE, ue_id(1))  # that UE had been at a relay before
-    dry = msgin5g(*provision, "--dry-run")
+    dry = msgin5g(*provision, "--dry-run", timeout=180)
     assert dry.count("files would be copied") == 3 and mpremote(boards[1], "ls") == "ls :\n"
-    said = msgin5g(*provision)
+    said = msgin5g(*provision, timeout=180)
     assert said.count("configured after") == _N_UES and "gateway running" in said, said
     of_gateway = secrets_on(boards[0])
     of_ues = [secrets_on(board) for board in boards[1:]]
@@ -96,11 +96,11 @@ def test_a_gateway_and_its_ues_get_their_keys_and_are_configured(site, tmp_path)
         assert contexts.gateway_ues() == [(_GATEWAY, ue_id(n)) for n in range(_N_UES)]
 
     # A second run has nothing to do.
-    again = msgin5g(*provision)
+    again = msgin5g(*provision, timeout=180)
     assert again.count("nothing to copy, watching") == 3 and "a new key" not in again
     # A UE that has lost its numbers gets another key, and the gateway the same one.
     mpremote(boards[1], "rm", "oscore-a", "oscore-b")
-    more = msgin5g(*provision)
+    more = msgin5g(*provision, timeout=180)
     assert more.count("a new key") == 1
     changed = secrets_on(boards[0])
     assert changed["ues"][ue_id(0)] != of_gateway["ues"][ue_id(0)]
@@ -111,7 +111,9 @@ def test_a_gateway_and_its_ues_get_their_keys_and_are_configured(site, tmp_path)
     assert "OSCORE: what it asks for is protected; it serves UEs with a key only" in said
     # A gateway without its numbers gets another key, and so do its UEs.
     mpremote(boards[0], "rm", "oscore-a", "oscore-b")
-    last = msgin5g("provision", table(0, 1), "--db", tmp_path / "scm.db", "--wait", "40")
+    last = msgin5g(
+        "provision", table(0, 1), "--db", tmp_path / "scm.db", "--wait", "40", timeout=180
+    )
     assert f"{ue_id(1)} needs another key: provision it, too" in last
     assert last.count("a new key") == 2 and list(secrets_on(boards[0])["ues"]) == [ue_id(0)]
     assert not pieces_shown(secrets, said + last)
