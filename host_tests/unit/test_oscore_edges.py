@@ -83,3 +83,15 @@ def test_only_the_responses_after_the_first_one_have_a_number_of_their_own():
         assert (code, outer) == (CHANGED, [(OSCORE, value)]) and len(payload) == 11, n
     assert it.sequence.n == 1
     assert Protection(65020).protect_response(binding, CONTENT, [], b"x")[1] == [(OSCORE, b"")]
+
+
+def test_what_a_node_without_a_key_of_its_own_asks_for_is_not_protected():
+    class Client:
+        protection = overhead = unprotected_error = None
+
+        def protects(self, owner):
+            return owner == "its own"
+
+    assert ServerSecurity(65020).protects("its own") is False
+    security = ServerSecurity(65020, Client())
+    assert security.protects("its own") and not security.protects("of another")
