@@ -229,9 +229,8 @@ class Gateway(Role):
 
     def _take(self, request):
         """Take the request just received: its response will be a message of its own."""
-        binding = self.endpoint.take()
-        if binding is not None:  # an attribute that is not there takes no heap
-            request.binding = binding
+        if self.endpoint.binding is not None:  # an attribute that is not there takes no heap
+            request.binding = self.endpoint.take()
         if request.parameters.confirmable:
             self.endpoint.send_ack()
 

@@ -78,6 +78,8 @@ class Responder:
         self._recipient_option = settings.recipient_option
         self._max_answers = settings.max_answers
         self._block_size = settings.block_size
+        # For a body, the token and the UE ID.
+        self._room = MAX_MESSAGE_SIZE - endpoint.overhead() - _OVERHEAD - 3
         self._szx = szx_of(settings.block_size)
         self._last_max_age = (None, None, None)  # (fresh_until, now, value of the option)
         self._problem_format = uint_bytes(CONCISE_PROBLEM_DETAILS)
@@ -181,20 +183,25 @@ class Responder:
                 confirmable = True
             if confirmable:
                 observer.confirmed_at = now
-        incoming = Incoming(ue.transport, remote, None, token, confirmable, 0)
-        if request.binding is not None:
-            incoming.binding = request.binding
-        exchange = self._endpoint.notify(
-            incoming,
-            code,
-            options,
-            payload,
-            owner,
-            None,
-            confirmable,
-            former,
-            observer is not None,
-        )
+        if confirmable and former is None and request.binding is None:
+            exchange = self._endpoint.start(
+                ue.transport, remote, code, token, options, payload, None, owner
+            )
+        else:
+            incoming = Incoming(ue.transport, remote, None, token, confirmable, 0)
+            if request.binding is not None:
+                incoming.binding = request.binding
+            exchange = self._endpoint.notify(
+                incoming,
+                code,
+                options,
+                payload,
+                owner,
+                None,
+                confirmable,
+                former,
+                observer is not None,
+            )
         if exchange is not None:
             self.unacknowledged.append(exchange)
         if observer is not None:
@@ -233,8 +240,7 @@ class Responder:
         options.append((CONTENT_FORMAT, parameters.content_format))
         options.append((MAX_AGE, max_age))
         body = entry.body
-        room = MAX_MESSAGE_SIZE - self._endpoint.overhead()
-        room -= _OVERHEAD + 3 + len(token) + len(ue.ue_id)
+        room = self._room - len(token) - len(ue.ue_id)
         if asked is None and len(body) <= self._block_size <= room:
             options.append(recipient)
             return CONTENT, options, body
