@@ -33,7 +33,7 @@ COMMANDS = {
     "wireshark": ("wireshark", "wireshark", "Show our messages in Wireshark and tshark."),
 }
 # These need neither the firmware nor the tests, so that an installed wheel has them too.
-_WITHOUT_CHECKOUT = {"board", "documents", "ports", "scm-server", "wireshark"}
+_WITHOUT_CHECKOUT = {"board", "documents", "keys", "ports", "scm-server", "wireshark"}
 # They have defaults in a project file: see project_file.KEYS.
 _WITH_DEFAULTS = {"board", "doctor", "flash", "image", "monitor", "provision", "run"}
 _INTERRUPTED = 130

@@ -1,5 +1,6 @@
 """The wheel: it holds msgin5g_tools, and what needs the checkout says so in one line."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ import zipfile
 import pytest
 
 from msgin5g_tools.paths import ROOT
+from msgin5g_tools.scm_server.contexts import UE, Contexts
+from msgin5g_tools.scm_server.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +70,18 @@ def test_the_command_works_without_the_checkout_and_names_what_it_needs(wheel, t
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("Error: msgin5g flash needs the source tree, and ")
     assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_documents_and_keys_are_changed_without_the_firmware(wheel, tmp_path):
+    db = str(tmp_path / "scm.db")
+    with Store(db) as store:
+        Contexts(store).add(UE, "urn:x:1")
+    document = {"ueConfigDocId": "a", "valServiceDomain": "b", "ues": ["urn:x:1"]}
+    (tmp_path / "a.json").write_text(json.dumps({"documents": [document]}))
+    done = run(wheel, "documents", "import", str(tmp_path / "a.json"), "--db", db)
+    assert done.stdout.startswith("1 created"), done.stderr
+    assert "urn:x:1" in run(wheel, "keys", "list", "--db", db).stdout
+    done = run(wheel, "keys", "rotate", "urn:x:1", "--db", db, "--port", "/dev/null")
+    assert done.returncode == 1 and "--port needs the source tree" in done.stderr
+    assert "the former key works" in run(wheel, "keys", "rotate", "urn:x:1", "--db", db).stdout
+    assert "revoked" in run(wheel, "keys", "revoke", "urn:x:1", "--db", db).stdout

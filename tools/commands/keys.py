@@ -10,13 +10,10 @@ from pathlib import Path
 
 import click
 
-from msgin5g_tools.commands.flash import print_results, run_jobs
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError, device_error
-from msgin5g_tools.device.flashing import Job, Options
-from msgin5g_tools.device.inventory import take_inventory
-from msgin5g_tools.device.server_keys import KeySource, has_gateway_key, key_owner, open_contexts
-from msgin5g_tools.device.session import TOOLS, session_at
-from msgin5g_tools.device.settings_check import checked_settings
+from msgin5g_tools.device.server_contexts import open_contexts
+from msgin5g_tools.device.session import TOOLS
+from msgin5g_tools.paths import FIRMWARE
 from msgin5g_tools.scm_server.contexts import (
     ACTIVE,
     ADMINISTRATOR,
@@ -149,13 +146,7 @@ def rotate(owner, db, overlap_s, port, tool, wait_s, as_json):
         if port:
             _require_board(port, tool, kind, name)
     if port:
-        source = KeySource(db, kind, name, keeps=False, overlap_s=overlap_s)
-        job = Job(port, None, None, None, source)
-        options = Options(tool, None, False, None, wait_s)
-        status, results = run_jobs([job], options, quiet=as_json)
-        if as_json:
-            print_results(results, {port: {"owner": name}})
-        sys.exit(status)
+        sys.exit(_put_on_board(db, kind, name, port, overlap_s, (tool, wait_s, as_json)))
     until = _time(max(context.ends_at for context in former))
     if as_json:
         shown = {"owner": made.spelling, "kid": made.kid.hex(), "former_until": until}
@@ -165,8 +156,31 @@ def rotate(owner, db, overlap_s, port, tool, wait_s, as_json):
     click.echo(text + "msgin5g provision for its board, or this command with --port")
 
 
+def _put_on_board(db, kind, name, port, overlap_s, options):
+    """Give a board a new key; the exit status."""
+    from msgin5g_tools.commands.flash import print_results, run_jobs
+    from msgin5g_tools.device.flashing import Job, Options
+    from msgin5g_tools.device.server_keys import KeySource
+
+    tool, wait_s, as_json = options
+    source = KeySource(db, kind, name, keeps=False, overlap_s=overlap_s)
+    job = Job(port, None, None, None, source)
+    status, results = run_jobs([job], Options(tool, None, False, None, wait_s), quiet=as_json)
+    if as_json:
+        print_results(results, {port: {"owner": name}})
+    return status
+
+
 def _require_board(port, tool, kind, name):
     """DeviceError when the board is another one than that of the key."""
+    if not FIRMWARE.is_dir():
+        raise DeviceError(WRONG_INPUT, "--port needs the source tree, with the firmware")
+    # An installed wheel has no firmware, which these need.
+    from msgin5g_tools.device.inventory import take_inventory
+    from msgin5g_tools.device.server_keys import has_gateway_key, key_owner
+    from msgin5g_tools.device.session import session_at
+    from msgin5g_tools.device.settings_check import checked_settings
+
     with session_at(port, tool) as session:
         inventory = take_inventory(session)
     if inventory.settings is None:

@@ -26,7 +26,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from typing_extensions import NotRequired, TypedDict
 
-from msgin5g_tools.scm_server import identity, ue_config, ue_rules
+from msgin5g_tools.paths import FIRMWARE
+from msgin5g_tools.scm_server import identity, ue_config
 from msgin5g_tools.scm_server.shape import (
     CLOSED,
     MISSING,
@@ -228,9 +229,18 @@ def _doubts(document, doc_id, where, service_ids):
             if key not in ("tac", "snrs", "snrRange"):
                 yield f"imeiRanges.{key}", "is unknown, and kept"
     if "ueConfigs" in document:
-        for key, why in ue_rules.refusals(document, doc_id):
+        for key, why in _refusals(document, doc_id):
             yield key, f"{why}: UEs will refuse it"
     yield from service_ids.doubts(document, where)
+
+
+def _refusals(document, doc_id):
+    """What UEs of this project will refuse; nothing in a wheel, which has no firmware."""
+    if not FIRMWARE.is_dir():
+        return ()
+    from msgin5g_tools.scm_server import ue_rules
+
+    return ue_rules.refusals(document, doc_id)
 
 
 def parse_object(text):
