@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import traceback
+from contextlib import contextmanager
 
 import pytest
 from addresses import host
@@ -108,14 +109,19 @@ def test_a_whole_run_shows_no_key(report, capsys):
     check(secrets, printed)
 
 
-def _started(db, address, log):
+@contextmanager
+def _serving(db, address, log):
     """The server as a process of its own, with all its logs."""
     command = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "scm-server"]
     command += ["--bind", f"{address}:5683", "--db", str(db), "--require-security", "--verbose"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-    wait_until(lambda: f"{address}:5683" in log.read_text(), 20)
-    return process
+    try:
+        wait_until(lambda: f"{address}:5683" in log.read_text(), 20)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def test_no_command_log_crash_or_repl_shows_a_key(tmp_path):
@@ -126,7 +132,6 @@ def test_no_command_log_crash_or_repl_shows_a_key(tmp_path):
     }  # fmt: skip
     (tmp_path / "documents.json").write_text(json.dumps({"documents": [document]}))
     printed = {"import": msgin5g("documents", "import", tmp_path / "documents.json", "--db", db)}
-    process = _started(db, server, tmp_path / "log")
     secrets = set()
 
     def run(name, *arguments, status=0):
@@ -142,7 +147,7 @@ def test_no_command_log_crash_or_repl_shows_a_key(tmp_path):
         **ue_settings(0, next_hop=[server, 5683], next_hop_is="server", bind=[ue, 65401]),
         "security": {"mode": "oscore"}, "trace": True,
     }  # fmt: skip
-    with VirtualBoard() as board:
+    with _serving(db, server, tmp_path / "log"), VirtualBoard() as board:
         table = tmp_path / "boards.json"
         table.write_text(json.dumps([{"port": board.port, "settings": settings}]))
         provision = ["provision", table, "--db", db, "--wait", "50"]
@@ -182,8 +187,6 @@ def test_no_command_log_crash_or_repl_shows_a_key(tmp_path):
         run("doctor of damage", "doctor", *at, status=1)
         assert "configured after" in run("mended", *provision)
         printed["board"] = board.output.text()
-    process.terminate()
-    process.wait(20)
     printed["server"] = (tmp_path / "log").read_text()
     assert len(secrets) >= 9 and f"key of {ue_id(0)}" in printed["server"]
     check(secrets, printed)
