@@ -214,8 +214,10 @@ class Endpoint(Transmitter):
         if exchange is None:
             if incoming and message.find(NO_RESPONSE) >= 0:
                 incoming.unwanted = message.uint(NO_RESPONSE, 0)
-            if incoming and self.binding is not None:
-                incoming.binding = self.take()
+            binding = self.binding
+            if incoming and binding is not None:
+                self.security.accepted_request(binding)
+                incoming.binding = binding
             return incoming
         if exchange.binding is not None:
             self.security.accepted_response(exchange)
@@ -230,16 +232,6 @@ class Endpoint(Transmitter):
         elif exchange.state != OBSERVING:
             self._stop(exchange, OBSERVING)
         return incoming
-
-    def take(self):
-        """Take the request that `receive` has just announced: a replay of it is not announced.
-
-        For a caller that remembers requests itself, in place of `accept`. Gives what binds the
-        request to its responses, None when it is not protected.
-        """
-        if self.binding is not None:
-            self.security.accepted_request(self.binding)
-        return self.binding
 
     def close(self, incoming):
         """A request needs no response any more: it may be forgotten to make room."""

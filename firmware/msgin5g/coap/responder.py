@@ -26,6 +26,23 @@ class ServerEndpoint(Endpoint):
             self._keep(incoming, reply)
             self.send(incoming.transport, reply, incoming.remote)
 
+    def overhead(self):
+        """How many bytes protection adds to a message, at most.
+
+        No property: with one, MicroPython looks up each store into an endpoint in its classes.
+        """
+        return 0 if self.security is None else self.security.overhead
+
+    def take(self):
+        """Take the request that `receive` has just announced: a replay of it is not announced.
+
+        For a caller that remembers requests itself, in place of `accept`. Gives what binds the
+        request to its responses, None when it is not protected.
+        """
+        if self.binding is not None:
+            self.security.accepted_request(self.binding)
+        return self.binding
+
     def respond(self, incoming, code, options, payload, owner=None, tail=None, observing=False):
         """Answer a request: on its acknowledgement, separately, or non-confirmably.
 

@@ -152,13 +152,6 @@ class Transmitter:
         self.outbox = []
         self.max_size = max_size
 
-    def overhead(self):
-        """How many bytes protection adds to a message, at most.
-
-        No property: with one, MicroPython looks up each store into an endpoint in its classes.
-        """
-        return 0 if self.security is None else self.security.overhead
-
     def next_number(self, remote):
         """The number of a new message to a peer, under which it is found.
 
