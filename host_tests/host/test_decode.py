@@ -308,3 +308,8 @@ def test_what_excludes_each_other_is_a_usage_error():
                       ("--live", "lo", "--pcap", "x")):  # fmt: skip
         status, text = run(*arguments)
         assert status == 2 and "exclude each other" in text
+
+
+def test_a_line_of_a_log_is_printed_as_it_is_whatever_it_says():
+    line = "2026-11-29T17:14:17.123Z warning settings: unknown, ignored: typo"
+    assert run("--oneline", "-", stdin=f"{line}\n") == (0, f"{line}\n")

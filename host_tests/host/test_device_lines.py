@@ -37,6 +37,8 @@ def test_an_event_is_the_same_as_text_and_as_json():
         ('{"event": "x", "n": 1}', {"event": "x", "n": 1}),
         ("applied etag=00\r", {"event": "applied", "etag": "00"}),
         ("applied etag=00\x04\x00", {"event": "applied", "etag": "00"}),
+        ("2026-11-29T17:14:17.123Z warning timeout",
+         {"time": "2026-11-29T17:14:17.123Z", "level": "warning", "event": "timeout"}),
         (f"msgin5g> repl{ERASE}applied etag=00", {"event": "applied", "etag": "00"}),
     ):  # fmt: skip
         assert parse_event(line) == event, line
@@ -62,6 +64,8 @@ def test_what_only_looks_like_an_event_is_none():
 def test_a_fault_of_the_start_is_a_fault_and_a_setting_that_is_ignored_is_not():
     for subject in "settings secrets bind address storage wifi link security".split():
         assert parse_fault(f"{subject}: why\r\n") == f"{subject}: why"
+        stamped = f"2026-11-29T17:14:17.123Z error {subject}: why\n"
+        assert parse_fault(stamped) == f"{subject}: why"
     for line in ("settings: unknown, ignored: colour", "other: why", "see settings: why", ""):
         assert parse_fault(line) is None, line
     assert visible(f"a{ERASE}b{ERASE}c d\r\n") == "c d"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from msgin5g_tools.commands.documents import documents
-from msgin5g_tools.commands.scm_server import LineFormatter
+from msgin5g_tools.log_lines import LineFormatter
 from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.text import TerminalFilter, printable
 

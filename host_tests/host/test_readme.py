@@ -93,7 +93,7 @@ class Shell:
         ended = self.waits(_PROMPT, since)
         assert int(ended[1]) == status, (command, self.seen[since:])
         if command.endswith(" &"):
-            ready = "listening|started|/dev/pts"
+            ready = r"\S+Z info listening|\S+Z info started|/dev/pts"
             self.waits(re.compile(rf"^(.*<<0>> )?({ready}).*\n", re.MULTILINE), since)
         return self.seen[since:]
 
@@ -156,7 +156,8 @@ def test_from_an_empty_board_to_configured_as_the_readme_says(shell):
                     assert shown(shell.here(line)).search(shell.seen), line
                     n_lines += 1
     assert n_lines > 3
-    assert "\napplied configuration={" in shell.seen and "11 Uri-Path        su-uc" in shell.seen
+    assert " info applied configuration={" in shell.seen
+    assert "11 Uri-Path        su-uc" in shell.seen
     everything = {command for block in blocks() for command in commands(block)}
     assert everything - run == _OTHERS
 

@@ -17,7 +17,7 @@ from msgin5g_tools.scm_server.connections import Connections
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.duplicates import Duplicates
 from msgin5g_tools.scm_server.faults import Faults
-from msgin5g_tools.scm_server.line_writer import LineWriter
+from msgin5g_tools.line_writer import LineWriter
 from msgin5g_tools.scm_server.oscore_context import ServerContext
 from msgin5g_tools.scm_server.problem import Problem, ScmError
 from msgin5g_tools.scm_server.store import Store

@@ -254,7 +254,7 @@ class Process:
         )
         line = self.process.stdout.readline()
         assert line, self.process.stderr.read()
-        host, port = re.search(r"([0-9.]+):([0-9]+)", line).groups()
+        host, port = re.search(r" on ([0-9.]+):([0-9]+)", line).groups()
         self.address = host, int(port)
 
     def end(self, number=signal.SIGKILL):

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from unittest.mock import ANY
 
 import cbor2
 import pytest
@@ -17,7 +18,7 @@ import websockets.sync.client
 from scm_setup import COLLECTION, CON, PUT, UE7, URI_PATH, Client, Scm, document, encode
 
 from msgin5g_tools.scm_server.connections import within_descriptor_limit
-from msgin5g_tools.scm_server.line_writer import LineWriter
+from msgin5g_tools.line_writer import LineWriter
 from msgin5g_tools.scm_server.store import Store
 
 COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()"]
@@ -64,6 +65,8 @@ def test_json_lines_say_what_started_was_served_and_notified_and_stopped(start):
         assert json.loads(process.stdout.readline())["code"] == "2.01"
         answer = client.get(f"ue-uri={UE7}", options=[(6, b"")], path=f"{COLLECTION}/ue-0007")
         assert json.loads(process.stdout.readline()) == {
+            "time": ANY,
+            "level": "info",
             "event": "served",
             "remote": remote,
             "method": "GET",
@@ -90,15 +93,17 @@ def _path(path):
 
 def test_a_person_reads_one_line_a_request_and_the_network_cannot_move_the_cursor(start):
     process, line = start()
-    assert line.startswith("listening on 127.0.0.1:") and "scm.db" in line
-    port = int(re.search(r":([0-9]+)", line)[1])
+    assert " info listening on 127.0.0.1:" in line and "scm.db" in line
+    port = int(re.search(r"127\.0\.0\.1:([0-9]+)", line)[1])
     with Client(("127.0.0.1", port)) as client:
         client.get("ue-uri=urn:\x1b[2Jx")
     line = process.stdout.readline()
-    assert line.startswith(f"4.00 GET /{COLLECTION}?ue-uri=urn:%1B%5B2Jx from 127.0.0.1:")
+    assert f"Z warning 4.00 GET /{COLLECTION}?ue-uri=urn:%1B%5B2Jx from 127.0.0.1:" in line
     assert "\\x1b[2Jx" in line and "\x1b" not in line
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == ("stopped\n", "") and process.returncode == 0
+    rest, errors = process.communicate(timeout=10)
+    assert rest.endswith("Z info stopped\n") and rest.count("\n") == 1
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_stopping_does_not_wait_for_connected_clients(start):

@@ -13,7 +13,7 @@ from msgin5g_tools.scm_server import identity, json_write, link_format, options,
 from msgin5g_tools.scm_server import ue_config
 from msgin5g_tools.scm_server.echo import Verifier
 from msgin5g_tools.scm_server.json_form import compact, parse_object
-from msgin5g_tools.scm_server.line_writer import LineWriter
+from msgin5g_tools.line_writer import LineWriter
 from msgin5g_tools.scm_server.problem import Problem, ScmError, printable
 from msgin5g_tools.scm_server.server import ScmServer
 from msgin5g_tools.scm_server.settings import Settings, address, address_text

@@ -11,7 +11,7 @@ from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry
 from msgin5g_tools.decode.oneline import one_line
 from msgin5g_tools.decode.sequence_diagram import fields_of
-from msgin5g_tools.device.events import parse_event, visible
+from msgin5g_tools.device.events import is_log_line, parse_event, visible
 from msgin5g_tools.text import printable
 
 __all__ = ["decode"]
@@ -185,7 +185,7 @@ def _read_lines(reader):
     for number, line in enumerate(sys.stdin.buffer, 1):
         line = visible(line.decode("utf-8", "replace")).strip()
         event = parse_event(line)
-        if event is not None or line.startswith("{"):
+        if event is not None or line.startswith("{") or is_log_line(line):
             _show_event(reader, line, event or {})
         elif line:
             try:

@@ -2,7 +2,8 @@
 
 MicroPython gets the compiled modules that a board gets, in a heap of a board's size. The role has
 two descriptors of this command: a lifeline, by which the kernel ends it when this command is gone,
-and a pipe, through which SIGUSR1 asks for its counters.
+and a pipe, through which SIGUSR1 asks for its counters. What it prints comes through this command,
+which puts time and level before each line.
 """
 
 import json
@@ -24,7 +25,9 @@ from msgin5g_tools.board.virtual import heap_bytes
 from msgin5g_tools.build.mpy import BuildError, build_firmware
 from msgin5g_tools.device.bundle import ROLES
 from msgin5g_tools.device.errors import WOULD_RESTART, WRONG_INPUT, DeviceError
+from msgin5g_tools.device.role_log import RoleLog
 from msgin5g_tools.device.settings_check import read_settings
+from msgin5g_tools.log_lines import LEVELS, Log
 from msgin5g_tools.paths import FIRMWARE, SHIM
 from msgin5g_tools.text import printable
 
@@ -169,11 +172,18 @@ def _values_of(settings):
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--trace", is_flag=True, help="Print every datagram as well.")
-def run(role, settings, interpreter, heap, state, once, as_json, trace):
+@click.option(
+    "--log-level",
+    type=click.Choice(list(LEVELS)),
+    default="info",
+    show_default=True,
+    help="Print what is at least this important. A datagram of --trace is always printed.",
+)
+def run(role, settings, interpreter, heap, state, once, as_json, trace, log_level):
     """Run a role on this host.
 
     Without --state nothing is kept from one run to the next. Ctrl-C ends it. SIGUSR1 makes it
-    print its counters.
+    print its counters. Before each line it prints the time (UTC) and the level.
 
     Exit status: 0 ended by a person, or --once applied or unchanged   1 wrong settings or an
     address that cannot be used   7 --once with any other outcome   8 the board would restart
@@ -188,6 +198,8 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
     except DeviceError as error:
         click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(error.status)
+    values = _values_of(settings)
+    as_json = as_json or values.get("log") == "json"
     temporary = None
     if state is None:
         state = temporary = tempfile.mkdtemp(prefix="msgin5g-")
@@ -202,6 +214,8 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
             as_json=as_json or None,
             once=once,
             trace=trace,
+            # At a terminal a role with a prompt is what a board is: a console.
+            log=None if _is_console(values) else RoleLog(Log(as_json, log_level)),
         )
     except (BoardError, BuildError) as error:
         raise click.ClickException(str(error)) from None
@@ -211,11 +225,19 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace):
     sys.exit(code)
 
 
-class _Child:
-    """The role as a child process; signals that come before it has started count as well."""
+def _is_console(values):
+    return values.get("prompt") is True and sys.stdin.isatty() and sys.stdout.isatty()
 
-    def __init__(self):
+
+class _Child:
+    """The role as a child process; signals that come before it has started count as well.
+
+    log: a RoleLog that gets what it prints; None: it has the terminal to itself.
+    """
+
+    def __init__(self, log):
         self._process = None
+        self._log = log
         self._asked_at = None  # when it was asked to end
         self._lifeline, self._end = socket.socketpair()
         self.control, self._ask = os.pipe()
@@ -226,7 +248,12 @@ class _Child:
         signal.signal(signal.SIGUSR1, self._count)
 
     def start(self, command):
-        self._process = subprocess.Popen(command, pass_fds=(self._end.fileno(), self.control))
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if self._log else {}
+        self._process = subprocess.Popen(
+            command, pass_fds=(self._end.fileno(), self.control), **output
+        )
+        if self._log:
+            self._log.read(self._process.stdout, self._process.stderr)
         end_with(self._end, self._process.pid)
         self._end.close()
         os.close(self.control)
@@ -266,9 +293,13 @@ class _Child:
             pass  # it has not read the last requests yet, or has ended
 
 
-def _run(*arguments, **flags):
+def _run(*arguments, log, **flags):
     """Run a role until it ends; its exit status."""
-    child = _Child()
+    child = _Child(log)
     child.start(command_of(*arguments, control=child.control, **flags))
-    status = child.wait()
+    try:
+        status = child.wait()
+    finally:
+        if log:
+            log.close()
     return _STATUSES.get(status, status)

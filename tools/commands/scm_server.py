@@ -36,13 +36,11 @@ Strict relay. --strict-relay sends 4.03 in place of 4.00 and 4.01, which a stric
 """
 
 import asyncio
-import json
 import logging
-import sys
 
 import click
 
-from msgin5g_tools.scm_server.line_writer import LineWriter
+from msgin5g_tools.log_lines import LEVELS, Log, LogHandler
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.server import run
 from msgin5g_tools.scm_server.settings import Settings, address
@@ -56,23 +54,6 @@ def _address(context, parameter, value):
         return None if value is None else address(value, parameter.name)
     except ScmError as error:
         raise click.ClickException(str(error)) from None
-
-
-class LineFormatter(logging.Formatter):
-    """A message is one line: aiocoap's repeat what peers send."""
-
-    def formatMessage(self, record):
-        record.message = printable(record.message)
-        return super().formatMessage(record)
-
-
-class _LogHandler(logging.Handler):
-    def __init__(self, writer):
-        super().__init__()
-        self._writer = writer
-
-    def emit(self, record):
-        self._writer.write(self.format(record))
 
 
 @click.command("scm-server", context_settings={"show_default": True})
@@ -153,29 +134,31 @@ class _LogHandler(logging.Handler):
     "--require-security", is_flag=True, help="Refuse every request that OSCORE does not protect."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print events as one JSON object a line.")
-@click.option("--verbose", "-v", is_flag=True, help="Print aiocoap's own log on stderr.")
-def scm_server(as_json, verbose, **settings):
+@click.option(
+    "--log-level",
+    type=click.Choice(list(LEVELS)),
+    default="info",
+    help="Print what is at least this important: 4.xx is a warning, 5.xx an error.",
+)
+@click.option(
+    "--verbose", "-v", is_flag=True, help="--log-level debug, with aiocoap's own log on stderr."
+)
+def scm_server(as_json, log_level, verbose, **settings):
     """Run the configuration management server (TS 24.546) until SIGTERM or Ctrl-C.
 
     It serves the documents of a SQLite file: fill it with `msgin5g documents`, also while the
-    server runs, or with POST, PUT and DELETE. It prints one line for each request.
+    server runs, or with POST, PUT and DELETE. It prints one line for each request,
+    with time (UTC) and level.
 
     \b
     Example:
       msgin5g documents import examples/documents.json --db scm.db
       msgin5g scm-server --bind 127.0.0.1:5683 --db scm.db
     """
-    show = _json_line if as_json else _line
-    out = LineWriter(
-        sys.stdout.fileno(),
-        lambda n: show({"event": "dropped", "lines": n}),
-        sys.stdout.encoding,
-    )
-    errors = LineWriter(sys.stderr.fileno(), lambda n: f"{n} lines dropped", sys.stderr.encoding)
+    verbose = verbose or log_level == "debug"
+    log = Log(as_json, "debug" if verbose else log_level)
     level = logging.DEBUG if verbose else logging.WARNING
-    handler = _LogHandler(errors)
-    handler.setFormatter(LineFormatter("%(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
+    logging.basicConfig(level=level, handlers=[LogHandler(log)])
     if not verbose:
         # Errors of a peer get a response; they are no messages for the operator.
         for name in ("coap-server", "websockets", "asyncio"):
@@ -185,22 +168,24 @@ def scm_server(as_json, verbose, **settings):
     logging.getLogger("aiocoap.cryptography").setLevel(logging.WARNING)
 
     def on_event(event):
-        out.write(show(event))
+        log.event(_level(event), event, _line)
 
     def on_fault(text):
-        errors.write(f"fault: {printable(text)}")
+        log.message("error", printable(f"fault: {text}"))
 
     try:
         asyncio.run(run(Settings(**settings), on_event, on_fault))
     except ScmError as error:
         raise click.ClickException(str(error)) from None
     finally:
-        out.close()
-        errors.close()
+        log.close()
 
 
-def _json_line(event):
-    return json.dumps(event)
+def _level(event):
+    """An event about a message has the level of its response."""
+    if event["event"] == "replayed":
+        return "warning"
+    return {"4": "warning", "5": "error"}.get(event.get("code", "")[:1], "info")
 
 
 def _line(event):
@@ -210,8 +195,6 @@ def _line(event):
         return f"listening on {event['bind']}{also}; documents in {event['db']}"
     if event["event"] == "stopped":
         return "stopped"
-    if event["event"] == "dropped":
-        return f"dropped: {event['lines']} lines that the reader of this output was too slow for"
     text = f"{event['code']} {event['method']} {event['uri']} from {event['remote']}"
     text += f", {event['size']} bytes"
     if event["event"] in ("notified", "replayed"):

@@ -14,8 +14,10 @@ _BARE = frozenset(
 )
 # One line that main prints instead of an event: see settings.load, LinkError, StorageError.
 _FAULT = re.compile(
-    r"(settings|secrets|bind|address|storage|wifi|link|security): (?!unknown, ignored|links: none)"
+    r"(settings|secrets|bind|address|storage|wifi|link|security|heap): "
+    r"(?!unknown, ignored|links: none)"
 )
+_NOTICE = re.compile(r"(settings|secrets): (unknown, ignored|links: none)")
 SAFE_MODE = (
     "safe mode: the board was reset too often, so the application is not started; the next start"
     " runs it again after 5 minutes in safe mode, with another app.py, or with another document"
@@ -24,6 +26,24 @@ SAFE_MODE = (
 ERASE = "\r\x1b[K"
 _WORD = re.compile(r"([a-z_]+)(?= |$)")
 _KEY = re.compile(r" ([a-z_]+)=")
+# On a host there are time and level before the line of a board: see log_lines.
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+Z) (debug|info|warning|error) ")
+_LEVELS = {
+    "datagram": "debug",
+    "refused": "warning",
+    "rejected": "warning",
+    "timeout": "warning",
+    "backing_off": "warning",
+    "deleted": "warning",
+    "removed": "warning",
+    "rolled_back": "warning",
+    "safe_mode": "error",
+    "unconfigured": "error",
+    "storage": "error",
+    "unresolved": "warning",
+    "crashed": "error",
+    "restarting": "warning",
+}
 
 
 def visible(line):
@@ -32,8 +52,11 @@ def visible(line):
 
 
 def parse_event(line):
-    """The event in a line of console output, as a dict, or None. Values of text stay text."""
-    line = visible(line)
+    """The event in a line of console output, as a dict, or None. Values of text stay text.
+
+    In a line of a host it has `time` and `level`, too.
+    """
+    stamp, line = _split(line)
     if line.startswith("{"):
         try:
             event = json.loads(line)
@@ -48,7 +71,16 @@ def parse_event(line):
     if parts[0].strip() or (len(parts) == 1 and word[1] not in _BARE):
         return None
     values = [_value(text) for text in parts[2::2]]
-    return {"event": word[1], **dict(zip(parts[1::2], values, strict=True))}
+    return {**stamp, "event": word[1], **dict(zip(parts[1::2], values, strict=True))}
+
+
+def _split(line):
+    """({"time": ..., "level": ...} or {}, the rest of the visible line)."""
+    line = visible(line)
+    stamp = _STAMP.match(line)
+    if not stamp:
+        return {}, line
+    return {"time": stamp[1], "level": stamp[2]}, line[stamp.end() :]
 
 
 def _value(text):
@@ -61,10 +93,25 @@ def _value(text):
     return text
 
 
+def is_log_line(line):
+    """Whether there are time and level in it: a line of `msgin5g run`."""
+    return bool(_split(line)[0])
+
+
 def parse_fault(line):
-    """The visible line when it is the one in which main reports a fault, else None."""
-    line = visible(line)
+    """What is visible of the line in which main reports a fault, or None for another line."""
+    line = _split(line)[1]
     return line if _FAULT.match(line) else None
+
+
+def is_notice(line):
+    """Whether main points at a setting that it can work with."""
+    return bool(_NOTICE.match(_split(line)[1]))
+
+
+def level_of(event):
+    """The level of an event in a log: debug, info, warning or error."""
+    return _LEVELS.get(event["event"], "info")
 
 
 def outcome(event):
