@@ -143,8 +143,10 @@ class Transfers:
         """The endpoint's message answers a transfer."""
         endpoint = self.endpoint
         message = endpoint.message
+        # It is for this node, also when that is SEAL-C and names it as the Recipient.
+        is_challenge = message.code == UNAUTHORIZED and message.find(ECHO) >= 0
         recipient = message.option(self._recipient_option)
-        if recipient is not None:
+        if recipient is not None and not is_challenge:
             ue_ids = transfer.ue_ids
             expected = ue_ids[0] if len(ue_ids) == 1 else self._ue_id
             if recipient != expected and not uri_equal(recipient, expected):
@@ -165,12 +167,7 @@ class Transfers:
             self._take_block(transfer, message, self.fresh_until(message, now), now)
         elif code == BAD_REQUEST and transfer.download.block2.size:
             self.restart(transfer)  # a block past the end: the body has become shorter
-        elif (
-            code == UNAUTHORIZED
-            and message.find(ECHO) >= 0
-            and not self.scm.handles_echo
-            and transfer.restart()
-        ):
+        elif is_challenge and transfer.restart():
             # RFC 9175 section 2.3: show that we are reachable at our address.
             self.ask(transfer, now, message.option(ECHO))
         else:

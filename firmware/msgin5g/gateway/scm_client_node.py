@@ -228,7 +228,12 @@ class ScmClientNode(Role):
         if number is not None and not request.is_observing:
             self._make_room()
         request.is_observing = number is not None
-        options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
+        # An Echo is between the server and this node: the gateway's is another one.
+        options = [
+            (message.numbers[i], message.value(i))
+            for i in range(message.n_options)
+            if message.numbers[i] != ECHO
+        ]
         payload = message.payload()
         endpoint.accept(now, request.is_observing)
         if request.is_observing and not request.exchange.newer(number, now):

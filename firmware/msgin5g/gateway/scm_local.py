@@ -14,11 +14,8 @@ from msgin5g.scm.request import scm_request_of
 class LocalScmClient:
     """A configuration client on the gateway's own endpoint; server: its remote on `transport`.
 
-    remote: None while the address of the server is not known. handles_echo: whether this client
-    repeats a request with the Echo that the server asks for.
+    remote: None while the address of the server is not known.
     """
-
-    handles_echo = False
 
     def __init__(self, settings, endpoint, transport, server):
         self._settings = settings

@@ -6,14 +6,15 @@ Its verb (see scm_local) is a CoAP message on a transport of its own: a FETCH (R
     [document_id or null, block2 or null, ETag or null, [UE ID...], [query...]]
 
 Code, options and payload of the response are the server's. Observe is used as with GET. The two
-sides share no state: each of them may restart at any time.
+sides share no state: each of them may restart at any time. With OSCORE the client asks the gateway
+for an Echo of its own after a start; one that the server asks for it answers itself.
 """
 
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError
 from msgin5g.coap.message import uint_bytes
-from msgin5g.coap.numbers import OBSERVE, URI_PATH, URI_QUERY
+from msgin5g.coap.numbers import ECHO, OBSERVE, URI_PATH, URI_QUERY
 from msgin5g.intermediary.numbers import FETCH
 from msgin5g.scm.request import UE_URI
 
@@ -71,8 +72,6 @@ class RemoteScmRequest:
 class RemoteScmClient:
     """The way to a configuration client elsewhere; peer: its remote on `transport`."""
 
-    handles_echo = True
-
     def __init__(self, endpoint, transport, peer):
         self._endpoint = endpoint
         self.transport = transport
@@ -86,6 +85,8 @@ class RemoteScmClient:
         options = [(URI_PATH, PATH)]
         if observe is not None:
             options.insert(0, (OBSERVE, uint_bytes(observe)))
+        if echo is not None:
+            options.append((ECHO, echo))
         payload = encode_arguments(document_id, block2, etag, ue_ids, queries)
         return self._endpoint.request(
             self.transport, self.remote, FETCH, options, owner, True, None, token, payload
