@@ -126,7 +126,7 @@ def test_what_a_gateway_lacks_is_said_before_a_board_is_touched(site, tmp_path):
         ((1,), {}, "row 1: next_hop_is: no gateway in this table has a link to it"),
         ((0, 1), {"row0": {"security": {"mode": "none"}}}, "row 1, its gateway, has none"),
         ((0,), {"row0": {"seal_c": {"mode": "separated", "bind": ["127.0.0.1", 1],
-                                    "peer": ["127.0.0.1", 2]}}}, "keys of SEAL-C are not made"),
+                                    "peer": ["127.0.0.1", 2]}}}, "no seal-c in this table"),
     ):  # fmt: skip
         said = msgin5g("provision", table(*rows, **more), *db, status=WRONG_INPUT)
         assert expected in said and "nothing was written" in said, said

@@ -177,7 +177,7 @@ def _require_board(port, tool, kind, name):
         raise DeviceError(WRONG_INPUT, "--port needs the source tree, with the firmware")
     # An installed wheel has no firmware, which these need.
     from msgin5g_tools.device.inventory import take_inventory
-    from msgin5g_tools.device.server_keys import has_gateway_key, key_owner
+    from msgin5g_tools.device.server_keys import has_gateway_key, has_seal_c_key, key_owner
     from msgin5g_tools.device.session import session_at
     from msgin5g_tools.device.settings_check import checked_settings
 
@@ -187,8 +187,10 @@ def _require_board(port, tool, kind, name):
         raise DeviceError(WRONG_INPUT, f"{port}: no settings.json: use msgin5g provision")
     settings = checked_settings(inventory.settings)[1]
     found = key_owner(settings)
-    if has_gateway_key(settings):
-        raise DeviceError(WRONG_INPUT, f"{port}: its key is with its gateway: msgin5g provision")
+    for has_key, whose in ((has_gateway_key, "gateway"), (has_seal_c_key, "SEAL-C")):
+        if has_key(settings):
+            text = f"{port}: its key is with its {whose}: msgin5g provision"
+            raise DeviceError(WRONG_INPUT, text)
     if found is None:
         text = (
             f"{port}: security.mode of its settings is {settings.security_mode}: it needs no key"

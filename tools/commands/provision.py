@@ -17,12 +17,13 @@ from msgin5g_tools.device.errors import (
     DeviceError,
 )
 from msgin5g_tools.device.flashing import Job, Options
-from msgin5g_tools.device.gateway_keys import gateway_key_sources
+from msgin5g_tools.device.gateway_keys import Node, gateway_key_sources
 from msgin5g_tools.device.inventory import take_inventory
 from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.server_keys import (
     KeySource,
     has_gateway_key,
+    has_seal_c_key,
     key_owner,
     open_contexts,
 )
@@ -62,14 +63,15 @@ def provision(
     is written. At the end there is a list for the labels of the boards that are done.
 
     Where security.mode is oscore, each board gets a key of its own, and the server the same one.
-    UEs behind a gateway have theirs with the gateway, so both are rows of one table. A key is
-    never shown. A board that has a key which the other end knows keeps it.
+    UEs behind a gateway have theirs with the gateway, and a separated gateway has its own with its
+    SEAL-C, so both are rows of one table. A key is never shown. A board that has a key which the
+    other end knows keeps it.
     Exit status: as for msgin5g flash.
     """
     try:
         rows = _checked_rows(table, base_file, db)
         found, status = _find_boards(rows, ports, tool)
-        rows, missing = _with_gateways(*_present(rows, found, partial))
+        rows, missing = _with_key_holders(*_present(rows, found, partial))
         for line in missing:
             click.echo(line, err=True)
         if not rows or (missing and not partial):
@@ -83,7 +85,7 @@ def provision(
         for row, port in rows
     ]
     options = Options(tool, BOARDS.get(board), dry_run, watch, wait_s)
-    status, results = _run_gateways_first(jobs, options, as_json)
+    status, results = _run_in_order(jobs, options, as_json)
     good = {port for port, (_, error) in results.items() if error is None}
     list_ = [
         (row.label, row.parsed.ue_id, row.parsed.role, found[port], port)
@@ -111,17 +113,20 @@ def provision(
     sys.exit(status)
 
 
-def _run_gateways_first(jobs, options, quiet):
-    """As run_jobs, but a UE whose key is with its gateway comes after that one, or not at all."""
-    first = [job for job in jobs if job.key_source is not None and job.key_source.ue_keys]
-    rest = [job for job in jobs if job not in first]
-    if not first or not rest or options.dry_run:
+def _run_in_order(jobs, options, quiet):
+    """As run_jobs, but a board comes after the one with which it has its key, or not at all."""
+    secured = [job for job in jobs if job.key_source is not None]
+    if options.dry_run or not any(job.key_source.ue_keys for job in secured):
         return run_jobs(jobs, options, quiet=quiet)
-    status, results = run_jobs(first, options, quiet=quiet)
-    if status:
-        return status, results  # UEs would get keys that their gateway does not have
-    status, more = run_jobs(rest, options, quiet=quiet)
-    return status, {**results, **more}
+    holders = [[job for job in secured if job.role == role] for role in ("seal-c", "gateway")]
+    rest = [job for job in jobs if not any(job in some for some in holders)]
+    status, results = 0, {}
+    for some in filter(None, (*holders, rest)):
+        if status:
+            break  # the next ones would get keys that the other end does not have
+        status, more = run_jobs(some, options, quiet=quiet)
+        results.update(more)
+    return status, results
 
 
 def _checked_rows(table, base_file, db):
@@ -156,10 +161,14 @@ def _key_faults(row, rows, db):
             yield f"row {row.number}: next_hop_is: no gateway in this table has a link to it"
         elif gateway.parsed.security_mode != "oscore":
             yield f"row {row.number}: security.mode: row {gateway.number}, its gateway, has none"
+    elif has_seal_c_key(settings):
+        seal_c = _seal_c_of(row, rows)
+        if seal_c is None:
+            yield f"row {row.number}: seal_c.mode: no seal-c in this table has its ue_id"
+        elif seal_c.parsed.security_mode != "oscore":
+            yield f"row {row.number}: security.mode: row {seal_c.number}, its SEAL-C, has none"
     elif key_owner(settings) is None:
         return
-    elif settings.role != "ue" and settings.seal_c_mode == "separated":
-        yield f"row {row.number}: security.mode: keys of SEAL-C are not made by this command"
     elif not db:
         text = "oscore needs --db FILE: the key goes to the server, too"
         yield f"row {row.number}: security.mode: {text}"
@@ -177,9 +186,30 @@ def _gateway_of(row, rows):
     return None
 
 
+def _seal_c_of(row, rows):
+    """The Row of the configuration client of a separated gateway, or None."""
+    for other in rows:
+        if other.parsed.role == "seal-c" and row.parsed.ue_id == other.parsed.ue_id:
+            return other
+    return None
+
+
+def _key_holder(row, rows):
+    """The Row of the board with which another one has its key, or None: a SEAL-C, a gateway."""
+    if has_gateway_key(row.parsed):
+        return _gateway_of(row, rows)
+    return _seal_c_of(row, rows) if has_seal_c_key(row.parsed) else None
+
+
 def _key_sources(rows, db, tool):
     """{port: key source} of those that need a key."""
     sources = {}
+    names = {port: _name(row) for row, port in rows}
+
+    def node(row, port):
+        members = [node(*pair) for pair in rows if _key_holder(pair[0], [row]) is row]
+        return Node(row.parsed, port, members)
+
     for row, port in rows:
         owner = key_owner(row.parsed)
         if owner is None:
@@ -187,15 +217,11 @@ def _key_sources(rows, db, tool):
         if owner[0] != GATEWAY:
             sources[port] = KeySource(db, *owner)
             continue
-        ues = [
-            (other.parsed.ue_id, its_port)
-            for other, its_port in rows
-            if has_gateway_key(other.parsed) and _gateway_of(other, [row])
-        ]
-        more, lost = gateway_key_sources(db, row.parsed, port, ues, tool)
+        more, lost = gateway_key_sources(db, node(row, port), tool)
         sources.update(more)
-        for ue_id in lost:
-            click.echo(f"{_name(row)}: {ue_id} needs another key: provision it, too", err=True)
+        for holder, ue_id in lost:
+            text = f"{names[holder.port]}: {ue_id} needs another key: provision it, too"
+            click.echo(text, err=True)
     return sources
 
 
@@ -237,16 +263,19 @@ def _present(rows, found, partial):
     return present, lines
 
 
-def _with_gateways(present, lines):
-    """The same without UEs whose key is with a gateway that is not there."""
-    rows = [row for row, _ in present]
-    kept = []
-    for row, port in present:
-        if has_gateway_key(row.parsed) and not _gateway_of(row, rows):
-            lines.append(f"{_name(row)}: its gateway is not connected")
-        else:
-            kept.append((row, port))
-    return kept, lines
+def _with_key_holders(present, lines):
+    """The same without boards whose key is with one that is not there."""
+    # Without its SEAL-C a gateway is left out, and without the gateway its UEs are.
+    for has_key, whose in ((has_seal_c_key, "SEAL-C"), (has_gateway_key, "gateway")):
+        rows = [row for row, _ in present]
+        kept = []
+        for row, port in present:
+            if has_key(row.parsed) and not _key_holder(row, rows):
+                lines.append(f"{_name(row)}: its {whose} is not connected")
+            else:
+                kept.append((row, port))
+        present = kept
+    return present, lines
 
 
 def _name(row):

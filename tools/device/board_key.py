@@ -51,8 +51,13 @@ def join(part, keeps, ues, target):
     new = json.loads(part)
     d = dict(has) if keeps == "rest" else {}
     d.update(new)
-    if keeps == "key" and "master_secret" in group_of(has):
-        d["security"] = has["security"]
+    if keeps == "key":
+        if "master_secret" in group_of(has):
+            d["security"] = has["security"]
+    elif "master_secret" not in group_of(new):
+        d["security"] = group = dict(group_of(has))
+        group.pop("ues", None)
+        group.update(group_of(new))
     had = group_of(has).get("ues")
     if ues and isinstance(had, dict):
         d["security"] = group = dict(group_of(d))
@@ -65,6 +70,21 @@ def join(part, keeps, ues, target):
         with open(target, "wb") as f:
             f.write(data)
     print(binascii.hexlify(hashlib.sha256(data).digest()).decode())
+"""
+
+
+# Made where the key is: nobody else has it. A mark is no secret.
+_MARKS = """
+import binascii, json
+from msgin5g.builder.security import own_context
+from msgin5g.oscore.sequence_store import board_mark
+from msgin5g.port.system import board_id
+from msgin5g.settings import load
+own = own_context(load("/settings.json"), "/").sender_key
+d = {}
+for name, key in KEYS.items():
+    d[name] = binascii.hexlify(board_mark(key, own, board_id())).decode()
+print(json.dumps(d))
 """
 
 
@@ -98,12 +118,20 @@ class BoardKey:
         assert self._store(flash, board).create()
         return [file_of(name, flash.files[name]) for name in FILES]
 
-    def of_ue(self, key, board):
-        """The entry of security.ues for the key of a UE, at a gateway whose own key this is."""
-        at_gateway = SecurityContext(key.master_secret, key.recipient_id, key.sender_id, None)
+    def at_other_end(self):
+        """The SecurityContext that the other end has."""
+        return SecurityContext(self.master_secret, self.recipient_id, self.sender_id, None)
+
+    def entries(self, keys, session, board):
+        """The entries of security.ues for {UE ID: BoardKey}, at a node whose own key this is."""
         own = SecurityContext(self.master_secret, self.sender_id, self.recipient_id, None)
-        mark = board_mark(at_gateway.sender_key, own.sender_key, board)
-        return {**key.group(), "board": mark.hex()}
+        return {
+            ue_id: {
+                **key.group(),
+                "board": board_mark(key.at_other_end().sender_key, own.sender_key, board).hex(),
+            }
+            for ue_id, key in keys.items()
+        }
 
     def has_numbers(self, files, board):
         """Whether {name: bytes} are numbers of this key on this board."""
@@ -112,6 +140,25 @@ class BoardKey:
     def _store(self, flash, board):
         key = SecurityContext(self.master_secret, self.sender_id, self.recipient_id, None)
         return SequenceStore(flash, key.sender_key, board)
+
+
+class OwnKey:
+    """The key that a board has, and keeps; only the board and the other end know it."""
+
+    is_new = False
+
+    def group(self):
+        """See BoardKey: what the board does not have itself."""
+        return {}
+
+    def entries(self, keys, session, board):
+        """See BoardKey."""
+        if not keys:
+            return {}
+        sender_keys = {ue_id: key.at_other_end().sender_key for ue_id, key in keys.items()}
+        found = session.run(_MARKS.replace("KEYS", repr(sender_keys)))
+        marks = json.loads(found.strip().split("\n")[-1])
+        return {ue_id: {**key.group(), "board": marks[ue_id]} for ue_id, key in keys.items()}
 
 
 class _Files:
@@ -144,8 +191,9 @@ class JoinedSecrets(File):
 def joined_secrets(session, data, keeps, ues=()):
     """The JoinedSecrets of `data`, bytes of a JSON object, and of a board.
 
-    keeps: what the board has and keeps: KEY, its own key; REST, all but its keys; or NOTHING.
-    ues: UE IDs whose keys a gateway keeps besides.
+    keeps: what the board has and keeps: KEY, its keys; REST, all but its keys; or NOTHING. Where
+    `data` has no key but a group `security`, its own key stays besides, and so do those of `ues`,
+    UE IDs, in any case.
     """
     kept = (keeps, tuple(ues))
     file = JoinedSecrets("secrets.json", data, session.run(_joining(data, kept, None)).strip())
@@ -160,7 +208,7 @@ def holds_key(secrets):
 
 
 def with_key(secrets, key, ues=None):
-    """The bytes of a secrets.json with this key. secrets: bytes, or None.
+    """The bytes of a secrets.json with this BoardKey or OwnKey. secrets: bytes, or None.
 
     ues: the value of security.ues for a gateway, a dict.
     """

@@ -119,10 +119,10 @@ def _secret_files(session, job, inventory, key):
             return [file_of("secrets.json", secrets)]
         return [joined_secrets(session, secrets, KEY)]
     board = _board_id(inventory)
-    ues = {name: key.of_ue(its, board) for name, its in job.key_source.ue_keys.items()}
+    ues = key.entries(job.key_source.ue_keys, session, board)
     data = with_key(secrets, key, ues)
     kept_ues = () if key.is_new else job.key_source.kept_ues
-    if secrets is None or kept_ues:
+    if secrets is None or not key.is_new:
         keeps = REST if secrets is None else NOTHING
         files = [joined_secrets(session, data, keeps, kept_ues)]
     else:

@@ -1,10 +1,16 @@
-"""The keys of UEs with their gateway: made here, and put on both boards; nobody else has them."""
+"""The keys that two boards have: made here, and put on both of them; nobody else has them.
+
+A UE has one with its gateway. A separated gateway has one with its SEAL-C, which has the key with
+the server. Who is nearer to the server gets a key first; so whatever is cut off, its members do
+not have what it lacks, and a second run makes another key for both.
+"""
 
 import hashlib
 import json
 import secrets
+from collections import namedtuple
 
-from msgin5g_tools.device.board_key import BoardKey, read_numbers
+from msgin5g_tools.device.board_key import BoardKey, OwnKey, read_numbers
 from msgin5g_tools.device.inventory import take_inventory
 from msgin5g_tools.device.ports import on_each
 from msgin5g_tools.device.server_keys import KeySource, open_contexts
@@ -28,6 +34,7 @@ try:
         d["ues"][name] = print_of(its)
     from msgin5g.builder.security import own_context
     from msgin5g.settings import load
+    from msgin5g.oscore.sequence_store import board_mark
     own_context(load("/settings.json"), "/")
     d["own"] = print_of(group)
 except Exception:
@@ -36,17 +43,22 @@ print(json.dumps(d))
 """
 
 
-class GivenKey:
-    """A key that is made for the board of a UE and its gateway. path: of the server's database."""
+# settings: Settings. members: Nodes that have their keys with this one: the UEs of a gateway, or
+# the gateway of a SEAL-C.
+Node = namedtuple("Node", "settings port members")
 
-    other_end = "its gateway"
+
+class GivenKey:
+    """A key that is made for a board and a gateway or SEAL-C. path: of the server's database."""
+
     ue_keys = {}
     kept_ues = ()
 
-    def __init__(self, key, path, ue_id):
+    def __init__(self, key, path, settings):
         self._key = key
         self._path = path
-        self._ue_id = ue_id
+        self._ue_id = settings.ue_id
+        self.other_end = "its gateway" if settings.role == "ue" else "its SEAL-C"
 
     def key_with(self, fits):
         return None
@@ -60,39 +72,74 @@ class GivenKey:
             contexts.revoke(UE, self._ue_id)
 
 
-def gateway_key_sources(path, gateway, port, ues, tool):
-    """({port: key source}, UE IDs that lose their keys) for a gateway and those of its UEs.
+class KeptKey:
+    """The key of a gateway with its SEAL-C, which both have: it gets keys of UEs only."""
 
-    path: of the server's database. gateway: its Settings. ues: [(UE ID, port)]. A UE keeps its
-    key while both boards have the same one, with its numbers; else both get another one.
+    ue_keys = {}
+    kept_ues = ()
+
+    def key_with(self, fits):
+        return OwnKey()
+
+    def installed(self, key):
+        pass
+
+
+def gateway_key_sources(path, root, tool):
+    """({port: key source}, [(Node, UE ID that loses its key)]) for a tree of Nodes.
+
+    path: of the server's database. root: the Node that has its key with the server, a gateway or
+    a SEAL-C. A member keeps its key while both boards have the same one, with its numbers; else
+    both get another one. Who gets another key of its own cannot keep any of its members.
     """
-    source = KeySource(path, GATEWAY, gateway.ue_id, tuple(gateway.links))
-    with session_at(port, tool) as session:
-        board = bytes.fromhex(take_inventory(session).facts["id"])
-        numbers = read_numbers(session)
-        prints = _fingerprints(session)["ues"]
-    keeps_own = source.key_with(lambda key: key.has_numbers(numbers, board)) is not None
-    kept = prints if keeps_own else {}
-
-    def fingerprint(ue_port):
-        with session_at(ue_port, tool) as session:
-            return _fingerprints(session)["own"]
-
-    found = on_each([ue_port for _, ue_port in ues], fingerprint)
-    kids = _kids(gateway.links)
-    sources = {port: source}
-    source.ue_keys = {}
-    for ue_id, ue_port in ues:
-        own, error = found[ue_port]
+    found = on_each(_ports(root), lambda port: _inspect(port, tool))
+    for _, error in found.values():
         if error is not None:
             raise error
-        if own is None or own != kept.get(ue_id):
-            key = BoardKey(secrets.token_bytes(SECRET_SIZE), kids[ue_id], SERVER_ID, True)
-            source.ue_keys[ue_id] = key
-            sources[ue_port] = GivenKey(key, path, ue_id)
-    linked = [name for name in prints if name in gateway.links and name not in source.ue_keys]
-    source.kept_ues = tuple(sorted(name for name in linked if name in kept))
-    return sources, sorted(name for name in linked if name not in kept)
+    gateways = root.members if root.settings.role == "seal-c" else (root,)
+    ues = [ue_id for node in gateways for ue_id in node.settings.links]
+    source = KeySource(path, GATEWAY, root.settings.ue_id, tuple(ues))
+    board, numbers, _ = found[root.port][0]
+    keeps = source.key_with(lambda key: key.has_numbers(numbers, board)) is not None
+    sources, lost = {}, []
+    pending = [(root, source, keeps)]
+    for holder, source, keeps in pending:
+        sources[holder.port] = source
+        prints = found[holder.port][0][2]["ues"]
+        kept = prints if keeps else {}
+        names = _members_of(holder.settings)
+        kids = _kids(names)
+        source.ue_keys = {}
+        for node in holder.members:
+            ue_id = node.settings.ue_id
+            own = found[node.port][0][2]["own"]
+            stays = own is not None and own == kept.get(ue_id)
+            if not stays:
+                key = BoardKey(secrets.token_bytes(SECRET_SIZE), kids[ue_id], SERVER_ID, True)
+                source.ue_keys[ue_id] = key
+                sources[node.port] = GivenKey(key, path, node.settings)
+            if node.settings.role == "gateway":
+                pending.append((node, KeptKey() if stays else sources[node.port], stays))
+        rest = [ue_id for ue_id in prints if ue_id in names and ue_id not in source.ue_keys]
+        source.kept_ues = tuple(sorted(ue_id for ue_id in rest if ue_id in kept))
+        lost += [(holder, ue_id) for ue_id in sorted(rest) if ue_id not in kept]
+    return sources, lost
+
+
+def _ports(node):
+    return [node.port] + [port for member in node.members for port in _ports(member)]
+
+
+def _members_of(settings):
+    """UE IDs of those whose keys are with a node of these Settings."""
+    return (settings.ue_id,) if settings.role == "seal-c" else tuple(settings.links)
+
+
+def _inspect(port, tool):
+    """(unique_id, {name: bytes} of the files of numbers, fingerprints) of a board."""
+    with session_at(port, tool) as session:
+        board = bytes.fromhex(take_inventory(session).facts["id"])
+        return board, read_numbers(session), _fingerprints(session)
 
 
 def _fingerprints(session):
@@ -100,7 +147,7 @@ def _fingerprints(session):
 
 
 def _kids(ue_ids):
-    """{UE ID: identifier}: the same for the same UEs, all different, and not the gateway's."""
+    """{UE ID: identifier}: the same for the same UEs, all different, and not SERVER_ID."""
     hashes = {ue_id: hashlib.sha256(ue_id.encode()).digest() for ue_id in ue_ids}
     for size in range(2, _MAX_KID_SIZE + 1):
         kids = {ue_id: digest[:size] for ue_id, digest in hashes.items()}

@@ -15,10 +15,10 @@ def key_owner(settings):
     """(kind, name) of the key that a node of these Settings has with the server, or None."""
     if settings.security_mode != "oscore":
         return None
+    if has_gateway_key(settings) or has_seal_c_key(settings):
+        return None
     if settings.role in ("gateway", "seal-c"):
         return GATEWAY, settings.ue_id
-    if has_gateway_key(settings):
-        return None
     if settings.role == "ue" or settings.own_configuration:
         return UE, settings.ue_id
     return None
@@ -30,12 +30,18 @@ def has_gateway_key(settings):
     return is_ue and settings.next_hop_is == "gateway"
 
 
+def has_seal_c_key(settings):
+    """Whether the key of a node of these Settings is one with its SEAL-C: a separated gateway."""
+    is_gateway = settings.security_mode == "oscore" and settings.role == "gateway"
+    return is_gateway and settings.seal_c_mode == "separated"
+
+
 class KeySource:
     """The key of one board with the server. kind, name: its owner.
 
     ues: those that a gateway may ask for. keeps: a key that the board has already stays.
-    ue_keys: {UE ID: BoardKey} that a gateway gets besides; kept_ues: UE IDs whose keys it keeps
-    as long as it keeps its own.
+    ue_keys: {UE ID: BoardKey} of those who have their keys with this board, which it gets
+    besides; kept_ues: UE IDs whose keys it keeps as long as it keeps its own.
     """
 
     other_end = "the server"

@@ -79,7 +79,9 @@ def _faults(rows):
     for key, value_of in (
         ("port", lambda row: row.port),
         ("unique_id", lambda row: row.unique_id),
-        ("ue_id", lambda row: row.parsed.ue_id),
+        # A separated gateway and its SEAL-C have the same one.
+        ("ue_id", lambda row: None if row.parsed.role == "seal-c" else row.parsed.ue_id),
+        ("ue_id", lambda row: row.parsed.ue_id if row.parsed.role == "seal-c" else None),
         ("bind", lambda row: _own_address(row.parsed.bind)),
         ("secrets", lambda row: row.secrets),
     ):
