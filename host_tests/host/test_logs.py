@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
@@ -30,9 +31,12 @@ def running(*arguments, cwd=None):
         text=True,
         cwd=cwd,
     )
+    guard = threading.Timer(60, process.kill)  # then a line that never comes is an empty one
+    guard.start()
     try:
         yield process
     finally:
+        guard.cancel()
         process.terminate()  # its role, too, if it has one
         process.communicate(timeout=20)
 
@@ -146,7 +150,7 @@ def test_a_reader_that_stops_reading_does_not_stop_a_role(tmp_path):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as pinging:
             pinging.bind((NET + "8", 65401))
             pinging.settimeout(10)
-            for mid in range(700):  # two lines each: more than the 64 KiB that a pipe takes
+            for mid in range(1500):  # two lines each: more than two pipes of 64 KiB take
                 pinging.sendto(b"\x40\x00" + mid.to_bytes(2, "big"), (ROLE, 65401))
                 assert pinging.recv(100) == b"\x70\x00" + mid.to_bytes(2, "big")
         process.terminate()

@@ -2,8 +2,8 @@
 
 MicroPython gets the compiled modules that a board gets, in a heap of a board's size. The role has
 two descriptors of this command: a lifeline, by which the kernel ends it when this command is gone,
-and a pipe, through which SIGUSR1 asks for its counters. What it prints comes through this command,
-which puts time and level before each line.
+and a pipe, through which SIGUSR1 and /metrics ask for its counters. What it prints comes through
+this command, which puts time and level before each line.
 """
 
 import json
@@ -50,7 +50,7 @@ except MemoryError as error:
     status = 2
 sys.exit(status)
 """
-# A transport that brings no datagrams: what comes is a request for the counters.
+# A transport that brings no datagrams: what comes is a request for the counters; "m" for /metrics.
 _CONTROL = """
 class Control:
     def __init__(self, descriptor):
@@ -63,7 +63,13 @@ class Control:
             raise KeyboardInterrupt
         from msgin5g import node
         counters = node.current.role.counters
-        node.current.print_event({"event": "counters", "counters": counters})
+        event = {"event": "counters", "counters": counters}
+        if asked == b"m":
+            import gc
+            event["event"] = "metrics"
+            if hasattr(gc, "mem_free"):
+                event["free"] = gc.mem_free()
+        node.current.print_event(event)
 control = Control(%d)
 """
 # As JSON the standard output is one object a line; what is printed besides goes elsewhere.
@@ -179,7 +185,12 @@ def _values_of(settings):
     show_default=True,
     help="Print what is at least this important. A datagram of --trace is always printed.",
 )
-def run(role, settings, interpreter, heap, state, once, as_json, trace, log_level):
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    help="Serve /metrics (Prometheus) and /health over HTTP; on 127.0.0.1 unless HOST is given.",
+)
+def run(role, settings, interpreter, heap, state, once, as_json, trace, log_level, metrics):
     """Run a role on this host.
 
     Without --state nothing is kept from one run to the next. Ctrl-C ends it. SIGUSR1 makes it
@@ -199,6 +210,7 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace, log_leve
         click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(error.status)
     values = _values_of(settings)
+    metrics = _metrics(metrics) if metrics else None
     as_json = as_json or values.get("log") == "json"
     temporary = None
     if state is None:
@@ -215,7 +227,10 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace, log_leve
             once=once,
             trace=trace,
             # At a terminal a role with a prompt is what a board is: a console.
-            log=None if _is_console(values) else RoleLog(Log(as_json, log_level)),
+            log=None
+            if _is_console(values) and not metrics
+            else RoleLog(Log(as_json, log_level), metrics),
+            metrics=metrics,
         )
     except (BoardError, BuildError) as error:
         raise click.ClickException(str(error)) from None
@@ -223,6 +238,22 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace, log_leve
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
     sys.exit(code)
+
+
+def _metrics(text):
+    # Here, because a role without figures needs none of the libraries behind them.
+    from msgin5g_tools.device.role_metrics import RoleMetrics
+    from msgin5g_tools.scm_server.problem import ScmError
+    from msgin5g_tools.scm_server.settings import bind_error, metrics_address
+
+    try:
+        bind = metrics_address(text)
+        try:
+            return RoleMetrics(bind)
+        except (OSError, OverflowError, UnicodeError) as error:
+            raise bind_error(*bind, error) from None
+    except ScmError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _is_console(values):
@@ -286,20 +317,27 @@ class _Child:
             self._process.send_signal(signal.SIGINT)
 
     def _count(self, number, frame):
-        """Have the role print its counters."""
+        self.ask(b"c")
+
+    def ask(self, how):
+        """Have the role print its counters: b"c" for a person, b"m" for /metrics."""
         try:
-            os.write(self._ask, b"c")
+            os.write(self._ask, how)
         except OSError:
             pass  # it has not read the last requests yet, or has ended
 
 
-def _run(*arguments, log, **flags):
+def _run(*arguments, log, metrics, **flags):
     """Run a role until it ends; its exit status."""
     child = _Child(log)
     child.start(command_of(*arguments, control=child.control, **flags))
+    if metrics:
+        metrics.start(lambda: child.ask(b"m"))
     try:
         status = child.wait()
     finally:
+        if metrics:
+            metrics.close()
         if log:
             log.close()
     return _STATUSES.get(status, status)

@@ -43,7 +43,7 @@ import click
 from msgin5g_tools.log_lines import LEVELS, Log, LogHandler
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.server import run
-from msgin5g_tools.scm_server.settings import Settings, address
+from msgin5g_tools.scm_server.settings import Settings, address, bind_error, metrics_address
 from msgin5g_tools.text import printable
 
 __all__ = ["scm_server"]
@@ -133,6 +133,11 @@ def _address(context, parameter, value):
 @click.option(
     "--require-security", is_flag=True, help="Refuse every request that OSCORE does not protect."
 )
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    help="Serve /metrics (Prometheus) and /health over HTTP; on 127.0.0.1 unless HOST is given.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print events as one JSON object a line.")
 @click.option(
     "--log-level",
@@ -143,7 +148,7 @@ def _address(context, parameter, value):
 @click.option(
     "--verbose", "-v", is_flag=True, help="--log-level debug, with aiocoap's own log on stderr."
 )
-def scm_server(as_json, log_level, verbose, **settings):
+def scm_server(as_json, log_level, verbose, metrics, **settings):
     """Run the configuration management server (TS 24.546) until SIGTERM or Ctrl-C.
 
     It serves the documents of a SQLite file: fill it with `msgin5g documents`, also while the
@@ -169,16 +174,29 @@ def scm_server(as_json, log_level, verbose, **settings):
 
     def on_event(event):
         log.event(_level(event), event, _line)
+        if metrics:
+            metrics.on_event(event)
 
     def on_fault(text):
         log.message("error", printable(f"fault: {text}"))
 
     try:
-        asyncio.run(run(Settings(**settings), on_event, on_fault))
+        metrics = _metrics(metrics, log) if metrics else None
+        asyncio.run(run(Settings(**settings), on_event, on_fault, metrics))
     except ScmError as error:
         raise click.ClickException(str(error)) from None
     finally:
         log.close()
+
+
+def _metrics(text, log):
+    from msgin5g_tools.scm_server.metrics import Metrics  # not everybody needs the library
+
+    bind = metrics_address(text)
+    try:
+        return Metrics(bind, lambda: log.n_dropped)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise bind_error(*bind, error) from None
 
 
 def _level(event):

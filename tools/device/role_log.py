@@ -14,11 +14,13 @@ _ASKED_FOR = ("datagram", "counters")  # a person asked for them: printed at eve
 class RoleLog:
     """`read(stdout, stderr)` of the role's process starts; `close()` waits for what it printed.
 
+    metrics: a role_metrics.RoleMetrics, for the events that are its answers.
     The streams are read whether or not somebody reads the Log, so a role never waits for that.
     """
 
-    def __init__(self, log):
+    def __init__(self, log, metrics=None):
         self._log = log
+        self._metrics = metrics
         self._threads = []
 
     def read(self, stdout, stderr):
@@ -35,7 +37,11 @@ class RoleLog:
 
     def _printed(self, level, line):
         event = parse_event(line)
-        if event:
+        if event and event["event"] == "metrics" and self._metrics:
+            self._metrics.answered(event)
+        elif event:
+            if self._metrics:
+                self._metrics.happened(event["event"])
             is_asked_for = event["event"] in _ASKED_FOR
             self._log.event(level_of(event), event, lambda _: line, is_asked_for)
         elif self._log.is_json:

@@ -33,7 +33,7 @@ import http
 import secrets
 import socket
 import time
-from collections import namedtuple
+from collections import Counter, namedtuple
 
 import aiocoap
 import websockets.asyncio.server
@@ -70,7 +70,7 @@ async def open_transport(context, transport, bind, connections):
     loop = asyncio.get_running_loop()
     tokens = ObservingTokenManager(context)
     if transport in (UdpServer, UdpServer4):
-        messages = MessageManagerByRemote(tokens, transport.address_of)
+        messages = MessageManagerByRemote(tokens, transport.address_of, context.drops)
         messages.message_interface = opened = await transport.listen(
             bind, messages, context.log, loop
         )
@@ -84,7 +84,14 @@ async def open_transport(context, transport, bind, connections):
 
 
 class Context(aiocoap.Context):
-    """Calls the site at once: aiocoap would make a task and a second pipe for each request."""
+    """Calls the site at once: aiocoap would make a task and a second pipe for each request.
+
+    drops: the Counter of what was dropped.
+    """
+
+    def __init__(self, drops, **more):
+        super().__init__(**more)
+        self.drops = drops
 
     def render_to_pipe(self, pipe):
         self.serversite.respond(pipe)
@@ -160,8 +167,9 @@ class MessageManagerByRemote(MessageManager):
     has been acknowledged. aiocoap itself looks for that one among the exchanges of all peers.
     """
 
-    def __init__(self, token_manager, address_of):
+    def __init__(self, token_manager, address_of, drops=None):
         super().__init__(token_manager)
+        self.drops = Counter() if drops is None else drops
         self._address_of = address_of
         self._duplicates = Duplicates(TransportTuning().EXCHANGE_LIFETIME, time.monotonic)
         self._mid_of = {}  # remote -> message ID of its open exchange
@@ -201,6 +209,7 @@ class MessageManagerByRemote(MessageManager):
             if self._expiry is None:
                 self._expiry = self.loop.call_later(_EXPIRE_S, self._expire)
             return False
+        self.drops["duplicate"] += 1
         datagram = self._duplicates.datagram(key)
         if message.mtype is CON and datagram is not None:
             self._send_via_transport(_Datagram(message.remote.as_response_address(), datagram))
@@ -268,10 +277,12 @@ class MessageManagerByRemote(MessageManager):
 
 def _receive(datagram, remote, manager, send, truncated=False):
     if len(datagram) < 4 or datagram[0] >> 6 != _VERSION:
+        manager.drops["malformed"] += 1
         return  # section 3: unknown versions are silently ignored
     try:
         message = decode(datagram, remote)
     except MessageFormatError:
+        manager.drops["malformed"] += 1
         if (datagram[0] >> 4) & 3 == CON and not remote.is_multicast_locally:
             reset = Message(code=EMPTY)
             reset.mtype, reset.mid = RST, int.from_bytes(datagram[2:4], "big")

@@ -5,6 +5,7 @@ which closes it at once.
 """
 
 import resource
+from collections import Counter
 
 _RESERVED = 100  # file descriptors for all that is no connection
 _LEAST = 8
@@ -29,10 +30,12 @@ class Connections:
     """When all are taken, the one that has been silent for longest makes room for a new one.
 
     A connection without a first message after `reply_s` is dropped. One that is silent for
-    `idle_s` is poked, and dropped if nothing comes in `reply_s`.
+    `idle_s` is poked, and dropped if nothing comes in `reply_s`. What is dropped is counted in
+    `drops`, a collections.Counter.
     """
 
-    def __init__(self, max_connections, max_of_host, idle_s, reply_s, now):
+    def __init__(self, max_connections, max_of_host, idle_s, reply_s, now, drops=None):
+        self._drops = Counter() if drops is None else drops
         self._max_connections = max_connections
         self._max_of_host = max_of_host
         self._idle_s = idle_s
@@ -52,9 +55,11 @@ class Connections:
     def admit(self, connection, host):
         """True if the connection may stay; False if its host has too many."""
         if self._n_of_host.get(host, 0) >= self._max_of_host:
+            self._drops["connection_of_host"] += 1
             return False
         if len(self._states) >= self._max_connections:
             silent = min(self._states, key=lambda each: self._states[each].heard_at)
+            self._drops["connection_for_another"] += 1
             self.remove(silent)
             silent.drop()
         self._states[connection] = _State(host, self._now())
@@ -82,6 +87,7 @@ class Connections:
             silent_s = now - state.heard_at
             limit_s = self._idle_s + self._reply_s if state.is_open else self._reply_s
             if silent_s > limit_s:
+                self._drops["connection_silent"] += 1
                 self.remove(connection)
                 connection.drop()
             elif state.is_open and silent_s > self._idle_s and not state.is_poked:

@@ -212,6 +212,12 @@ class Contexts:
 
     # by the server
 
+    def counts(self):
+        """(kind, state, how many contexts) of each kind and state that there are."""
+        return self._connection.execute(
+            "SELECT kind, state, COUNT(*) FROM contexts GROUP BY kind, state"
+        ).fetchall()
+
     def is_empty(self):
         """Whether there has never been a context."""
         return self._connection.execute("SELECT 1 FROM contexts LIMIT 1").fetchone() is None

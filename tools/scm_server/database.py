@@ -4,6 +4,7 @@ Write-ahead logging with synchronous=FULL: an acknowledged change survives kill 
 power, and another process may write while the server reads.
 """
 
+import os
 import sqlite3
 from contextlib import contextmanager
 
@@ -217,6 +218,12 @@ class Database:
     def state(self):
         """A value that differs after every change, by this process or by another one."""
         return self._one("PRAGMA data_version"), self.connection.total_changes
+
+    def check(self):
+        """sqlite3.Error when the database does not answer, or its file was removed."""
+        self._one("SELECT id FROM documents LIMIT 1")
+        if not os.path.exists(self.path):
+            raise sqlite3.OperationalError(f"{self.path} was removed")
 
     def _one(self, statement, *values):
         row = self.connection.execute(statement, values).fetchone()

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 
 from aiocoap import error
@@ -12,9 +13,9 @@ from aiocoap import error
 from msgin5g_tools.scm_server import aiocoap_internals
 from msgin5g_tools.scm_server.change_follower import ChangeFollower
 from msgin5g_tools.scm_server.connections import Connections, within_descriptor_limit
+from msgin5g_tools.scm_server.contexts import Contexts
 from msgin5g_tools.scm_server.faults import Faults
-from msgin5g_tools.scm_server.problem import ScmError
-from msgin5g_tools.scm_server.settings import address_text
+from msgin5g_tools.scm_server.settings import address_text, bind_error
 from msgin5g_tools.scm_server.site import Site
 from msgin5g_tools.scm_server.store import Store
 
@@ -27,11 +28,15 @@ class ScmServer:
 
     `on_event` is called with one dict for each event: "started", "served", "notified" and
     "stopped". `address`, `tcp_address` and `ws_address` are the bound (host, port), `store` is
-    the open Store; after changing it from outside call `documents_changed()`.
+    the open Store; after changing it from outside call `documents_changed()`. metrics: a
+    metrics.Metrics that times the responses.
     """
 
-    def __init__(self, settings, on_event=None):
+    def __init__(self, settings, on_event=None, metrics=None):
         self.settings = settings
+        self._metrics = metrics
+        self._drops = Counter()
+        self._counted = None, None  # the state of the database, and what there was then
         self.address = self.tcp_address = self.ws_address = None
         self.store = None
         self._on_event = on_event or (lambda event: None)
@@ -63,8 +68,12 @@ class ScmServer:
             settings.connection_idle_s,
             settings.connection_reply_s,
             time.monotonic,
+            self._drops,
         )
-        self._context = aiocoap_internals.Context(serversite=self._site, loggername="coap-server")
+        site = self._metrics.timed(self._site) if self._metrics else self._site
+        self._context = aiocoap_internals.Context(
+            self._drops, serversite=site, loggername="coap-server"
+        )
         try:
             with _exclusive_ports():
                 self.address = await self._open(settings.bind, aiocoap_internals.udp_server())
@@ -103,6 +112,23 @@ class ScmServer:
     def n_observers(self):
         return len(self._site.observers)
 
+    @property
+    def n_connections(self):
+        return len(self._connections)
+
+    @property
+    def drops(self):
+        """{cause: how many were dropped}."""
+        return dict(self._drops)
+
+    def counts(self):
+        """(documents, [(kind, state, keys)]); sqlite3.Error when the database does not answer."""
+        self.store.check()
+        state = self.store.state()
+        if self._counted[0] != state:
+            self._counted = state, (self.store.count(), Contexts(self.store).counts())
+        return self._counted[1]
+
     def documents_changed(self):
         """Look for changes now, and notify the observers of what has changed."""
         self._follower.hurry()
@@ -119,8 +145,7 @@ class ScmServer:
                 self._context, transport, bind, self._connections
             )
         except (OSError, OverflowError, ValueError, error.Error) as reason:
-            text = getattr(reason, "strerror", None) or str(reason)
-            raise ScmError(f"cannot bind {address_text(*bind)}: {text}") from None
+            raise bind_error(*bind, reason) from None
 
     def _started(self):
         event = {"event": "started", "bind": address_text(*self.address)}
@@ -133,7 +158,7 @@ class ScmServer:
         return event
 
 
-async def run(settings, on_event, on_fault):
+async def run(settings, on_event, on_fault, metrics=None):
     """Serve until SIGTERM or SIGINT. `on_fault` gets one line for each error of ours."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
@@ -148,11 +173,15 @@ async def run(settings, on_event, on_fault):
     loop.set_exception_handler(
         lambda _, context: faults(f"{context['message']}: {context.get('exception')!r}")
     )
-    async with ScmServer(settings, on_event):
+    async with ScmServer(settings, on_event, metrics) as server:
+        if metrics:
+            metrics.start(server)
         # What there is now stays: the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
         await stopped.wait()
+        if metrics:
+            await metrics.stop()
 
 
 def _report_failure(task):

@@ -18,6 +18,17 @@ def address(text, name):
     return match[1] or match[2], int(match[3])
 
 
+def metrics_address(text):
+    """The same of PORT, which is on loopback, or HOST:PORT; for --metrics."""
+    return address(f"127.0.0.1:{text}" if text.isascii() and text.isdigit() else text, "metrics")
+
+
+def bind_error(host, port, error):
+    """ScmError, one line, for an OSError or another one of binding."""
+    text = getattr(error, "strerror", None) or str(error)
+    return ScmError(f"cannot bind {address_text(host, port)}: {text}")
+
+
 def address_text(host, port):
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
