@@ -2,12 +2,14 @@
 
 import difflib
 import importlib
+import itertools
 import sys
 
 import click
 
 from msgin5g_tools import streams
 from msgin5g_tools.paths import FIRMWARE
+from msgin5g_tools.text import printable
 
 # name -> (module of commands/, function, one line of help)
 COMMANDS = {
@@ -41,9 +43,9 @@ _STATUSES = """\b
 Exit status, the same in every command:
   0 done                  5 no MicroPython that fits
   1 something is wrong    6 the board refused or went away
-  2 usage                 7 no configuration
-  3 no such port          8 the board would restart
-  4 port in use           130 Ctrl-C
+  2 command line wrong    7 no configuration
+  3 no such serial port   8 the board would restart
+  4 serial port in use    130 Ctrl-C
 """
 
 
@@ -74,6 +76,7 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {similar[0]!r}?" if similar else ""
             raise click.UsageError(f"No such command {name!r}.{hint}", context)
         resolved = super().resolve_command(context, arguments)
+        _refuse_empty(context, name, resolved[1], arguments)
         is_help = not {"-h", "--help"}.isdisjoint(arguments)
         if name in _WITH_DEFAULTS and not is_help and not context.resilient_parsing:
             project_file = importlib.import_module("msgin5g_tools.project_file")
@@ -84,6 +87,16 @@ class LazyGroup(click.Group):
         # Help comes from the table, so that `msgin5g --help` imports nothing.
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+def _refuse_empty(context, name, command, arguments):
+    """UsageError for an empty argument, such as "$PORT" where PORT is not set."""
+    may_be_empty = {o for p in command.params if p.default == "" for o in p.opts}
+    for before, argument in itertools.pairwise(arguments):
+        if argument == "" and before not in may_be_empty:
+            where = f"{before}: " if before.startswith("--") else ""
+            text = f"{where}an empty argument: is a variable of your shell not set?"
+            raise click.UsageError(text, click.Context(command, context, name))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -117,6 +130,20 @@ def _run():
         return ended.code
     except click.Abort:
         return _INTERRUPTED
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.UsageError as error:
+        click.echo(f"Error: {_in_one_line(error)}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"Error: {printable(error.format_message())}", err=True)
+        return error.exit_code
+
+
+def _in_one_line(error):
+    """What is wrong with the command line, and where its rules are."""
+    text = printable(" ".join(line.strip() for line in error.format_message().splitlines()))
+    stop = "" if text.endswith((".", "?")) else "."
+    command = error.ctx.command_path if error.ctx else "msgin5g"
+    return f"{text}{stop} See {command} --help"

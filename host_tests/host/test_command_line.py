@@ -41,7 +41,7 @@ def test_an_unknown_command_suggests_one_and_the_version_is_printed():
 def test_every_help_lists_the_exit_statuses():
     for name in COMMANDS:
         assert "Exit status, the same in every command:" in msgin5g(name, "--help"), name
-    assert "3 no such port" in msgin5g("documents", "list", "--help")
+    assert "3 no such serial port" in msgin5g("documents", "list", "--help")
 
 
 @pytest.mark.parametrize("charset", ["ascii", "cp1252", "latin-1"])
@@ -152,7 +152,7 @@ def test_semicolons_and_tabs_separate_a_table_as_well(delimiter, tmp_path):
         rows = (("port", "label", "ue_id", "next_hop"), ("/dev/none", "a, b; c", "urn:x:1", "h:1"))
         csv.writer(file, delimiter=delimiter).writerows(rows)
     said = msgin5g("provision", table, status=PORT_MISSING)
-    assert "row 1 (a, b; c): not connected" in said, said
+    assert "row 1 (a, b; c): /dev/none: there is no such port" in said, said
 
 
 def test_a_wrong_role_is_named_with_its_value_and_its_file(tmp_path):
@@ -189,12 +189,12 @@ def test_a_relay_without_links_says_so(tmp_path):
     values = {"role": "relay", "ue_id": "u:r", "bind": [address(1), 0],
               "server": {"address": ["127.0.0.1", 9]}}  # fmt: skip
     file.write_text(json.dumps(values))
-    with subprocess.Popen([*_COMMAND, "run", "--settings", str(file)],
-                          stdout=subprocess.PIPE, text=True) as role:  # fmt: skip
-        lines = [role.stdout.readline() for _ in range(2)]
+    command = [*_COMMAND, "run", "--settings", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as role:
+        said, started = role.stdout.readline(), role.stdout.readline()
         role.terminate()
-    assert lines[0].endswith("Z warning settings: links: none, so that no UE is served\n")
-    assert "Z info started " in lines[1]
+    assert said.endswith("Z warning settings: links: none, so that no UE is served\n")
+    assert "Z info started " in started
 
 
 def test_ports_are_listed_and_a_missing_one_names_those_that_are_there(monkeypatch):

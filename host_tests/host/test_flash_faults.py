@@ -197,7 +197,7 @@ def test_with_the_port_in_use_provision_ends_as_flash_does(tmp_path):
         fcntl.flock(somebody, fcntl.LOCK_EX)
         table.write_text(f"port,ue_id,next_hop\n{board.port},urn:x:1,h:1\n")
         said = msgin5g("provision", table, status=PORT_BUSY)
-        assert f"{board.port}: Error: the port is in use by another program" in said, said
+        assert f"{board.port}: the port is in use by another program" in said, said
         table.write_text("port,ue_id,next_hop\n/dev/none,urn:x:1,h:1\n")
         msgin5g("provision", table, status=PORT_MISSING)
 

@@ -61,21 +61,25 @@ def test_port_settings_and_board_come_from_the_project_file_above(project):
 
 def test_an_option_on_the_command_line_wins(project):
     status, out, said = run(project, "flash", "--port", "/dev/none", "--dry-run")
-    assert status == PORT_MISSING and "/dev/none" in out and str(project / "board") not in out
+    assert (
+        status == PORT_MISSING
+        and "/dev/none: Error: " in said
+        and str(project / "board") not in out
+    )
     (project / "broken.json").write_text("{")
     _, _, said = run(project, "flash", "--settings", "broken.json", "--dry-run")
     assert "broken.json: settings: not JSON" in said
     with VirtualBoard(heap="96K", link=str(project / "board"), board="ESP32_GENERIC"):
-        status, out, _ = run(project, "flash", "--dry-run")
-        assert status != 0 and "RPI_PICO_W" in out, out
+        status, out, said = run(project, "flash", "--dry-run")
+        assert status != 0 and "RPI_PICO_W" in said, said
         status, out, _ = run(project, "flash", "--board", "ESP32_GENERIC", "--dry-run")
         assert status == 0, out
 
 
 def test_with_all_or_several_ports_the_settings_of_one_board_are_not_used(project):
     arguments = ("flash", "--port", "/dev/none", "--port", "/dev/neither", "--dry-run")
-    status, out, said = run(project, *arguments)
-    assert status == PORT_MISSING and "would both be" not in said and "/dev/neither" in out
+    status, _, said = run(project, *arguments)
+    assert status == PORT_MISSING and "would both be" not in said and "/dev/neither" in said
     status, _, said = run(project, "flash", "--all", "--dry-run")
     assert "either --port" not in said
 

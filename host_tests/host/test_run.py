@@ -354,8 +354,8 @@ def test_a_heap_that_is_none_is_one_line(tmp_path):
     command += ["--settings", str(settings_file(tmp_path)), "--heap"]
     for heap in ("foo", "0", "-5K"):
         done = subprocess.run([*command, heap], capture_output=True, text=True, check=False)
-        assert done.returncode == 1 and done.stdout == ""
-        assert done.stderr.startswith(f"Error: --heap: heap {heap}: "), done.stderr
+        assert done.returncode == 2 and done.stdout == ""
+        assert f"'--heap': heap {heap}: " in done.stderr, done.stderr
 
 
 WRONG = [

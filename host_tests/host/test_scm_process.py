@@ -152,9 +152,9 @@ def test_bad_input_is_one_line_and_a_failure(repository, tmp_path):
             ([*good[:3], str(tmp_path / "newer.db")], "newer.db: has schema 99"),
             ([*good[:3], str(tmp_path / "foreign.db")], "foreign.db: is a database of another"),
             ([*good[:3], str(tmp_path)], "unable to open"),
-            ([*good[:3], str(tmp_path / "no" / "x.db")], "unable to open"),
+            ([*good[:3], str(tmp_path / "no" / "x.db")], "there is no folder"),
             ([*good, "--recipient", "no uri"], "recipient: 'no uri' is not a URI"),
-            ([*good, "--max-age", "-1"], "max age"),
+            ([*good, "--max-age", "-1"], "--max-age"),
         ]
         processes = [
             subprocess.Popen(

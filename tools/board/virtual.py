@@ -6,6 +6,8 @@ import re
 import threading
 from pathlib import Path
 
+import click
+
 from msgin5g_tools.board.console import Console
 from msgin5g_tools.board.errors import BoardError
 from msgin5g_tools.board.image import IMAGE_SIZE, open_image
@@ -31,6 +33,19 @@ def heap_bytes(text):
     if not _MIN_HEAP <= size <= _MAX_HEAP:
         raise BoardError(f"heap {text}: from {_MIN_HEAP >> 10}K to {_MAX_HEAP >> 20}M")
     return size
+
+
+class HeapSize(click.ParamType):
+    """The value of an option --heap; stays a text, as MicroPython's own option takes it."""
+
+    name = "size"
+
+    def convert(self, value, parameter, context):
+        try:
+            heap_bytes(value)
+        except BoardError as error:
+            self.fail(str(error), parameter, context)
+        return value
 
 
 class VirtualBoard:

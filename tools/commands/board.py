@@ -6,14 +6,20 @@ import sys
 import click
 
 from msgin5g_tools.board.errors import BoardError
-from msgin5g_tools.board.virtual import VirtualBoard
+from msgin5g_tools.board.virtual import HeapSize, VirtualBoard
 from msgin5g_tools.device.boards import BOARDS
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
-@click.option("--heap", default="192K", show_default=True, help="The board's heap, as 96K.")
+@click.option(
+    "--heap",
+    type=HeapSize(),
+    default="192K",
+    show_default=True,
+    help="The board's heap, as 96K.",
+)
 @click.option("--image", metavar="FILE", help="The board's flash; made when it does not exist.")
 @click.option("--link", metavar="PATH", help="A fixed name for the port: a symbolic link.")
 @click.option(

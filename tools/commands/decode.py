@@ -12,6 +12,7 @@ from msgin5g_tools.decode.names import Registry
 from msgin5g_tools.decode.oneline import one_line
 from msgin5g_tools.decode.sequence_diagram import fields_of
 from msgin5g_tools.device.events import is_log_line, parse_event, visible
+from msgin5g_tools.number import UINT16
 from msgin5g_tools.text import printable
 
 __all__ = ["decode"]
@@ -19,6 +20,7 @@ __all__ = ["decode"]
 _PORTS = (5683, 65401)
 _NOISE = re.compile(r"0x|[\s:,-]")
 _HEADER_SIZE = 4
+_SHOWN = 24
 _COLOURS = {"2": "green", "4": "yellow", "5": "red"}
 
 
@@ -102,20 +104,20 @@ class _Reader:
 @click.option(
     "--port",
     "ports",
-    type=int,
+    type=UINT16,
     multiple=True,
     help="UDP port of CoAP in a capture or on an interface; repeatable.  [default: 5683, 65401]",
 )
 @click.option(
     "--recipient-option",
-    type=int,
+    type=UINT16,
     default=65020,
     show_default=True,
     help="Number of the Recipient option.",
 )
 @click.option(
     "--content-format",
-    type=int,
+    type=UINT16,
     default=65001,
     show_default=True,
     help="Content-Format of UeConfigDoc.",
@@ -154,7 +156,7 @@ def decode(
     elif datagrams == ("-",):
         _read_lines(reader)
     elif datagrams:
-        for datagram in _split([_bytes(text) for text in datagrams]):
+        for datagram in _split([_bytes_of(text) for text in datagrams]):
             reader.show(datagram)
     else:
         raise click.UsageError("HEX, -, --pcap FILE or --live INTERFACE is missing")
@@ -163,6 +165,14 @@ def decode(
 
 def _split(pieces):
     return pieces if all(len(piece) >= _HEADER_SIZE for piece in pieces) else [b"".join(pieces)]
+
+
+def _bytes_of(argument):
+    try:
+        return _bytes(argument)
+    except click.ClickException as error:
+        shown = argument if len(argument) < _SHOWN else argument[:_SHOWN] + "..."
+        raise click.ClickException(f"{shown}: {error.message}") from None
 
 
 def _bytes(text):
@@ -244,7 +254,10 @@ def _read_datagrams(reader, name, file, ports):
                     datagram.payload, f"#{datagram.number}  {datagram.seconds:.6f} s  {way}"
                 )
     except CaptureError as error:
-        reader.wrong(f"{name}: {error}")
+        reader.sound = False
+        click.echo(printable(f"Error: {name}: {error}"), err=True)
+        if not capture.n_frames:
+            return
     counted = f"{n_found} of {capture.n_frames} frames have a datagram of UDP port "
     counted += _listed(ports)
     if capture.n_fragments:

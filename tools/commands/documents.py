@@ -261,7 +261,7 @@ def _change_ues(db, gateway, ues, change, texts):
 def _change(db, item, rule, change, texts):
     fault = rule(item)
     if fault:
-        raise click.ClickException(f"'{item}' {fault}")
+        raise click.UsageError(f"'{item}' {fault}")
     with _open(db, create=change in (Store.deny, Store.entitle)) as store:
         changed = change(store, item)
     click.echo(f"{item} {texts[0] if changed else texts[1]}")

@@ -21,6 +21,7 @@ from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
 from msgin5g_tools.device.ports import all_ports, on_each
 from msgin5g_tools.device.progress import reporter
 from msgin5g_tools.device.session import TOOLS
+from msgin5g_tools.number import SECONDS
 from msgin5g_tools.project_file import is_default
 
 
@@ -42,7 +43,9 @@ from msgin5g_tools.project_file import is_default
     default=None,
     help="Wait until configured after the reset. [default: if anything was copied]",
 )
-@click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
+@click.option(
+    "--wait", "wait_s", type=SECONDS, default=20.0, show_default=True, help="Seconds to watch."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a board, at the end.")
 def flash(
     board, ports, every, tool, role, settings_files, secrets_files, dry_run, watch, wait_s, as_json
@@ -133,7 +136,7 @@ def run_jobs(jobs, options, skip_strangers=False, quiet=False):
 def _jobs(ports, role, settings_files, secrets_files):
     """A Job for each port, everything in it checked."""
     if len(set(ports)) < len(ports):
-        raise DeviceError(WRONG_INPUT, "a port is named twice")
+        raise click.UsageError(f"--port: {_twice(ports)} is named twice")
     every_settings = _files_for(ports, settings_files, "--settings")
     every_secrets = _files_for(ports, secrets_files, "--secrets")
     jobs = []
@@ -159,9 +162,13 @@ def _jobs(ports, role, settings_files, secrets_files):
     return jobs
 
 
+def _twice(ports):
+    return next(port for i, port in enumerate(ports) if port in ports[:i])
+
+
 def _files_for(ports, files, option):
     if files and len(files) not in (1, len(ports)):
-        raise DeviceError(WRONG_INPUT, f"{option}: once for each port, in the same order")
+        raise click.UsageError(f"{option}: once for each port, in the same order")
     if not files:
         return [None] * len(ports)
     return list(files) * (len(ports) if len(files) == 1 else 1)

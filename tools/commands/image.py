@@ -9,6 +9,7 @@ same input gives the same bytes.
 """
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -34,12 +35,12 @@ def _size(context, parameter, text):
     """Bytes from 868352, 848K or 2M."""
     if text is None:
         return None
-    number, unit = (text[:-1], text[-1:].upper()) if not text.isdigit() else (text, "")
-    if not number.isdigit() or unit not in _SIZE_UNITS:
-        raise click.BadParameter("a number with K or M, as 2M")
-    size = int(number) * _SIZE_UNITS[unit]
+    match = re.fullmatch(r"(\d{1,9})([KkMm]?)", text)
+    if not match:
+        raise click.BadParameter(f"'{text}' is not a number with K or M, as 2M")
+    size = int(match[1]) * _SIZE_UNITS[match[2].upper()]
     if size % BLOCK_SIZE or not 16 * BLOCK_SIZE <= size <= 1 << 28:
-        raise click.BadParameter(f"whole blocks of {BLOCK_SIZE} bytes, 16 at least")
+        raise click.BadParameter(f"'{text}': whole blocks of {BLOCK_SIZE} bytes, 16 at least")
     return size
 
 
@@ -146,7 +147,8 @@ def make_image(files, size, prog_size=32):
             with flash.open(file.path, "wb") as target:
                 target.write(file.data)
     except LittleFSError:
-        raise DeviceError(FAILED, f"a file system of {size >> 10} KiB is too small") from None
+        text = f"a file system of {size >> 10} KiB is too small: give a larger --size"
+        raise DeviceError(FAILED, text) from None
     flash.unmount()
     return bytes(flash.context.buffer)
 

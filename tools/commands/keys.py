@@ -13,6 +13,7 @@ import click
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError, device_error
 from msgin5g_tools.device.server_contexts import open_contexts
 from msgin5g_tools.device.session import TOOLS
+from msgin5g_tools.number import SECONDS
 from msgin5g_tools.paths import FIRMWARE
 from msgin5g_tools.scm_server.contexts import (
     ACTIVE,
@@ -124,7 +125,9 @@ def _time(seconds):
 )
 @click.option("--port", help="The board: put the new key on it now, with firmware and numbers.")
 @click.option("--tool", type=click.Choice(TOOLS), default="mpremote", show_default=True)
-@click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
+@click.option(
+    "--wait", "wait_s", type=SECONDS, default=20.0, show_default=True, help="Seconds to watch."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def rotate(owner, db, overlap_s, port, tool, wait_s, as_json):
     """Replace the key of a UE.
@@ -244,6 +247,9 @@ def administrator(name, directory, db):
         folder = Path(directory)
         try:
             folder.mkdir(mode=0o700)
+        except FileExistsError:
+            text = f"{directory}: exists already: name a new directory"
+            raise DeviceError(WRONG_INPUT, text) from None
         except OSError as error:
             raise DeviceError(WRONG_INPUT, f"{directory}: {error.strerror}") from None
         try:

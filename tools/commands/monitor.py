@@ -9,6 +9,7 @@ from msgin5g_tools.device.errors import PORT_BUSY, DeviceError
 from msgin5g_tools.device.keyboard import Keyboard
 from msgin5g_tools.device.screen import Screen
 from msgin5g_tools.device.serial_port import LOST, failed, open_serial, other_reader, real_port
+from msgin5g_tools.number import SECONDS
 
 _LEAVE = b"\x1d"  # Ctrl-]
 _IDLE_S = 0.03
@@ -23,7 +24,7 @@ class _Left(Exception):
 @click.command()
 @click.option("--port", required=True)
 @click.option("--reset", is_flag=True, help="Start the program anew first (Ctrl-C, Ctrl-D).")
-@click.option("--for", "seconds", type=float, help="End after so many seconds.")
+@click.option("--for", "seconds", type=SECONDS, help="End after so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Only events, one JSON object a line.")
 def monitor(port, reset, seconds, as_json):
     """Watch a board: events, counters, and each datagram as a line of a ladder.
@@ -35,7 +36,7 @@ def monitor(port, reset, seconds, as_json):
 
     Exit status: 0 left with Ctrl-], Ctrl-C without a terminal, or --for   3, 4 as msgin5g flash
     """
-    port = real_port(port)
+    name, port = port, real_port(port)
     screen = Screen(sys.stdout, as_json)
     try:
         board = open_serial(port, timeout=0)
@@ -43,7 +44,7 @@ def monitor(port, reset, seconds, as_json):
         if other:
             raise other
     except DeviceError as error:
-        click.echo(f"{port}: Error: {error}", err=True)
+        click.echo(f"{name}: Error: {error}", err=True)
         sys.exit(error.status)
     began = time.monotonic()
     with Keyboard() as keys:
@@ -67,7 +68,7 @@ def monitor(port, reset, seconds, as_json):
         except (_Left, KeyboardInterrupt):
             pass
         except DeviceError as error:
-            click.echo(f"{port}: Error: {error}", err=True)
+            click.echo(f"{name}: Error: {error}", err=True)
             sys.exit(error.status)
         finally:
             screen.idle()

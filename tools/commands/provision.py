@@ -30,6 +30,7 @@ from msgin5g_tools.device.server_keys import (
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.table import read_table
 from msgin5g_tools.commands.flash import print_results, run_jobs
+from msgin5g_tools.number import SECONDS
 from msgin5g_tools.person_file import FileError, parse_json
 from msgin5g_tools.scm_server.contexts import GATEWAY
 
@@ -47,7 +48,9 @@ _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
 @click.option("--labels", metavar="FILE", help="Write the label list as CSV, too.")
 @click.option("--dry-run", is_flag=True, help="Check table and boards; change nothing.")
 @click.option("--watch/--no-watch", default=None, help="As for msgin5g flash.")
-@click.option("--wait", "wait_s", default=20.0, show_default=True, help="Seconds to watch.")
+@click.option(
+    "--wait", "wait_s", type=SECONDS, default=20.0, show_default=True, help="Seconds to watch."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a board, at the end.")
 def provision(
     table, base_file, db, ports, board, tool, partial, labels, dry_run, watch, wait_s, as_json
@@ -70,8 +73,11 @@ def provision(
     """
     try:
         rows = _checked_rows(table, base_file, db)
-        found, status = _find_boards(rows, ports, tool)
-        rows, missing = _with_key_holders(*_present(rows, found, partial))
+        if labels and not Path(labels).absolute().parent.is_dir():
+            text = f"--labels: {labels}: there is no folder {Path(labels).parent}"
+            raise DeviceError(WRONG_INPUT, text)
+        found, status, reasons = _find_boards(rows, ports, tool)
+        rows, missing = _with_key_holders(*_present(rows, found, partial, reasons))
         for line in missing:
             click.echo(line, err=True)
         if not rows or (missing and not partial):
@@ -109,7 +115,7 @@ def provision(
         if port not in good:
             click.echo(f"{_name(row)}: failed, no label", err=True)
     if labels:
-        _write_labels(labels, list_)
+        status = max(status, _write_labels(labels, list_))
     sys.exit(status)
 
 
@@ -142,11 +148,12 @@ def _checked_rows(table, base_file, db):
     text = file_text(table)
     rows, faults = read_table(text, base, table)
     faults += [fault for row in rows for fault in _key_faults(row, rows, db)]
+    if len(faults) == 1:
+        raise DeviceError(WRONG_INPUT, f"{table}: {faults[0]}; nothing was written")
     if faults:
         for fault in sorted(faults, key=lambda line: int(line.split()[1].rstrip(":"))):
             click.echo(f"{table}: {fault}", err=True)
-        n_faults = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
-        raise DeviceError(WRONG_INPUT, f"{n_faults} in {table}; nothing was written")
+        raise DeviceError(WRONG_INPUT, f"{len(faults)} faults in {table}; nothing was written")
     if db:
         with open_contexts(db):  # it is there, and ours
             pass
@@ -226,7 +233,10 @@ def _key_sources(rows, db, tool):
 
 
 def _find_boards(rows, ports, tool):
-    """({port: unique_id} of every board that a row may mean, exit status if one is missing)."""
+    """What is at every port that a row may mean.
+
+    ({port: unique_id}, exit status if one is missing, {port: why, of those that rows name}).
+    """
     wanted = {row.port for row in rows if row.port}
     if any(row.unique_id and not row.port for row in rows):
         wanted |= set(ports or all_ports())
@@ -235,17 +245,20 @@ def _find_boards(rows, ports, tool):
         with session_at(port, tool) as session:
             return take_inventory(session).facts["id"]
 
-    found, statuses = {}, set()
+    found, statuses, reasons = {}, set(), {}
     for port, (identity, error) in on_each(sorted(wanted), identify).items():
         if error is None:
             found[port] = identity
-        elif error.status != NOT_MICROPYTHON or any(row.port == port for row in rows):
+        elif any(row.port == port for row in rows):
+            reasons[port] = str(error)
+            statuses.add(error.status)
+        elif error.status != NOT_MICROPYTHON:
             click.echo(f"{port}: Error: {error}", err=True)
             statuses.add(error.status)
-    return found, max(statuses, default=PORT_MISSING)
+    return found, max(statuses, default=PORT_MISSING), reasons
 
 
-def _present(rows, found, partial):
+def _present(rows, found, partial, reasons):
     """([(Row, port)], lines about those that are not there, or are not what they should be)."""
     by_id = {identity: port for port, identity in found.items()}
     present, lines = [], []
@@ -253,7 +266,8 @@ def _present(rows, found, partial):
         name = _name(row)
         port = row.port or by_id.get(row.unique_id)
         if port is None or port not in found:
-            lines.append(f"{name}: not connected" + ("; left out" if partial else ""))
+            why = f"{port}: {reasons[port]}" if port in reasons else "not connected"
+            lines.append(f"{name}: {why}" + ("; left out" if partial else ""))
         elif row.unique_id and found[port] != row.unique_id:
             lines.append(f"{name}: at {port} is {found[port]}, not {row.unique_id}")
         elif any(port == other for _, other in present):
@@ -292,9 +306,12 @@ def _print_labels(labels):
 
 
 def _write_labels(path, labels):
+    """The exit status."""
     text = io.StringIO()
     csv.writer(text).writerows([_LABEL_COLUMNS, *labels])
     try:
         Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
     except OSError as error:
-        click.echo(f"{path}: {error.strerror}", err=True)
+        click.echo(f"Error: --labels: {path}: {error.strerror}", err=True)
+        return WRONG_INPUT
+    return 0

@@ -21,7 +21,7 @@ import click
 
 from msgin5g_tools.board.errors import BoardError
 from msgin5g_tools.board.interpreter import end_with, find_interpreter
-from msgin5g_tools.board.virtual import heap_bytes
+from msgin5g_tools.board.virtual import HeapSize
 from msgin5g_tools.build.mpy import BuildError, build_firmware
 from msgin5g_tools.device.bundle import ROLES
 from msgin5g_tools.device.errors import WOULD_RESTART, WRONG_INPUT, DeviceError
@@ -161,12 +161,13 @@ def _values_of(settings):
     type=click.Choice(ROLES),
     help="In place of the settings' own.",
 )
-@click.option("--settings", type=click.Path(dir_okay=False), required=True)
+@click.option("--settings", metavar="FILE", required=True)
 @click.option(
     "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
 )
 @click.option(
     "--heap",
+    type=HeapSize(),
     help=f"Heap of MicroPython; by default {UE_HEAP} for a UE, {SECURED_HEAP} for a gateway with"
     f" keys, and {HEAP} for others.",
 )
@@ -201,11 +202,9 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace, log_leve
     """
     heap = heap or default_heap(settings, role)
     try:
-        heap_bytes(heap)
-    except BoardError as error:
-        raise click.ClickException(f"--heap: {error}") from None
-    try:
-        read_settings(settings, role)
+        _, checked = read_settings(settings, role)
+        if once:
+            _require_hosts(settings, checked)
     except DeviceError as error:
         click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(error.status)
@@ -215,7 +214,10 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace, log_leve
     temporary = None
     if state is None:
         state = temporary = tempfile.mkdtemp(prefix="msgin5g-")
-    Path(state).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(state).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"--state: {state}: {error.strerror}") from None
     try:
         code = _run(
             settings,
@@ -248,12 +250,25 @@ def _metrics(text):
 
     try:
         bind = metrics_address(text)
-        try:
-            return RoleMetrics(bind)
-        except (OSError, OverflowError, UnicodeError) as error:
-            raise bind_error(*bind, error) from None
     except ScmError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.UsageError(f"--{error}") from None
+    try:
+        return RoleMetrics(bind)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise click.ClickException(str(bind_error(*bind, error))) from None
+
+
+def _require_hosts(file, settings):
+    """DeviceError for a host that nobody knows: a role goes on asking, so --once had no end."""
+    server = settings.server_address if settings.role != "ue" else None
+    for key, address in (("next_hop", settings.next_hop), ("server.address", server)):
+        if address is None:
+            continue
+        try:
+            socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)
+        except (OSError, UnicodeError):
+            text = f"{file}: settings: {key}: {address[0]}: no such host"
+            raise DeviceError(WRONG_INPUT, text) from None
 
 
 def _is_console(values):

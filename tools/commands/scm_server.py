@@ -53,7 +53,7 @@ def _address(context, parameter, value):
     try:
         return None if value is None else address(value, parameter.name)
     except ScmError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.UsageError(f"--{error}", context) from None
 
 
 @click.command("scm-server", context_settings={"show_default": True})
@@ -160,6 +160,11 @@ def scm_server(as_json, log_level, verbose, metrics, **settings):
       msgin5g documents import examples/documents.json --db scm.db
       msgin5g scm-server --bind 127.0.0.1:5683 --db scm.db
     """
+    try:
+        checked = Settings(**settings)
+    except ScmError as error:
+        name, _, fault = str(error).partition(": ")
+        raise click.UsageError(f"--{name.replace(' ', '-')}: {fault}") from None
     verbose = verbose or log_level == "debug"
     log = Log(as_json, "debug" if verbose else log_level)
     level = logging.DEBUG if verbose else logging.WARNING
@@ -182,7 +187,7 @@ def scm_server(as_json, log_level, verbose, metrics, **settings):
 
     try:
         metrics = _metrics(metrics, log) if metrics else None
-        asyncio.run(run(Settings(**settings), on_event, on_fault, metrics))
+        asyncio.run(run(checked, on_event, on_fault, metrics))
     except ScmError as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -192,7 +197,10 @@ def scm_server(as_json, log_level, verbose, metrics, **settings):
 def _metrics(text, log):
     from msgin5g_tools.scm_server.metrics import Metrics  # not everybody needs the library
 
-    bind = metrics_address(text)
+    try:
+        bind = metrics_address(text)
+    except ScmError as error:
+        raise click.UsageError(f"--{error}") from None
     try:
         return Metrics(bind, lambda: log.n_dropped)
     except (OSError, OverflowError, UnicodeError) as error:

@@ -10,12 +10,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from msgin5g_tools.number import Number
 from msgin5g_tools.paths import import_firmware
 from msgin5g_tools.person_file import FileError, parse_json, read_text
 from msgin5g_tools.simulate import intermediary
 from msgin5g_tools.simulate.population import identities
 from msgin5g_tools.simulate.report import Report, as_json_object
 from msgin5g_tools.simulate.simulation import Simulation
+from msgin5g_tools.text import printable
 
 import_firmware()
 from msgin5g.settings import SettingsError  # noqa: E402
@@ -25,57 +27,34 @@ _FORMATS = (".png", ".svg")
 _MAX_LOSS = 75  # percent; with more, hardly any exchange completes
 
 
-class _Number(click.ParamType):
-    """A number within limits; anything else is one line of error."""
-
-    name = "number"
-
-    def __init__(self, kind, low, high):
-        self._kind = kind
-        self._low = low
-        self._high = high
-
-    def convert(self, value, parameter, context):
-        try:
-            number = self._kind(str(value).removesuffix("%"))
-            if self._low <= number <= self._high:
-                return number
-        except ValueError:
-            pass
-        what = "a whole number" if self._kind is int else "a number"
-        raise click.ClickException(
-            f"{parameter.opts[0]}: '{value}' is not {what} of {self._low} to {self._high}"
-        )
-
-
 class _Role(click.ParamType):
     name = "|".join(intermediary.ROLES)
 
     def convert(self, value, parameter, context):
         if value not in intermediary.ROLES:
-            raise click.ClickException(f"{parameter.opts[0]}: '{value}' is not relay or gateway")
+            self.fail(f"'{value}' is not relay or gateway", parameter, context)
         return value
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--ues", type=_Number(int, 1, _MAX_UES), default=1000, help="Number of UEs.")
+@click.option("--ues", type=Number(int, 1, _MAX_UES), default=1000, help="Number of UEs.")
 @click.option("--role", type=_Role(), default="gateway", help="The node between UEs and server.")
 @click.option(
     "--loss",
-    type=_Number(float, 0, _MAX_LOSS),
+    type=Number(float, 0, _MAX_LOSS),
     default=0,
     help="Percent of datagrams lost, in each direction of each link.",
 )
-@click.option("--seed", type=_Number(int, 0, 2**31), default=7, help="Seed of the random numbers.")
+@click.option("--seed", type=Number(int, 0, 2**31), default=7, help="Seed of the random numbers.")
 @click.option(
     "--missing",
-    type=_Number(float, 0, 100),
+    type=Number(float, 0, 100),
     default=1,
     help="Percent of UEs without a document: 4.04.",
 )
 @click.option(
     "--denied",
-    type=_Number(float, 0, 100),
+    type=Number(float, 0, 100),
     default=0.3,
     help="Percent of UEs on the deny list: 4.03.",
 )
@@ -118,7 +97,7 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
     """
     try:
         if denied + missing > 100:
-            raise click.ClickException("--missing and --denied: the sum is more than 100 percent")
+            raise click.UsageError("--missing and --denied: the sum is more than 100 percent")
         _check_picture(picture)
         given = _read(settings)
         roles = [role]
@@ -133,7 +112,7 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
                 done[name] = simulation.run()
                 curves[name] = simulation.curves
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(f"--settings: {settings}: {error}") from None
     about = {"ues": ues, "loss": loss, "seed": seed, "missing": missing, "denied": denied}
     if picture is not None:
         _draw(picture, about, done, curves)
@@ -183,8 +162,10 @@ def _check_picture(path):
         return
     folder = Path(path).parent
     if Path(path).suffix.lower() not in _FORMATS:
-        raise click.ClickException(f"--picture: '{path}' does not end in .png or .svg")
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
+        raise click.UsageError(f"--picture: '{path}' does not end in .png or .svg")
+    if not folder.is_dir():
+        raise click.ClickException(f"--picture: '{path}': there is no folder {folder}")
+    if not os.access(folder, os.W_OK) or Path(path).is_dir():
         raise click.ClickException(f"--picture: '{path}' cannot be written")
 
 
@@ -207,5 +188,8 @@ def _read(path):
     except FileError as error:
         raise click.ClickException(f"--settings: {error}") from None
     if not isinstance(values, dict):
-        raise click.ClickException(f"--settings: '{path}': must be a JSON object")
+        raise click.ClickException(f"--settings: {path}: must be a JSON object")
+    if values.get("role", intermediary.ROLES[0]) not in intermediary.ROLES:
+        text = f"role: {values['role']}: must be one of {', '.join(intermediary.ROLES)}"
+        raise click.ClickException(printable(f"--settings: {path}: {text}"))
     return values

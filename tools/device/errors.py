@@ -3,8 +3,8 @@
     0  done; and configured, where the first boot was watched
     1  something is wrong: settings, secrets, a table, the build, a datagram, a check
     2  the command line is wrong (click's own)
-    3  the port does not exist or cannot be opened
-    4  the port is in use by another program
+    3  the serial port does not exist or cannot be opened
+    4  the serial port is in use by another program
     5  what answers is not a MicroPython that can run the firmware, or nothing answers
     6  the board refused, is full or was disconnected: flash it again
     7  no configuration: the first boot after an installation, or `run --once`, ended without one

@@ -29,6 +29,8 @@ class _Plain:
     def __init__(self, ports, stream, ends_only):
         self.ends_only = ends_only
         self._stream = stream
+        # A board that failed is an error for a script, too; quiet is quiet.
+        self.errors = sys.stderr if stream is sys.stdout else stream
         self._lock = threading.Lock()
         self.lines = {port: _PlainLine(port, self) for port in ports}
 
@@ -38,10 +40,10 @@ class _Plain:
     def __exit__(self, *_):
         pass
 
-    def print(self, text):
+    def print(self, text, stream=None):
         with self._lock:
             try:
-                print(text, file=self._stream, flush=True)
+                print(text, file=stream or self._stream, flush=True)
             except OSError:
                 pass  # nobody reads, or the disk is full: the work at the boards goes on
 
@@ -64,8 +66,8 @@ class _PlainLine:
         self.say(f"{self._done}/{self._total} {file.path}")
 
     def end(self, good, text):
-        del good
-        self._parent.print(f"{self._port}: {printable(text)}")
+        stream = None if good else self._parent.errors
+        self._parent.print(f"{self._port}: {printable(text)}", stream)
 
 
 class _Bars:

@@ -46,6 +46,8 @@ class RoleLog:
             self._log.event(level_of(event), event, lambda _: line, is_asked_for)
         elif self._log.is_json:
             self._print_json(level, line)
+        elif parse_fault(line) and not is_notice(line):
+            self._log.message(level, line)  # the role does not start
         else:
             self._log.event(level, {}, lambda _: printable(line))
 

@@ -41,7 +41,10 @@ def read_table(text, base, source=""):
         )
     except FileError as error:
         raise DeviceError(WRONG_INPUT, str(error)) from None
-    except (ValueError, csv.Error) as error:
+    except csv.Error as error:
+        text = f"{source}: not CSV: {error}: is a quotation mark missing?"
+        raise DeviceError(WRONG_INPUT, text) from None
+    except ValueError as error:
         raise DeviceError(WRONG_INPUT, f"{source}: {error}") from None
     if not entries:
         raise DeviceError(WRONG_INPUT, f"{source}: it names no board")
@@ -132,15 +135,16 @@ def _csv_entries(text):
     for i, name in enumerate(names):
         if name and name in names[:i]:
             raise ValueError(f"the heading has {name} twice")
-    return [_entry_of_cells(row) for row in reader if any(row.values())]
+    rows = [row for row in reader if any(row.values())]
+    return [_entry_of_cells(number, row) for number, row in enumerate(rows, 1)]
 
 
-def _entry_of_cells(cells):
+def _entry_of_cells(number, cells):
     own, settings, secrets, from_text = {}, {}, {}, {}
     for name, cell in cells.items():
         name = (name or "").strip()
         if isinstance(cell, list) or (not name and cell):
-            raise ValueError("a row has more cells than the heading")
+            raise ValueError(f"row {number}: has more cells than the heading")
         cell = (cell or "").strip()
         if not cell:
             continue

@@ -20,6 +20,8 @@ _KEYS = ("secret", "sender-id", "recipient-id")
 
 def _check(directory):
     """ValueError of a directory that aiocoap cannot load: it would print a traceback."""
+    if not directory.is_dir():
+        raise ValueError("no such directory: msgin5g keys administrator makes one")
     found = set()
     for name in ("secret.json", "settings.json"):
         if (directory / name).exists():

@@ -7,6 +7,7 @@ power, and another process may write while the server reads.
 import os
 import sqlite3
 from contextlib import contextmanager
+from pathlib import Path
 
 from msgin5g_tools.scm_server.problem import ScmError
 
@@ -144,6 +145,10 @@ class Database:
 
     def __init__(self, path, create=True, timeout_s=5.0):
         self.path = str(path)
+        if not Path(path).absolute().parent.is_dir():
+            raise ScmError(f"{path}: there is no folder {Path(path).parent}")
+        if Path(path).is_dir():
+            raise ScmError(f"{path}: unable to open: it is a folder; name a file")
         mode = "rwc" if create else "rw"
         quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         try:
