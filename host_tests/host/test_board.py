@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from addresses import host
-from board_tools import COMMAND, Terminal, ampy, mpremote, tool, wait_until, write
+from board_tools import COMMAND, Terminal, ampy, children, mpremote, tool, wait_until, write
 
 from msgin5g_tools.board import BoardError, VirtualBoard
 
@@ -144,11 +144,11 @@ def test_files_survive_a_power_cut(tmp_path):
         assert (tmp_path / "back").read_bytes() == Path(__file__).read_bytes()
     process, port = _start_command("--image", image)
     tool("mpremote", "connect", port, "exec", "f = open('last', 'w'); f.write('word'); f.close()")
-    children = _children(process.pid)
+    found = children(process.pid)
     process.kill()
     process.communicate()
-    assert len(children) == 1
-    wait_until(lambda: _gone(children[0]))
+    assert len(found) == 1
+    wait_until(lambda: _gone(found[0]))
     with VirtualBoard(image=image) as board:
         program = "import machine; print(open('last').read()); print(machine.unique_id())"
         assert mpremote(board, "exec", program) == "word\n" + identity
@@ -160,13 +160,13 @@ def test_the_command_prints_the_port_and_cleans_up(tmp_path):
         process, port = _start_command("--heap", "96K", "--link", link)
         assert os.readlink(link) == port
         assert tool("mpremote", "connect", link, "exec", "print(1)") == "1\n"
-        children = _children(process.pid)
-        assert children and not any(_gone(child) for child in children)
+        found = children(process.pid)
+        assert found and not any(_gone(child) for child in found)
         process.send_signal(number)
         process.communicate(timeout=5)
         assert process.returncode == 0
         assert not link.is_symlink()
-        assert all(_gone(child) for child in children)
+        assert all(_gone(child) for child in found)
 
 
 def test_bad_arguments_give_one_line(tmp_path):
@@ -196,11 +196,6 @@ def test_bad_arguments_give_one_line(tmp_path):
 def _start_command(*arguments):
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
     return process, process.stdout.readline().strip()
-
-
-def _children(pid):
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def _gone(pid):

@@ -4,17 +4,18 @@ import contextlib
 import fcntl
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
 import tty
 
 import pytest
-from board_tools import mpremote
+from board_tools import children, mpremote
 from flash_setup import msgin5g
 
 from msgin5g_tools.board import VirtualBoard
-from msgin5g_tools.device import session
+from msgin5g_tools.device import serial_port, session
 from msgin5g_tools.device.errors import NOT_MICROPYTHON, PORT_BUSY, PORT_MISSING, DeviceError
 from msgin5g_tools.device.session import TOOLS
 
@@ -135,3 +136,33 @@ class _Repl:
             elif byte != 3:
                 self._program += bytes([byte])
         return out
+
+
+def test_a_port_that_becomes_free_in_a_moment_is_waited_for():
+    with VirtualBoard(heap="96K") as board:
+        held = serial_port.open_serial(board.port)
+        timer = threading.Timer(0.2, held.close)
+        timer.start()
+        with session.session_at(board.port) as opened:
+            assert opened.run("print(6 * 7)") == "42\r\n"
+        timer.join()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_board_that_is_slow_to_take_a_program_is_waited_for(tool):
+    """It may erase flash meanwhile: the tools wait for its word with each piece."""
+    before = set(children(os.getpid()))
+    with VirtualBoard(heap="192K") as board, session.session_at(board.port, tool) as opened:
+        said = []
+        program = "#" * 20_000 + "\nprint(6 * 7)"
+        thread = threading.Thread(target=lambda: said.append(opened.run(program)))
+        (child,) = set(children(os.getpid())) - before
+        os.kill(child, signal.SIGSTOP)
+        try:
+            thread.start()
+            thread.join(1.5)
+            assert thread.is_alive()
+        finally:
+            os.kill(child, signal.SIGCONT)
+        thread.join(20)
+        assert said == ["42\r\n"]

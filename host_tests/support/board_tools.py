@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import serial
 
@@ -22,6 +23,12 @@ def tool(module, *arguments, status=0):
     text = done.stdout.decode().replace("\r\n", "\n")
     assert done.returncode == status, (arguments, text)
     return text
+
+
+def children(pid):
+    """The processes that a process has started and that have not gone."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def mpremote(board, *arguments, status=0):

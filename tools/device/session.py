@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from msgin5g_tools.device.errors import (
     FAILED,
     NOT_MICROPYTHON,
+    PORT_BUSY,
     PORT_MISSING,
     DeviceError,
     device_error,
@@ -38,6 +39,7 @@ TOOLS = ("mpremote", "ampy")
 _READ_TIMEOUT_S = 0.5
 _WRITE_TIMEOUT_S = 5
 _SILENT_S = 10
+_BUSY_S = 0.5  # a program that has just ended may hold the port a moment longer
 PROBES = (0.7, 1.5)  # seconds to wait for an answer, each time
 BOOT_S = 10  # boot.py has as long after a soft reset
 BOOT_FAULT = f"boot.py: timed out after {BOOT_S} s; main.py starts after its end: correct boot.py"
@@ -49,7 +51,7 @@ _PROMPT = _RAW_REPL + b">"
 def open_session(port, tool="mpremote"):
     """The Session at a port, at the raw REPL of a board that has been soft-reset."""
     port = real_port(port)
-    session = _Ampy(port) if tool == "ampy" else _Mpremote(port)
+    session = _opened(port, _Ampy if tool == "ampy" else _Mpremote)
     session.port = port
     try:
         session.enter()
@@ -61,6 +63,17 @@ def open_session(port, tool="mpremote"):
         session.close()
         raise
     return session
+
+
+def _opened(port, kind):
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return kind(port)
+        except DeviceError as error:
+            if error.status != PORT_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_BUSY_S / 10)
 
 
 @contextmanager
@@ -103,6 +116,9 @@ class Session:
             self.boot_ended = self._soft_reset(BOOT_S)
             if not self.boot_ended and not self._interrupt():
                 raise DeviceError(NOT_MICROPYTHON, "boot.py cannot be interrupted: no raw REPL")
+            # From here on the tools wait for the board's word before they send more of a program:
+            # while it erases flash, or collects garbage, that takes its time.
+            self.serial.timeout = _SILENT_S
         except LOST as error:
             raise failed(self.port, error) from None
 
