@@ -38,6 +38,7 @@ COMMANDS = {
 _WITHOUT_CHECKOUT = {"board", "documents", "keys", "ports", "scm-server", "wireshark"}
 # They have defaults in a project file: see project_file.KEYS.
 _WITH_DEFAULTS = {"board", "doctor", "flash", "image", "monitor", "provision", "run"}
+_WRONG = 1
 _INTERRUPTED = 130
 _STATUSES = """\b
 Exit status, the same in every command:
@@ -128,6 +129,9 @@ def _run():
         return status if isinstance(status, int) else 0
     except SystemExit as ended:
         return ended.code
+    except UnicodeEncodeError as error:
+        click.echo(f"Error: {error.object!a}: is not UTF-8", err=True)
+        return _WRONG
     except click.Abort:
         return _INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:

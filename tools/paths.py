@@ -19,10 +19,16 @@ def _build_folder():
         build.exists() or os.access(ROOT, os.W_OK)
     ):
         return build
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    if not os.access(home if home.exists() else home.parent, os.W_OK):
-        home = Path(tempfile.gettempdir(), f"msgin5g-{os.getuid()}")
-    return home / "msgin5g" / hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:12]
+    return _cache() / "msgin5g" / hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:12]
+
+
+def _cache():
+    """One's own folder for what can be made again; $HOME may be missing, or another user's."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    above = home if os.path.exists(home) else os.path.dirname(home)
+    if os.path.isabs(home) and os.access(above, os.W_OK):
+        return Path(home)
+    return Path(tempfile.gettempdir(), f"msgin5g-{os.getuid()}")
 
 
 BUILD = _build_folder()

@@ -19,6 +19,7 @@ from pathlib import Path
 # out and err are bytes; status is negative when a signal ended the command: -14 after _LIMIT_S.
 Done = namedtuple("Done", "status out err")
 
+CLOSED_PIPE = "|"
 _LIMIT_S = 30
 _PROGRAM = (
     """
@@ -50,7 +51,11 @@ for number, path in enumerate(order["files"]):
     if path is None:
         setattr(sys, streams[number][0], None)  # closed, as the shell's >&-
         continue
-    file = os.open(path, flags[number])
+    if path == "|":
+        nobody, file = os.pipe()
+        os.close(nobody)
+    else:
+        file = os.open(path, flags[number])
     if file == number:
         os.set_inheritable(number, True)
     else:
@@ -94,7 +99,10 @@ class ForkedCommands:
         self._folder.cleanup()
 
     def __call__(self, *arguments, cwd=None, stdin=b"", stdout=""):
-        """A Done. stdout: a path in place of a file to read afterwards; None: closed."""
+        """A Done. stdout: a path in place of a file to read afterwards; None: closed.
+
+        Or CLOSED_PIPE, whose reader has gone.
+        """
         for path, data in zip(self._files, (stdin, b"", b""), strict=True):
             Path(path).write_bytes(data)
             os.chmod(path, 0o666)

@@ -120,9 +120,10 @@ def command_of(settings, state, interpreter="micropython", heap=None, **flags):
     pipe; each byte that comes makes the role print its counters.
     """
     heap = heap or default_heap(settings, flags.get("role"))
+    of_bytes = str if interpreter == "cpython" else _as_utf8
     options = (
-        str(settings),
-        str(state),
+        of_bytes(settings),
+        of_bytes(state),
         flags.get("as_json"),
         flags.get("once", False),
         flags.get("trace", False),
@@ -133,7 +134,7 @@ def command_of(settings, state, interpreter="micropython", heap=None, **flags):
         start = [sys.executable, "-u"]
         before = _START_CPYTHON
     else:
-        path = [str(build_firmware())]
+        path = [_as_utf8(build_firmware())]
         start, ctrl_c = find_interpreter()
         if ctrl_c != signal.SIGINT:  # as safe as on a board, when it is asked for
             start = [*start, "--sigint"]
@@ -143,7 +144,12 @@ def command_of(settings, state, interpreter="micropython", heap=None, **flags):
         before += _START_JSON
     control = flags.get("control")
     before += "control = None" if control is None else _CONTROL % control
-    return [*start, "-c", f"path, options = {path!r}, {options!r}\n{before}{_START}"]
+    return [*start, "-c", f"path, options = {path!a}, {options!a}\n{before}{_START}"]
+
+
+def _as_utf8(path):
+    """A path as MicroPython has it, which knows no locale: its bytes are UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _values_of(settings):

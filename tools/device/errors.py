@@ -39,6 +39,8 @@ def device_error(error):
     """Any exception as a DeviceError: what nobody expected is one line as well."""
     if isinstance(error, DeviceError):
         return error
+    if isinstance(error, UnicodeEncodeError):  # bytes of the command line that are no characters
+        return DeviceError(WRONG_INPUT, f"{error.object!a}: is not UTF-8")
     where = traceback.extract_tb(error.__traceback__)[-1]
     text = f"a bug in msgin5g: {error!r} at {Path(where.filename).name}:{where.lineno}"
     return DeviceError(FAILED, text)
