@@ -227,6 +227,7 @@ class Fleet:
         self._strange_at = None
         self._requests = ({}, {})  # by datagram: to the server, and of UEs
         self._n_changes = 0
+        self._losses = {}  # {datagram: how often it was lost}
         self.server = None
         self.start_server()
         for n in self.numbers:
@@ -244,6 +245,21 @@ class Fleet:
         return ("192.168.4." + str(10 * n + self.moves[n]), 65401)
 
     # What happens to nodes
+
+    def _watch(self, role):
+        """A response that nobody has acknowledged may have ended an observation.
+
+        So it is when changes follow each other: each new notification may be lost twice, but the
+        time for an acknowledgement runs on (RFC 7641 section 4.5.2).
+        """
+        handle_timeout = role.handle_timeout
+
+        def note(exchange, now):
+            if exchange.token is None and not any(ue.deaf for ue in self.ues.values()):
+                self.harsh = True
+            handle_timeout(exchange, now)
+
+        role.handle_timeout = note
 
     def start_server(self):
         """Start the server, anew when there is one; it keeps its documents."""
@@ -270,14 +286,18 @@ class Fleet:
         links = {name(n): self.links[n] for n in self.links}
         if self.middle == "relay":
             self.node = new_relay(self.sim, links, self.seed, **_SETTINGS)
+            self._watch(self.node)
             return
         if self.middle == "separated":
             client = self.sim.nodes.get(CLIENT)
             self.node = separated(new_gateway, self.sim, (), self.seed, **_SETTINGS)
-            if client is not None:
+            if client is None:
+                self._watch(self.sim.nodes[CLIENT])
+            else:
                 self._connect(client)
         else:
             self.node = new_gateway(self.sim, (), self.seed, **_SETTINGS)
+        self._watch(self.node)
         for n in self.links:
             self.node.link_up(name(n).encode(), 0, self.links[n])
 
@@ -290,7 +310,7 @@ class Fleet:
         if self.middle == "separated":
             self.harsh = True
             self.seed += 7
-            new_seal_c(self.sim, gateway_settings(**_SETTINGS), self.seed)
+            self._watch(new_seal_c(self.sim, gateway_settings(**_SETTINGS), self.seed))
 
     def _connect(self, client):
         self.sim.add(SEAL_C[1], client, 1)
@@ -362,7 +382,7 @@ class Fleet:
         self.seed += 1
         # A small seed has small numbers first.
         model = chance(self.seed * 0x9E3779B1 & 0x3FFFFFFF, loss, duplication, max_delay_ms)
-        losses = {}
+        losses = self._losses  # of former disturbances, too: an exchange may last for all of them
 
         def link_model(number, datagram):
             delays = model(number, datagram)
@@ -693,10 +713,13 @@ class Fleet:
     def push(self, limit_s=90):
         """Change every document on a quiet network: which observers did not get it.
 
-        First, they have to have what there was before.
+        First, they have to have what there was before; that an observation ends meanwhile is told
+        by `harsh`.
         """
         self.quiet()
         self.run(limit_s * 1000, self.is_idle)
+        if self.harsh:
+            return self.faults
         old = [w for w in self.unnotified() if w[1] is not None and w[1][0] == "{"]
         for document_id in list(self.members):
             self.change(document_id)
