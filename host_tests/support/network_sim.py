@@ -64,16 +64,21 @@ class NetworkSim:
         self.link_model = link_model or all_but()
         self.record = record
         self.nodes = {}
+        # The addresses as added: MicroPython has tuples in a dict in another order each run.
+        self._order = []
         self._links = {}
         self._air = []  # (arrives at elapsed_ms, number, source, destination, datagram)
 
     def add(self, address, node, transport=0):
         """Connect a node; a node with several links is added once for each, with its address."""
+        if address not in self.nodes:
+            self._order.append(address)
         self.nodes[address] = node
         self._links[address] = transport
 
     def remove(self, address):
         del self.nodes[address]
+        self._order.remove(address)
 
     @property
     def n_in_air(self):
@@ -127,7 +132,7 @@ class NetworkSim:
 
     def _settle(self):
         """Let every node do and send what it can at this moment."""
-        for address in list(self.nodes):
+        for address in list(self._order):
             node = self.nodes[address]
             node.step(self.now)
             while True:
@@ -140,8 +145,8 @@ class NetworkSim:
         """The address that a node has on the link it sends on."""
         if self._links[address] == transport:
             return address
-        for other, same in self.nodes.items():
-            if same is node and self._links[other] == transport:
+        for other in self._order:
+            if self.nodes[other] is node and self._links[other] == transport:
                 return other
         return address
 
