@@ -55,7 +55,7 @@ def ue_address(number):
 class DefaultSettings:
     """Settings with their defaults, without the module that checks them: half a UE of heap.
 
-    unit/test_settings.py holds them against the real ones.
+    unit/test_settings_defaults.py holds them against the real ones.
     """
 
     def __init__(self, more):

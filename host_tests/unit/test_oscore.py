@@ -1,15 +1,11 @@
-"""OSCORE: AES-CCM, HKDF, the security context and protected messages (RFC 8613, RFC 3610)."""
+"""OSCORE: the security context and protected messages (RFC 8613)."""
 
-import gc
 from binascii import unhexlify
-from hashlib import sha256
 
 from checks import load, raises, xorshift
-from msgin5g.coap.message import Message, encode, size_of
+from msgin5g.coap.message import Message, size_of
 from msgin5g.coap.numbers import CON, CONTENT, GET, OBSERVE, OSCORE, URI_PATH
-from msgin5g.oscore.ccm import AesCcm
-from msgin5g.oscore.context import ReplayWindow, SecurityContext, additional_blocks
-from msgin5g.oscore.hkdf import hkdf
+from msgin5g.oscore.context import ReplayWindow
 from msgin5g.oscore.protect import (
     Binding,
     Protection,
@@ -19,94 +15,11 @@ from msgin5g.oscore.protect import (
     shortest,
 )
 from msgin5g.oscore.security import largest_block
+from oscore_contexts import RECIPIENT, SALT, Sequence, context, message, pair
 
 load("msgin5g.oscore.protect")
 
-RECIPIENT = 65020
-SECRET = unhexlify("0102030405060708090a0b0c0d0e0f10")
-SALT = unhexlify("9e7ca92223786340")
 ID_CONTEXT = unhexlify("37cbf3210017a2d3")  # of appendix C.3
-
-
-class Sequence:
-    def __init__(self, first=0):
-        self._next = first
-
-    def next(self):
-        self._next += 1
-        return self._next - 1
-
-
-def context(sender, recipient, first=0, salt=SALT, id_context=None):
-    return SecurityContext(SECRET, sender, recipient, Sequence(first), salt, id_context)
-
-
-def pair(first=0):
-    """(client, server): the two contexts of RFC 8613 appendix C.1."""
-    return context(b"", b"\x01", first), context(b"\x01", b"", first)
-
-
-def message(code, mtype, mid, token, options, payload):
-    buf = bytearray(1152)
-    size = encode(buf, mtype, code, mid, token, options, payload)
-    return Message(32).decode(bytes(buf[:size]))
-
-
-def sealed(ccm, key, nonce, blocks, text):
-    buf = bytearray(text) + bytearray(8)
-    ccm.encrypt(key, nonce, blocks, memoryview(buf))
-    return bytes(buf)
-
-
-def blocks_of(aad):
-    """Additional data as RFC 3610 section 2.2 has it: its size, itself, zeros."""
-    return bytes((0, len(aad))) + aad + bytes(-(2 + len(aad)) & 15)
-
-
-def test_ccm_encrypts_as_rfc_3610_packet_vector_1_and_nothing_else_is_authentic():
-    ccm = AesCcm()
-    key = unhexlify("c0c1c2c3c4c5c6c7c8c9cacbcccdcecf")
-    nonce = unhexlify("00000003020100a0a1a2a3a4a5")
-    aad = blocks_of(unhexlify("0001020304050607"))
-    text = bytes(range(8, 31))
-    want = unhexlify("588c979a61c663d2f066d0c2c0f989806d5f6b61dac38417e8d12cfdf926e0")
-    assert sealed(ccm, key, nonce, aad, text) == want
-    buf = bytearray(want)
-    assert ccm.decrypt(key, nonce, aad, memoryview(buf)) and buf[: len(text)] == text
-    for bit in range(8 * len(want)):
-        buf = bytearray(want)
-        buf[bit >> 3] ^= 1 << (bit & 7)
-        assert not ccm.decrypt(key, nonce, aad, memoryview(buf)), bit
-    other = blocks_of(unhexlify("000102030405060701"))
-    assert not ccm.decrypt(key, nonce, other, memoryview(bytearray(want)))
-    for size in range(8):
-        assert not ccm.decrypt(key, nonce, aad, memoryview(bytearray(size)))
-
-
-def test_ccm_encrypts_as_cryptography_does_for_every_length_around_a_piece_and_back():
-    ccm = AesCcm()
-    digest = sha256()
-    random = xorshift(5)
-    # A piece of the text has 256 bytes, the first one less; 120 are XORed as one number.
-    for size in (0, 1, 15, 16, 17, 119, 120, 121, 207, 208, 209, 223, 224, 225, 247, 248, 249,
-                 255, 256, 257, 463, 464, 465, 511, 512, 513, 1100):  # fmt: skip
-        text = bytes(random() for _ in range(size))
-        key = bytes(random() for _ in range(16))
-        nonce = bytes(random() for _ in range(13))
-        aad = blocks_of(bytes(1 + (size & 31)))
-        buf = bytearray(sealed(ccm, key, nonce, aad, text))
-        assert len(buf) == size + 8
-        digest.update(buf)
-        assert ccm.decrypt(key, nonce, aad, memoryview(buf)), size
-        assert bytes(buf[:size]) == text, size
-    # Of what AESCCM of the package cryptography gives for the same keys, nonces and texts.
-    want = "6e77100c529ef69d53b16118f222aae905d589aa6258de0c33d81a4030d211a0"
-    assert digest.digest() == unhexlify(want)
-
-
-def test_hkdf_gives_the_bytes_of_rfc_5869_test_case_1():
-    key = hkdf(bytes(range(13)), b"\x0b" * 22, bytes(range(0xF0, 0xFA)), 32)
-    assert key == unhexlify("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf")
 
 
 def test_keys_and_nonces_are_those_of_rfc_8613_appendix_c():
@@ -313,94 +226,6 @@ def test_after_a_long_gap_the_number_that_came_is_not_taken_again():
         window.came(5 + gap)
         assert not window.may_come(5 + gap) and not window.may_come(5), gap
         assert window.may_come(4 + gap) and window.may_come(6 + gap), gap
-
-
-def test_additional_data_is_that_of_appendix_c_4():
-    want = "8368456e63727970743040488501810a40411440"
-    assert additional_blocks(b"", b"\x14") == blocks_of(unhexlify(want))
-    for kid in (b"", b"k", b"1234567"):
-        for partial_iv in (b"\x00", b"12345"):
-            blocks = additional_blocks(kid, partial_iv)
-            aad = bytes(blocks[2 : 2 + blocks[1]])
-            assert blocks == blocks_of(aad) and blocks[1] == 19 + len(kid) + len(partial_iv)
-            assert kid in aad and partial_iv in aad
-
-
-def garbage_of(function):
-    """Bytes that a call allocates; None where the interpreter cannot say (CPython)."""
-    function()
-    if not hasattr(gc, "mem_alloc"):
-        return None
-    gc.collect()
-    gc.disable()
-    start = gc.mem_alloc()
-    function()
-    size = gc.mem_alloc() - start
-    gc.enable()
-    return size
-
-
-def test_a_message_takes_at_most_2_kb_and_twice_its_size_of_garbage():
-    client, server = context(b"\x07", b"\x01", 70000), context(b"\x01", b"\x07")
-    protection = Protection(RECIPIENT)
-    recipient = (RECIPIENT, b"urn:x-msgin5g:ue:0007")
-    for size in (0, 20, 40, 60, 80, 100, 120, 250, 500, 1000):
-        options = [(OBSERVE, b""), (URI_PATH, b"su-uc"), (15, b"ue-uri=urn:x:1"), recipient]
-        binding = Binding(server, b"\x07", b"\x05", False)
-        at_client = Binding(client, b"\x07", b"\x05", False)
-        payload = bytes(size)
-        code, outer, sealed = protection.protect_response(binding, CONTENT, [recipient], payload)
-        got = message(code, 2, 1, b"1234", outer, sealed)
-        datagram = got.view
-
-        def ask(options=options, payload=payload):
-            protection.protect_request(client, GET, options, payload)
-
-        def answer(binding=binding, payload=payload):
-            protection.protect_response(binding, CONTENT, [recipient], payload)
-
-        def take(binding=at_client, got=got, datagram=datagram):
-            got.decode(datagram)
-            protection.unprotect_response(binding, got)
-
-        _, outer, sealed, _ = protection.protect_request(client, GET, options, payload)
-        asked = message(2, CON, 1, b"1234", outer, sealed)
-        request = asked.view
-
-        def take_request(asked=asked, request=request):
-            asked.decode(request)
-            protection.unprotect_request(server, asked)
-
-        def bind():
-            Binding(server, b"\x07", b"\x05", False)
-
-        for function, n in (
-            (ask, len(request)),
-            (take_request, len(request)),
-            (answer, len(datagram)),
-            (take, len(datagram)),
-        ):
-            found = garbage_of(function)
-            if found is not None and function == take_request:
-                found -= garbage_of(bind)  # which lives as long as the request
-            assert found is None or found <= 2048 + 2 * n, (size, n, found)
-
-
-def test_a_context_takes_at_most_1_kb_of_heap():
-    for sender, id_context in ((b"\x07", None), (b"1234567", b"12345678")):
-        made = []
-
-        def make(sender=sender, id_context=id_context, made=made):
-            made.append(SecurityContext(SECRET, sender, b"\x01", None, SALT, id_context))
-
-        make()
-        if not hasattr(gc, "mem_alloc"):
-            return
-        gc.collect()
-        start = gc.mem_alloc()
-        make()
-        gc.collect()
-        assert gc.mem_alloc() - start <= 1024
 
 
 def test_the_largest_block_fits_a_message_with_all_that_a_response_may_have():

@@ -4,7 +4,7 @@ from scm_fetcher import BODY, Fetcher, observing
 from builders import DATA, UE_ID, document
 from checks import unhex
 from msgin5g.cbor.encoder import dumps
-from msgin5g.coap.numbers import CONTENT, FORBIDDEN, NOT_FOUND, OBSERVE, URI_PATH
+from msgin5g.coap.numbers import CONTENT, FORBIDDEN, NOT_FOUND
 from msgin5g.scm.client import problem_of
 
 
@@ -37,53 +37,20 @@ def test_without_a_response_the_fetch_ends_and_so_does_the_registration():
     assert client.fetch(True) and client.busy
 
 
-def test_stop_deregisters_with_the_token_of_the_registration():
-    it = Fetcher()
+def check_refusal_without_room(code):
+    it, _ = observing()
     client = it.client
-    client.stop()
-    assert it.endpoint.transmit(0) is None
-    client.document_id = b"doc-1"
     client.fetch(True)
-    registration = it.request()
-    it.response(registration, CONTENT, [(OBSERVE, b"\x05")], BODY)
-    client.stop()
     request = it.request()
-    assert request.uint(OBSERVE) == 1 and request.token() == registration.token()
-    assert not client.observing and client.busy
-
-
-def test_the_answer_to_a_deregistration_starts_nothing():
-    it = Fetcher()
-    client = it.client
-    client.fetch()
-    it.response(it.request(), CONTENT, [], BODY)
-    client.fetch(True)
-    it.response(it.request(), CONTENT, [(OBSERVE, b"\x05")], BODY)
-    client.stop()
-    assert it.response(it.request(), NOT_FOUND).kind == "rejected" and not client.busy
-
-
-def test_what_is_deregistered_is_the_document_whatever_was_asked_last():
-    it, registration = observing()
-    assert registration.value(registration.find(URI_PATH) + 5) == b"doc-1"
-    it.client.fetch(False)
-    assert it.response(it.request(), CONTENT, [], BODY).kind == "configuration"
-    it.client.stop()
-    request = it.request()
-    assert request.uint(OBSERVE) == 1 and request.token() == registration.token()
-    assert request.value(request.find(URI_PATH) + 5) == b"doc-1"
+    client.request.start = lambda *_: None
+    outcome = it.response(request, code)
+    assert (outcome.kind, outcome.code) == ("rejected", code)
+    assert client.individual and not client.busy and not client.observing
 
 
 def test_without_room_to_ask_for_the_collection_the_refusal_of_the_document_is_the_outcome():
     for code in (FORBIDDEN, NOT_FOUND):
-        it, _ = observing()
-        client = it.client
-        client.fetch(True)
-        request = it.request()
-        client.request.start = lambda *_: None
-        outcome = it.response(request, code)
-        assert (outcome.kind, outcome.code) == ("rejected", code)
-        assert client.individual and not client.busy and not client.observing
+        check_refusal_without_room(code)  # apart: one client at a time
 
 
 def test_a_fetch_that_has_ended_keeps_no_body_and_no_exchange():

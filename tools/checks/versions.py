@@ -32,7 +32,9 @@ _TESTS = ROOT / "host_tests"
 _NOT_ON_WASM = (
     "test_loop",  # socket
     "test_oscore",  # cryptolib
+    "test_oscore_cipher",  # cryptolib
     "test_oscore_edges",  # cryptolib
+    "test_oscore_heap",  # cryptolib
     "test_oscore_lengths",  # cryptolib
     "test_oscore_options",  # cryptolib
     "test_port_flash",  # LittleFS
