@@ -32,6 +32,7 @@ from scm_setup import (
     UE8,
     Client,
 )
+from etsi_pairs import is_cancelled
 from proxy import Proxy
 
 from msgin5g_tools.scm_server.store import Store
@@ -132,6 +133,7 @@ def test_an_observation_through_the_relay_is_told_of_a_change_and_ends(scm, our_
         proxy.wait(watched)
         scm.put("ue-0007", document(name="changed"))
         client.join()
+        proxy.wait(is_cancelled)  # what the client has sent may still be on its way
         passed = proxy.passed()
         scm.put("ue-0007", document())
     (notified,) = [m for up, m in passed if not up and m.type == CON]

@@ -284,6 +284,7 @@ def test_restarts_by_hand_never_lead_to_safe_mode(tmp_path):
                 terminal.presses(b"\x03")
                 terminal.presses(b"\x04", b"soft reboot\r\n")
             ue.told("application runs\n", mark)
+            mark = ue.board.output.mark()
             mpremote(ue.board, "reset")
             ue.told("stopped(.*\n)*.*started .*\n(.*\n)*application runs\n", mark)
         assert counted(ue) == "0" and "safe_mode" not in ue.board.output.text()

@@ -11,7 +11,7 @@ from itertools import count
 
 from etsi_checks import QUIET_S, is_observing
 from peers import SERVER_URI, configuration, document, ue
-from scm_setup import ACK, COLLECTION, DELETE, ETAG, OBSERVE, RECIPIENT, UE7
+from scm_setup import COLLECTION, CON, DELETE, ETAG, OBSERVE, RECIPIENT, RST, UE7
 from proxy import Proxy
 
 QUERY = f"ue-uri={UE7}"
@@ -221,9 +221,10 @@ class _Role:
 
 
 def pinged(passed):
-    """A message without code and its answer, once both have passed."""
-    found = [(up, m) for up, m in passed if m.code == "0.00" and m.type != ACK]
-    return found if len(found) == 2 else None
+    """The first ping and its answer, once both have passed; a slow peer pings more than once."""
+    pings = [(up, m) for up, m in passed if m.code == "0.00" and m.type == CON]
+    resets = [(up, m) for up, m in passed if m.type == RST and pings and m.mid == pings[0][1].mid]
+    return [pings[0], resets[0]] if resets else None
 
 
 def is_cancelled(passed):

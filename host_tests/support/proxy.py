@@ -3,10 +3,13 @@
 import select
 import socket
 import threading
+import time
 from collections import namedtuple
 
 from peers import PORT, TIMEOUT_S, host
-from scm_setup import decode
+from scm_setup import RST, decode
+
+ANSWER_S = 2  # within which the server answers the last request of a client that has gone
 
 # up: from the client to the server; message: scm_setup's Message, by a decoder of its own
 Passed = namedtuple("Passed", "up datagram message")
@@ -17,6 +20,10 @@ class Proxy:
 
     lose(passed): whether a datagram is dropped; the log has it all the same. `log` and `lost` are
     lists of Passed. A new client replaces the one before.
+
+    It ends once all that its client has sent is forwarded and answered. A cancellation of an
+    observation, sent as a client ends, would otherwise be lost, and the notifications or the late
+    answer would reach the next proxy at the same `back`.
     """
 
     def __init__(self, server, back=None, lose=None):
@@ -47,18 +54,39 @@ class Proxy:
             print(self.diagram())  # pytest shows it with the failure
 
     def _run(self):
-        while True:
-            ready, _, _ = select.select([self._front, self._back, self._door], [], [])
-            if self._door in ready:
-                return
-            for each in ready:
-                try:
-                    datagram, remote = each.recvfrom(65536)
-                except OSError:
-                    continue  # a peer has gone: an ICMP message says so
-                if each is self._front:
-                    self._client = remote
-                self._pass(each is self._front, datagram)
+        sockets = [self._front, self._back]
+        while self._door not in (ready := select.select([*sockets, self._door], [], [])[0]):
+            self._forward(ready)
+        until = time.monotonic() + ANSWER_S
+        left = ANSWER_S
+        while left > 0 and (ready := select.select(sockets, [], [], left * self._is_asked())[0]):
+            self._forward(ready)
+            left = until - time.monotonic()
+
+    def _forward(self, ready):
+        for each in ready:
+            try:
+                datagram, remote = each.recvfrom(65536)
+            except OSError:
+                continue  # a peer has gone: an ICMP message says so
+            if each is self._front:
+                self._client = remote
+            self._pass(each is self._front, datagram)
+
+    def _is_asked(self):
+        """Whether a request has neither an answer nor a Reset yet."""
+        asked = {}  # message ID of each open request by its token
+        for passed in self.log:
+            message = passed.message
+            is_empty = message.code == "0.00"
+            if passed.up and message.code[0] == "0" and not is_empty:
+                if not self._is_lost(passed):
+                    asked[message.token] = message.mid
+            elif not passed.up and not is_empty:
+                asked.pop(message.token, None)
+            elif not passed.up and message.type == RST:
+                asked = {token: mid for token, mid in asked.items() if mid != message.mid}
+        return bool(asked)
 
     def _pass(self, up, datagram):
         passed = Passed(up, datagram, decode(datagram))
