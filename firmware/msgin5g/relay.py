@@ -329,20 +329,35 @@ class Relay(Role):
     def _may_observe(self, ue):
         """Whether a UE may observe once more.
 
-        Those asked for count, too. In place of one beyond its share its oldest ends: it has begun
-        anew, and lost its token.
+        Those asked for count, too. One beyond its share takes the place of its oldest: it has
+        begun anew, and lost its token. One that observes goes only when the new one does: a late
+        copy of a former request, which the server refuses, must not end it.
         """
-        is_full = self._n_wanted >= self._settings.max_observations
         n = 0
-        oldest = None
+        asked_for = None
         for flow in ue.flows:
             if flow.wants_observe:
                 n += 1
-                oldest = oldest or flow
-        if oldest is not None and (is_full or n >= self._admission.max_observations_of_ue):
-            self._replace(oldest)
+                if not flow.observing:
+                    asked_for = asked_for or flow
+        is_full = self._n_wanted >= self._settings.max_observations
+        if n and (is_full or n >= self._admission.max_observations_of_ue):
+            if asked_for is not None:
+                self._replace(asked_for)
             return True
         return not is_full
+
+    def _make_room(self, ue):
+        """End the oldest observation of a UE where one more would be beyond its share."""
+        n = 0
+        oldest = None
+        for flow in ue.flows:
+            if flow.observing:
+                n += 1
+                oldest = oldest or flow
+        is_full = self.n_observing >= self._settings.max_observations
+        if n and (is_full or n >= self._admission.max_observations_of_ue):
+            self._replace(oldest)
 
     def _replace(self, flow):
         """End the observation of a UE that has begun anew.
@@ -422,6 +437,7 @@ class Relay(Role):
                 observing,
             )
         if observing and not flow.observing:
+            self._make_room(ue)
             flow.observing = True
             ue.n_requests -= 1
             self.n_requests -= 1

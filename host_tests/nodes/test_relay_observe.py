@@ -313,6 +313,32 @@ def test_the_share_of_a_ue_is_equal_and_at_most_four():
         assert peers.relay.n_observing == 0 and not peers.relay.flows
 
 
+def test_a_late_copy_of_a_former_registration_that_is_refused_ends_no_observation():
+    """Found by host/test_fleet_machine.py: the UE would not get changes until its next fetch."""
+    peers = Peers()
+    kept = peers.observe("9001", "6e657731")
+    (late,) = peers.up(raw_get("9000", "6f6c6431", "gone", 0))
+    assert len(peers.relay.flows) == 2
+    (refusal,) = peers.down(late.token(), None, code=0x84)
+    assert (refusal.mtype, refusal.code, refusal.token()) == (ACK, 0x84, b"old1")
+    (pushed,) = peers.down(kept, 2)
+    assert (pushed.mtype, pushed.token(), pushed.uint(OBSERVE)) == (CON, b"new1", 2)
+    assert peers.relay.n_observing == 1
+
+
+def test_a_ue_that_has_begun_anew_keeps_one_observation_while_it_asks_for_many():
+    peers = Peers(max_rate=1000)
+    peers.observe("9001", "6e657731")
+    asked = []
+    for n in range(40):
+        asked += peers.up(raw_get("%04x" % n, "746f%04x" % n, "d", 0))
+        assert len(peers.relay.flows) == 2 and peers.relay.n_observing == 1
+    (answer,) = peers.down(asked[-1].token(), 1)
+    assert answer.token() == b"to\0\x27" and answer.uint(OBSERVE) == 1
+    (flow,) = peers.relay.flows
+    assert flow.observing and flow.incoming.token == b"to\0\x27"
+
+
 def test_refused_requests_of_one_ue_do_not_push_the_time_to_retry_of_others_away():
     peers = Peers(max_flows=1, max_rate=20)
     relay = peers.relay
