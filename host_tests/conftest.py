@@ -19,8 +19,9 @@ sys.path.append(str(HERE.parent / "tools" / "simulate"))  # for fast_network_sim
 import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30
 
 
-# Long tests that need no peer: tools/test.sh runs them in the second stream, after the lanes.
+# Long tests that need no CoAP peer of others: the second stream of tools/test.sh has them.
 _CAMPAIGNS = {
+    "test_any_environment",
     "test_cbor_fuzz",
     "test_codec_fuzz",
     "test_fleet_faults",
@@ -28,8 +29,13 @@ _CAMPAIGNS = {
     "test_fuzz",
     "test_hostile_cost",
     "test_many_fetches",
+    "test_no_key_shown",
     "test_power_cut",
+    "test_provision_gateway",
+    "test_provision_keys",
+    "test_provision_seal_c",
     "test_schema_fuzz",
+    "test_scm_flood",
 }
 # Files of unit/ and nodes/ that take more than ten seconds: `make test-fast` leaves them out.
 _SLOW = {"test_crowd"}
