@@ -95,10 +95,10 @@ def interpreter_command():
 
 
 # By default, where the modules are .mpy files: what a UE needs to take one 5 KB document after
-# another beside an application; for the other roles two thirds of a Pico W's heap, as a 64-bit
-# port counts.
+# another beside an application; for the other roles what a separated gateway with a configuration
+# of its own needs on a 64-bit port.
 UE_HEAP = "160K"
-HEAP = "192K"
+HEAP = "208K"
 SECURED_HEAP = "256K"  # a gateway with the keys of 30 UEs
 
 
