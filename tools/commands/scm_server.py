@@ -1,6 +1,6 @@
 """The configuration management server (SCM-S, TS 24.546): `msgin5g scm-server`.
 
-What the server does where the specifications leave a choice (see also docs/operation.md):
+What the server does where the specifications leave a choice (see also docs/server.md):
 
 Recipient. Every response to a request with one `ue-uri` has the Recipient option: also errors,
 2.03, blocks and notifications. A response for several UEs has none, because they have no common
