@@ -1,7 +1,9 @@
 """`msgin5g documents`: import, export and list the server's documents, also while it runs."""
 
 import codecs
+import getpass
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -75,18 +77,22 @@ def _import(store, contents, replace):
     """Import in pieces, each a transaction: a server that runs is kept from writing for short."""
     counts = {"created": 0, "changed": 0, "unchanged": 0, "deleted": 0}
 
+    by = _by("import")
+
     def put(*document):
-        counts[store.put(*document)] += 1
+        counts[store.put(*document, by)] += 1
 
     def delete(*name):
-        counts["deleted"] += store.delete(*name)
+        counts["deleted"] += store.delete(*name, by)
 
-    steps = [(store.deny, uri) for uri in contents.deny]
+    steps = [(store.deny, uri, by) for uri in contents.deny]
     steps += [(store.entitle, host) for host in contents.gateways]
     if replace:
         denied = set(map(identity.normal_uri, contents.deny))
         steps += [
-            (store.allow, uri) for uri in store.denied() if identity.normal_uri(uri) not in denied
+            (store.allow, uri, by)
+            for uri in store.denied()
+            if identity.normal_uri(uri) not in denied
         ]
         entitled = set(map(identity.normal_host, contents.gateways))
         steps += [(store.withdraw, host) for host in store.gateways() if host not in entitled]
@@ -203,7 +209,8 @@ def _server(document):
 @_database
 def deny(uri, db):
     """Put a UE on the deny list: its requests get 4.03."""
-    _change(db, uri, identity.uri_fault, Store.deny, ("is denied", "was denied already"))
+    texts = "is denied", "was denied already"
+    _change(db, uri, identity.uri_fault, Store.deny, texts, _by("deny"))
 
 
 @documents.command()
@@ -211,7 +218,8 @@ def deny(uri, db):
 @_database
 def allow(uri, db):
     """Remove a UE from the deny list."""
-    _change(db, uri, identity.uri_fault, Store.allow, ("is allowed again", "was not denied"))
+    texts = "is allowed again", "was not denied"
+    _change(db, uri, identity.uri_fault, Store.allow, texts, _by("allow"))
 
 
 _ue = click.option(
@@ -258,12 +266,21 @@ def _change_ues(db, gateway, ues, change, texts):
         click.echo(f"{printable(gateway)} {texts[0] if is_changed else texts[1]} {printable(uri)}")
 
 
-def _change(db, item, rule, change, texts):
+def _by(command):
+    """Who makes a change, for the history."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for this user
+        user = f"user {os.getuid()}"
+    return f"documents {command}, {user}"
+
+
+def _change(db, item, rule, change, texts, *by):
     fault = rule(item)
     if fault:
         raise click.UsageError(f"'{item}' {fault}")
     with _open(db, create=change in (Store.deny, Store.entitle)) as store:
-        changed = change(store, item)
+        changed = change(store, item, *by)
     click.echo(f"{item} {texts[0] if changed else texts[1]}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgin5g_tools.scm_server.problem import ScmError
 
 APPLICATION_ID = 0x53434D53  # "SCMS": marks a database as ours
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _CACHE_KIB = 65_536  # at most: the indexes of 100,000 documents and more
 
 # One list of statements for each version; an empty line ends a statement.
@@ -136,7 +136,29 @@ CREATE TRIGGER gateway_ues_deleted AFTER DELETE ON gateway_ues BEGIN
     INSERT INTO changes (service, name) VALUES (NULL, OLD.uri);
 END
 """
-VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+
+# Who changed what, see history. kept_size: bytes of the old documents of all rows up to this one.
+_VERSION_4 = """
+CREATE TABLE history (
+    number INTEGER PRIMARY KEY,
+    changed_at INTEGER NOT NULL,  -- seconds since 1970
+    changed_by TEXT NOT NULL,
+    what TEXT NOT NULL,
+    service TEXT,
+    name TEXT NOT NULL,
+    old_etag BLOB,
+    new_etag BLOB,
+    body BLOB,
+    kept_size INTEGER NOT NULL
+)
+
+CREATE INDEX history_name ON history (service, name, number)
+
+CREATE INDEX history_bodies ON history (service, name, number) WHERE body IS NOT NULL
+
+CREATE INDEX history_sizes ON history (kept_size) WHERE body IS NOT NULL
+"""
+VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 assert len(VERSIONS) == SCHEMA_VERSION
 
 

@@ -167,24 +167,24 @@ class Resources:
             self._kept[key] = state, payload, tag
         return payload, tag
 
-    def change(self, found, request, body):
-        """POST, PUT or DELETE, in one transaction."""
+    def change(self, found, request, body, by):
+        """POST, PUT or DELETE, in one transaction. by: who asks, in a few words."""
         with self._store.transaction():
             if found.kind == DOCUMENT:
                 self._check_conditions(found, request)
             if request.code == codes.DELETE:
-                if not self._store.delete(found.service, found.doc_id):
+                if not self._store.delete(found.service, found.doc_id, by):
                     raise Problem(codes.NOT_FOUND, f"no document '{found.doc_id}'")
                 return reply(codes.DELETED)
-            return self._save(found, body)
+            return self._save(found, body, by)
 
-    def _save(self, found, body):
+    def _save(self, found, body, by):
         if not body:
             raise Problem(codes.BAD_REQUEST, "body is empty")
         document = ue_config.decode(body)
         ue_config.require(document, found.service, found.doc_id)
         doc_id = found.doc_id or self._new_id(found.service)
-        outcome = self._store.put(found.service, doc_id, document)
+        outcome = self._store.put(found.service, doc_id, document, by)
         location = ()
         if found.doc_id is None:
             location = (*self._collection_path(found.service), doc_id)

@@ -270,7 +270,7 @@ class Site(interfaces.Resource):
         body = b"" if method == codes.DELETE else self._block1_receiver.feed(request)
         if body is None:
             return resources.reply(codes.CONTINUE)
-        reply = self._resources.change(found, request, body)
+        reply = self._resources.change(found, request, body, _name_of_writer(request))
         self._on_change()
         return reply
 
@@ -476,6 +476,13 @@ def _check_whole(request):
     if getattr(request, "truncated", False):
         detail = "the datagram is too long: send the body in blocks"
         raise Problem(codes.REQUEST_ENTITY_TOO_LARGE, detail, block1=(0, False, 6))
+
+
+def _name_of_writer(request):
+    owner = owner_of(request)
+    host, port = hostportsplit(request.remote.hostinfo)
+    text = f"CoAP {address_text(host, port or _COAP_PORT)}"
+    return text if owner is None else f"{text}, key of {owner.spelling}"
 
 
 def _is_amplified(request, message):

@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import cbor2
 
-from msgin5g_tools.scm_server import identity, ue_config
+from msgin5g_tools.scm_server import history, identity, ue_config
 from msgin5g_tools.scm_server.database import Database
 
 Document = namedtuple("Document", "service doc_id body")
@@ -32,7 +32,14 @@ def etag(payload):
 
 
 class Store(Database):
-    """Every method is one transaction; `transaction()` joins several."""
+    """Every method is one transaction; `transaction()` joins several.
+
+    by: who makes a change, in a few words, for `history`.
+    """
+
+    def __init__(self, path, create=True, timeout_s=5.0):
+        super().__init__(path, create, timeout_s)
+        self.history = history.History(self)
 
     # documents
 
@@ -42,14 +49,14 @@ class Store(Database):
             "SELECT body FROM documents WHERE service = ? AND doc_id = ?", service, doc_id
         )
 
-    def put(self, service, doc_id, document):
+    def put(self, service, doc_id, document, by=""):
         """Create or replace; "created", "changed" or "unchanged"."""
         body = ue_config.encode(document, doc_id)
         with self.transaction():
             old = self.body(service, doc_id)
             if old == body:
                 return "unchanged"
-            self.delete(service, doc_id)
+            self._remove(service, doc_id)
             ids = document.get("valUeIds")
             vendors = document.get("ueVendors", ())
             ranges = (ids or {}).get("imeiRanges", ())
@@ -69,23 +76,32 @@ class Store(Database):
             self.connection.executemany(
                 "INSERT INTO vendors VALUES (?, ?)", [(vendor, row) for vendor in set(vendors)]
             )
-        return "created" if old is None else "changed"
+            what = history.CREATED if old is None else history.CHANGED
+            etags = None if old is None else etag(old), etag(body)
+            self.history.record(by, what, service, doc_id, etags, old)
+        return what
 
-    def delete(self, service, doc_id):
+    def delete(self, service, doc_id, by=""):
         """True when there was such a document."""
         with self.transaction():
-            row = self._one(
-                "SELECT id FROM documents WHERE service = ? AND doc_id = ?", service, doc_id
-            )
-            if row is None:
+            old = self.body(service, doc_id)
+            if old is None:
                 return False
+            self._remove(service, doc_id)
+            self.history.record(by, history.DELETED, service, doc_id, (etag(old), None), old)
+        return True
+
+    def _remove(self, service, doc_id):
+        row = self._one(
+            "SELECT id FROM documents WHERE service = ? AND doc_id = ?", service, doc_id
+        )
+        if row is not None:
             for table in ("uris", "imeis", "vendors"):
                 self.connection.execute(f"DELETE FROM {table} WHERE document = ?", (row,))
             self.connection.execute("DELETE FROM documents WHERE id = ?", (row,))
-        return True
 
     def clear(self):
-        """Delete everything: documents, deny list and gateways."""
+        """Delete everything but the history: documents, deny list and gateways."""
         with self.transaction():
             tables = ("uris", "imeis", "vendors", "documents", "denied", "gateways", "gateway_ues")
             for table in tables:
@@ -201,18 +217,24 @@ class Store(Database):
 
     # deny list and entitled gateways
 
-    def deny(self, uri):
+    def deny(self, uri, by=""):
         """True when the UE was allowed before."""
-        cursor = self.connection.execute(
-            "INSERT OR IGNORE INTO denied VALUES (?, ?)", (identity.normal_uri(uri), uri)
-        )
+        with self.transaction():
+            cursor = self.connection.execute(
+                "INSERT OR IGNORE INTO denied VALUES (?, ?)", (identity.normal_uri(uri), uri)
+            )
+            if cursor.rowcount > 0:
+                self.history.record(by, history.DENIED, None, uri)
         return cursor.rowcount > 0
 
-    def allow(self, uri):
+    def allow(self, uri, by=""):
         """True when the UE was denied before."""
-        cursor = self.connection.execute(
-            "DELETE FROM denied WHERE uri = ?", (identity.normal_uri(uri),)
-        )
+        with self.transaction():
+            cursor = self.connection.execute(
+                "DELETE FROM denied WHERE uri = ?", (identity.normal_uri(uri),)
+            )
+            if cursor.rowcount > 0:
+                self.history.record(by, history.ALLOWED, None, uri)
         return cursor.rowcount > 0
 
     def denied(self):
