@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from scm_setup import COLLECTION, GET, OBSERVE, POST, UE7, UE8, Scm, document, ids, problem
 
 from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.scm_server.problem import DatabaseUnavailable
 from msgin5g_tools.scm_server.store import Store
 
 TABLES = ("documents", "uris", "imeis", "vendors", "denied", "gateways")
@@ -82,7 +83,7 @@ def test_an_error_while_the_database_is_read_for_a_put_leaves_nothing_of_it(n_re
         def failing(service, doc_id):
             n.append(doc_id)
             if len(n) > n_reads:
-                raise sqlite3.OperationalError("disk I/O error")
+                raise DatabaseUnavailable("disk I/O error")
             return body(service, doc_id)
 
         store.body = failing

@@ -31,6 +31,7 @@ from scm_setup import (
 from scm_setup import BLOCK2, COLLECTION, block, old_database
 
 from msgin5g_tools.scm_server import observers, ue_config
+from msgin5g_tools.scm_server.problem import DatabaseUnavailable
 from msgin5g_tools.scm_server.resources import DOCUMENT, Route
 from msgin5g_tools.scm_server.store import Store
 
@@ -365,7 +366,7 @@ def test_a_database_that_is_locked_postpones_a_notification_and_ends_no_observat
         def locked(*name):
             asked.append(name)
             if len(asked) == 1:
-                raise sqlite3.OperationalError("database is locked")
+                raise DatabaseUnavailable("database is locked")
             return body(*name)
 
         scm.call(lambda store: setattr(store, "body", locked))

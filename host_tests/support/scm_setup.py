@@ -14,7 +14,8 @@ from collections import namedtuple
 
 import cbor2
 
-from msgin5g_tools.scm_server import database
+from msgin5g_tools.scm_server import schema
+from msgin5g_tools.scm_server.engine_sqlite import SqliteEngine
 from msgin5g_tools.scm_server.server import ScmServer
 from msgin5g_tools.scm_server.settings import Settings
 
@@ -94,10 +95,10 @@ def _value(nibble, datagram, i):
 def old_database(path, version):
     """Make a file as a server with this version of the schema made it."""
     old = sqlite3.connect(path, isolation_level=None)
-    for statements in database.VERSIONS[:version]:
-        for statement in statements.split("\n\n"):
+    for each in range(1, version + 1):
+        for statement in schema.statements(each, SqliteEngine.TRIGGERS):
             old.execute(statement)
-    old.execute(f"PRAGMA application_id = {database.APPLICATION_ID}")
+    old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     old.execute(f"PRAGMA user_version = {version}")
     old.close()
 

@@ -4,7 +4,6 @@ import codecs
 import getpass
 import json
 import os
-import sqlite3
 import sys
 import time
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ import click
 from msgin5g_tools.person_file import FileError, read_text
 from msgin5g_tools.scm_server import identity, json_form, json_write
 from msgin5g_tools.scm_server.contexts import Contexts
-from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.database import exists
+from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 from msgin5g_tools.scm_server.store import Store, etag
 from msgin5g_tools.text import json_ascii, printable
 
@@ -294,12 +294,12 @@ def _read(file):
 @contextmanager
 def _open(db, create=False):
     """The Store; every error of the file is one line."""
-    if not create and not Path(db).exists():
+    if not create and not exists(db):
         raise click.ClickException(f"{db}: no such database")
     try:
         with Store(db, create=create) as store:
             yield store
     except ScmError as error:
         raise click.ClickException(str(error)) from None
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise click.ClickException(f"{db}: {error}") from None

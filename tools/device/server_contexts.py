@@ -1,19 +1,17 @@
 """The OSCORE keys of a server's database, for commands; a wheel, without firmware, has it too."""
 
-import sqlite3
 from contextlib import contextmanager
-from pathlib import Path
 
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
 from msgin5g_tools.scm_server.contexts import Contexts
-from msgin5g_tools.scm_server.database import Database
-from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.database import Database, exists
+from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 
 
 @contextmanager
 def open_contexts(path):
     """The Contexts of a database, in one transaction; DeviceError, one line, for every fault."""
-    if not Path(path).exists():
+    if not exists(path):
         raise DeviceError(WRONG_INPUT, f"{path}: no such database")
     try:
         with Database(path, create=False) as database, database.transaction():
@@ -22,5 +20,5 @@ def open_contexts(path):
         text = str(error)
         named = text if text.startswith(f"{path}: ") else f"{path}: {text}"
         raise DeviceError(WRONG_INPUT, named) from None
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise DeviceError(WRONG_INPUT, f"{path}: {error}") from None

@@ -1,7 +1,8 @@
 """What has changed in the database, by this process or by another one, for the observers."""
 
 import asyncio
-import sqlite3
+
+from msgin5g_tools.scm_server.problem import DatabaseError
 
 
 class ChangeFollower:
@@ -28,7 +29,7 @@ class ChangeFollower:
             self._hurried.clear()
             try:
                 await self._follow()
-            except sqlite3.Error:
+            except DatabaseError:
                 pass  # locked, or away: the next turn will see the changes
 
     async def _follow(self):

@@ -12,9 +12,7 @@ The server's sequence numbers are reserved here before they are used, many with 
 B.1.1): several processes, and a process after a crash, never use the same one.
 """
 
-import os
 import secrets
-import stat
 import time
 from dataclasses import dataclass, field
 
@@ -106,7 +104,6 @@ class Contexts:
 
     def __init__(self, store, now=time.time):
         self._store = store
-        self._connection = store.connection
         self._now = now
 
     # by the operator
@@ -135,10 +132,16 @@ class Contexts:
             if not self._working(kind, name, ACTIVE):
                 raise ScmError(f"{printable(name)}: has no key to rotate")
             ends_at = int(self._now() + overlap_s)
-            self._connection.execute(
-                "UPDATE contexts SET state = ?, ends_at = min(ifnull(ends_at, ?), ?)"
+            self._store.run(
+                "UPDATE contexts SET state = ?,"
+                " ends_at = CASE WHEN ends_at < ? THEN ends_at ELSE ? END"
                 " WHERE kind = ? AND owner = ? AND state != ?",
-                (RETIRING, ends_at, ends_at, kind, normal_owner(kind, name), REVOKED),
+                RETIRING,
+                ends_at,
+                ends_at,
+                kind,
+                normal_owner(kind, name),
+                REVOKED,
             )
             return self._insert(kind, name, kid, id_context, **more)
 
@@ -155,21 +158,21 @@ class Contexts:
 
         False, and nothing else, if it was used.
         """
-        cursor = self._connection.execute(
-            "DELETE FROM contexts WHERE number = ? AND used_at IS NULL", (number,)
-        )
-        return cursor.rowcount > 0
+        with self._store.transaction():
+            sql = "DELETE FROM contexts WHERE number = ? AND used_at IS NULL"
+            return self._store.run(sql, number) > 0
 
     def list(self, kind=None, name=None):
         """Every Context, of this kind and owner if they are given; without secrets."""
-        condition, values = "1", []
+        condition, values = "1 = 1", []
         if kind is not None:
             condition, values = "kind = ?", [kind]
             if name is not None:
                 condition += " AND owner = ?"
                 values.append(normal_owner(kind, name))
-        rows = self._connection.execute(
-            f"SELECT {_SHOWN} FROM contexts WHERE {condition} ORDER BY kind, owner, number", values
+        rows = self._store.rows(
+            f"SELECT {_SHOWN} FROM contexts WHERE {condition} ORDER BY kind, owner, number",
+            *values,
         )
         return [Context(*row) for row in rows]
 
@@ -179,33 +182,37 @@ class Contexts:
         """Let a gateway ask for this UE; true when it could not before."""
         for kind, name in ((GATEWAY, gateway), (UE, uri)):
             self._require_owner(kind, name)
-        cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO gateway_ues VALUES (?, ?, ?)",
-            (normal_owner(GATEWAY, gateway), identity.normal_uri(uri), uri),
-        )
-        return cursor.rowcount > 0
+        with self._store.transaction():
+            n = self._store.run(
+                "INSERT INTO gateway_ues VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                normal_owner(GATEWAY, gateway),
+                identity.normal_uri(uri),
+                uri,
+            )
+        return n > 0
 
     def remove_ue(self, gateway, uri):
         """True when the gateway could ask for this UE before."""
-        cursor = self._connection.execute(
-            "DELETE FROM gateway_ues WHERE gateway = ? AND uri = ?",
-            (normal_owner(GATEWAY, gateway), identity.normal_uri(uri)),
-        )
-        return cursor.rowcount > 0
+        with self._store.transaction():
+            n = self._store.run(
+                "DELETE FROM gateway_ues WHERE gateway = ? AND uri = ?",
+                normal_owner(GATEWAY, gateway),
+                identity.normal_uri(uri),
+            )
+        return n > 0
 
     def gateway_ues(self):
         """[(gateway, URI of a UE that it may ask for)], in order."""
-        return self._connection.execute(
-            "SELECT gateway, spelling FROM gateway_ues ORDER BY gateway, uri"
-        ).fetchall()
+        return self._store.rows("SELECT gateway, spelling FROM gateway_ues ORDER BY gateway, uri")
 
     def first_foreign(self, gateway, uris):
         """The first of these UEs that a gateway may not ask for, or None; its normal form."""
         for uri in uris:
-            found = self._connection.execute(
+            found = self._store.value(
                 "SELECT 1 FROM gateway_ues WHERE gateway = ? AND uri = ?",
-                (gateway, identity.normal_uri(uri)),
-            ).fetchone()
+                gateway,
+                identity.normal_uri(uri),
+            )
             if not found:
                 return uri
         return None
@@ -214,22 +221,20 @@ class Contexts:
 
     def counts(self):
         """(kind, state, how many contexts) of each kind and state that there are."""
-        return self._connection.execute(
-            "SELECT kind, state, COUNT(*) FROM contexts GROUP BY kind, state"
-        ).fetchall()
+        return self._store.rows("SELECT kind, state, COUNT(*) FROM contexts GROUP BY kind, state")
 
     def is_empty(self):
         """Whether there has never been a context."""
-        return self._connection.execute("SELECT 1 FROM contexts LIMIT 1").fetchone() is None
+        return self._store.value("SELECT 1 FROM contexts LIMIT 1") is None
 
     def find(self, kid, id_context=None):
         """The Context with its secret that works now, or None."""
         # The expression of the index, so that it is used.
         return self._find(
-            "kid = ? AND ifnull(id_context, x'') = ? AND id_context IS ?",
+            "kid = ? AND ifnull(id_context, x'') = ? AND (id_context IS NULL) = ?",
             kid,
             b"" if id_context is None else id_context,
-            id_context,
+            id_context is None,
         )
 
     def find_number(self, number):
@@ -243,35 +248,30 @@ class Contexts:
         has no more numbers. It notes that the context is in use.
         """
         n = skipped + count
-        with self._store.transaction():
-            cursor = self._connection.execute(
-                "UPDATE contexts SET bound = bound + ?, used_at = ?"
-                " WHERE number = ? AND state != ? AND bound + ? <= ?",
-                (n, int(self._now()), number, REVOKED, n, MAX_NUMBER + 1),
-            )
-            if not cursor.rowcount:
-                return None
-            (bound,) = self._connection.execute(
-                "SELECT bound FROM contexts WHERE number = ?", (number,)
-            ).fetchone()
-        return bound - count
+        bound = self._store.value(
+            "UPDATE contexts SET bound = bound + ?, used_at = ?"
+            " WHERE number = ? AND state != ? AND bound + ? <= ? RETURNING bound",
+            n,
+            int(self._now()),
+            number,
+            REVOKED,
+            n,
+            MAX_NUMBER + 1,
+        )
+        return None if bound is None else bound - count
 
     def hold(self, number, holder):
         """Let one process be the one that takes requests under this context: `holder`, any name.
 
         It has seen a fresh request. All others take nothing more before they have seen one, too.
         """
-        self._connection.execute(
-            "UPDATE contexts SET holder = ? WHERE number = ?", (holder, number)
-        )
+        self._store.run("UPDATE contexts SET holder = ? WHERE number = ?", holder, number)
 
     def used(self, row):
         """Note that a Context is in use, at most once a day."""
         now = int(self._now())
         if row.used_at is None or now - row.used_at >= DAY_S:
-            self._connection.execute(
-                "UPDATE contexts SET used_at = ? WHERE number = ?", (now, row.number)
-            )
+            self._store.run("UPDATE contexts SET used_at = ? WHERE number = ?", now, row.number)
 
     def came(self, number, sequence_number):
         """Note in the window of the database that a sequence number of the owner has come.
@@ -279,47 +279,54 @@ class Contexts:
         False when it has come before, or is too old to know: then it must not be accepted.
         """
         with self._store.transaction():
-            row = self._connection.execute(
-                "SELECT window_highest, window_seen FROM contexts WHERE number = ?", (number,)
-            ).fetchone()
+            row = self._store.row(
+                "SELECT window_highest, window_seen FROM contexts WHERE number = ?", number
+            )
             moved = row and advance(*row, sequence_number)
             if not moved:
                 return False
-            self._connection.execute(
+            self._store.run(
                 "UPDATE contexts SET window_highest = ?, window_seen = ?, used_at = ?"
                 " WHERE number = ?",
-                (*moved, int(self._now()), number),
+                *moved,
+                int(self._now()),
+                number,
             )
         return True
 
     def given(self, uri, service_id, number):
         """Note that a UE was given a UE Service ID under the context of this number."""
-        self._connection.execute(
+        self._store.run(
             "INSERT INTO service_ids VALUES (?, ?, ?, ?) ON CONFLICT (uri, service_id)"
             " DO UPDATE SET context = excluded.context, given_at = excluded.given_at",
-            (identity.normal_uri(uri), service_id, number, int(self._now())),
+            identity.normal_uri(uri),
+            service_id,
+            number,
+            int(self._now()),
         )
 
     def service_ids(self):
         """[(URI, UE Service ID, number of the context, seconds since 1970)], in order."""
-        return self._connection.execute(
+        return self._store.rows(
             "SELECT uri, service_id, context, given_at FROM service_ids ORDER BY uri, given_at"
-        ).fetchall()
+        )
 
     # private
 
     def _find(self, condition, *values):
-        row = self._connection.execute(
-            f"SELECT {_SHOWN}, secret, salt FROM contexts WHERE {condition}", values
-        ).fetchone()
+        row = self._store.row(
+            f"SELECT {_SHOWN}, secret, salt FROM contexts WHERE {condition}", *values
+        )
         found = row and Context(*row)
         return found if found and found.works_at(self._now()) else None
 
     def _working(self, kind, name, state):
-        return self._connection.execute(
+        return self._store.value(
             "SELECT 1 FROM contexts WHERE kind = ? AND owner = ? AND state = ?",
-            (kind, normal_owner(kind, name), state),
-        ).fetchone()
+            kind,
+            normal_owner(kind, name),
+            state,
+        )
 
     @staticmethod
     def _require_owner(kind, name):
@@ -347,59 +354,43 @@ class Contexts:
                 raise ScmError(f"{text}: {what} has {len(value)} bytes, not {wanted}")
         if kid == server_id:
             raise ScmError(f"{text}: identifier '{kid.hex()}' is that of the server")
-        if self._connection.execute(
+        if self._store.value(
             "SELECT 1 FROM contexts WHERE kid = ? AND ifnull(id_context, x'') = ?",
-            (kid, id_context or b""),
-        ).fetchone():
+            kid,
+            id_context or b"",
+        ):
             raise ScmError(f"{text}: identifier '{kid.hex()}' is taken, perhaps by a revoked key")
-        self._keep_private()
-        number = self._connection.execute(
+        self._store.keep_private()
+        number = self._store.value(
             "INSERT INTO contexts (kind, owner, spelling, kid, id_context, server_id, secret,"
-            " salt, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (kind, normal_owner(kind, name), name, kid, id_context, server_id, secret, salt)
-            + (ACTIVE, int(self._now())),
-        ).lastrowid
+            " salt, state, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            *(kind, normal_owner(kind, name), name, kid, id_context, server_id, secret, salt),
+            ACTIVE,
+            int(self._now()),
+        )
         return self.find_number(number)
 
     def _unused_kid(self, server_id):
         """The shortest number that is no kid yet, beginning after that of the last row."""
-        row = self._connection.execute("SELECT max(number) FROM contexts").fetchone()
-        number = (row[0] or 0) + 1
+        number = (self._store.value("SELECT max(number) FROM contexts") or 0) + 1
         while True:
             kid = number.to_bytes((number.bit_length() + 7) // 8, "big")
-            if (
-                kid != server_id
-                and not self._connection.execute(
-                    "SELECT 1 FROM contexts WHERE kid = ?", (kid,)
-                ).fetchone()
-            ):
+            sql = "SELECT 1 FROM contexts WHERE kid = ? LIMIT 1"
+            if kid != server_id and not self._store.value(sql, kid):
                 return kid
             number += 1
 
     def _revoke(self, condition, *values):
         with self._store.transaction():
             # The secret goes too: who reads a copy of the file must not find it.
-            self._connection.execute("PRAGMA secure_delete = ON")
-            return self._connection.execute(
+            self._store.erase_for_good()
+            return self._store.run(
                 "UPDATE contexts SET state = ?, secret = x'', salt = x''"
                 f" WHERE {condition} AND state != ?",
-                (REVOKED, *values, REVOKED),
-            ).rowcount
-
-    def _keep_private(self):
-        """Take the file from everybody but its owner: it has a secret now.
-
-        A mode that gives others nothing stays: then somebody has chosen the group. The files of
-        the log have what the file will have; new ones get its mode from SQLite.
-        """
-        for end in ("", "-wal", "-shm"):
-            path = self._store.path + end
-            try:
-                mode = stat.S_IMODE(os.stat(path).st_mode)
-                if mode & 0o007:
-                    os.chmod(path, mode & 0o700)
-            except OSError:
-                pass  # not there; or of somebody else, who has chosen its mode
+                REVOKED,
+                *values,
+                REVOKED,
+            )
 
 
 def advance(highest, seen, number):

@@ -31,14 +31,13 @@ class History:
 
     def __init__(self, store, now=time.time):
         self._store = store
-        self._connection = store.connection
         self._now = now
 
     def record(self, changed_by, what, service, name, etags=(None, None), body=None):
         """Write a row, and forget what is beyond the limits. etags: old and new."""
-        last = self._one("SELECT kept_size FROM history ORDER BY number DESC LIMIT 1") or 0
+        last = self._store.value("SELECT kept_size FROM history ORDER BY number DESC LIMIT 1") or 0
         kept_size = last + len(body or b"")
-        number = self._one(
+        number = self._store.value(
             "INSERT INTO history (changed_at, changed_by, what, service, name, old_etag, new_etag,"
             " body, kept_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
             int(self._now()),
@@ -65,9 +64,7 @@ class History:
 
     def version(self, number):
         """The Change of this number with its old document, or None."""
-        row = self._connection.execute(
-            f"SELECT {_COLUMNS}, body FROM history WHERE number = ?", (number,)
-        ).fetchone()
+        row = self._store.row(f"SELECT {_COLUMNS}, body FROM history WHERE number = ?", number)
         return Change(*row) if row else None
 
     def _changes(self, condition, values, limit, before):
@@ -75,16 +72,17 @@ class History:
             condition += " AND number < ?"
             values = (*values, before)
         # Not the body itself: there can be 20 of 64 KiB and more.
-        rows = self._connection.execute(
+        rows = self._store.rows(
             f"SELECT {_COLUMNS}, body IS NOT NULL FROM history WHERE {condition}"
             " ORDER BY number DESC LIMIT ?",
-            (*values, limit),
+            *values,
+            limit,
         )
         return [Change(*row) for row in rows]
 
     def _forget_body(self, service, name):
         """Forget the oldest old document of this name when there is one too many."""
-        number = self._one(
+        number = self._store.value(
             "SELECT number FROM history WHERE service = ? AND name = ? AND body IS NOT NULL"
             " ORDER BY number DESC LIMIT 1 OFFSET ?",
             service,
@@ -92,15 +90,11 @@ class History:
             MAX_BODIES,
         )
         if number is not None:
-            self._connection.execute("UPDATE history SET body = NULL WHERE number = ?", (number,))
+            self._store.run("UPDATE history SET body = NULL WHERE number = ?", number)
 
     def _prune(self, number, kept_size):
-        self._connection.execute("DELETE FROM history WHERE number <= ?", (number - MAX_ROWS,))
-        self._connection.execute(
+        self._store.run("DELETE FROM history WHERE number <= ?", number - MAX_ROWS)
+        self._store.run(
             "UPDATE history SET body = NULL WHERE body IS NOT NULL AND kept_size <= ?",
-            (kept_size - MAX_SIZE,),
+            kept_size - MAX_SIZE,
         )
-
-    def _one(self, statement, *values):
-        row = self._connection.execute(statement, values).fetchone()
-        return row[0] if row else None

@@ -1,7 +1,6 @@
 """The figures of the server for Prometheus: what happened is counted, what is is asked for."""
 
 import asyncio
-import sqlite3
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -9,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from msgin5g_tools.metrics_server import MetricsServer
+from msgin5g_tools.scm_server.problem import DatabaseError
 
 _ANSWER_S = 2.0  # how long a scrape waits for the loop of the server
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -118,7 +118,7 @@ class Metrics:
         asked = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return asked.result(_ANSWER_S), None
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             return None, f"the database does not answer: {error}"
         except (TimeoutError, FutureTimeoutError):
             asked.cancel()

@@ -19,6 +19,14 @@ class ScmError(Exception):
     """An error for the operator: one line that says what is wrong, and where."""
 
 
+class DatabaseError(Exception):
+    """The database has not done something, and will not do it the next time either."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database is busy, full or away: the same may work later."""
+
+
 class Problem(Exception):
     """An error for the peer: a response with an error code.
 

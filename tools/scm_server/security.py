@@ -14,7 +14,6 @@ Several processes may use one database, and a relay chooses which of them gets a
 - an administrator's numbers are in the database, too: a change is never made twice.
 """
 
-import sqlite3
 from collections import OrderedDict, namedtuple
 
 from aiocoap import error
@@ -25,7 +24,7 @@ from msgin5g_tools.scm_server import options
 from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, MAX_ID_SIZE, UE, Contexts
 from msgin5g_tools.scm_server.identity import normal_uri
-from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.problem import DatabaseUnavailable, Problem
 
 # What a protected message has more than a plain one: the OSCORE option 8, the code 1, a second
 # Observe 1 and payload marker 1, a longer option number of the Recipient 1, the tag 8.
@@ -232,7 +231,7 @@ class Security:
     def _note_use(self, row):
         try:
             self._contexts.used(row)
-        except sqlite3.OperationalError:
+        except DatabaseUnavailable:
             pass  # the database is busy: the next request will do
 
     def _open_administrators(self, request):

@@ -122,7 +122,7 @@ class ScmServer:
         return dict(self._drops)
 
     def counts(self):
-        """(documents, [(kind, state, keys)]); sqlite3.Error when the database does not answer."""
+        """(documents, [(kind, state, keys)]); DatabaseError when the database does not answer."""
         self.store.check()
         state = self.store.state()
         if self._counted[0] != state:

@@ -7,7 +7,6 @@ each response, error, block and notification has Recipient and concise problem d
 import asyncio
 import logging
 import math
-import sqlite3
 import time
 from urllib.parse import quote
 
@@ -22,7 +21,7 @@ from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, UE, change_name
 from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
 from msgin5g_tools.scm_server.observers import Observer, Observers, names_of
-from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.scm_server.problem import DatabaseUnavailable, Problem
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.security import (
     OVERHEAD,
@@ -175,7 +174,7 @@ class Site(interfaces.Resource):
             if owner is not None and not self._works(request.protection):
                 observer.manager.end(observer.remote, observer.token)
                 return None
-        except sqlite3.OperationalError:
+        except DatabaseUnavailable:
             return _BUSY_S
         message = self._answer(request, True, registered=True)
         if message.code == codes.SERVICE_UNAVAILABLE:
@@ -190,7 +189,7 @@ class Site(interfaces.Resource):
         try:
             if owner is not None:
                 message = observer.protection.protect(message)
-        except (sqlite3.OperationalError, Problem):
+        except (DatabaseUnavailable, Problem):
             return _BUSY_S
         observer.etag = tag
         # A minimum time between notifications: a burst of changes makes one.
@@ -220,7 +219,7 @@ class Site(interfaces.Resource):
 
     def _error(self, request, raised, registered=False):
         """The response to a request that an exception has ended."""
-        if isinstance(raised, sqlite3.OperationalError):
+        if isinstance(raised, DatabaseUnavailable):
             detail = f"the database is not available: {raised}"
             raised = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
         elif not isinstance(raised, Problem):
@@ -329,7 +328,7 @@ class Site(interfaces.Resource):
     def _note_service_ids(self, owner, uris, reply):
         try:
             self._service_ids.note(owner, uris, reply)
-        except sqlite3.OperationalError:
+        except DatabaseUnavailable:
             pass  # the database is busy: noted the next time
 
     def _message(self, request, reply, observing):

@@ -45,7 +45,7 @@ class Store(Database):
 
     def body(self, service, doc_id):
         """The document as CBOR, or None."""
-        return self._one(
+        return self.value(
             "SELECT body FROM documents WHERE service = ? AND doc_id = ?", service, doc_id
         )
 
@@ -60,20 +60,22 @@ class Store(Database):
             ids = document.get("valUeIds")
             vendors = document.get("ueVendors", ())
             ranges = (ids or {}).get("imeiRanges", ())
-            row = self.connection.execute(
+            row = self.value(
                 "INSERT INTO documents (service, doc_id, for_all, uris_only, body)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (service, doc_id, ids is None and not vendors, not ranges and not vendors, body),
-            ).lastrowid
-            uris = {identity.normal_uri(uri) for uri in (ids or {}).get("uris", ())}
-            self.connection.executemany(
-                "INSERT INTO uris VALUES (?, ?)", [(uri, row) for uri in uris]
+                " VALUES (?, ?, ?, ?, ?) RETURNING id",
+                service,
+                doc_id,
+                ids is None and not vendors,
+                not ranges and not vendors,
+                body,
             )
-            self.connection.executemany(
+            uris = {identity.normal_uri(uri) for uri in (ids or {}).get("uris", ())}
+            self.run_many("INSERT INTO uris VALUES (?, ?)", [(uri, row) for uri in uris])
+            self.run_many(
                 "INSERT INTO imeis VALUES (?, ?, ?, ?)",
                 [(*span, row) for imei in ranges for span in _spans(imei)],
             )
-            self.connection.executemany(
+            self.run_many(
                 "INSERT INTO vendors VALUES (?, ?)", [(vendor, row) for vendor in set(vendors)]
             )
             what = history.CREATED if old is None else history.CHANGED
@@ -92,20 +94,20 @@ class Store(Database):
         return True
 
     def _remove(self, service, doc_id):
-        row = self._one(
+        row = self.value(
             "SELECT id FROM documents WHERE service = ? AND doc_id = ?", service, doc_id
         )
         if row is not None:
             for table in ("uris", "imeis", "vendors"):
-                self.connection.execute(f"DELETE FROM {table} WHERE document = ?", (row,))
-            self.connection.execute("DELETE FROM documents WHERE id = ?", (row,))
+                self.run(f"DELETE FROM {table} WHERE document = ?", row)
+            self.run("DELETE FROM documents WHERE id = ?", row)
 
     def clear(self):
         """Delete everything but the history: documents, deny list and gateways."""
         with self.transaction():
             tables = ("uris", "imeis", "vendors", "documents", "denied", "gateways", "gateway_ues")
             for table in tables:
-                self.connection.execute(f"DELETE FROM {table}")
+                self.run(f"DELETE FROM {table}")
 
     def select(self, service, selector=None, limits=NO_LIMITS):
         """The documents (CBOR each) that match any parameter of the query.Selector, by id.
@@ -123,9 +125,10 @@ class Store(Database):
                 values += [service, *wanted, limits.n_documents + 1]
         if selector is None or not selector.uris:
             condition += f" AND NOT {_NAMES_DENIED}"
-        rows = self.connection.execute(
+        rows = self.each(
             f"SELECT body FROM documents WHERE {condition} ORDER BY doc_id LIMIT ?",
-            (*values, limits.n_documents + 1),
+            *values,
+            limits.n_documents + 1,
         )
         bodies, size = [], 0
         for (body,) in rows:
@@ -142,7 +145,7 @@ class Store(Database):
         """
         marks = ", ".join("?" * len(uris))
         return bool(
-            self._one(
+            self.value(
                 "SELECT count(*) FROM documents WHERE service = ? AND doc_id = ?"
                 " AND (for_all OR NOT (uris_only OR ?) OR id IN"
                 f" (SELECT document FROM uris WHERE uri IN ({marks})))",
@@ -156,7 +159,7 @@ class Store(Database):
     def names_denied(self, service, doc_id):
         """Whether the document names a UE on the deny list."""
         return bool(
-            self._one(
+            self.value(
                 "SELECT count(*) FROM documents WHERE service = ? AND doc_id = ?"
                 f" AND {_NAMES_DENIED}",
                 service,
@@ -168,29 +171,29 @@ class Store(Database):
         """Every Document, by service and id."""
         return [
             Document(*row)
-            for row in self.connection.execute(
+            for row in self.each(
                 "SELECT service, doc_id, body FROM documents ORDER BY service, doc_id"
             )
         ]
 
     def names(self):
         """(service, id) of every document."""
-        return self.connection.execute("SELECT service, doc_id FROM documents").fetchall()
+        return self.rows("SELECT service, doc_id FROM documents")
 
     def count(self):
         """How many documents there are; with 100,000 of them it takes some milliseconds."""
-        return self.connection.execute("SELECT COUNT(*) FROM documents").fetchone()[0]
+        return self.value("SELECT COUNT(*) FROM documents")
 
     def services(self, limit=1000):
         """The services that have documents, in order; the work does not grow with the latter."""
         return [
             row[0]
-            for row in self.connection.execute(
+            for row in self.each(
                 "WITH RECURSIVE found (service) AS (SELECT min(service) FROM documents"
                 " UNION ALL SELECT (SELECT min(service) FROM documents WHERE service >"
                 " found.service) FROM found WHERE found.service IS NOT NULL)"
                 " SELECT service FROM found WHERE service IS NOT NULL LIMIT ?",
-                (limit,),
+                limit,
             )
         ]
 
@@ -198,14 +201,15 @@ class Store(Database):
 
     def last_change(self):
         """The number of the last change."""
-        return self._one("SELECT max(number) FROM changes") or 0
+        return self.value("SELECT max(number) FROM changes") or 0
 
     def changes_since(self, number, limit=1000):
         """What has changed after the change of this number: Changes."""
-        rows = self.connection.execute(
+        rows = self.rows(
             "SELECT number, service, name FROM changes WHERE number > ? ORDER BY number LIMIT ?",
-            (number, limit),
-        ).fetchall()
+            number,
+            limit,
+        )
         last = self.last_change()
         if last == number:
             return Changes(number, (), False)
@@ -220,52 +224,49 @@ class Store(Database):
     def deny(self, uri, by=""):
         """True when the UE was allowed before."""
         with self.transaction():
-            cursor = self.connection.execute(
-                "INSERT OR IGNORE INTO denied VALUES (?, ?)", (identity.normal_uri(uri), uri)
+            is_new = self._change(
+                "INSERT INTO denied VALUES (?, ?) ON CONFLICT DO NOTHING",
+                identity.normal_uri(uri),
+                uri,
             )
-            if cursor.rowcount > 0:
+            if is_new:
                 self.history.record(by, history.DENIED, None, uri)
-        return cursor.rowcount > 0
+        return is_new
 
     def allow(self, uri, by=""):
         """True when the UE was denied before."""
         with self.transaction():
-            cursor = self.connection.execute(
-                "DELETE FROM denied WHERE uri = ?", (identity.normal_uri(uri),)
-            )
-            if cursor.rowcount > 0:
+            was_denied = self._change("DELETE FROM denied WHERE uri = ?", identity.normal_uri(uri))
+            if was_denied:
                 self.history.record(by, history.ALLOWED, None, uri)
-        return cursor.rowcount > 0
+        return was_denied
 
     def denied(self):
-        return [
-            row[0] for row in self.connection.execute("SELECT spelling FROM denied ORDER BY uri")
-        ]
+        return [row[0] for row in self.rows("SELECT spelling FROM denied ORDER BY uri")]
 
     def first_denied(self, uris):
         """The first of these UEs that is on the deny list, or None."""
         for uri in uris:
-            if self._one("SELECT 1 FROM denied WHERE uri = ?", identity.normal_uri(uri)):
+            if self.value("SELECT 1 FROM denied WHERE uri = ?", identity.normal_uri(uri)):
                 return uri
         return None
 
     def entitle(self, host):
         """True when the gateway was not on the list before."""
         host = identity.normal_host(host)
-        return (
-            self.connection.execute("INSERT OR IGNORE INTO gateways VALUES (?)", (host,)).rowcount
-            > 0
-        )
+        return self._change("INSERT INTO gateways VALUES (?) ON CONFLICT DO NOTHING", host)
 
     def withdraw(self, host):
         """True when the gateway was on the list before."""
-        host = identity.normal_host(host)
-        return self.connection.execute("DELETE FROM gateways WHERE host = ?", (host,)).rowcount > 0
+        return self._change("DELETE FROM gateways WHERE host = ?", identity.normal_host(host))
 
     def gateways(self):
-        return [
-            row[0] for row in self.connection.execute("SELECT host FROM gateways ORDER BY host")
-        ]
+        return [row[0] for row in self.rows("SELECT host FROM gateways ORDER BY host")]
+
+    def _change(self, sql, *values):
+        """Whether the statement has changed something."""
+        with self.transaction():
+            return self.run(sql, *values) > 0
 
 
 def array(bodies):
@@ -317,5 +318,5 @@ def _part(part):
     joined = "" if table == "documents" else f"{table} CROSS JOIN documents ON id = document"
     return (
         f"SELECT * FROM (SELECT DISTINCT id FROM {joined or table}"
-        f" WHERE service = ? AND {condition} LIMIT ?)"
+        f" WHERE service = ? AND {condition} LIMIT ?) AS part"
     )

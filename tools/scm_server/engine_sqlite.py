@@ -1,0 +1,166 @@
+"""The engine behind a Database that is a file of SQLite.
+
+Write-ahead logging with synchronous=FULL: an acknowledged change survives kill -9 and a loss of
+power, and another process may write while the server reads.
+"""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from msgin5g_tools.scm_server.problem import DatabaseError, DatabaseUnavailable, ScmError
+from msgin5g_tools.scm_server.schema import APPLICATION_ID
+
+_CACHE_KIB = 65_536  # at most: the indexes of 100,000 documents and more
+
+_TRIGGERS_2 = """
+CREATE TRIGGER documents_inserted AFTER INSERT ON documents BEGIN
+    INSERT INTO changes (service, name) VALUES (NEW.service, NEW.doc_id);
+END
+
+CREATE TRIGGER documents_updated AFTER UPDATE ON documents BEGIN
+    INSERT INTO changes (service, name) VALUES (NEW.service, NEW.doc_id);
+END
+
+CREATE TRIGGER documents_deleted AFTER DELETE ON documents BEGIN
+    INSERT INTO changes (service, name) VALUES (OLD.service, OLD.doc_id);
+END
+
+CREATE TRIGGER denied_inserted AFTER INSERT ON denied BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, NEW.uri);
+    INSERT INTO changes (service, name)
+        SELECT service, doc_id FROM uris JOIN documents ON id = document WHERE uri = NEW.uri;
+END
+
+CREATE TRIGGER denied_deleted AFTER DELETE ON denied BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, OLD.uri);
+END
+
+CREATE TRIGGER changes_pruned AFTER INSERT ON changes WHEN NEW.number % 1000 = 0 BEGIN
+    DELETE FROM changes WHERE number <= NEW.number - 200000;
+END
+"""
+
+_TRIGGERS_3 = """
+CREATE TRIGGER contexts_updated AFTER UPDATE OF state, ends_at ON contexts BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, 'oscore:' || NEW.number);
+END
+
+CREATE TRIGGER contexts_deleted AFTER DELETE ON contexts BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, 'oscore:' || OLD.number);
+END
+
+CREATE TRIGGER gateway_ues_deleted AFTER DELETE ON gateway_ues BEGIN
+    INSERT INTO changes (service, name) VALUES (NULL, OLD.uri);
+END
+"""
+
+
+class SqliteEngine:
+    """See Database, which calls it. `connection` is the one of sqlite3."""
+
+    Error = sqlite3.Error
+    POLL_S = 0.05  # looking for changes by other processes costs next to nothing
+    TRIGGERS = {2: _TRIGGERS_2, 3: _TRIGGERS_3}
+
+    def __init__(self, path, create, timeout_s):
+        self.name = str(path)
+        if not Path(path).absolute().parent.is_dir():
+            raise ScmError(f"{path}: there is no folder {Path(path).parent}")
+        if Path(path).is_dir():
+            raise ScmError(f"{path}: unable to open: it is a folder; name a file")
+        mode = "rwc" if create else "rw"
+        quoted = self.name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        self.connection = sqlite3.connect(
+            f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None
+        )
+
+    def fault(self, error):
+        """The DatabaseError for an Error."""
+        if isinstance(error, sqlite3.OperationalError):
+            return DatabaseUnavailable(str(error))
+        return DatabaseError(str(error))
+
+    def close(self):
+        self.connection.close()
+
+    def execute(self, sql, values=()):
+        return self.connection.execute(sql, values)
+
+    def execute_many(self, sql, rows):
+        self.connection.executemany(sql, rows)
+
+    @property
+    def in_transaction(self):
+        return self.connection.in_transaction
+
+    def begin(self):
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self):
+        self.connection.execute("COMMIT")
+
+    def rollback(self):
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    # the schema
+
+    def prepare(self):
+        """The version of its schema, 0 for an empty file; ScmError when it is not ours."""
+        self.connection.execute("BEGIN")  # a consistent view: another process may be creating it
+        application = self._one("PRAGMA application_id")
+        version = self.version()
+        n_tables = self._one("SELECT count(*) FROM sqlite_master")
+        self.connection.execute("COMMIT")
+        if application != APPLICATION_ID and (application or version or n_tables):
+            raise ScmError(f"{self.name}: is a database of another program")
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = FULL")
+        self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        return version
+
+    def version(self):
+        return self._one("PRAGMA user_version")
+
+    def set_version(self, version):
+        self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self.connection.execute(f"PRAGMA user_version = {version}")
+
+    # changes
+
+    def state(self):
+        return self._one("PRAGMA data_version"), self.connection.total_changes
+
+    def fileno(self):
+        return None
+
+    def check(self):
+        self._one("SELECT id FROM documents LIMIT 1")
+        if not os.path.exists(self.name):
+            raise sqlite3.OperationalError(f"{self.name} was removed")
+
+    # secrets
+
+    def erase_for_good(self):
+        self.connection.execute("PRAGMA secure_delete = ON")
+
+    def keep_private(self):
+        """Take the file from everybody but its owner.
+
+        A mode that gives others nothing stays: then somebody has chosen the group. The files of
+        the log have what the file will have; new ones get its mode from SQLite.
+        """
+        for end in ("", "-wal", "-shm"):
+            path = self.name + end
+            try:
+                mode = stat.S_IMODE(os.stat(path).st_mode)
+                if mode & 0o007:
+                    os.chmod(path, mode & 0o700)
+            except OSError:
+                pass  # not there; or of somebody else, who has chosen its mode
+
+    def _one(self, sql):
+        row = self.connection.execute(sql).fetchone()
+        return row[0] if row else None
