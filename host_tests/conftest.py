@@ -1,4 +1,4 @@
-"""pytest's side of the one suite: put the firmware, the shim and the helpers on the path."""
+"""pytest's side of the one suite: put the firmware, the test kit and the helpers on the path."""
 
 import gc
 import sys
@@ -11,12 +11,12 @@ for path in (
     HERE.parent / "firmware",
     HERE / "nodes",  # host/test_gateway.py runs some of its tests with chance
     HERE / "support",
-    HERE / "support" / "shim",
+    HERE / "testkit",
 ):
     sys.path.insert(0, str(path))
 sys.path.append(str(HERE.parent / "tools" / "simulate"))  # for fast_network_sim
 
-import micropython  # noqa: E402, F401  # the shim: adds time.ticks_* with a period of 2**30
+import msgin5g_testkit  # noqa: E402, F401  # the shims: time.ticks_* with a period of 2**30
 
 
 # Long tests that need no CoAP peer of others: the second stream of tools/test.sh has them.

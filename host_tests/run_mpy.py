@@ -71,10 +71,10 @@ def main(arguments):
     if firmware.endswith(".romfs"):
         firmware = _mounted(firmware)
     tests = here + "/" + options["--in"]
-    support = here + "/support"
+    support = [here + "/support", here + "/testkit"]
     frozen = [p for p in sys.path if p.startswith(".")]
     # The last one has fast_network_sim.py; among .mpy files it is in support.
-    sys.path[:] = [tests, support, firmware] + frozen + [here + "/../tools/simulate"]
+    sys.path[:] = [tests] + support + [firmware] + frozen + [here + "/../tools/simulate"]
     counts = [0, 0]
     names = [n.rsplit(".", 1)[0] for n in os.listdir(tests) if n.startswith("test_")]
     only = options["--only"]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
-SHIM = ROOT / "host_tests" / "support" / "shim"
+TESTKIT = ROOT / "host_tests" / "testkit"  # has the package msgin5g_testkit
+SHIM = TESTKIT / "msgin5g_testkit" / "shim"
 
 
 def _build_folder():
@@ -35,8 +36,8 @@ BUILD = _build_folder()
 
 
 def import_firmware():
-    """Put firmware/ and the CPython shim on sys.path, so that `import msgin5g` works here."""
-    for path in (str(SHIM), str(FIRMWARE)):
+    """Put firmware/ and the test kit with its shims on sys.path: `import msgin5g` works here."""
+    for path in (str(TESTKIT), str(FIRMWARE)):
         if path not in sys.path:
             sys.path.insert(0, path)
-    import micropython  # noqa: F401  # the shim adds time.ticks_ms and friends when imported
+    import msgin5g_testkit  # noqa: F401  # the shims: MicroPython's modules, time.ticks_ms

@@ -23,12 +23,12 @@ _AT_ONCE = 2
 @pytest.fixture(scope="module")
 def searches(repository, tmp_path_factory):
     """{fault: future of its finished process}; two of them run at a time."""
-    support = repository / "host_tests" / "support"
+    support, testkit = (repository / "host_tests" / name for name in ("support", "testkit"))
 
     def search(fault):
         folder = tmp_path_factory.mktemp("fault") / "firmware"
         fleet_faults.put_back(fault, repository / "firmware", folder)
-        path = (folder, support, support / "shim", repository / "tools" / "simulate")
+        path = (folder, support, testkit, repository / "tools" / "simulate")
         return subprocess.run(
             [sys.executable, support / "fleet_machine.py", fault.middle, str(_EXAMPLES)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},

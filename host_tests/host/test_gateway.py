@@ -17,7 +17,7 @@ from gateway_builders import (
     new_gateway,
     separated,
 )
-from network_sim import chance
+from msgin5g_testkit.network_sim import chance
 
 _FILES = ("bulk", "failures", "sizes", "documents")
 # They count the milliseconds of a datagram's way, which is two hops longer here.

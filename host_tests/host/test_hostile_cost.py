@@ -8,7 +8,7 @@ import itertools
 import sys
 
 import pytest
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import address, new_gateway
 from gateway_builders import name as name_of
 from msgin5g.cbor.decoder import loads

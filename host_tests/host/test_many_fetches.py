@@ -27,7 +27,7 @@ _NOISE = 1024
 def test_the_heap_in_use_stays_what_it_was_after_1000_fetches(repository, how, n):
     rig = repository / "host_tests" / "support" / "benchmarks" / "many_fetches.py"
     command = [interpreter_command(), "-X", "heapsize=512K", str(rig)]
-    command += [str(build_firmware()), str(build_tests() / "support"), str(n), *how]
+    command += [str(build_firmware()), str(build_tests()), str(n), *how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)

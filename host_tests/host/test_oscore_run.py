@@ -10,10 +10,10 @@ import time
 import pytest
 from addresses import network
 from builders import DATA, document
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from key_search import keys_of, pieces_shown
 from oscore_server import Numbers
-from servers import Server
+from msgin5g_testkit.servers import Server
 from msgin5g.oscore.server import ServerSecurity
 
 from msgin5g.config.store import StorageError

@@ -5,9 +5,7 @@ import sys
 
 import pytest
 
-sys.path.append("host_tests/support")
-
-from shim import espnow, network
+from msgin5g_testkit.shim import espnow, network
 
 from msgin5g.builder import Builder
 from msgin5g.port.remote import text_of

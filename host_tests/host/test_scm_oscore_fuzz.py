@@ -3,7 +3,7 @@
 import logging
 
 from aiocoap.numbers import codes
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from oscore_client import KeyHolder
 from scm_setup import COLLECTION, UE7, Scm, document
 

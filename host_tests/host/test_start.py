@@ -12,10 +12,8 @@ import pytest
 from addresses import network
 from scm_setup import Scm, document
 
-sys.path.append("host_tests/support")
-
-from shim import espnow
-from shim import network as shim_network
+from msgin5g_testkit.shim import espnow
+from msgin5g_testkit.shim import network as shim_network
 
 import msgin5g.builder
 from msgin5g import node

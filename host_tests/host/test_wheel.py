@@ -1,4 +1,4 @@
-"""The wheel: it holds msgin5g_tools, and what needs the checkout says so in one line."""
+"""The wheel: the firmware, the test kit and the tools; what needs the checkout says so."""
 
 import json
 import os
@@ -13,13 +13,22 @@ from msgin5g_tools.paths import ROOT
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.store import Store
 
+_PACKAGES = {
+    "msgin5g": "firmware/msgin5g",
+    "msgin5g_testkit": "host_tests/testkit/msgin5g_testkit",
+    "msgin5g_tools": "tools",
+}
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """A folder with what `pip wheel .` packs, made from a copy of the files that it needs."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    shutil.copytree(ROOT / "tools", source / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in _PACKAGES.values():
+        shutil.copytree(
+            ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, source)
@@ -51,11 +60,25 @@ def run(wheel, *arguments):
     )
 
 
-def test_the_wheel_holds_every_file_of_the_tools(wheel):
-    packed = {path.relative_to(wheel / "msgin5g_tools") for path in files_of(wheel)}
-    assert packed == {path.relative_to(ROOT / "tools") for path in files_of(ROOT / "tools")}
+def test_the_wheel_holds_every_file_of_the_three_packages_and_nothing_else(wheel):
+    for name, source in _PACKAGES.items():
+        packed = {path.relative_to(wheel / name) for path in files_of(wheel / name)}
+        assert packed == {path.relative_to(ROOT / source) for path in files_of(ROOT / source)}
+    others = {path.name for path in wheel.iterdir() if path.suffix != ".dist-info"}
+    assert others == set(_PACKAGES)
     (points,) = wheel.glob("*.dist-info/entry_points.txt")
     assert "msgin5g = msgin5g_tools.cli:main" in points.read_text()
+
+
+def test_firmware_and_test_kit_need_nothing_else(wheel, tmp_path):
+    # -S: without site-packages, as in a fresh environment into which the wheel alone was unpacked.
+    program = f"import sys; sys.path.append({str(wheel)!r}); import msgin5g, msgin5g_testkit; "
+    program += "import msgin5g.ue, micropython, network; print(msgin5g.__file__)"
+    command = [sys.executable, "-S", "-E", "-c", program]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == f"{wheel / 'msgin5g' / '__init__.py'}\n", done.stderr
 
 
 def test_the_command_works_without_the_checkout_and_names_what_it_needs(wheel, tmp_path):

@@ -1,6 +1,6 @@
 """Which requests an intermediary takes, and when it says that a UE is to come again."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.message import Message, encode, insert, uint_bytes
 from msgin5g.coap.numbers import CON, FETCH, GET, MAX_AGE, POST, URI_QUERY
 from msgin5g.coap.ticks import add

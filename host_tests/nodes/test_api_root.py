@@ -12,13 +12,13 @@ from builders import (
     relay_settings,
     ue_address,
 )
-from checks import load, unhex, xorshift
+from msgin5g_testkit.checks import load, unhex, xorshift
 from gateway_builders import doc, new_bulk_server, new_gateway, new_ues, separated
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import OBSERVE, URI_HOST, URI_PATH, URI_QUERY
 from msgin5g.scm.request import ScmRequest
-from network_sim import NetworkSim
-from servers import option_values
+from msgin5g_testkit.network_sim import NetworkSim
+from msgin5g_testkit.servers import option_values
 
 load("msgin5g.relay", "msgin5g.ue", "msgin5g.gateway.gateway", "bulk_servers")
 

@@ -1,6 +1,6 @@
 """The rules of block-wise transfer, RFC 7959: one UE, and answers that keep or break them."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import (

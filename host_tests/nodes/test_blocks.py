@@ -2,19 +2,19 @@
 
 import gc
 
-from checks import load
+from msgin5g_testkit.checks import load
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import BLOCK2, OBSERVE
 from builders import RELAY, SERVER, UE_ID, document, drain, names, new_sim, ue_address
-from network_sim import chance
+from msgin5g_testkit.network_sim import chance
 
 load(
     "msgin5g.ue",
     "msgin5g.relay",
     "msgin5g.ue",
     "msgin5g.scm.ue_config_doc",
-    "servers",
+    "msgin5g_testkit.servers",
 )
 if hasattr(gc, "threshold"):
     gc.threshold(4096)  # else what lives a little longer lies scattered over all of the heap

@@ -4,7 +4,7 @@ import os
 from binascii import hexlify
 
 import msgin5g.builder as builder_module
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.builder import Builder
 from msgin5g.coap.ticks import add
 from msgin5g.config.manager import ConfigurationManager

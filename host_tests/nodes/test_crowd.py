@@ -2,10 +2,10 @@
 
 import gc
 
-from checks import load
+from msgin5g_testkit.checks import load
 from fast_network_sim import FastNetworkSim
 from builders import DATA, SERVER, document, drain, new_relay, new_server, new_ue
-from network_sim import chance
+from msgin5g_testkit.network_sim import chance
 
 load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc")
 

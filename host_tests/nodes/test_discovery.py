@@ -1,6 +1,6 @@
 """/.well-known/core of an intermediary: invalid requests."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import BAD_REQUEST, BLOCK2, CON, CONTENT, GET, URI_PATH
 from msgin5g.intermediary.numbers import BAD_OPTION

@@ -17,7 +17,7 @@ from builders import (
     new_sim,
     ue_address,
 )
-from network_sim import NetworkSim, all_but, chance
+from msgin5g_testkit.network_sim import NetworkSim, all_but, chance
 
 UE = ue_address(2)
 OTHER = ue_address(3)

@@ -3,10 +3,10 @@
 The sequences were found by host/test_fleet_machine.py, which tries all kinds of them.
 """
 
-from checks import load
+from msgin5g_testkit.checks import load
 from fleet import TAC, VENDOR, Fleet, Kind
 
-load("msgin5g.relay", "msgin5g.gateway.gateway", "msgin5g.ue", "servers", "fleet")
+load("msgin5g.relay", "msgin5g.gateway.gateway", "msgin5g.ue", "msgin5g_testkit.servers", "fleet")
 
 
 def behind_relay(*kinds):

@@ -1,13 +1,13 @@
 """Each verb of each role without memory, at each place in turn: what is lost is only time."""
 
 from builders import DATA, SERVER, UE_ID, document, new_sim
-from checks import load
+from msgin5g_testkit.checks import load
 from full_heap import starve
 from gateway_builders import CLIENT, doc, new, new_ues, separated
 from oscore_server import protect_server, protect_ue
 
-load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "servers", "bulk_servers",
-     "msgin5g.gateway.gateway", "msgin5g.gateway.scm_client_node")  # fmt: skip
+load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "msgin5g_testkit.servers",
+     "bulk_servers", "msgin5g.gateway.gateway", "msgin5g.gateway.scm_client_node")  # fmt: skip
 
 _LONG_MS = 4000000  # several refreshes, and the longest back-off
 _QUIET_MS = 400000  # longer than a message ID is remembered

@@ -1,6 +1,6 @@
 """A gateway that begins anew: a UE asks again, a body changes, there was no memory."""
 
-from checks import load
+from msgin5g_testkit.checks import load
 from gateway_builders import answered, doc, name, new, shared
 
 load("msgin5g.gateway.gateway")

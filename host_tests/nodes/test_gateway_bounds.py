@@ -5,7 +5,7 @@ apart from it.
 """
 
 from bulk_servers import BulkServer
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import (
     CLIENT,
     SEAL_C,
@@ -29,7 +29,7 @@ from msgin5g.coap.numbers import ACK, CON, ECHO
 from msgin5g.gateway.scm_client_node import ScmClientNode
 from msgin5g.intermediary.numbers import FETCH
 from msgin5g.scm.client import problem_of
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 DAY_MS = 86400000
 

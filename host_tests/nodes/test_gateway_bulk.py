@@ -14,7 +14,7 @@ from gateway_builders import (
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
 from msgin5g.scm.client import problem_of
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 
 def test_three_requests_become_one_and_each_ue_gets_its_own_document():

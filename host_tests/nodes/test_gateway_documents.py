@@ -1,6 +1,6 @@
 """Individual documents at the gateway: shared, kept while fresh, observed once for all."""
 
-from checks import no_alloc
+from msgin5g_testkit.checks import no_alloc
 from gateway_builders import (
     address,
     answered,
@@ -13,7 +13,7 @@ from gateway_builders import (
     shared,
 )
 from msgin5g.cbor.decoder import loads
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 
 def more(sim, client, limit_ms=30000):

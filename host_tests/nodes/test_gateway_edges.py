@@ -1,6 +1,6 @@
 """The gateway's numbers at their edges: sizes, turns, times; and its own configuration."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import (
     GATEWAY_ID,
     SERVER,

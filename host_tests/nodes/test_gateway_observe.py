@@ -3,7 +3,7 @@
 An observation is named by peer and token. The requests are written by hand.
 """
 
-from checks import load, xorshift
+from msgin5g_testkit.checks import load, xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, uint_bytes
 from msgin5g.coap.numbers import ACK, CON, CONTENT, NON, OBSERVE, RST
@@ -20,7 +20,7 @@ from gateway_builders import (
     packet,
     shared,
 )
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 load("msgin5g.gateway.gateway")
 

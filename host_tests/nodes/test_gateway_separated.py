@@ -1,6 +1,6 @@
 """SEAL-C between two nodes: the same on the PC5 side, and what happens when one is gone."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from builders import SERVER, FakeConfiguration, document
 from gateway_builders import (
     CLIENT,

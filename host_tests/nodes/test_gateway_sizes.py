@@ -16,7 +16,7 @@ from gateway_builders import (
 from msgin5g.cbor.decoder import loads
 from msgin5g.scm.client import problem_of
 from msgin5g.scm.request import ScmRequest
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 
 def test_more_ues_than_a_message_names_are_asked_for_in_several():

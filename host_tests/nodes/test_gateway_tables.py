@@ -1,6 +1,6 @@
 """What the gateway counts in its tables, whatever happens, and that they end empty."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import SEAL_C, address, doc, name, new, separated, shared
 
 _ID_OVERHEAD = 9  # `ue-uri=` and the head of its option

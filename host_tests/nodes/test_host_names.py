@@ -1,6 +1,6 @@
 """Nodes whose peers have host names: before there is an address, after it, and at another one."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from builders import (
     DATA,
     OTHER_ID,
@@ -32,7 +32,7 @@ from msgin5g.node import Node
 from msgin5g.relay import Relay
 from msgin5g.services.name_lookup import NameLookup
 from msgin5g.ue import ConstrainedUe
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 UE = ue_address(2)
 NEW_UE = ue_address(22)

@@ -1,6 +1,6 @@
 """The virtual network is the same in every run: else a lost datagram is another one each time."""
 
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 
 class Talker:

@@ -12,10 +12,10 @@ from builders import (
     new_ue,
     ue_address,
 )
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from malicious_relay import MaliciousRelay, with_header
 from msgin5g.coap.message import Message, encode
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 from oscore_server import kid_of, protect_server, protect_ue
 
 UE = ue_address(2)

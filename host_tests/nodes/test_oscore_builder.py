@@ -3,7 +3,7 @@
 import os
 from binascii import hexlify
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.builder import Builder
 from msgin5g.coap.message import Message, size_of
 from msgin5g.coap.numbers import GET

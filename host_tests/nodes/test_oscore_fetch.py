@@ -12,7 +12,7 @@ from builders import (
 )
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.oscore.security import largest_block
-from network_sim import NetworkSim, all_but, chance
+from msgin5g_testkit.network_sim import NetworkSim, all_but, chance
 from oscore_server import kid_of, protect_server, protect_ue
 
 UE = ue_address(2)

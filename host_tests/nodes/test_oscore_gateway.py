@@ -4,7 +4,7 @@ from builders import DATA, SERVER, document, names
 from gateway_builders import GATEWAY, address, answered, data, doc, name, shared
 from msgin5g.cbor.decoder import loads
 from msgin5g.scm.client import problem_of
-from network_sim import all_but, chance
+from msgin5g_testkit.network_sim import all_but, chance
 from oscore_gateway import new_secured, side_of
 
 OBSERVING = {"observe": True}

@@ -1,7 +1,7 @@
 """What somebody on either side of a gateway can do to protected messages; and its restart."""
 
 from builders import DATA, SERVER, document, names
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import (
     CLIENT,
     GATEWAY,
@@ -18,10 +18,10 @@ from gateway_builders import (
     protected_seal_c,
 )
 from malicious_relay import with_header
-from memory_flash import MemoryFlash
+from msgin5g_testkit.memory_flash import MemoryFlash
 from msgin5g.coap.message import Message
 from msgin5g.oscore.sequence_store import SequenceStore
-from network_sim import chance
+from msgin5g_testkit.network_sim import chance
 from oscore_gateway import (
     check_no_nonce_twice,
     gateway_security,

@@ -14,11 +14,11 @@ from builders import (
     ue_address,
     ue_settings,
 )
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.ue import ConstrainedUe
 from gateway_builders import address, new_gateway
-from network_sim import NetworkSim, all_but, chance
+from msgin5g_testkit.network_sim import NetworkSim, all_but, chance
 from oscore_server import kid_of, protect_server, protect_ue
 
 UE = ue_address(2)

@@ -1,6 +1,6 @@
 """The prompt while the node runs: what a person types, what it shows, what it executes."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.repl import prompt as prompt_module
 from msgin5g.repl.prompt import Prompt
 

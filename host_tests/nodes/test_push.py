@@ -1,6 +1,6 @@
 """Push, RFC 7641: the UE observes its document through the relay, and what becomes of that."""
 
-from checks import load, xorshift
+from msgin5g_testkit.checks import load, xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, BLOCK2, CON, CONTENT, ETAG, GET, OBSERVE, RST, URI_PATH
 from msgin5g.ue import ConstrainedUe
@@ -18,9 +18,9 @@ from builders import (
     ue_address,
     ue_settings,
 )
-from network_sim import all_but, chance
+from msgin5g_testkit.network_sim import all_but, chance
 
-load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "servers")
+load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "msgin5g_testkit.servers")
 
 UE = ue_address(2)
 HOPS = ((SERVER, RELAY), (RELAY, UE))

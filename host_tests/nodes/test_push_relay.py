@@ -1,6 +1,6 @@
 """The relay's part in push, RFC 7641: flows that live, that end, and that are too many."""
 
-from checks import load, xorshift
+from msgin5g_testkit.checks import load, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, GET, NON, OBSERVE, RST
 from builders import (
@@ -18,14 +18,14 @@ from builders import (
     relay_settings,
     ue_address,
 )
-from network_sim import NetworkSim, chance
+from msgin5g_testkit.network_sim import NetworkSim, chance
 
 load(
     "msgin5g.relay",
     "msgin5g.ue",
     "msgin5g.ue",
     "msgin5g.scm.ue_config_doc",
-    "servers",
+    "msgin5g_testkit.servers",
 )
 
 UE = ue_address(2)

@@ -2,11 +2,11 @@
 
 from radio_builders import Driven, new_radios, radio_ue
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.node import Node
-from shim import espnow, network
+from msgin5g_testkit.shim import espnow, network
 from builders import RELAY, SERVER, UE_ID, new_server, relay_settings, ue_address
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 _UE_MAC = b"\x24\x0a\xc4\0\0\x02"
 _RELAY_MAC = b"\x24\x0a\xc4\0\0\x01"

@@ -8,10 +8,10 @@ from msgin5g.builder.radio import start_radios
 from msgin5g.port.resolver import TransportError
 from msgin5g.node import Node
 from msgin5g.settings import settings_of
-from shim import network
-from checks import xorshift
+from msgin5g_testkit.shim import network
+from msgin5g_testkit.checks import xorshift
 from builders import RELAY, UE_ID, new_relay, new_server, ue_address
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 _UE_MAC = b"\x24\x0a\xc4\0\0\x02"
 _UE = {"ue_id": UE_ID, "next_hop": ["192.168.4.1", 65401]}

@@ -1,6 +1,6 @@
 """Cheap refresh, RFC 7252 section 5.6: the UE asks by itself, with the ETag of what it holds."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, CONTENT, ETAG, GET, MAX_AGE, OBSERVE, URI_PATH, VALID
 from msgin5g.ue import ConstrainedUe
@@ -16,7 +16,7 @@ from builders import (
     ue_address,
     ue_settings,
 )
-from network_sim import all_but
+from msgin5g_testkit.network_sim import all_but
 
 UE = ue_address(2)
 

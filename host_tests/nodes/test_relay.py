@@ -1,6 +1,6 @@
 """The relay, TS 24.538 6.2.2.1: what it passes, what it discards, and its silence then."""
 
-from checks import no_alloc, unhex, xorshift
+from msgin5g_testkit.checks import no_alloc, unhex, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST
 from msgin5g.relay import Relay

@@ -3,7 +3,7 @@
 DESIGN: an observation is named by peer and token. Requests and responses are written by hand.
 """
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, OBSERVE, RST
 from msgin5g.relay import Relay

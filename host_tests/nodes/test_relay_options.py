@@ -1,6 +1,6 @@
 """The relay answers: No-Response, long tokens, critical options, its own page; and its turns."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, insert
 from msgin5g.coap.numbers import ACCEPT, ACK, BLOCK2, CON, CONTENT, GET, NO_RESPONSE, NON

@@ -1,6 +1,6 @@
 """A relay is told of a link that it knows already, as when a station associates again."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET
 from msgin5g.relay import Relay

@@ -1,6 +1,6 @@
 """What the relay counts in its tables, whatever happens; and its own configuration beside them."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.message import Message, encode, insert, uint_bytes
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, OBSERVE, RST
 from msgin5g.coap.ticks import add
@@ -19,7 +19,7 @@ from builders import (
     relay_settings,
     ue_address,
 )
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 START = 0x3FFFFFFF - 5000  # the clock wraps meanwhile
 DAY_MS = 86400000

@@ -5,7 +5,7 @@ import json
 import msgin5g.builder as builder_module
 import msgin5g.node as node_module
 import msgin5g.settings as settings_module
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from oscore_server import protect_ue
 from manager_board import Board
 from msgin5g import repl

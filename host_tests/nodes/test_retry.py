@@ -1,6 +1,6 @@
 """When a UE asks again, and that it does so at the moments that its `wait_ms` names."""
 
-from checks import load
+from msgin5g_testkit.checks import load
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, uint_bytes
 from msgin5g.coap.numbers import (
@@ -21,11 +21,11 @@ from msgin5g.coap.ticks import add
 from msgin5g.coap.retransmission import QUEUED, SENT, Parameters
 from builders import DATA, RELAY, UE_ID, document, drain, names, new_sim
 from ue_alone import alone, answer, asked, body
-from network_sim import chance
+from msgin5g_testkit.network_sim import chance
 
 _INTERNAL_SERVER_ERROR = 0xA0  # no firmware sends it
 
-load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "servers")
+load("msgin5g.relay", "msgin5g.ue", "msgin5g.scm.ue_config_doc", "msgin5g_testkit.servers")
 
 
 def after_failures(ue, code, n, options=(), now=0):

@@ -10,7 +10,7 @@ from binascii import hexlify
 import msgin5g.builder as builder_module
 import msgin5g.main as main_module
 import msgin5g.node as node_module
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.coap.ticks import add
 from msgin5g.node import Node
 from msgin5g.port import event_loop, event_loop_asyncio, resolver, system

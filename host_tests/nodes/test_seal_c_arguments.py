@@ -1,7 +1,7 @@
 """A configuration client apart from its gateway, asked for what makes no sense."""
 
 from gateway_builders import SEAL_C, gateway_settings
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from full_heap import call_with_memory_for
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode

@@ -1,6 +1,6 @@
 """A configuration client apart: its own answers, how long it waits, how many requests it takes."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import SEAL_C, SERVER, gateway_settings, name, packet
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps

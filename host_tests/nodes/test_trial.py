@@ -2,8 +2,8 @@
 
 import sys
 
-from checks import raises, xorshift
-from memory_flash import MemoryFlash
+from msgin5g_testkit.checks import raises, xorshift
+from msgin5g_testkit.memory_flash import MemoryFlash
 from msgin5g.services.application import Application
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.config.manager import ConfigurationManager
@@ -13,7 +13,7 @@ from msgin5g.services.trial_check import TrialCheck
 from msgin5g.node import Node
 from msgin5g.ue import ConstrainedUe
 from builders import SERVER, UE_ID, document, names, new_server, ue_address, ue_settings
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 
 GOOD_MS = 60_000
 TRIAL_MS = 300_000

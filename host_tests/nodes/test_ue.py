@@ -1,6 +1,6 @@
 """The constrained UE, TS 24.538 6.2.2.2: what it asks, what it takes, what it makes of it."""
 
-from checks import no_alloc, unhex, xorshift
+from msgin5g_testkit.checks import no_alloc, unhex, xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import (

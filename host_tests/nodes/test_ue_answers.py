@@ -1,8 +1,8 @@
 """What a UE makes of one answer: format, size, parts, long texts, and events that nobody polls."""
 
 from builders import DATA, RELAY, UE_ID, FakeConfiguration, document, drain, names, ue_settings
-from checks import xorshift
-from memory_flash import MemoryFlash
+from msgin5g_testkit.checks import xorshift
+from msgin5g_testkit.memory_flash import MemoryFlash
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.coap.numbers import (

@@ -1,7 +1,7 @@
 """When a UE asks again, at the edges: of chance, of a full endpoint, of want of memory."""
 
 from builders import DATA, RELAY, UE_ID, FakeConfiguration, document, drain, ue_settings
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import CONTENT, GATEWAY_TIMEOUT, GET, MAX_AGE, NOT_FOUND

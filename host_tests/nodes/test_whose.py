@@ -13,7 +13,7 @@ from builders import (
     relay_settings,
     ue_settings,
 )
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import GATEWAY, answered, doc, name, new, new_gateway
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode

@@ -1,6 +1,6 @@
 """Nodes in a NetworkSim: a UE, a relay and a server at their addresses."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 
 SERVER = ("192.0.2.1", 5683)
 RELAY = ("192.168.4.1", 65401)
@@ -174,7 +174,7 @@ def new_relay(sim, links, seed=5, **settings):
 
 
 def new_server(sim, documents=None, seed=9, **options):
-    from servers import Server
+    from msgin5g_testkit.servers import Server
 
     if documents is None:
         documents = {UE_ID: document(UE_ID, DATA)}
@@ -188,7 +188,7 @@ def new_sim(link_model=None, documents=None, ue=None, relay=None, server=None, s
 
     ue, relay, server: dicts of further settings or options.
     """
-    from network_sim import NetworkSim
+    from msgin5g_testkit.network_sim import NetworkSim
 
     sim = NetworkSim(link_model, **sim)
     address = ue_address(2)

@@ -6,7 +6,7 @@ from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import BLOCK2, ETAG, OBSERVE, SIZE2, URI_PATH, URI_QUERY
 from msgin5g.coap.ticks import add
 from msgin5g.scm.problem_details import compose
-from servers import RECIPIENT, Server, etag_of, option_values
+from msgin5g_testkit.servers import RECIPIENT, Server, etag_of, option_values
 
 
 class BulkServer(Server):

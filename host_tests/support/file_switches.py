@@ -86,8 +86,8 @@ def way_in():
     The flash is a test's, so each return from it into firmware/ counts as well.
     """
     from builders import RELAY, ue_settings
-    from checks import xorshift
-    from memory_flash import MemoryFlash
+    from msgin5g_testkit.checks import xorshift
+    from msgin5g_testkit.memory_flash import MemoryFlash
     from msgin5g.config.manager import ConfigurationManager
     from msgin5g.config.schema import Schema
     from msgin5g.config.store import Store
@@ -112,9 +112,9 @@ SCENARIOS = {"bulk for three UEs": bulk_for_three, "a UE's way in": way_in}
 
 
 def main():
-    for path in (*(_HOST_TESTS / p for p in ("nodes", "support/shim", "support")), FIRMWARE):
+    for path in (*(_HOST_TESTS / p for p in ("nodes", "testkit", "support")), FIRMWARE):
         sys.path.insert(0, str(path))
-    import micropython  # noqa: F401  # the shim: adds time.ticks_*
+    import msgin5g_testkit  # noqa: F401  # the shims: time.ticks_*
 
     for name, scenario in SCENARIOS.items():
         scenario()  # a lazy import is not what is counted

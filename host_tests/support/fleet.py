@@ -18,7 +18,7 @@ UE asked it alone, now and at each moment before, and looks at all that the UEs 
 
 from builders import RELAY, SERVER, FakeConfiguration, document, new_relay, ue_settings
 from bulk_servers import BulkServer
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from gateway_builders import CLIENT, SEAL_C, name, new_gateway, new_seal_c, separated
 from gateway_builders import gateway_settings
 from msgin5g.cbor.decoder import loads
@@ -27,7 +27,7 @@ from msgin5g.coap.message import code_text, insert, uint_bytes
 from msgin5g.coap.numbers import CONTENT, FORBIDDEN
 from msgin5g.coap.retransmission import Parameters
 from msgin5g.ue import ConstrainedUe
-from network_sim import NetworkSim, chance
+from msgin5g_testkit.network_sim import NetworkSim, chance
 
 TAC = "35123456"
 VENDOR = "acme"

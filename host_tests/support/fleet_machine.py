@@ -8,7 +8,7 @@ ones. At the first that shows a fault it ends with status FOUND, and prints what
 
 import sys
 
-import micropython  # noqa: F401  # the shim
+import msgin5g_testkit  # noqa: F401  # the shims
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st

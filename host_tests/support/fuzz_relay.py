@@ -1,6 +1,6 @@
 """The fuzzer's second target: a relay between hostile UEs and a hostile server."""
 
-from checks import load
+from msgin5g_testkit.checks import load
 from fuzz_bytes import mutate
 from fuzz_messages import answers, blocks, requests, with_ids
 from fuzz_node import QUIET_MS, SERVER_URI, STRANGER, Node

@@ -119,5 +119,5 @@ def main(arguments):
 
 if __name__ == "__main__":
     here = sys.argv[0].rpartition("/")[0] or "."
-    sys.path[:] = [here, here + "/.."] + sys.path[1:]
+    sys.path[:] = [here, here + "/../testkit"] + sys.path[1:]
     main(sys.argv)

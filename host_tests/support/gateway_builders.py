@@ -1,6 +1,6 @@
 """A gateway in a network, with UEs or with clients that a test drives; SEAL-C local or remote."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.cbor.decoder import loads
 from msgin5g.coap.message import Message, encode
 from builders import RELAY, SERVER, DefaultSettings, document, new_ue
@@ -178,7 +178,7 @@ class ManualClient:
 
 def new(numbers, documents, server=None, clients=None, link_model=None, **settings):
     """(sim, gateway, server, clients): the UEs of `numbers` are linked; a test drives clients."""
-    from network_sim import NetworkSim
+    from msgin5g_testkit.network_sim import NetworkSim
 
     sim = NetworkSim(link_model)
     gateway = new_gateway(sim, numbers, **settings)

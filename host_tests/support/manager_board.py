@@ -1,6 +1,6 @@
 """A node with a configuration that can be reset: flash in RAM, virtual time."""
 
-from memory_flash import MemoryFlash
+from msgin5g_testkit.memory_flash import MemoryFlash
 from msgin5g.coap.ticks import add
 from msgin5g.config.manager import ConfigurationManager
 from msgin5g.config.schema import Schema

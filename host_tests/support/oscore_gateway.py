@@ -1,6 +1,6 @@
 """A gateway that is an end of OSCORE on both sides: a key for the server, one for each UE."""
 
-from checks import load
+from msgin5g_testkit.checks import load
 from gateway_builders import (
     GATEWAY_ID,
     ManualClient,
@@ -15,7 +15,7 @@ from msgin5g.coap.message import Message
 from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.security import Security
 from msgin5g.oscore.server import ServerSecurity
-from network_sim import NetworkSim
+from msgin5g_testkit.network_sim import NetworkSim
 from oscore_server import RECIPIENT, SERVER_KID, Numbers, kid_of, protect_server, protect_ue
 from oscore_server import secret_of
 

@@ -2,11 +2,9 @@
 
 import sys
 
-sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the source's
+from msgin5g_testkit.shim import espnow, network
 
-from shim import espnow, network
-
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.builder.radio import start_radios
 from msgin5g.settings import settings_of
 from builders import FakeConfiguration, ue_settings

@@ -1,6 +1,6 @@
 """A UE without a network: a test takes its requests and makes the responses."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK

@@ -1,6 +1,6 @@
 """Blocks at their edges: sizes, the last block, what does not fit (RFC 7959 section 2)."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from heap_in_pieces import HeapInPieces
 from msgin5g.coap.block2 import (
     CHANGED,

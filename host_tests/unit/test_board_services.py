@@ -2,7 +2,7 @@
 
 import sys
 
-from memory_flash import MemoryFlash
+from msgin5g_testkit.memory_flash import MemoryFlash
 from msgin5g.coap.ticks import add
 from msgin5g.config.manager import EMPTY, ConfigurationManager
 from msgin5g.config.schema import Schema

@@ -2,7 +2,7 @@
 
 import gc
 
-from checks import raises, unhex
+from msgin5g_testkit.checks import raises, unhex
 from full_heap import Ballast
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps

@@ -1,6 +1,6 @@
 """The message layer and the matching of responses: RFC 7252 sections 4 and 5.3."""
 
-from checks import no_alloc, unhex, xorshift
+from msgin5g_testkit.checks import no_alloc, unhex, xorshift
 from msgin5g.coap.endpoint import (
     NOTHING,
     REJECTED,

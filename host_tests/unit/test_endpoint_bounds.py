@@ -1,6 +1,6 @@
 """When a message is another one, and where an endpoint's tables end: RFC 7252 4 and 5.3."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.endpoint import NOTHING, REQUEST
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import CONTENT, GET, RST, URI_PATH

@@ -1,6 +1,6 @@
 """What an endpoint remembers and forgets, and the edges of its numbers: RFC 7252 section 4."""
 
-from checks import raises, xorshift
+from msgin5g_testkit.checks import raises, xorshift
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST, URI_PATH

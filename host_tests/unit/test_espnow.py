@@ -1,12 +1,8 @@
 """The ESP-NOW transport against a scripted `espnow`: pieces, peers, range, full buffers."""
 
-import sys
+from msgin5g_testkit.shim import espnow
 
-sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the source's
-
-from shim import espnow
-
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.port.espnow import EspNowTransport
 
 _A = b"\x02aaaaa"

@@ -1,6 +1,6 @@
 """port/event_loop.py: what a node does at one moment, and at its last one."""
 
-from checks import no_alloc
+from msgin5g_testkit.checks import no_alloc
 from msgin5g.port.event_loop import Inbox, act, collect
 from msgin5g.port.resolver import bind
 from msgin5g.port.trace import Trace

@@ -1,6 +1,6 @@
 """Trial, confirmation and roll-back of a configuration, in virtual time."""
 
-from checks import no_alloc
+from msgin5g_testkit.checks import no_alloc
 from manager_board import GOOD_MS, TRIAL_MS, Board, document
 from msgin5g.config.manager import EMPTY
 from msgin5g.config.store import BAD, GOOD, TRIAL

@@ -1,6 +1,6 @@
 """The message format, RFC 7252 section 3 and RFC 8974 section 2.1."""
 
-from checks import raises, unhex
+from msgin5g_testkit.checks import raises, unhex
 from msgin5g.coap.message import (
     BufferTooSmall,
     Message,

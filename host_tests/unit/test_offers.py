@@ -1,6 +1,6 @@
 """What is unchanged, refused or kept, with a trial and without one."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from manager_board import GOOD_MS, TRIAL_MS, Board, document
 from msgin5g.config.store import BAD, GOOD, StorageError
 

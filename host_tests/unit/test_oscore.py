@@ -2,7 +2,7 @@
 
 from binascii import unhexlify
 
-from checks import load, raises, xorshift
+from msgin5g_testkit.checks import load, raises, xorshift
 from msgin5g.coap.message import Message, size_of
 from msgin5g.coap.numbers import CON, CONTENT, GET, OBSERVE, OSCORE, URI_PATH
 from msgin5g.oscore.context import ReplayWindow

@@ -3,7 +3,7 @@
 from binascii import unhexlify
 from hashlib import sha256
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.oscore.ccm import AesCcm
 from msgin5g.oscore.context import additional_blocks
 from msgin5g.oscore.hkdf import hkdf

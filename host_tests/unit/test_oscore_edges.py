@@ -2,7 +2,7 @@
 
 from binascii import unhexlify
 
-from checks import load
+from msgin5g_testkit.checks import load
 from msgin5g.coap.numbers import CHANGED, CONTENT, OSCORE
 from msgin5g.oscore import ccm
 from msgin5g.oscore.context import SecurityContext

@@ -2,7 +2,7 @@
 
 import gc
 
-from checks import load
+from msgin5g_testkit.checks import load
 from msgin5g.coap.numbers import CON, CONTENT, GET, OBSERVE, URI_PATH
 from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.protect import Binding, Protection

@@ -1,6 +1,6 @@
 """OSCORE: whatever the lengths in a message are, it is refused and nothing else happens."""
 
-from checks import load, raises, xorshift
+from msgin5g_testkit.checks import load, raises, xorshift
 from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import CHANGED, CONTENT, GET, OBSERVE, OSCORE, POST
 from msgin5g.oscore.ccm import AesCcm

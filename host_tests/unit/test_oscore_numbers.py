@@ -1,7 +1,7 @@
 """The numbers of protected messages: none twice, whatever happens to the power or to a file."""
 
-from checks import raises, xorshift
-from memory_flash import MemoryFlash
+from msgin5g_testkit.checks import raises, xorshift
+from msgin5g_testkit.memory_flash import MemoryFlash
 from msgin5g.config.store import GOOD, Store
 from msgin5g.oscore.context import ProtectionError
 from msgin5g.oscore.sequence_store import FILES, SequenceStore

@@ -1,6 +1,6 @@
 """Options of a message whose outer options are merged with its inner ones (RFC 8613 section 8)."""
 
-from checks import unhex
+from msgin5g_testkit.checks import unhex
 from msgin5g.coap.message import Message, encode
 from msgin5g.oscore.protect import add_option, drop_option
 

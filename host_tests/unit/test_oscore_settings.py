@@ -1,6 +1,6 @@
 """The key of a UE in settings and secrets."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.settings import parse, settings_of
 from msgin5g.settings.rules import SettingsError
 

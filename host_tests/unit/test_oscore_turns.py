@@ -1,7 +1,7 @@
 """Which of its two files the store of OSCORE numbers writes: never the one that counts."""
 
-from checks import xorshift
-from memory_flash import MemoryFlash
+from msgin5g_testkit.checks import xorshift
+from msgin5g_testkit.memory_flash import MemoryFlash
 from msgin5g.oscore.sequence_store import FILES, SequenceStore
 
 _RESERVED = 64  # numbers for a write

@@ -5,7 +5,7 @@ import os
 from binascii import crc32
 
 import msgin5g.port.flash as flash_module
-from checks import raises
+from msgin5g_testkit.checks import raises
 from heap_in_pieces import HeapInPieces
 from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash

@@ -1,6 +1,6 @@
 """The settings of radios: what they become, and one line for every mistake."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.settings import parse, settings_of
 from msgin5g.settings.rules import SettingsError
 

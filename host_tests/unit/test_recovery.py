@@ -1,7 +1,7 @@
 """Resets on trial, safe mode, and flash that fails: what brings a configuration back."""
 
 from manager_board import GOOD_MS, TRIAL_MS, Board
-from memory_flash import flipped
+from msgin5g_testkit.memory_flash import flipped
 from msgin5g.config.manager import EMPTY, SAFE_MODE_MS, ConfigurationManager
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store

@@ -1,6 +1,6 @@
 """The answers that an endpoint keeps for repetitions, RFC 7252 section 4.5, in bounded memory."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.endpoint import NOTHING, REQUEST
 from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import CONTENT

@@ -2,7 +2,7 @@
 
 from errno import EACCES, EADDRINUSE
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.port import resolver
 from msgin5g.port.remote import host_of, text_of
 

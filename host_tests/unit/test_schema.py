@@ -1,6 +1,6 @@
 """The strict JSON reader and the declared schema."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.config.schema import Schema, redact, server_address
 from msgin5g.config.json import JsonError, loads
 

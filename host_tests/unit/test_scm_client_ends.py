@@ -2,7 +2,7 @@
 
 from scm_fetcher import BODY, Fetcher, observing
 from builders import DATA, UE_ID, document
-from checks import unhex
+from msgin5g_testkit.checks import unhex
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.numbers import CONTENT, FORBIDDEN, NOT_FOUND
 from msgin5g.scm.client import problem_of

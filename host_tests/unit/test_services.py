@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.coap.retransmission import DONE, QUEUED, RESET, SENT
 from msgin5g.coap.ticks import add
 from msgin5g.config.schema import SERVER_ADDRESS

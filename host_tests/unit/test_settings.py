@@ -1,6 +1,6 @@
 """settings.json: defaults, and what each value becomes."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.settings import settings_of
 from msgin5g.settings.rules import SettingsError
 

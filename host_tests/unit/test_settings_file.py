@@ -1,7 +1,7 @@
 """The files settings.json and secrets.json: how they are read, and what is no JSON."""
 
 import msgin5g.settings as settings_module
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.settings import parse
 from msgin5g.settings.rules import SettingsError
 

@@ -1,6 +1,6 @@
 """One line that names the key and the rule for every mistake in a value of settings.json."""
 
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.settings import settings_of
 from msgin5g.settings.rules import SettingsError
 

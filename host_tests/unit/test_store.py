@@ -3,8 +3,8 @@
 import struct
 from binascii import crc32
 
-from checks import raises
-from memory_flash import MemoryFlash, flipped
+from msgin5g_testkit.checks import raises
+from msgin5g_testkit.memory_flash import MemoryFlash, flipped
 from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError, Store
 
 _SLOTS = ("slot-a", "slot-b")

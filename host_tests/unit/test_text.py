@@ -3,7 +3,7 @@
 import json
 
 import msgin5g.node as node_module
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.coap.text import printable, unsafe_at
 from msgin5g.node import Node
 

@@ -1,6 +1,6 @@
 """A UDP socket as a transport: what it reads, and what becomes of a datagram that is too long."""
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.endpoint import NOTHING, REQUEST
 from msgin5g.coap.numbers import GET
 from msgin5g.coap.responder import ServerEndpoint

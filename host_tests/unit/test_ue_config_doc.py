@@ -1,7 +1,7 @@
 """Which UEs a UeConfigDoc is for (TS 24.546 7.2.5): by URI, by IMEI, or everybody."""
 
 from builders import DATA, OTHER_ID, UE_ID, document
-from checks import raises
+from msgin5g_testkit.checks import raises
 from msgin5g.cbor.encoder import dumps
 from msgin5g.cbor.reader import CborError, Reader
 from msgin5g.scm.document_splitter import SplitDocument

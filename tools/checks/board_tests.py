@@ -15,7 +15,6 @@ from msgin5g_tools.build.mpy import BuildError, build_firmware, build_tests
 from msgin5g_tools.device import programs
 from msgin5g_tools.device.errors import DeviceError
 from msgin5g_tools.device.session import open_session
-from msgin5g_tools.paths import SHIM
 
 _FOLDER = "/msgin5g.test"
 _TIMEOUT_S = 900  # of one file of tests that prints nothing, on the slowest board
@@ -46,8 +45,6 @@ def files():
         for file in sorted([*root.glob("**/*.mpy"), root / "run_mpy.py"]):
             if file.exists() and not file.is_relative_to(root / "nodes"):
                 found[f"{_FOLDER}/{name}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
-    for file in sorted(SHIM.glob("*.py")):
-        found[f"{_FOLDER}/host_tests/support/shim/{file.name}"] = file.read_bytes()
     return found
 
 

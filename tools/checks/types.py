@@ -119,7 +119,7 @@ def shim_faults():
                 own = [target.id for target in node.targets if isinstance(target, ast.Name)]
             for one in own:
                 if not one.startswith("_") and one not in known | _HANDS | {"begin"}:
-                    yield f"host_tests/shim/{name}.py: {one} is in no port's stubs"
+                    yield f"{(SHIM / name).relative_to(ROOT)}.py: {one} is in no port's stubs"
 
 
 def main():

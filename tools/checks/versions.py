@@ -103,7 +103,7 @@ def run_wasm(version, form):
     folder = _from_npm(version)
     here = (build_firmware(), build_tests()) if form == "mpy" else (FIRMWARE, _TESTS)
     there = (f"/firmware_{form}", f"/{form}_tests")
-    shim = f"{there[1]}/support/shim"
+    shim = f"{there[1]}/testkit/msgin5g_testkit/shim"
     tests = [
         _TEST.format(firmware=there[0], tests=there[1], stem=stem)
         for stem in stems()

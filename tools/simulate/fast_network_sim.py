@@ -5,7 +5,7 @@ runs when a datagram arrives for it, or when the time that its `wait_ms` returne
 `link_model` decides about each datagram: a function of (number of the datagram, datagram) that
 returns the list of its delays in ms: [] is lost, [5] arrives, [5, 80] arrives twice.
 
-It runs on CPython and on MicroPython. host_tests/support/network_sim.py is the same for a few
+It runs on CPython and on MicroPython. network_sim.py of host_tests/testkit is the same for a few
 nodes, with a log.
 """
 

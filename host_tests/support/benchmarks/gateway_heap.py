@@ -9,9 +9,10 @@ acknowledges its own. The last line: bytes a link, bytes a waiting UE, answers, 
 import gc
 import sys
 
-sys.path[:] = [sys.argv[1], __file__.rpartition("/")[0] + "/.."]
+here = __file__.rpartition("/")[0]
+sys.path[:] = [sys.argv[1], here + "/..", here + "/../../testkit"]
 
-from checks import xorshift  # noqa: E402
+from msgin5g_testkit.checks import xorshift  # noqa: E402
 from msgin5g.coap.message import Message, encode, uint_bytes  # noqa: E402
 from msgin5g.coap.retransmission import Parameters  # noqa: E402
 from msgin5g.gateway.gateway import Gateway  # noqa: E402

@@ -1,6 +1,6 @@
 """A UE that fetches very often through a relay, in virtual time, and the heap in use meanwhile.
 
-    micropython -X heapsize=512K many_fetches.py FIRMWARE_DIR SUPPORT_DIR N [observe]
+    micropython -X heapsize=512K many_fetches.py FIRMWARE_DIR TESTS_DIR N [observe]
 
 Both directories as msgin5g_tools.build.mpy makes them, or both of sources.
 
@@ -19,9 +19,12 @@ import gc
 import json
 import sys
 
-sys.path[:] = sys.argv[1:3] + [p for p in sys.path if p.startswith(".")]
+tests = sys.argv[2]
+sys.path[:] = [sys.argv[1], tests + "/support", tests + "/testkit"] + [
+    p for p in sys.path if p.startswith(".")
+]
 
-from memory_flash import MemoryFlash  # noqa: E402
+from msgin5g_testkit.memory_flash import MemoryFlash  # noqa: E402
 from msgin5g.config.manager import ConfigurationManager  # noqa: E402
 from msgin5g.config.schema import Schema  # noqa: E402
 from msgin5g.config.store import Store  # noqa: E402

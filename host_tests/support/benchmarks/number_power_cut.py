@@ -18,11 +18,11 @@ import gc
 import sys
 
 here = sys.argv[0][: sys.argv[0].rfind("/")] if "/" in sys.argv[0] else "."
-sys.path[:] = [here + "/..", here + "/../../../firmware"]
+sys.path[:] = [here + "/..", here + "/../../testkit", here + "/../../../firmware"]
 
 import ram_disk  # noqa: E402
 import vfs  # noqa: E402
-from checks import xorshift  # noqa: E402
+from msgin5g_testkit.checks import xorshift  # noqa: E402
 from msgin5g.config.store import StorageError  # noqa: E402
 from msgin5g.oscore.context import ProtectionError  # noqa: E402
 from msgin5g.oscore.sequence_store import SequenceStore  # noqa: E402

@@ -12,7 +12,7 @@ import json
 import sys
 
 here = sys.argv[0][: sys.argv[0].rfind("/")] if "/" in sys.argv[0] else "."
-sys.path[:] = [here + "/..", here + "/../../../firmware"]
+sys.path[:] = [here + "/..", here + "/../../testkit", here + "/../../../firmware"]
 
 import ram_disk  # noqa: E402
 import vfs  # noqa: E402

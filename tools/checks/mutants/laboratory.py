@@ -73,7 +73,8 @@ class Laboratory:
         """The Suite of this name, measured now or as it was measured for the same files."""
         if name not in self._suites:
             files = files_of(name, self._root)
-            tests = _hash(self._root, [*files, "host_tests/support", "host_tests/conftest.py"])
+            helpers = ["host_tests/support", "host_tests/testkit", "host_tests/conftest.py"]
+            tests = _hash(self._root, [*files, *helpers])
             key = tests + _hash(self._root, ["firmware", "tools"])
             cached = self._cache / f"measured-{name}.json"
             measured = json.loads(cached.read_text()) if cached.exists() else {}

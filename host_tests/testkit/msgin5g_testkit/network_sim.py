@@ -11,7 +11,7 @@ the list of its delays in ms: [] is lost, [5] arrives, [5, 80] arrives twice.
     sim.run(lambda: server.n_served == 1)
 """
 
-from checks import xorshift
+from msgin5g_testkit.checks import xorshift
 
 _MASK = 0x3FFFFFFF
 

@@ -1,0 +1,1 @@
+"""MicroPython's modules for CPython: as much as firmware/ and applications use of them."""
