@@ -247,7 +247,7 @@ def test_a_database_of_an_older_version_gets_the_tables_and_keeps_what_it_has(tm
     for _ in range(2):
         with Store(path) as store:
             assert store.gateways() == ["192.0.2.7"] and store.denied() == ["urn:a:9"]
-            assert store.connection.execute("PRAGMA user_version").fetchone() == (4,)
+            assert store.connection.execute("PRAGMA user_version").fetchone() == (5,)
     with Store(path) as store:
         contexts = Contexts(store)
         made = contexts.add(UE, UE7)

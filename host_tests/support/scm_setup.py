@@ -16,6 +16,7 @@ import cbor2
 
 from msgin5g_tools.scm_server import schema
 from msgin5g_tools.scm_server.engine_sqlite import SqliteEngine
+from msgin5g_tools.scm_server.fleet import Fleet
 from msgin5g_tools.scm_server.server import ScmServer
 from msgin5g_tools.scm_server.settings import Settings
 
@@ -144,6 +145,15 @@ class Scm:
 
         async def inside():
             return function(self.server.store)
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(TIMEOUT_S)
+
+    def ue(self, uri):
+        """What became of this UE: a fleet.Ue, or None."""
+
+        async def inside():
+            await self.server.fleet.finish()
+            return Fleet(self.server.store).find(uri)
 
         return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(TIMEOUT_S)
 

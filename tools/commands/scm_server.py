@@ -102,6 +102,12 @@ def _address(context, parameter, value):
     help="Limit of observations; each takes about 3 KB of memory.",
 )
 @click.option(
+    "--max-ues",
+    type=int,
+    default=1_000_000,
+    help="Limit of the UEs whose requests are recorded, see msgin5g fleet; some 400 bytes each.",
+)
+@click.option(
     "--max-rate",
     type=float,
     default=None,

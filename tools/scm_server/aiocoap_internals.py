@@ -127,9 +127,11 @@ class ObservingTokenManager(TokenManager):
         if observer and observer.protection and observer.protection.owner == owner_of(request):
             self.end(request.remote, request.token)
 
-    def notify(self, observer, message):
+    def notify(self, observer, message, acknowledged):
+        """acknowledged(): called when it is; never over a connection, which has no ACKs."""
         message.token, message.remote = observer.token, observer.remote.as_response_address()
         rejected = functools.partial(self.end, observer.remote, observer.token)
+        rejected.acknowledged = acknowledged
         self.token_interface.send_message(message, rejected)
 
     def is_waiting(self, observer):
@@ -248,6 +250,9 @@ class MessageManagerByRemote(MessageManager):
         # no notification acknowledges none, either.
         remote = message.remote
         is_open = self._mid_of.get(remote) == message.mid
+        if message.mtype is ACK and is_open:
+            monitor, _ = self._active_exchanges.get((remote, message.mid), (None, None))
+            getattr(monitor, "acknowledged", _nothing)()
         if message.mtype is not RST or not is_open or remote not in self._protected:
             super()._remove_exchange(message)
 
@@ -273,6 +278,10 @@ class MessageManagerByRemote(MessageManager):
         super()._retransmit(message, timeout, retransmission_counter)
         if (message.remote, message.mid) not in self._active_exchanges:
             self._forget_exchange(message.remote)  # timed out
+
+
+def _nothing():
+    """A message was acknowledged, and nobody waits for that."""
 
 
 def _receive(datagram, remote, manager, send, truncated=False):

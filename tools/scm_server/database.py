@@ -138,6 +138,26 @@ class Database:
         except engine.Error as error:
             raise engine.fault(error) from None
 
+    @contextmanager
+    def quick_transaction(self):
+        """A transaction for what may be lost: it waits for nobody else, and not for the disk.
+
+        A loss of power may take it, never what `transaction` writes.
+        """
+        engine = self._engine
+        try:
+            engine.begin_quick()
+            try:
+                yield
+                engine.commit()
+            except BaseException:
+                engine.rollback()
+                raise
+            finally:
+                engine.end_quick()
+        except engine.Error as error:
+            raise engine.fault(error) from None
+
     # changes by others
 
     def state(self):

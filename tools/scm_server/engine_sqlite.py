@@ -66,6 +66,7 @@ class SqliteEngine:
 
     def __init__(self, path, create, timeout_s):
         self.name = str(path)
+        self._timeout_ms = int(timeout_s * 1000)
         if not Path(path).absolute().parent.is_dir():
             raise ScmError(f"{path}: there is no folder {Path(path).parent}")
         if Path(path).is_dir():
@@ -97,6 +98,19 @@ class SqliteEngine:
 
     def begin(self):
         self.connection.execute("BEGIN IMMEDIATE")
+
+    def begin_quick(self):
+        try:
+            self.connection.execute("PRAGMA busy_timeout = 0")
+            self.connection.execute("PRAGMA synchronous = NORMAL")
+            self.begin()
+        except self.Error:
+            self.end_quick()
+            raise
+
+    def end_quick(self):
+        self.connection.execute("PRAGMA synchronous = FULL")
+        self.connection.execute(f"PRAGMA busy_timeout = {self._timeout_ms}")
 
     def commit(self):
         self.connection.execute("COMMIT")

@@ -83,12 +83,18 @@ class Metrics:
         yield from self._of_the_process()
         if fault:
             return
-        n_documents, n_keys = counts
+        n_documents, n_keys, n_ues = counts
         yield GaugeMetricFamily("msgin5g_scm_documents", "Documents.", value=n_documents)
         keys = GaugeMetricFamily("msgin5g_scm_keys", "OSCORE keys.", labels=["kind", "state"])
         for kind, state, n in n_keys:
             keys.add_metric([kind, state], n)
         yield keys
+        ues = GaugeMetricFamily(
+            "msgin5g_scm_ues", "UEs at the last scrape, by what became of them.", labels=["state"]
+        )
+        for state, n in (n_ues or {}).items():
+            ues.add_metric([state], n)
+        yield ues
 
     def _of_the_process(self):
         server = self._server

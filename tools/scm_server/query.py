@@ -1,17 +1,26 @@
 """The query of a request: TS 24.546 table C.3.1.2.2.3.1-1 and the change request's bulk form.
 
 ue-vendor=TEXT  ue-type=8 digits  ue-snr=1 to 6 digits  ue-uri=URI  bulkConfFlag=ID
+refused=ETAG:REASON
+
+The last one is ours, not 3GPP's: what a UE refuses (ETAG, in hex, may be empty), and why. Without
+REASON it refuses nothing.
 """
 
+import re
 from collections import namedtuple
 
 from aiocoap.numbers.codes import BAD_REQUEST
 
 from msgin5g_tools.scm_server import identity
 from msgin5g_tools.scm_server.problem import Problem
+from msgin5g_tools.text import printable
 
 _RECIPIENT_SIZES = range(1, 256)
-_RULES = {"ue-type": identity.tac_fault, "ue-snr": identity.snr_fault}
+
+REFUSED = "refused"
+_MAX_REASON = 128  # characters
+_REFUSED = re.compile(r"((?:[0-9a-f]{2}){0,8}):(.*)", re.DOTALL)
 
 # `uris`: as in the request, each once. `bulk`: whether the request has bulkConfFlag.
 Selector = namedtuple("Selector", "vendor type snr uris bulk")
@@ -19,7 +28,7 @@ Selector = namedtuple("Selector", "vendor type snr uris bulk")
 
 def parse(uri_query, bulk_id):
     """The Selector of a tuple of Uri-Query values, or Problem 4.00 that names the parameter."""
-    values = {"ue-vendor": None, "ue-type": None, "ue-snr": None, "bulkConfFlag": None}
+    values = dict.fromkeys(("ue-vendor", "ue-type", "ue-snr", "bulkConfFlag", REFUSED))
     uris = []
     n_uri_options = 0
     for item in uri_query:
@@ -62,8 +71,29 @@ def recipient(uri_query):
     return uris[0]
 
 
+def refused(uri_query):
+    """(ETag, reason) of what a UE reports, reason None: nothing is refused; None: no report."""
+    for item in uri_query:
+        name, _, value = item.partition("=")
+        found = _REFUSED.fullmatch(value) if name == REFUSED else None
+        if found:
+            return bytes.fromhex(found[1]), printable(found[2][:_MAX_REASON]) or None
+    return None
+
+
 def _empty_fault(value):
     return None if value else "is empty"
+
+
+def _refused_fault(value):
+    return None if _REFUSED.fullmatch(value) else "is not an ETag in hex, a colon and a reason"
+
+
+_RULES = {
+    "ue-type": identity.tac_fault,
+    "ue-snr": identity.snr_fault,
+    REFUSED: _refused_fault,
+}
 
 
 def _check(name, value, fault):

@@ -116,7 +116,43 @@ CREATE INDEX history_bodies ON history (service, name, number) WHERE body IS NOT
 CREATE INDEX history_sizes ON history (kept_size) WHERE body IS NOT NULL
 """
 
-VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# What became of each UE, see fleet_table. Times are seconds since 1970.
+_VERSION_5 = """
+CREATE TABLE ues (
+    uri TEXT PRIMARY KEY,  -- in its normal form
+    spelling TEXT NOT NULL,
+    rank INTEGER NOT NULL,  -- who is forgotten last has the highest
+    first_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    key_of TEXT,  -- whose OSCORE key protected it; NULL: none
+    asked_at INTEGER,
+    how TEXT,
+    peer TEXT,
+    given_at INTEGER,
+    service TEXT,
+    doc_id TEXT,  -- NULL: the collection
+    vendor TEXT,
+    type TEXT,
+    snr TEXT,
+    etag BLOB,
+    changed_at INTEGER,  -- when it was first given what it has now
+    denied_at INTEGER,
+    denied_code TEXT,
+    denied_reason TEXT,
+    reported_at INTEGER,
+    refused_etag BLOB,
+    refused_reason TEXT,  -- NULL: it refuses nothing
+    notified_at INTEGER,
+    notified_etag BLOB,
+    acknowledged_at INTEGER
+)
+
+CREATE INDEX ues_rank ON ues (rank, seen_at)
+
+CREATE INDEX gateway_ues_uri ON gateway_ues (uri)
+"""
+
+VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 SCHEMA_VERSION = len(VERSIONS)
 
 

@@ -15,6 +15,7 @@ from msgin5g_tools.scm_server.change_follower import ChangeFollower
 from msgin5g_tools.scm_server.connections import Connections, within_descriptor_limit
 from msgin5g_tools.scm_server.contexts import Contexts
 from msgin5g_tools.scm_server.faults import Faults
+from msgin5g_tools.scm_server.fleet_recorder import FleetRecorder
 from msgin5g_tools.scm_server.settings import address_text, bind_error
 from msgin5g_tools.scm_server.site import Site
 from msgin5g_tools.scm_server.store import Store
@@ -28,8 +29,8 @@ class ScmServer:
 
     `on_event` is called with one dict for each event: "started", "served", "notified" and
     "stopped". `address`, `tcp_address` and `ws_address` are the bound (host, port), `store` is
-    the open Store; after changing it from outside call `documents_changed()`. metrics: a
-    metrics.Metrics that times the responses.
+    the open Store; after changing it from outside call `documents_changed()`. `fleet` is the
+    FleetRecorder. metrics: a metrics.Metrics that times the responses.
     """
 
     def __init__(self, settings, on_event=None, metrics=None):
@@ -38,7 +39,7 @@ class ScmServer:
         self._drops = Counter()
         self._counted = None, None  # the state of the database, and what there was then
         self.address = self.tcp_address = self.ws_address = None
-        self.store = None
+        self.store = self.fleet = None
         self._on_event = on_event or (lambda event: None)
         self._context = self._site = self._follower = None
         self._tasks = []
@@ -55,7 +56,10 @@ class ScmServer:
         """ScmError, one line, when the database or an address cannot be used."""
         settings = self.settings
         self.store = Store(settings.db, timeout_s=_LOCK_S)
-        self._site = Site(self.store, settings, self._on_event, self.documents_changed)
+        self.fleet = FleetRecorder(self.store, settings, self._drops)
+        self._site = Site(
+            self.store, settings, self.fleet, self._on_event, self.documents_changed
+        )  # fmt: skip
         if settings.administrator:
             # Only here: the cryptography takes 10 MB.
             from msgin5g_tools.scm_server.administrator import Administrator
@@ -87,7 +91,13 @@ class ScmServer:
             raise
         self._tasks = [
             asyncio.create_task(run())
-            for run in (self._follower.run, self._site.observers.run, self._check_connections)
+            for run in (
+                self._follower.run,
+                self._site.observers.run,
+                self.fleet.run,
+                self.fleet.run_counting,
+                self._check_connections,
+            )
         ]
         for task in self._tasks:
             task.add_done_callback(_report_failure)
@@ -105,6 +115,7 @@ class ScmServer:
                 await asyncio.wait_for(self._context.shutdown(), _STOP_S)
         self._context = self._site = None
         if self.store:
+            await self.fleet.finish()
             self.store.close()
             self.store = None
 
@@ -122,12 +133,15 @@ class ScmServer:
         return dict(self._drops)
 
     def counts(self):
-        """(documents, [(kind, state, keys)]); DatabaseError when the database does not answer."""
+        """(documents, [(kind, state, keys)], {state: UEs} or None).
+
+        DatabaseError when the database does not answer.
+        """
         self.store.check()
         state = self.store.state()
         if self._counted[0] != state:
             self._counted = state, (self.store.count(), Contexts(self.store).counts())
-        return self._counted[1]
+        return (*self._counted[1], self.fleet.counts)
 
     def documents_changed(self):
         """Look for changes now, and notify the observers of what has changed."""

@@ -51,6 +51,7 @@ class Settings:
     max_age: int = 60
     max_body: int = 65536
     max_observers: int = 10000
+    max_ues: int = 1_000_000  # in the record of what became of them, some 400 bytes each
     max_rate: float | None = None  # requests a second of a host; 0: no limit; None: as for echo
     max_documents: int = 1000  # in one response
     max_connections: int = 500  # of TCP and WebSockets, within the limit of open files
@@ -79,6 +80,7 @@ class Settings:
         _range("max age", self.max_age, 0, 2**32 - 1)
         _range("max body", self.max_body, 1, 16 * 1024 * 1024)
         _range("max observers", self.max_observers, 0, 1_000_000)
+        _range("max ues", self.max_ues, 1, 100_000_000)
         _range("max connections", self.max_connections, 1, 1_000_000)
         _range("max connections of a host", self.max_connections_of_host, 1, 1_000_000)
         _range("max documents", self.max_documents, 1, 1_000_000)

@@ -46,12 +46,16 @@ _UNSAFE = (codes.POST, codes.PUT, codes.DELETE)
 
 
 class Site(interfaces.Resource):
-    """`on_change()` is called after every change of the database by a request."""
+    """`on_change()` is called after every change of the database by a request.
 
-    def __init__(self, documents, settings, on_event, on_change):
+    fleet: a FleetRecorder.
+    """
+
+    def __init__(self, documents, settings, fleet, on_event, on_change):
         super().__init__()
         self._store = documents
         self._settings = settings
+        self._fleet = fleet
         self._on_event = on_event
         self._resources = resources.Resources(documents, settings)
         self._block1_receiver = blocks.Block1Receiver(settings.max_body, time.monotonic)
@@ -117,7 +121,8 @@ class Site(interfaces.Resource):
 
     def _put(self, pipe, request, message):
         """Report and protect the response, and put it into the pipe."""
-        self._report("served", request, message)
+        entry = self._report("served", request, message)
+        self._fleet.served(request, message, entry)
         if owner_of(request) is not None:
             try:
                 message = request.protection.protect(message)
@@ -184,6 +189,7 @@ class Site(interfaces.Resource):
         if not is_last and tag == observer.etag:
             return None
         entry = self._entry("notified", request, message)
+        acknowledged = self._fleet.notified(request, message, entry)
         # Always CON, which detects an observer that has gone (RFC 7641 section 4.5).
         message.transport_tuning = Reliable()
         try:
@@ -195,7 +201,7 @@ class Site(interfaces.Resource):
         # A minimum time between notifications: a burst of changes makes one.
         observer.not_before = time.monotonic() + self._settings.notify_interval_s
         try:
-            observer.manager.notify(observer, message)
+            observer.manager.notify(observer, message, acknowledged)
         except Exception:
             self._log.exception("no notification for %r", request)
             is_last = True
@@ -296,6 +302,7 @@ class Site(interfaces.Resource):
             selector = _of_ue(owner, selector)
         else:
             selector = self._of_gateway(owner, selector)
+        request.selector = selector
         denied = self._store.first_denied(selector.uris)
         if denied is not None:
             raise Problem(codes.FORBIDDEN, f"{denied} is not allowed")
@@ -433,7 +440,9 @@ class Site(interfaces.Resource):
             )
 
     def _report(self, event, request, message):
-        self._on_event(self._entry(event, request, message))
+        entry = self._entry(event, request, message)
+        self._on_event(entry)
+        return entry
 
     def _entry(self, event, request, message):
         path = "/" + "/".join(quote(segment, safe=":@,;") for segment in request.opt.uri_path)

@@ -1,0 +1,123 @@
+"""The table of UEs: when each last asked, what it was given, denied, notified of and has refused.
+
+Its size is limited. When it is full, UEs are forgotten in this order, among equals the one that
+was not seen for longest:
+
+    0  no document and no key names it, and it was never given anything
+    1  no document and no key names it, and it was first seen less than a minute before it was
+       last seen
+    2  no document and no key names it
+    3  a document, a key, the list of a gateway's UEs or the deny list names it
+
+So a flood of invented URIs takes the place of other invented ones.
+"""
+
+LISTED = 3
+_BACK_S = 60
+_FORGOTTEN_AT_ONCE = 500  # more than are written at once
+
+# A time, and what has the value of that time. The newest wins, also among several servers.
+_GROUPS = {
+    "asked_at": ("how", "peer"),
+    "given_at": ("service", "doc_id", "vendor", "type", "snr", "etag"),
+    "denied_at": ("denied_code", "denied_reason"),
+    "reported_at": ("refused_etag", "refused_reason"),
+    "notified_at": ("notified_etag", "acknowledged_at"),
+}
+COLUMNS = ("uri", "spelling", "rank", "first_at", "seen_at", "key_of", "changed_at") + tuple(
+    column for time, group in _GROUPS.items() for column in (time, *group)
+)
+
+
+def _updates():
+    """SQL: column -> its value when there is a row already."""
+    newer = "CASE WHEN excluded.{0} >= ifnull(ues.{0}, 0) THEN excluded.{1} ELSE ues.{1} END"
+    updates = {
+        column: newer.format(time, column)
+        for time, group in _GROUPS.items()
+        for column in (time, *group)
+    }
+    # What was given since ends a denial.
+    updates["denied_at"] = (
+        "CASE WHEN excluded.denied_at >= ifnull(ues.denied_at, 0) THEN excluded.denied_at"
+        " WHEN excluded.given_at >= ues.denied_at THEN NULL ELSE ues.denied_at END"
+    )
+    updates["changed_at"] = (
+        "CASE WHEN excluded.given_at IS NULL OR excluded.etag = ues.etag"
+        " OR excluded.given_at < ues.given_at THEN ues.changed_at ELSE excluded.given_at END"
+    )
+    updates["rank"] = (
+        f"CASE WHEN excluded.rank = {LISTED} THEN {LISTED}"
+        " WHEN excluded.given_at IS NULL AND ues.given_at IS NULL THEN 0"
+        f" WHEN excluded.seen_at >= ues.first_at + {_BACK_S} THEN 2 ELSE 1 END"
+    )
+    updates["seen_at"] = newer.format("seen_at", "seen_at")
+    updates["spelling"] = "excluded.spelling"
+    updates["key_of"] = "excluded.key_of"
+    return ", ".join(f"{column} = {value}" for column, value in updates.items())
+
+
+# What was seen under a key is not changed by what comes without one, which anybody can send,
+# before a day has passed.
+_WRITE = (
+    "INSERT INTO ues (" + ", ".join(COLUMNS) + ") VALUES {} ON CONFLICT (uri) DO UPDATE SET "
+    f"{_updates()} WHERE ues.key_of IS NULL OR excluded.key_of IS NOT NULL"
+    " OR excluded.seen_at > ues.seen_at + 86400"
+)
+_MARKS = "(" + ", ".join("?" * len(COLUMNS)) + ")"
+
+_LISTED = (
+    "SELECT uri FROM uris WHERE uri IN ({0})"
+    " UNION SELECT owner FROM contexts WHERE kind = 'ue' AND owner IN ({0})"
+    " UNION SELECT uri FROM gateway_ues WHERE uri IN ({0})"
+    " UNION SELECT uri FROM denied WHERE uri IN ({0})"
+)
+
+
+class FleetTable:
+    """Writes to the table in an open Database, at most `max_ues` rows."""
+
+    def __init__(self, store, max_ues):
+        self._store = store
+        self._max_ues = max_ues
+        self._n_ues = None
+
+    def write(self, rows):
+        """Write dicts {column: value}, in one quick transaction: some hundred at once.
+
+        Each has uri, spelling and seen_at. DatabaseError, and then nothing is written.
+        """
+        listed = self._listed([row["uri"] for row in rows])
+        values = []
+        for row in rows:
+            given_at = row.get("given_at")
+            rank = LISTED if row["uri"] in listed else 0 if given_at is None else 1
+            row = {**row, "rank": rank, "first_at": row["seen_at"], "changed_at": given_at}
+            values += [row.get(column) for column in COLUMNS]
+        with self._store.quick_transaction():
+            if self._n_ues is None:
+                self.count()
+            marks = ", ".join("?" * len(rows))
+            n_known = self._store.value(
+                f"SELECT count(*) FROM ues WHERE uri IN ({marks})", *(row["uri"] for row in rows)
+            )
+            self._store.run(_WRITE.format(", ".join([_MARKS] * len(rows))), *values)
+            n_ues = self._n_ues + len(rows) - n_known
+            if n_ues > self._max_ues:
+                n_ues -= self._forget(min(n_ues - self._max_ues, _FORGOTTEN_AT_ONCE))
+        self._n_ues = n_ues
+
+    def count(self):
+        """Count the rows: other servers write some, too."""
+        self._n_ues = self._store.value("SELECT count(*) FROM ues")
+
+    def _forget(self, n):
+        return self._store.run(
+            "DELETE FROM ues WHERE uri IN"
+            " (SELECT uri FROM ues ORDER BY rank, seen_at, uri LIMIT ?)",
+            n,
+        )
+
+    def _listed(self, uris):
+        marks = ", ".join("?" * len(uris))
+        return {uri for (uri,) in self._store.rows(_LISTED.format(marks), *uris * 4)}
