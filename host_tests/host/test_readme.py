@@ -1,106 +1,22 @@
-"""The commands of the README and of two pages, typed as they stand, against a virtual board.
+"""The commands of the README and of two transcripts, typed as they stand, against a virtual board.
 
 Only names are other ones, so that runs side by side do not meet: the addresses 127.0.0.x, the
 port /tmp/board, the examples (copied for that, the UE asks at once) and the database.
 """
 
 import json
-import os
-import pty
 import re
-import select
-import signal
-import subprocess
-import time
 
 import pytest
 from addresses import network
+from person_shell import Shell, blocks, commands, end_of_what_names
 
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.settings_check import checked_settings
 from msgin5g_tools.paths import ROOT
 
-_COMMAND = re.compile(
-    r" {4}(\$ )?((?:make|python|msgin5g|mpremote|ampy|kill|\.) .*?)(?: {2,}[#(].*)?$"
-)
 _OTHERS = {"make demo", "make test"}  # test_demo; and this is a part of the other
-_PROMPT = re.compile(r"<<(\d+)>> ")
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]")
-_LEAVE = {"monitor": b"\x1d", "repl": b"\x18"}
 _FAILS = {"/dev/ttyACM9": 3}
-
-
-def blocks(page="README.md"):
-    """The indented blocks of a page: lists of lines."""
-    found = [[]]
-    for line in (ROOT / page).read_text().splitlines():
-        if line.startswith("    "):
-            found[-1].append(line)
-        elif found[-1]:
-            found.append([])
-    return [block for block in found if block]
-
-
-def commands(block):
-    return [match[2] for match in map(_COMMAND.match, block) if match]
-
-
-class Shell:
-    """A person at an interactive bash in the repository; `seen` is all that was on the screen."""
-
-    def __init__(self, names):
-        self._names = names
-        self.seen = ""
-        pid, self._terminal = pty.fork()
-        if pid == 0:
-            kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-            os.chdir(ROOT)
-            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"],
-                       {**kept, "PS1": "<<$?>> ", "TERM": "dumb", "COLUMNS": "200"})  # fmt: skip
-        self._pid = pid
-        self.waits(_PROMPT)
-
-    def here(self, text):
-        for name, other in self._names.items():
-            text = text.replace(name, other)
-        return text
-
-    def types(self, keys):
-        os.write(self._terminal, keys)
-
-    def waits(self, pattern, since=0, timeout=120):
-        """Wait until the screen shows a pattern; the match."""
-        until = time.monotonic() + timeout
-        while True:
-            match = pattern.search(self.seen, since)
-            if match:
-                return match
-            assert time.monotonic() < until, (pattern.pattern, self.seen[since:])
-            if select.select([self._terminal], [], [], 0.1)[0]:
-                text = os.read(self._terminal, 65536).decode("utf-8", "replace")
-                self.seen += _ANSI.sub("", text.replace("\r\n", "\n"))
-
-    def does(self, command, status=0):
-        """Type a command, wait for its end, or until it is ready; what the screen shows of it."""
-        since = len(self.seen)
-        self.types(self.here(command).encode() + b"\r")
-        self.waits(re.compile(r"\n"), since)
-        since = self.seen.index("\n", since) + 1
-        keys = [keys for word, keys in _LEAVE.items() if word in command.split()]
-        if keys:
-            self.waits(re.compile("unchanged|applied|to exit"), since)
-            self.types(keys[0])
-        ended = self.waits(_PROMPT, since)
-        assert int(ended[1]) == status, (command, self.seen[since:])
-        if command.endswith(" &"):
-            ready = r"\S+Z info listening|\S+Z info started|/dev/pts"
-            self.waits(re.compile(rf"^(.*<<0>> )?({ready}).*\n", re.MULTILINE), since)
-        return self.seen[since:]
-
-    def close(self):
-        os.close(self._terminal)
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
 
 
 @pytest.fixture
@@ -121,9 +37,7 @@ def shell(tmp_path):
     person = Shell(names)
     yield person
     person.close()
-    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False).stdout
-    for pid in left.split():
-        os.kill(int(pid), signal.SIGTERM)
+    end_of_what_names(tmp_path)
 
 
 def shown(line):

@@ -32,6 +32,16 @@ class _Remote:
         self.blockwise_key = address
 
 
+class _NoRecord:
+    """What became of each UE is counted by the simulation itself, not by the server."""
+
+    def served(self, request, message, entry):
+        pass
+
+    def notified(self, request, message, entry):
+        return None
+
+
 class VirtualServer:
     """A node with the documents of a Store; `hosts` are the gateways entitled to bulk requests.
 
@@ -43,7 +53,7 @@ class VirtualServer:
     def __init__(self, random, hosts):
         self.store = Store(":memory:")
         settings = Settings(db=":memory:", gateways=hosts, max_age=_MAX_AGE_S, read_only=True)
-        self._site = Site(self.store, settings, lambda event: None, lambda: None)
+        self._site = Site(self.store, settings, _NoRecord(), lambda event: None, lambda: None)
         self.endpoint = ServerEndpoint(
             random, {}, Parameters(), None, 4, _MAX_KEPT, max_replies_size=_MAX_KEPT_SIZE
         )
