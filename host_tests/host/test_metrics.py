@@ -122,6 +122,11 @@ def test_the_server_counts_requests_refusals_drops_and_what_it_has(tmp_path):
         found = figures(at)
         assert found["msgin5g_scm_notifications_total", "4.04"] == 1
         assert found["msgin5g_scm_documents",] == found["msgin5g_scm_observers",] == 0
+        ends_at = time.monotonic() + 20  # written every second, and counted for the next scrape
+        while figures(at).get(("msgin5g_scm_ues", "denied")) != 2:
+            assert time.monotonic() < ends_at
+            time.sleep(0.2)
+        assert figures(at)["msgin5g_scm_ues", "never"] == 1
 
 
 class SlowSite:
@@ -137,7 +142,8 @@ class SlowSite:
 
 def test_what_a_client_has_an_answer_to_is_in_the_figures():
     site, metrics = SlowSite(), Metrics((SERVER, 0), lambda: 0)
-    of_the_server = {"n_observers": 0, "n_connections": 0, "drops": {}, "counts": lambda: (0, [])}
+    of_the_server = {"n_observers": 0, "n_connections": 0, "drops": {}}
+    of_the_server["counts"] = lambda: (0, [], {"newest": 3})
 
     async def serve():
         metrics.start(types.SimpleNamespace(**of_the_server))
