@@ -10,21 +10,15 @@
 It is looked for in the current folder and in those above it. An option on the command line wins.
 """
 
-import difflib
-import re
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
 from msgin5g_tools.device.boards import BOARDS
-from msgin5g_tools.person_file import FileError, read_text
+from msgin5g_tools.person_file import FileError
 from msgin5g_tools.text import printable
-
-try:
-    import tomllib
-except ImportError:  # Python 3.10
-    import tomli as tomllib
+from msgin5g_tools.toml_file import TomlFile
 
 NAME = "msgin5g.toml"
 
@@ -35,9 +29,6 @@ KEYS = {
     "board": ("board", "flash", "image", "provision"),
 }
 COMMANDS = sorted({command for commands in KEYS.values() for command in commands})
-_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
-_TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def find(folder):
@@ -85,13 +76,8 @@ class ProjectFile:
 
     def __init__(self, path):
         self.path = path
-        self._text = read_text(path).replace("\r\n", "\n")
-        try:
-            self._values = tomllib.loads(self._text)
-        except tomllib.TOMLDecodeError as error:
-            raise self._syntax(str(error)) from None
-        except RecursionError:
-            raise FileError(f"{path}: not TOML: nested too deep") from None
+        self._file = TomlFile(path)
+        self._values = self._file.values
         self._check()
 
     def defaults_for(self, command):
@@ -117,55 +103,15 @@ class ProjectFile:
                 for key, inner in value.items():
                     keys = [each for each in KEYS if name in KEYS[each]]
                     if key not in keys:
-                        raise self._fault(name, key, f"unknown key {key!r}", key, keys)
+                        raise self._file.fault(name, key, f"unknown key {key!r}", key, keys)
                     self._check_value(name, key, inner)
             elif isinstance(value, dict):
-                raise self._fault(name, None, f"unknown table [{name}]", name, COMMANDS)
+                raise self._file.fault(name, None, f"unknown table [{name}]", name, COMMANDS)
             else:
-                raise self._fault(None, name, f"unknown key {name!r}", name, list(KEYS))
+                raise self._file.fault(None, name, f"unknown key {name!r}", name, list(KEYS))
 
     def _check_value(self, table, key, value):
         if not isinstance(value, str) or not value:
-            raise self._fault(table, key, f"{key} must be a text in quotation marks")
+            raise self._file.fault(table, key, f"{key} must be a text in quotation marks")
         if key == "board" and value not in BOARDS:
-            raise self._fault(table, key, f"unknown board {value!r}", value, list(BOARDS))
-
-    def _fault(self, table, key, what, word=None, known=()):
-        if known:
-            similar = difflib.get_close_matches(word, known, 1)
-            what += (
-                f"; did you mean {similar[0]!r}?" if similar else f"; known: {', '.join(known)}"
-            )
-        return FileError(f"{self.path}: {self._place(table, key)}: {what}")
-
-    def _syntax(self, text):
-        place = _PLACE.search(text)
-        if place:
-            where = f"line {place[1]}, column {place[2]}"
-        else:  # "... (at end of document)"
-            lines = self._text.split("\n")
-            where = f"line {len(lines)}, column {len(lines[-1]) + 1}"
-        return FileError(f"{self.path}: {where}: not TOML: {text.partition(' (at ')[0]}")
-
-    def _place(self, table, key):
-        """`line 3, column 1` of a key in a table, or of the table for the key None."""
-        inside = None
-        wanted = [name for name in (table, key) if name is not None]
-        for number, line in enumerate(self._text.split("\n"), 1):
-            header = _TABLE.match(line)
-            if header:
-                inside = _names(header[1])
-                found = key is None and inside == [table]
-            else:
-                names = _names(line.partition("=")[0])
-                found = bool(names) and [*(inside or ()), *names][: len(wanted)] == wanted
-            if found:
-                return f"line {number}, column {len(line) - len(line.lstrip()) + 1}"
-        # In a form that is read here as something else, such as a table within one line.
-        return f"line {1 + self._text.count(chr(10), 0, max(self._text.find(wanted[-1]), 0))}"
-
-
-def _names(dotted):
-    """The parts of a key: `run.settings`, "run" . 'settings'."""
-    parts = [part.strip().strip("\"'") for part in dotted.strip().split(".")]
-    return parts if all(_BARE.fullmatch(part) for part in parts) else []
+            raise self._file.fault(table, key, f"unknown board {value!r}", value, list(BOARDS))

@@ -17,7 +17,7 @@ from msgin5g_tools.decode.capture_writer import CaptureWriter
 from msgin5g_tools.paths import ROOT
 
 # These do not end by themselves: a person leaves them with Ctrl-C. They end with their block.
-_STAYS = re.compile(r"msgin5g (scm-server|board|run (?!.*--once))")
+_STAYS = re.compile(r"msgin5g (scm-server (?!.*--print-config)|board|run (?!.*--once))")
 _MAKE = "test_docs.py::test_targets_of_make_and_modules_exist"
 # A pattern for commands -> the test that runs the same thing.
 _ELSEWHERE = {

@@ -268,10 +268,10 @@ def observers(folder, n_observers, report):
         importing = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, "documents", "import", file, "--db", server.db],
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
         )
-        peers.probe(lambda: len(peers.notified) == n_done)
-        importing.wait()
+        peers.probe(lambda: importing.poll() or len(peers.notified) == n_done)
+        if importing.wait():
+            raise BenchError("the documents were not imported")
         report(
             "all documents changed: all notified after", f"{time.monotonic() - started_at:.1f} s"
         )

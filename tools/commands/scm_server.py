@@ -40,6 +40,7 @@ import logging
 
 import click
 
+from msgin5g_tools import option_file
 from msgin5g_tools.log_lines import LEVELS, Log, LogHandler
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.server import run
@@ -53,10 +54,11 @@ def _address(context, parameter, value):
     try:
         return None if value is None else address(value, parameter.name)
     except ScmError as error:
-        raise click.UsageError(f"--{error}", context) from None
+        raise option_file.fault(*str(error).split(": ", 1)) from None
 
 
 @click.command("scm-server", context_settings={"show_default": True})
+@option_file.options
 @click.option(
     "--bind",
     metavar="HOST:PORT",
@@ -154,7 +156,7 @@ def _address(context, parameter, value):
 @click.option(
     "--verbose", "-v", is_flag=True, help="--log-level debug, with aiocoap's own log on stderr."
 )
-def scm_server(as_json, log_level, verbose, metrics, **settings):
+def scm_server(print_config, as_json, log_level, verbose, metrics, **settings):
     """Run the configuration management server (TS 24.546) until SIGTERM or Ctrl-C.
 
     It serves the documents of a SQLite file: fill it with `msgin5g documents`, also while the
@@ -165,12 +167,16 @@ def scm_server(as_json, log_level, verbose, metrics, **settings):
     Example:
       msgin5g documents import examples/documents.json --db scm.db
       msgin5g scm-server --bind 127.0.0.1:5683 --db scm.db
+      msgin5g scm-server --db scm.db --print-config > scm-server.toml
+      msgin5g scm-server --config scm-server.toml
     """
     try:
         checked = Settings(**settings)
     except ScmError as error:
-        name, _, fault = str(error).partition(": ")
-        raise click.UsageError(f"--{name.replace(' ', '-')}: {fault}") from None
+        raise option_file.fault(*str(error).split(": ", 1)) from None
+    if print_config:
+        click.echo(option_file.text_of(click.get_current_context()), nl=False)
+        return
     verbose = verbose or log_level == "debug"
     log = Log(as_json, "debug" if verbose else log_level)
     level = logging.DEBUG if verbose else logging.WARNING
@@ -206,7 +212,7 @@ def _metrics(text, log):
     try:
         bind = metrics_address(text)
     except ScmError as error:
-        raise click.UsageError(f"--{error}") from None
+        raise option_file.fault(*str(error).split(": ", 1)) from None
     try:
         return Metrics(bind, lambda: log.n_dropped)
     except (OSError, OverflowError, UnicodeError) as error:

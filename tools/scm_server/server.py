@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from aiocoap import error
 
+from msgin5g_tools import service_manager
 from msgin5g_tools.scm_server import aiocoap_internals
 from msgin5g_tools.scm_server.change_follower import ChangeFollower
 from msgin5g_tools.scm_server.connections import Connections, within_descriptor_limit
@@ -193,7 +194,11 @@ async def run(settings, on_event, on_fault, metrics=None):
         # What there is now stays: the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
+        service_manager.notify("READY=1")
+        alive = asyncio.create_task(service_manager.keep_alive())
         await stopped.wait()
+        service_manager.notify("STOPPING=1")
+        alive.cancel()
         if metrics:
             await metrics.stop()
 
