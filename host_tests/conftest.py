@@ -42,11 +42,18 @@ _SLOW = {"test_crowd"}
 
 
 def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if not _is_about_sqlite(item)]
     for item in items:
         if item.path.stem in _CAMPAIGNS:
             item.add_marker("campaign")
         if item.path.stem in _SLOW:
             item.add_marker("slow")
+
+
+def _is_about_sqlite(item):
+    """Whether a test of SQLite itself would run on PostgreSQL."""
+    chosen = getattr(item, "callspec", None) and item.callspec.params.get("each_engine")
+    return chosen == "postgresql" and item.get_closest_marker("sqlite")
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -65,3 +72,27 @@ def pytest_collection_finish():
     """Keep what is loaded now out of later collections: firmware calls gc.collect() often."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgresqlServer for the whole session."""
+    from postgresql_server import PostgresqlServer
+
+    with PostgresqlServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_engine(request):
+    """A test runs on each engine; its databases are those of scm_setup.database_in."""
+    from scm_setup import choose_engine
+
+    if request.param == "sqlite":
+        yield
+        return
+    server = request.getfixturevalue("postgresql")
+    choose_engine(server)
+    yield
+    choose_engine(None)
+    server.drop_databases()

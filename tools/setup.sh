@@ -20,6 +20,8 @@ echo "setup: Python packages into $VENV, pinned by constraints.txt; the first ti
 missing=""
 command -v coap-client-notls >/dev/null 2>&1 || missing="$missing libcoap3-bin"
 command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
+command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    missing="$missing postgresql"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -24,6 +24,9 @@ _ELSEWHERE = {
     r"make ": _MAKE,
     r"msgin5g simulate": "test_readme.py::test_the_simulation_of_the_page_on_gateways",
     r"msgin5g decode --live": "test_decode_live.py::test_datagrams_of_an_interface_as_they_come",
+    r"sudo -u postgres |export MSGIN5G_DB=|msgin5g (scm-server|documents import)( [^ ]+){1,2}$": (
+        "test_scm_postgresql.py::test_a_server_that_is_killed_leaves_the_others_at_work"
+    ),
     # It would take the boards of the person who runs the tests.
     r"msgin5g flash --all": "test_flash_ports.py::test_in_a_terminal_a_dry_run_is_a_list_too",
     r"mpremote mip install|mpremote cp settings.json|python3 -m http.server": (

@@ -11,7 +11,19 @@ import time
 import cbor2
 import pytest
 from click.testing import CliRunner
-from scm_setup import COLLECTION, GET, OBSERVE, POST, UE7, UE8, Scm, document, ids, problem
+from scm_setup import (
+    COLLECTION,
+    GET,
+    OBSERVE,
+    POST,
+    UE7,
+    UE8,
+    Scm,
+    database_in,
+    document,
+    ids,
+    problem,
+)
 
 from msgin5g_tools.cli import msgin5g
 from msgin5g_tools.scm_server.problem import DatabaseUnavailable
@@ -123,7 +135,7 @@ def test_an_error_of_the_database_in_the_middle_of_an_import_leaves_nothing_of_i
         made = {"ueConfigDocId": f"d{n}", "valServiceDomain": "example.com"}
         return {**made, "ues": [f"urn:a:{n}"], "configData": "<xml/>", **more}
 
-    file, db = tmp_path / "in.json", tmp_path / "scm.db"
+    file, db = tmp_path / "in.json", database_in(tmp_path)
     command = ["documents", "import", str(file), "--db", str(db)]
 
     def run(contents, *more):
@@ -194,7 +206,7 @@ def _write_until_killed(db, folder, acknowledged, n):
 
 
 def test_kill_9_at_any_moment_of_imports_and_puts_loses_and_halves_no_document(tmp_path):
-    db = str(tmp_path / "scm.db")
+    db = database_in(tmp_path)
     Store(db).close()
     ours, theirs = os.pipe()
     os.set_blocking(ours, False)

@@ -8,7 +8,7 @@ import pytest
 from aiocoap.message import Message
 from aiocoap.numbers.codes import CONTENT
 from aiocoap.optiontypes import BlockOption
-from scm_setup import ACK, CON, GET, POST, UE7, encode
+from scm_setup import ACK, CON, GET, POST, UE7, database_in, encode
 
 from msgin5g_tools.scm_server import blocks
 from msgin5g_tools.scm_server.aiocoap_internals import MessageManagerByRemote
@@ -241,7 +241,7 @@ def test_a_notification_that_nobody_acknowledges_is_given_up_after_four_retransm
 
 
 def test_who_cannot_own_a_key_is_told_why_also_when_it_is_rotated(tmp_path):
-    with Store(tmp_path / "scm.db") as store:
+    with Store(database_in(tmp_path)) as store:
         contexts = Contexts(store)
         for work in (contexts.add, contexts.rotate):
             with pytest.raises(ScmError, match=r"^ue: 'no uri' "):
@@ -262,7 +262,7 @@ def test_an_error_that_goes_on_is_told_again_after_exactly_a_minute():
 
 
 def test_a_request_that_is_not_authentic_is_none_of_ours(tmp_path):
-    with Store(tmp_path / "scm.db") as store:
+    with Store(database_in(tmp_path)) as store:
         row = Contexts(store).add(UE, UE7)
     option = (9, b"\x09\x00" + row.kid)
     for ciphertext in (bytes(9), bytes(20), b"\xff" * 200):

@@ -4,13 +4,16 @@ import time
 from collections import Counter
 
 import pytest
-from scm_setup import BLOCK2, COLLECTION, ETAG, GET, OBSERVE, UE7, UE8, Scm, block, document
+from scm_setup import BLOCK2, COLLECTION, ETAG, GET, OBSERVE, UE7, UE8, Scm, block
+from scm_setup import database_in, document
 
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.fleet import Fleet
 from msgin5g_tools.scm_server.fleet_table import FleetTable
 from msgin5g_tools.scm_server.problem import DatabaseUnavailable
 from msgin5g_tools.scm_server.store import Store
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 DOC = f"{COLLECTION}/ue-0007"
 QUERY = f"ue-uri={UE7}"
@@ -26,7 +29,7 @@ def scm(tmp_path):
 
 @pytest.fixture
 def store(tmp_path):
-    with Store(tmp_path / "fleet.db") as opened:
+    with Store(database_in(tmp_path)) as opened:
         yield opened
 
 
@@ -215,8 +218,9 @@ def test_pages_go_through_all_ues_once_and_counts_agree_with_them(store):
     assert [ue.uri for ue in page.ues] == uris[600:602] and page.after == uris[601]
 
 
+@pytest.mark.sqlite
 def test_a_locked_database_delays_the_record_and_no_request(scm, tmp_path):
-    with Store(tmp_path / "scm.db") as other, other.transaction():
+    with Store(database_in(tmp_path)) as other, other.transaction():
         other.put("msgin5g", "x", document())
         began = time.monotonic()
         for _ in range(50):

@@ -6,18 +6,20 @@ import sys
 
 import cbor2
 import pytest
-from scm_setup import UE7, Scm, document
+from scm_setup import UE7, Scm, database_in, document
 
 from msgin5g_tools.scm_server import history
 from msgin5g_tools.scm_server.store import Store, etag
 from msgin5g_tools.scm_server.ue_config import encode
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()"]
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store(tmp_path / "scm.db") as opened:
+    with Store(database_in(tmp_path)) as opened:
         yield opened
 
 
@@ -110,7 +112,7 @@ def test_over_coap_the_peer_is_named(tmp_path):
 
 
 def test_commands_name_themselves_and_their_user(tmp_path):
-    file, db = tmp_path / "f.json", tmp_path / "scm.db"
+    file, db = tmp_path / "f.json", database_in(tmp_path)
     file.write_text(
         '{"documents": [{"ueConfigDocId": "d", "valServiceDomain": "e"}], "deny": ["urn:a:1"]}'
     )

@@ -23,6 +23,7 @@ from scm_setup import (
     URI_PATH,
     URI_QUERY,
     Scm,
+    database_in,
     document,
     encode,
     problem,
@@ -34,6 +35,8 @@ from msgin5g_tools.scm_server import observers, ue_config
 from msgin5g_tools.scm_server.problem import DatabaseUnavailable
 from msgin5g_tools.scm_server.resources import DOCUMENT, Route
 from msgin5g_tools.scm_server.store import Store
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 DOC = f"{COLLECTION}/ue-0007"
 QUERY = f"ue-uri={UE7}"
@@ -306,7 +309,7 @@ def test_changes_that_the_log_no_longer_has_are_found_all_the_same(scm):
         with Store(scm.settings.db) as other, other.transaction():
             other.put("msgin5g", "d1", document(UE7, configName="1"))
             other.put("msgin5g", "d2", document(UE7, configName="1"))
-            other.connection.execute("DELETE FROM changes WHERE name = 'd1'")
+            other.run("DELETE FROM changes WHERE name = 'd1'")
         tokens = set()
         for _ in range(2):
             message = client.receive()
@@ -316,15 +319,16 @@ def test_changes_that_the_log_no_longer_has_are_found_all_the_same(scm):
 
 
 def test_the_log_of_changes_keeps_a_limited_number(tmp_path):
-    with Store(tmp_path / "scm.db") as store, store.transaction():
-        store.connection.execute("INSERT INTO changes VALUES (250998, 's', 'x')")
+    with Store(database_in(tmp_path)) as store, store.transaction():
+        store.run("INSERT INTO changes VALUES (250998, 's', 'x')")
         before = store.last_change()
         for n in range(10):
             store.put("msgin5g", f"d{n}", document(UE7))
-        (oldest,) = store.connection.execute("SELECT min(number) FROM changes").fetchone()
+        oldest = store.value("SELECT min(number) FROM changes")
         assert oldest == before and store.last_change() == before + 10
-        store.connection.execute("INSERT INTO changes VALUES (460000, 's', 'y')")
-        assert store.connection.execute("SELECT count(*) FROM changes").fetchone() == (1,)
+        store.run("INSERT INTO changes VALUES (459999, 's', 'y')")
+        store.put("msgin5g", "last", document(UE7))
+        assert store.value("SELECT count(*) FROM changes") == 2
 
 
 def test_others_have_their_turn_while_many_observers_are_notified():
@@ -375,11 +379,12 @@ def test_a_database_that_is_locked_postpones_a_notification_and_ends_no_observat
         assert len(asked) == 2
 
 
+@pytest.mark.sqlite
 def test_a_database_of_version_1_gets_what_it_lacks(tmp_path):
-    old_database(tmp_path / "scm.db", 1)
+    old_database(database_in(tmp_path), 1)
     # A document, as version 1 has stored it.
     body = ue_config.encode(document(UE7), "ue-0007")
-    with contextlib.closing(sqlite3.connect(tmp_path / "scm.db", isolation_level=None)) as old:
+    with contextlib.closing(sqlite3.connect(database_in(tmp_path), isolation_level=None)) as old:
         old.execute("INSERT INTO documents VALUES (1, 'msgin5g', 'ue-0007', 0, 1, ?)", (body,))
         old.execute("INSERT INTO uris VALUES (?, 1)", (UE7,))
     with Scm(tmp_path) as scm, scm.client() as client:

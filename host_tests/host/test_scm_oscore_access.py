@@ -7,11 +7,13 @@ import cbor2
 import pytest
 from aiocoap.numbers import codes
 from oscore_client import KeyHolder, recipients
-from scm_setup import COLLECTION, UE7, UE8, Scm, document, problem
+from scm_setup import COLLECTION, UE7, UE8, Scm, database_in, document, problem
 
 from msgin5g_tools.scm_server import site
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, GATEWAY, UE, Contexts
 from msgin5g_tools.scm_server.store import Store
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 UE9 = "urn:x-msgin5g:ue:0009"
 GATEWAY1 = "urn:x-msgin5g:gateway:1"
@@ -40,7 +42,7 @@ def rig(tmp_path):
 class Rig:
     def __init__(self, folder, stack, **settings):
         self._stack = stack
-        with Store(folder / "scm.db") as store:
+        with Store(database_in(folder)) as store:
             contexts = Contexts(store)
             self.keys = {ue: contexts.add(UE, ue) for ue in (UE7, UE8)}
             self.keys[GATEWAY1] = contexts.add(GATEWAY, GATEWAY1, id_context=b"site 1")
@@ -192,7 +194,7 @@ def test_a_document_in_blocks_is_that_of_the_key_and_each_message_fits_a_datagra
 
 def test_the_longest_ue_id_gets_blocks_that_fit_a_datagram(tmp_path):
     long = "urn:" + "x" * 200
-    with Store(tmp_path / "scm.db") as store:
+    with Store(database_in(tmp_path)) as store:
         made = Contexts(store).add(UE, long)
         store.put("msgin5g", "long", document(long, configName="y" * 3000))
     with Scm(tmp_path) as scm, scm.client() as client:

@@ -7,7 +7,7 @@ import stat
 import threading
 
 import pytest
-from scm_setup import UE7, UE8, old_database
+from scm_setup import UE7, UE8, database_in, old_database
 
 from msgin5g_tools.scm_server.contexts import (
     ACTIVE,
@@ -23,6 +23,8 @@ from msgin5g_tools.scm_server.contexts import (
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import Store
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 
 class Clock:
     now = 1_800_000_000
@@ -34,7 +36,7 @@ class Clock:
 @pytest.fixture
 def opened(tmp_path):
     clock = Clock()
-    with Store(tmp_path / "scm.db") as store:
+    with Store(database_in(tmp_path)) as store:
         yield Contexts(store, clock), clock, store
 
 
@@ -102,7 +104,7 @@ def test_a_rotated_key_works_until_its_end_and_a_revoked_one_no_more(opened):
     assert contexts.find(second.kid) is None and contexts.find(third.kid) is None
     assert (None, f"oscore:{third.number}") in store.changes_since(number).names
     assert [each.state for each in contexts.list()] == [REVOKED] * 3
-    secrets = store.connection.execute("SELECT secret, salt FROM contexts").fetchall()
+    secrets = store.rows("SELECT secret, salt FROM contexts")
     assert secrets == [(b"", b"")] * 3
     # A new key for the same UE has identifiers of its own.
     fourth = contexts.add(UE, UE7)
@@ -131,7 +133,7 @@ def test_the_last_use_is_known_to_the_day(opened):
 
 def test_another_process_sees_each_change_at_once(opened, tmp_path):
     contexts, _, _ = opened
-    with Store(tmp_path / "scm.db") as other:
+    with Store(database_in(tmp_path)) as other:
         made = Contexts(other).add(UE, UE7)
         assert contexts.find(made.kid) == made
         Contexts(other).revoke(UE, UE7)
@@ -154,7 +156,7 @@ def test_numbers_are_reserved_once_by_all_processes_together(opened, tmp_path):
     reserved = []
 
     def reserve():
-        with Store(tmp_path / "scm.db", timeout_s=60) as store:
+        with Store(database_in(tmp_path), timeout_s=60) as store:
             mine = Contexts(store)
             reserved.extend(mine.reserve(made.number, 64) for _ in range(50))
 
@@ -173,7 +175,7 @@ def test_numbers_are_reserved_once_by_all_processes_together(opened, tmp_path):
 def test_a_window_in_the_database_takes_each_number_once(opened, tmp_path):
     contexts, _, _ = opened
     made = contexts.add(ADMINISTRATOR, "Anna")
-    with Store(tmp_path / "scm.db") as store:
+    with Store(database_in(tmp_path)) as store:
         other = Contexts(store)
         for who, number, expected in (
             (contexts, 10, True),
@@ -223,6 +225,7 @@ def test_who_was_given_which_ue_service_id_is_recorded(opened):
     assert contexts.service_ids() == [(UE7, "a", 2, clock.now), (UE7, "b", 1, clock.now)]
 
 
+@pytest.mark.sqlite
 def test_files_with_keys_are_nobodys_but_their_owners(tmp_path):
     path = tmp_path / "scm.db"
     with Store(path) as server, Store(path) as store:
@@ -237,6 +240,7 @@ def test_files_with_keys_are_nobodys_but_their_owners(tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_database_of_an_older_version_gets_the_tables_and_keeps_what_it_has(tmp_path, version):
     path = tmp_path / "old.db"

@@ -13,10 +13,12 @@ import pytest
 from aiocoap.numbers import codes
 from aiocoap.numbers.constants import TransportTuning
 from oscore_client import KeyHolder
-from scm_setup import COLLECTION, CON, RST, UE7, UE8, Client, Scm, document, encode
+from scm_setup import COLLECTION, CON, RST, UE7, UE8, Client, Scm, database_in, document, encode
 
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, GATEWAY, UE, Contexts
 from msgin5g_tools.scm_server.store import Store
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()"]
 DOC = f"{COLLECTION}/ue-0007"
@@ -27,7 +29,7 @@ def configured(name="a", uri=UE7):
 
 
 def store_with_keys(folder):
-    with Store(folder / "scm.db") as store:
+    with Store(database_in(folder)) as store:
         store.put("msgin5g", "ue-0007", configured())
         contexts = Contexts(store)
         return contexts.add(UE, UE7), contexts.add(ADMINISTRATOR, "Anna")
@@ -146,7 +148,7 @@ def test_a_revoked_key_is_refused_at_once_and_its_observations_end_in_silence(op
     scm, key, new_client = opened
     ue = KeyHolder(new_client(), key)
     ue.ask(path=DOC, observe=0)
-    with Store(tmp_path / "scm.db") as store:  # as `msgin5g keys` would, in another process
+    with Store(database_in(tmp_path)) as store:  # as `msgin5g keys` would, in another process
         assert Contexts(store).revoke(UE, UE7) == 1
     answer, _ = ue.ask_once(token=b"new")
     assert answer.code == codes.UNAUTHORIZED and ue.outer.opt.oscore is None
@@ -169,7 +171,7 @@ def test_a_revoked_gateway_gets_no_notification_for_its_ues(opened, tmp_path):
     assert holder.ask(path=DOC, query=query, observe=0).code == codes.CONTENT
     change(scm, "b")
     assert notified(holder)[0] == "b"
-    with Store(tmp_path / "scm.db") as store:
+    with Store(database_in(tmp_path)) as store:
         Contexts(store).remove_ue(gateway, UE7)
     assert holder.receive(holder.identifiers).code == codes.FORBIDDEN
     assert scm.n_observers() == 0
@@ -185,7 +187,7 @@ def test_a_rotated_key_serves_and_notifies_until_its_end_and_not_after(opened, t
     scm, key, new_client = opened
     ue = KeyHolder(new_client(), key)
     ue.ask(path=DOC, observe=0)
-    with Store(tmp_path / "scm.db") as store:
+    with Store(database_in(tmp_path)) as store:
         new_key = Contexts(store).rotate(UE, UE7, overlap_s=3)
     ends_at = time.time() + 2  # whole seconds
     change(scm, "b")
@@ -224,16 +226,17 @@ def test_a_key_without_numbers_left_is_refused(opened):
     scm, key, new_client = opened
     ue = KeyHolder(new_client(), key)
     assert ue.ask().code == codes.CONTENT
-    scm.call(lambda store: store.connection.execute("UPDATE contexts SET bound = ?", (2**40 - 3,)))
+    scm.call(lambda store: store.run("UPDATE contexts SET bound = ?", 2**40 - 3))
     codes_ = [ue.ask_once(token=b"%d" % n)[0].code for n in range(66)]
     assert codes_[-1] == codes.UNAUTHORIZED and codes_[0] == codes.CONTENT
 
 
+@pytest.mark.sqlite
 def test_a_locked_database_is_503_and_no_number_comes_twice(opened, tmp_path):
     _, key, new_client = opened
     ue = KeyHolder(new_client(), key)
     ue.ask()
-    with Store(tmp_path / "scm.db") as other, other.transaction():
+    with Store(database_in(tmp_path)) as other, other.transaction():
         answers = [ue.ask_once(token=b"%d" % n)[0].code for n in range(64)]
     assert answers[0] == codes.CONTENT and answers[-1] == codes.SERVICE_UNAVAILABLE
     assert ue.ask(token=b"z").code == codes.CONTENT
@@ -244,7 +247,7 @@ class Process:
     """`msgin5g scm-server` on the database in a folder."""
 
     def __init__(self, folder, repository, *arguments):
-        command = [*COMMAND, "scm-server", "--bind", "127.0.0.1:0", "--db", folder / "scm.db"]
+        command = [*COMMAND, "scm-server", "--bind", "127.0.0.1:0", "--db", database_in(folder)]
         self.process = subprocess.Popen(
             [*command, *arguments],
             cwd=repository,
@@ -336,13 +339,13 @@ def test_two_processes_use_no_number_twice_and_take_an_administrators_request_on
             assert answered == [codes.CONTENT, codes.UNAUTHORIZED], more
         # The observation at one process ends when its owner goes to another one.
         put = [document(UE7, configName=name) for name in "pq"]
-        with Store(tmp_path / "scm.db") as store:
+        with Store(database_in(tmp_path)) as store:
             store.put("msgin5g", "ue-0007", put[0])
         ue.client.connect(servers[1].address)
         assert notified(ue, identifiers)[0] == "p"
         ue.client.connect(servers[0].address)
         assert ue.ask(token=b"moved").code == codes.CONTENT
-        with Store(tmp_path / "scm.db") as store:
+        with Store(database_in(tmp_path)) as store:
             store.put("msgin5g", "ue-0007", put[1])
         ue.client.connect(servers[1].address)
         assert is_silent(ue)
@@ -358,7 +361,7 @@ def test_two_processes_use_no_number_twice_and_take_an_administrators_request_on
             anna.client.send(datagram)
             answered.append(anna.receive(identifiers).code)
         assert answered == [codes.CREATED, codes.UNAUTHORIZED]
-        with Store(tmp_path / "scm.db") as store:
+        with Store(database_in(tmp_path)) as store:
             assert len(store.names()) == 2
             Contexts(store).revoke(UE, UE7)
         for server in servers:

@@ -24,6 +24,8 @@ from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.settings import Settings
 from msgin5g_tools.scm_server.echo import Verifier
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 FLAG = "bulkConfFlag=msgin5g-bulk"
 DENIED = "urn:x-msgin5g:ue:denied"
 DOC = f"{COLLECTION}/ue-0007"

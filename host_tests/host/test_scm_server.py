@@ -27,6 +27,8 @@ from scm_setup import (
 )
 from msgin5g_tools.scm_server.problem import ScmError
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 DOC = f"{COLLECTION}/ue-0007"
 
 

@@ -93,11 +93,24 @@ def _value(nibble, datagram, i):
     return base + int.from_bytes(datagram[i : i + n_bytes], "big"), i + n_bytes
 
 
+_chosen = [None]  # the PostgresqlServer of the fixture each_engine, or None
+
+
+def choose_engine(postgresql_server):
+    """Let `database_in` name databases of this PostgresqlServer; None: files of SQLite."""
+    _chosen[0] = postgresql_server
+
+
+def database_in(folder):
+    """The database that belongs to a folder."""
+    return _chosen[0].database_of(folder) if _chosen[0] else str(folder / "scm.db")
+
+
 def old_database(path, version):
     """Make a file as a server with this version of the schema made it."""
     old = sqlite3.connect(path, isolation_level=None)
     for each in range(1, version + 1):
-        for statement in schema.statements(each, SqliteEngine.TRIGGERS):
+        for statement in schema.statements(each, SqliteEngine):
             old.execute(statement)
     old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     old.execute(f"PRAGMA user_version = {version}")
@@ -109,7 +122,7 @@ class Scm:
 
     def __init__(self, folder, **settings):
         self.settings = Settings(
-            **{"db": str(folder / "scm.db"), "bind": ("127.0.0.1", 0), "poll_s": 0.02}
+            **{"db": database_in(folder), "bind": ("127.0.0.1", 0), "poll_s": 0.02}
             | {"notify_interval_s": 0.02}
             | settings
         )

@@ -12,17 +12,16 @@ from pathlib import Path
 import cbor2
 import click
 
+from msgin5g_tools.commands.db_option import db_option
 from msgin5g_tools.person_file import FileError, read_text
 from msgin5g_tools.scm_server import identity, json_form, json_write
 from msgin5g_tools.scm_server.contexts import Contexts
-from msgin5g_tools.scm_server.database import exists
+from msgin5g_tools.scm_server.database import exists, shown
 from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 from msgin5g_tools.scm_server.store import Store, etag
 from msgin5g_tools.text import json_ascii, printable
 
-_database = click.option(
-    "--db", metavar="FILE", required=True, help="The database of msgin5g scm-server."
-)
+_database = db_option("The database of msgin5g scm-server")
 _MAX_SHOWN = 3
 _PIECE = 500  # documents of an import in one transaction, which takes about 0.1 s
 _PAUSE_S = 0.02
@@ -302,4 +301,4 @@ def _open(db, create=False):
     except ScmError as error:
         raise click.ClickException(str(error)) from None
     except DatabaseError as error:
-        raise click.ClickException(f"{db}: {error}") from None
+        raise click.ClickException(f"{shown(db)}: {error}") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from msgin5g_tools.commands.db_option import db_option
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError, device_error
 from msgin5g_tools.device.server_contexts import open_contexts
 from msgin5g_tools.device.session import TOOLS
@@ -29,9 +30,7 @@ from msgin5g_tools.text import printable
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MAX_OVERLAP_S = 366 * 86_400
 
-_database = click.option(
-    "--db", metavar="FILE", required=True, help="The database of msgin5g scm-server."
-)
+_database = db_option("The database of msgin5g scm-server")
 
 
 def _seconds(context, parameter, text):

@@ -29,6 +29,7 @@ from msgin5g_tools.device.server_keys import (
 )
 from msgin5g_tools.device.session import TOOLS, session_at
 from msgin5g_tools.device.table import read_table
+from msgin5g_tools.commands.db_option import db_option
 from msgin5g_tools.commands.flash import print_results, run_jobs
 from msgin5g_tools.number import SECONDS
 from msgin5g_tools.person_file import FileError, parse_json
@@ -40,7 +41,7 @@ _LABEL_COLUMNS = ("label", "ue_id", "role", "unique_id", "port")
 @click.command()
 @click.argument("table", metavar="TABLE")
 @click.option("--settings", "base_file", metavar="FILE", help="What all boards have in common.")
-@click.option("--db", metavar="FILE", help="The server's database, for keys of OSCORE.")
+@db_option("The server's database, for keys of OSCORE", required=False)
 @click.option("--port", "ports", multiple=True, help="Where to look for boards [all ports].")
 @click.option("--board", type=click.Choice(sorted(BOARDS)), help="Refuse any other board.")
 @click.option("--tool", type=click.Choice(TOOLS), default="mpremote", show_default=True)

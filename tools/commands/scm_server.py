@@ -41,6 +41,7 @@ import logging
 import click
 
 from msgin5g_tools import option_file
+from msgin5g_tools.commands.db_option import db_option
 from msgin5g_tools.log_lines import LEVELS, Log, LogHandler
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.server import run
@@ -66,9 +67,7 @@ def _address(context, parameter, value):
     callback=_address,
     help="UDP address of the server.",
 )
-@click.option(
-    "--db", metavar="FILE", required=True, help="SQLite file; created when it does not exist."
-)
+@db_option("The documents, the deny list and the keys; created when they do not exist")
 @click.option(
     "--recipient",
     metavar="URI",
@@ -159,7 +158,7 @@ def _address(context, parameter, value):
 def scm_server(print_config, as_json, log_level, verbose, metrics, **settings):
     """Run the configuration management server (TS 24.546) until SIGTERM or Ctrl-C.
 
-    It serves the documents of a SQLite file: fill it with `msgin5g documents`, also while the
+    It serves the documents of a database: fill it with `msgin5g documents`, also while the
     server runs, or with POST, PUT and DELETE. It prints one line for each request,
     with time (UTC) and level.
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from msgin5g_tools.device.errors import WRONG_INPUT, DeviceError
 from msgin5g_tools.scm_server.contexts import Contexts
-from msgin5g_tools.scm_server.database import Database, exists
+from msgin5g_tools.scm_server.database import Database, exists, shown
 from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 
 
@@ -17,8 +17,8 @@ def open_contexts(path):
         with Database(path, create=False) as database, database.transaction():
             yield Contexts(database)
     except ScmError as error:
-        text = str(error)
-        named = text if text.startswith(f"{path}: ") else f"{path}: {text}"
+        text, name = str(error), shown(path)
+        named = text if text.startswith(f"{name}: ") else f"{name}: {text}"
         raise DeviceError(WRONG_INPUT, named) from None
     except DatabaseError as error:
-        raise DeviceError(WRONG_INPUT, f"{path}: {error}") from None
+        raise DeviceError(WRONG_INPUT, f"{shown(path)}: {error}") from None

@@ -308,7 +308,8 @@ class Contexts:
     def service_ids(self):
         """[(URI, UE Service ID, number of the context, seconds since 1970)], in order."""
         return self._store.rows(
-            "SELECT uri, service_id, context, given_at FROM service_ids ORDER BY uri, given_at"
+            "SELECT uri, service_id, context, given_at FROM service_ids"
+            " ORDER BY uri, given_at, service_id"
         )
 
     # private

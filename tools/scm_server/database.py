@@ -1,5 +1,6 @@
 """The server's database behind one interface: opened, brought to the newest schema, changed in
-transactions. Which engine is behind it depends on what names it: a file is one of SQLite.
+transactions. Which engine is behind it depends on what names it: a file is one of SQLite, and
+postgresql://... one of PostgreSQL.
 
 The SQL is that which all engines take: `?` for a value, ON CONFLICT, RETURNING, ifnull, x''.
 """
@@ -7,37 +8,52 @@ The SQL is that which all engines take: `?` for a value, ON CONFLICT, RETURNING,
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgin5g_tools.scm_server.database_url import NAME, redacted
 from msgin5g_tools.scm_server.engine_sqlite import SqliteEngine
-from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 from msgin5g_tools.scm_server.schema import SCHEMA_VERSION, statements
+
+
+_URLS = "postgresql://", "postgres://"
+_NO_PSYCOPG = "PostgreSQL needs psycopg: pip install 'msgin5g-firmware[postgresql]'"
 
 
 def exists(db):
     """Whether there is such a database, as far as this can be seen without opening it."""
-    return Path(db).exists()
+    return str(db).startswith(_URLS) or Path(db).exists()
+
+
+def shown(db):
+    """The name of a database for people: without a password."""
+    if not str(db).startswith(_URLS):
+        return str(db)
+    try:
+        return redacted(db)[0]
+    except ScmError:
+        return NAME
 
 
 class Database:
     """ScmError, one line, when it cannot be opened; then DatabaseError, or DatabaseUnavailable.
 
-    timeout_s: how long a change waits for those of others. `name` names it for people.
+    timeout_s: how long a change waits for those of others. answer_s: how long PostgreSQL may take
+    for one statement. `name` names it for people, without a password.
     """
 
-    def __init__(self, db, create=True, timeout_s=5.0):
-        self._engine = None
+    def __init__(self, db, create=True, timeout_s=5.0, answer_s=60.0):
+        kind = _engine_of(db)
+        self.name = shown(db)
+        self._engine = kind(db, create, timeout_s, answer_s)
         try:
-            self._engine = SqliteEngine(db, create, timeout_s)
             self._prepare()
-        except SqliteEngine.Error as error:
-            self.close()
-            raise ScmError(f"{db}: {error}") from None
-        except ScmError:
-            self.close()
+            self._engine.limit()
+        except BaseException as error:
+            self._engine.close()
+            if isinstance(error, kind.Error):
+                error = self._engine.fault(error)
+            if isinstance(error, DatabaseError):
+                raise ScmError(f"{self.name}: {error}") from None
             raise
-
-    @property
-    def name(self):
-        return self._engine.name
 
     @property
     def connection(self):
@@ -50,8 +66,7 @@ class Database:
         return self._engine.POLL_S
 
     def close(self):
-        if self._engine:
-            self._engine.close()
+        self._engine.close()
 
     def __enter__(self):
         return self
@@ -71,7 +86,7 @@ class Database:
         with self.transaction():
             # From what an older release, or another process since, has made of it.
             for version in range(engine.version(), SCHEMA_VERSION):
-                for statement in statements(version + 1, engine.TRIGGERS):
+                for statement in statements(version + 1, engine):
                     engine.execute(statement)
             engine.set_version(SCHEMA_VERSION)
 
@@ -160,6 +175,22 @@ class Database:
 
     # changes by others
 
+    @property
+    def is_away(self):
+        """Whether the connection is lost; nothing works until `connect` has made another one."""
+        return self._engine.is_away
+
+    def connect(self):
+        """Connect again, in any thread; DatabaseUnavailable when this fails, too."""
+        try:
+            self._engine.connect()
+        except self._engine.Error as error:
+            raise self._engine.fault(error) from None
+
+    def fileno(self):
+        """A descriptor that can be read from when others have changed something, or None."""
+        return self._engine.fileno()
+
     def state(self):
         """A value that differs after every change, by this process or by another one."""
         try:
@@ -183,3 +214,15 @@ class Database:
     def keep_private(self):
         """There is a secret in it now: for its owner only."""
         self._engine.keep_private()
+
+
+def _engine_of(db):
+    """The class of the engine that a name is for."""
+    if not str(db).startswith(_URLS):
+        return SqliteEngine
+    try:
+        # Not everybody has psycopg.
+        from msgin5g_tools.scm_server.engine_postgresql import PostgresqlEngine
+    except ImportError:
+        raise ScmError(f"{shown(db)}: {_NO_PSYCOPG}") from None
+    return PostgresqlEngine

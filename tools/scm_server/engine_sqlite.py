@@ -64,7 +64,7 @@ class SqliteEngine:
     POLL_S = 0.05  # looking for changes by other processes costs next to nothing
     TRIGGERS = {2: _TRIGGERS_2, 3: _TRIGGERS_3}
 
-    def __init__(self, path, create, timeout_s):
+    def __init__(self, path, create, timeout_s, answer_s):
         self.name = str(path)
         self._timeout_ms = int(timeout_s * 1000)
         if not Path(path).absolute().parent.is_dir():
@@ -73,9 +73,12 @@ class SqliteEngine:
             raise ScmError(f"{path}: unable to open: it is a folder; name a file")
         mode = "rwc" if create else "rw"
         quoted = self.name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        self.connection = sqlite3.connect(
-            f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None
-        )
+        try:
+            self.connection = sqlite3.connect(
+                f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None
+            )
+        except sqlite3.Error as error:
+            raise ScmError(f"{path}: {error}") from None
 
     def fault(self, error):
         """The DatabaseError for an Error."""
@@ -142,7 +145,17 @@ class SqliteEngine:
         self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self.connection.execute(f"PRAGMA user_version = {version}")
 
+    @staticmethod
+    def of_table(statement):
+        """A statement of schema.VERSIONS as this engine takes it."""
+        return statement
+
+    def limit(self):
+        """sqlite3 has been told its limits when it opened the file."""
+
     # changes
+
+    is_away = False
 
     def state(self):
         return self._one("PRAGMA data_version"), self.connection.total_changes

@@ -177,7 +177,7 @@ class Fleet:
         marks = ", ".join("?" * len(uris))
         rows = self._store.rows(
             "SELECT uri, doc_id, body FROM uris CROSS JOIN documents"
-            f" WHERE id = document AND uri IN ({marks}) AND service = ?",
+            f" ON id = document WHERE uri IN ({marks}) AND service = ?",
             *uris,
             service,
         )

@@ -87,6 +87,8 @@ class FleetTable:
 
         Each has uri, spelling and seen_at. DatabaseError, and then nothing is written.
         """
+        # In one order, so that several servers do not wait for each other in a circle.
+        rows = sorted(rows, key=lambda row: row["uri"])
         listed = self._listed([row["uri"] for row in rows])
         values = []
         for row in rows:

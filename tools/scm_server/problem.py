@@ -27,6 +27,10 @@ class DatabaseUnavailable(DatabaseError):
     """The database is busy, full or away: the same may work later."""
 
 
+class UnstorableText(DatabaseError):
+    """The database takes no such text: one with a NUL character."""
+
+
 class Problem(Exception):
     """An error for the peer: a response with an error code.
 

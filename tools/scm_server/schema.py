@@ -156,7 +156,11 @@ VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 SCHEMA_VERSION = len(VERSIONS)
 
 
-def statements(version, triggers):
-    """What makes this version (1 is the first) of the one before; triggers: {version: text}."""
-    texts = VERSIONS[version - 1], triggers.get(version, "")
-    return [part for text in texts for part in text.strip().split("\n\n") if part]
+def statements(version, engine):
+    """What makes this version (1 is the first) of the one before, for an engine."""
+    tables = [engine.of_table(statement) for statement in _parts(VERSIONS[version - 1])]
+    return tables + _parts(engine.TRIGGERS.get(version, ""))
+
+
+def _parts(text):
+    return [part for part in text.strip().split("\n\n") if part]

@@ -22,6 +22,7 @@ from msgin5g_tools.scm_server.site import Site
 from msgin5g_tools.scm_server.store import Store
 
 _LOCK_S = 0.25  # how long a request waits for another process's import; then 5.03
+_ANSWER_S = 0.75  # for an answer of PostgreSQL; then 5.03, until it has come back
 _STOP_S = 2.0  # how long stopping waits for the sockets to close
 
 
@@ -56,7 +57,7 @@ class ScmServer:
     async def start(self):
         """ScmError, one line, when the database or an address cannot be used."""
         settings = self.settings
-        self.store = Store(settings.db, timeout_s=_LOCK_S)
+        self.store = Store(settings.db, timeout_s=_LOCK_S, answer_s=_ANSWER_S)
         self.fleet = FleetRecorder(self.store, settings, self._drops)
         self._site = Site(
             self.store, settings, self.fleet, self._on_event, self.documents_changed
@@ -66,7 +67,9 @@ class ScmServer:
             from msgin5g_tools.scm_server.administrator import Administrator
 
             self._site.security.administrator = Administrator(settings.administrator)
-        self._follower = ChangeFollower(self.store, self._site.observers, settings.poll_s)
+        self._follower = ChangeFollower(
+            self.store, self._site.observers, settings.poll_s or self.store.poll_s
+        )
         self._connections = Connections(
             within_descriptor_limit(settings.max_connections),
             settings.max_connections_of_host,
@@ -168,7 +171,7 @@ class ScmServer:
             event["tcp"] = address_text(*self.tcp_address)
         if self.ws_address:
             event["ws"] = address_text(*self.ws_address)
-        event["db"] = str(self.settings.db)
+        event["db"] = self.store.name
         event["recipient"] = self.settings.recipient
         return event
 

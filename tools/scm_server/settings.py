@@ -63,7 +63,7 @@ class Settings:
     echo: bool | None = None  # None: when `bind` is not on loopback, where sources can be forged
     administrator: str | None = None  # directory of an OSCORE security context
     require_security: bool = False  # refuse requests that are not protected by OSCORE
-    poll_s: float = 0.05  # period at which it polls for changes by other processes
+    poll_s: float | None = None  # how often to look for changes by others; None: as the engine
     notify_interval_s: float = 0.2  # least time between two notifications to one observer
 
     def __post_init__(self):

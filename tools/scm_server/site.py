@@ -21,7 +21,7 @@ from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, UE, change_name
 from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
 from msgin5g_tools.scm_server.observers import Observer, Observers, names_of
-from msgin5g_tools.scm_server.problem import DatabaseUnavailable, Problem
+from msgin5g_tools.scm_server.problem import DatabaseUnavailable, Problem, UnstorableText
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.security import (
     OVERHEAD,
@@ -195,7 +195,7 @@ class Site(interfaces.Resource):
         try:
             if owner is not None:
                 message = observer.protection.protect(message)
-        except (DatabaseUnavailable, Problem):
+        except (DatabaseUnavailable, Problem, UnstorableText):
             return _BUSY_S
         observer.etag = tag
         # A minimum time between notifications: a burst of changes makes one.
@@ -225,7 +225,9 @@ class Site(interfaces.Resource):
 
     def _error(self, request, raised, registered=False):
         """The response to a request that an exception has ended."""
-        if isinstance(raised, DatabaseUnavailable):
+        if isinstance(raised, UnstorableText):
+            raised = Problem(codes.BAD_REQUEST, str(raised))
+        elif isinstance(raised, DatabaseUnavailable):
             detail = f"the database is not available: {raised}"
             raised = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
         elif not isinstance(raised, Problem):

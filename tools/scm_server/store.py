@@ -37,8 +37,8 @@ class Store(Database):
     by: who makes a change, in a few words, for `history`.
     """
 
-    def __init__(self, path, create=True, timeout_s=5.0):
-        super().__init__(path, create, timeout_s)
+    def __init__(self, db, create=True, timeout_s=5.0, **limits):
+        super().__init__(db, create, timeout_s, **limits)
         self.history = history.History(self)
 
     # documents
@@ -205,14 +205,14 @@ class Store(Database):
 
     def changes_since(self, number, limit=1000):
         """What has changed after the change of this number: Changes."""
+        last = self.last_change()  # first: another process may be adding some
+        if last == number:
+            return Changes(number, (), False)
         rows = self.rows(
             "SELECT number, service, name FROM changes WHERE number > ? ORDER BY number LIMIT ?",
             number,
             limit,
         )
-        last = self.last_change()
-        if last == number:
-            return Changes(number, (), False)
         # The log does not reach back to `number`, or an older copy of the database was restored.
         if not rows or rows[0][0] != number + 1:
             return Changes(last, None, False)

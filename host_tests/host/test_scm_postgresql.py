@@ -1,0 +1,334 @@
+"""Servers on one PostgreSQL: changes reach all, one that ends disturbs no other, and none hangs or
+forgets anything when the database is away. What a server does on either engine is tested where
+each_engine is used."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import cbor2
+import psycopg
+import pytest
+from click.testing import CliRunner
+from scm_setup import COLLECTION, GET, MAX_AGE, OBSERVE, UE7, UE8, Client, Scm
+from scm_setup import document, ids, problem
+
+from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.scm_server.database_url import redacted
+from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.store import Store
+
+DOC = f"{COLLECTION}/ue-0007"
+COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import msgin5g; msgin5g()"]
+LATE_S = 30.0  # a period of polling that is longer than the test: only a notification is in time
+
+
+@pytest.fixture
+def db(postgresql):
+    yield postgresql.new_database()
+    postgresql.start()  # if a test has failed while it was stopped
+    postgresql.drop_databases()
+
+
+def observe(client, path=DOC, uri=UE7):
+    answer = client.ask(GET, path, [f"ue-uri={uri}"], [(OBSERVE, b"")])
+    assert answer.code == "2.05" and OBSERVE in answer.options
+
+
+def notified(client, within_s=1.0):
+    """The code and the name of the next notification; None when it is late."""
+    message = client.receive(within_s)
+    if message is None:
+        return None
+    client.acknowledge(message)
+    name = cbor2.loads(message.payload)["configName"] if message.code == "2.05" else None
+    return message.code, name
+
+
+def run(*arguments):
+    result = CliRunner().invoke(msgin5g, arguments)
+    return result.exit_code, result.output
+
+
+def test_a_change_made_anywhere_reaches_the_observers_at_every_server(db, tmp_path):
+    one, other = (Scm(tmp_path, db=db, poll_s=LATE_S) for _ in range(2))
+    with one, other, one.client() as writer, other.client() as observer, one.client() as third:
+        assert writer.put("ue-0007", document(UE7, configName="a")).code == "2.01"
+        observe(observer)
+        observe(third)
+        assert (one.n_observers(), other.n_observers()) == (1, 1)
+        assert writer.put("ue-0007", document(UE7, configName="b")).code == "2.04"
+        assert notified(observer) == notified(third) == ("2.05", "b")
+        entry = {"ueConfigDocId": "ue-0007", "valServiceDomain": "example.com", "ues": [UE7]}
+        (tmp_path / "in.json").write_text(
+            json.dumps({"documents": [{**entry, "configName": "c"}]})
+        )
+        assert run("documents", "import", str(tmp_path / "in.json"), "--db", db)[0] == 0
+        assert notified(observer, 5) == notified(third, 5) == ("2.05", "c")
+        assert run("documents", "deny", UE7, "--db", db)[0] == 0
+        assert notified(observer, 5) == notified(third, 5) == ("4.03", None)
+
+
+def test_what_no_notification_told_of_is_found_by_polling(db, tmp_path):
+    with Scm(tmp_path, db=db, poll_s=0.1) as scm, scm.client() as client, Store(db) as store:
+        store.put("msgin5g", "ue-0007", document(UE7, configName="a"))
+        observe(client)
+        scm.call(lambda store: store.connection.execute("UNLISTEN *"))
+        store.put("msgin5g", "ue-0007", document(UE7, configName="b"))
+        assert notified(client, 5) == ("2.05", "b")
+
+
+class Process:
+    """`msgin5g scm-server` on a database."""
+
+    def __init__(self, db):
+        command = [*COMMAND, "scm-server", "--bind", "127.0.0.1:0", "--json"]
+        environment = {**os.environ, "MSGIN5G_DB": db}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        started = json.loads(self.process.stdout.readline())
+        host, port = started["bind"].rsplit(":", 1)
+        self.address = host, int(port)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def test_a_server_that_is_killed_leaves_the_others_at_work(db):
+    with contextlib.ExitStack() as stack:
+        servers = [Process(db) for _ in range(2)]
+        for server in servers:
+            stack.callback(server.end)
+        clients = [stack.enter_context(Client(server.address)) for server in servers]
+        assert clients[0].put("ue-0007", document(UE7, configName="a")).code == "2.01"
+        observe(clients[1])
+        clients[0].put("ue-0007", document(UE7, configName="b"))
+        assert notified(clients[1]) == ("2.05", "b")
+        for killed, name in ((0, "c"), (1, "d")):
+            other = 1 - killed
+            observe(clients[other])
+            servers[killed].end()
+            with Store(db) as store:
+                store.put("msgin5g", "ue-0007", document(UE7, configName=name))
+            assert notified(clients[other]) == ("2.05", name)
+            assert clients[other].put("x", document(UE8)).code in ("2.01", "2.04")
+            servers[killed] = Process(db)
+            stack.callback(servers[killed].end)
+            clients[killed].connect(servers[killed].address)
+
+
+def asked(client):
+    """(code, seconds until it came) of a GET."""
+    began = time.monotonic()
+    answer = client.get(f"ue-uri={UE7}", path=DOC)
+    if answer.code == "5.03":
+        assert answer.options[MAX_AGE] == [b"\x02"] and problem(answer)
+    return answer.code, time.monotonic() - began
+
+
+def until_served(client):
+    ends_at = time.monotonic() + 15
+    while asked(client)[0] != "2.05":
+        assert time.monotonic() < ends_at, "it does not answer again"
+        time.sleep(0.05)
+
+
+def test_while_the_database_is_stopped_each_request_gets_503_at_once(postgresql, db, tmp_path):
+    with Scm(tmp_path, db=db, poll_s=LATE_S) as scm, scm.client() as client:
+        client.put("ue-0007", document(UE7, configName="a"))
+        with scm.client() as observer:
+            observe(observer)
+            postgresql.stop()
+            times = []
+            for _ in range(30):
+                code, took_s = asked(client)
+                assert code == "5.03"
+                times.append(took_s)
+                time.sleep(0.05)
+            assert sorted(times)[15] < 0.1 and max(times) < 1.0, times
+            assert client.put("ue-0008", document(UE8)).code == "5.03"
+            postgresql.start()
+            # A change that nobody could tell the server of is caught up.
+            with Store(db) as store:
+                store.put("msgin5g", "ue-0007", document(UE7, configName="b"))
+            assert notified(observer, 10) == ("2.05", "b")
+            until_served(client)
+            with Store(db) as store:
+                store.put("msgin5g", "ue-0007", document(UE7, configName="c"))
+            assert notified(observer, 5) == ("2.05", "c"), "it listens again"
+            assert client.put("ue-0008", document(UE8)).code == "2.01"
+
+
+def test_a_database_that_does_not_answer_stops_the_server_for_less_than_a_second(
+    postgresql, db, tmp_path
+):
+    with Scm(tmp_path, db=db) as scm, scm.client() as client:
+        client.put("ue-0007", document(UE7))
+        frozen = postgresql.processes()
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            first, *others = [asked(client) for _ in range(20)]
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        assert first[0] == "5.03" and first[1] < 1.5
+        assert {code for code, _ in others} == {"5.03"}
+        assert sorted(took_s for _, took_s in others)[10] < 0.1, "these do not wait"
+        until_served(client)
+
+
+def _write_until_ended(db, folder, acknowledged, n):
+    """Import and PUT in turns; each name is written to a pipe after it was stored."""
+    file = folder / f"in-{n}.json"
+    with Store(db) as store:
+        for i in range(1000):
+            names = [f"import-{n}-{i}-{k}" for k in range(20)]
+            entry = {"valServiceDomain": "example.com", "ues": ["urn:a:1", "urn:a:2"]}
+            documents = [{**entry, "ueConfigDocId": name} for name in names]
+            file.write_text(json.dumps({"documents": documents}))
+            if run("documents", "import", str(file), "--db", db)[0]:
+                return
+            os.write(acknowledged, "".join(f"{name}\n" for name in names).encode())
+            for k in range(10):
+                name = f"put-{n}-{i}-{k}"
+                store.put("msgin5g", name, document("urn:a:1", "urn:a:2"))
+                os.write(acknowledged, f"{name}\n".encode())
+
+
+def test_kill_9_of_writers_and_of_the_database_loses_and_halves_no_document(
+    postgresql, db, tmp_path
+):
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    chance = random.Random(7)
+    acknowledged = ""
+    for n in range(10):
+        child = os.fork()
+        if child == 0:
+            try:
+                _write_until_ended(db, tmp_path, theirs, n)
+            finally:
+                os._exit(1)
+        time.sleep(chance.uniform(0.05, 0.25))
+        if n % 3 == 2:
+            postgresql.kill()
+            os.waitpid(child, 0)
+            postgresql.start()
+        else:
+            os.kill(child, signal.SIGKILL)
+            assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "it ended by itself"
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(ours, 65536):
+                acknowledged += data.decode()
+    os.close(ours)
+    os.close(theirs)
+    with Store(db) as store:
+        names = {doc_id for _, doc_id in store.names()}
+        assert names >= set(acknowledged.split()) != set()
+        for uri in ("urn:a:1", "urn:a:2"):
+            n_uris = store.value("SELECT count(*) FROM uris WHERE uri = ?", uri)
+            assert n_uris == len(names), "each document whole"
+        numbers = [number for (number,) in store.rows("SELECT number FROM changes ORDER BY 1")]
+        assert numbers == list(range(1, len(names) + 1)), "each change once, without a gap"
+
+
+def test_two_writers_at_once_number_their_changes_without_a_gap_and_in_their_order(db):
+    def write(name):
+        with Store(db, timeout_s=30) as store:
+            for n in range(40):
+                store.put("msgin5g", f"{name}-{n}", document(UE7))
+                store.deny(f"urn:{name}:{n}")
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abc"]
+    with Store(db) as reader:
+        for thread in threads:
+            thread.start()
+        number, seen = 0, set()
+        while any(thread.is_alive() for thread in threads) or number < reader.last_change():
+            number, names, _ = reader.changes_since(number)
+            assert names is not None, "a number came after a later one"
+            seen |= set(names)
+        assert len(seen) == 240 and number == 240
+
+
+def test_two_servers_at_once_make_the_tables_of_an_empty_database(postgresql):
+    url = postgresql.new_database(is_empty=True)
+    faults = []
+
+    def start():
+        try:
+            Store(url, timeout_s=0.25).close()
+        except ScmError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    with Store(url) as store:
+        assert store.count() == 0
+    postgresql.drop_databases()
+
+
+def test_a_database_that_cannot_be_used_is_one_line(postgresql, db):
+    with Store(db) as store:
+        store.run("UPDATE msgin5g_schema SET version = 99")
+    assert run("documents", "list", "--db", db) == (
+        1,
+        f"Error: {redacted(db)[0]}: has schema 99, this program knows 5\n",
+    )
+    empty, foreign = (postgresql.new_database(is_empty=True) for _ in range(2))
+    with psycopg.connect(foreign) as connection:
+        connection.execute("CREATE TABLE documents (x INTEGER)")
+    for url, expected in (
+        (empty, "no server has used this database"),
+        (foreign, "is a database of another program"),
+        (postgresql.url("none"), 'database "none" does not exist'),
+        ("postgresql://u:s3cret@127.0.0.1:1/x", "Connection refused"),
+        ("postgresql://u@127.0.0.1:1/x?password=s3cret", "Connection refused"),
+        ("postgresql://u:s3cret@[::1/x", "URL"),
+        ("postgresql://u:s3cret@127.0.0.1:port/x", "port"),
+    ):
+        for command in (("documents", "list"), ("keys", "list")):
+            status, text = run(*command, "--db", url)
+            assert status in (1, 2) and expected in text and text.count("\n") == 1, text
+            assert "s3cret" not in text
+
+
+def test_a_password_is_in_no_line_of_the_log(db, tmp_path):
+    url = re.sub("msgin5g@", "msgin5g:s3cret@", db)
+    with Scm(tmp_path, db=url) as scm:
+        started = scm.events.get(timeout=5)
+    assert started["event"] == "started" and started["db"] == db
+
+
+def test_without_psycopg_the_message_says_how_to_install_it(monkeypatch):
+    for name in ("psycopg", "msgin5g_tools.scm_server.engine_postgresql"):
+        monkeypatch.setitem(sys.modules, name, None)
+    status, text = run("documents", "list", "--db", "postgresql://u:s3cret@h/x")
+    assert status == 1
+    assert text == (
+        "Error: postgresql://u@h/x: PostgreSQL needs psycopg:"
+        " pip install 'msgin5g-firmware[postgresql]'\n"
+    )
+
+
+def test_a_name_with_a_nul_character_is_refused_and_disturbs_nothing(db, tmp_path):
+    with Scm(tmp_path, db=db) as scm, scm.client() as client:
+        for query, path in ((["ue-vendor=a\0b"], COLLECTION), ([], f"{COLLECTION}/a\0b")):
+            answer = client.ask(GET, path, query)
+            assert answer.code == "4.00" and "NUL" in problem(answer)[-2]
+        assert ids(client.get()) == []
