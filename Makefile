@@ -1,6 +1,6 @@
 # make help lists the targets. Everything is installed into .venv, pinned by constraints.txt.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint mutants versions bench clean
+.PHONY: help setup demo test test-fast lint mutants versions bench docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,6 +43,10 @@ versions: $(STAMP) ## the unit tests on every MicroPython from 1.24 on that npm 
 
 bench: $(STAMP) ## measure speed, heap, size and bytes on the wire
 	@$(BIN)/msgin5g bench
+
+docs: $(STAMP) ## the documentation as a site in build/site, to read and search without internet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "docs: build/site/index.html"
 
 clean: ## remove what make made
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis *.egg-info

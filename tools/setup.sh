@@ -20,6 +20,7 @@ echo "setup: Python packages into $VENV, pinned by constraints.txt; the first ti
 missing=""
 command -v coap-client-notls >/dev/null 2>&1 || missing="$missing libcoap3-bin"
 command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     missing="$missing postgresql"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
