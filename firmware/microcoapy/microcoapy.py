@@ -5,7 +5,7 @@ its next call.
 """
 
 from msgin5g.coap.endpoint import REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.message import encode, size_of
+from msgin5g.coap.message import size_of
 from msgin5g.coap.retransmission import Parameters
 from msgin5g.coap.numbers import MAX_MESSAGE_SIZE, OBSERVE, URI_PATH
 from msgin5g.coap.responder import ServerEndpoint
@@ -152,12 +152,9 @@ class Coap:
 
     def _request(self, remote, packet):
         options, payload = parts_of(packet)
-        size = size_of(b"", options, payload)
-        if size > MAX_MESSAGE_SIZE:
+        if size_of(b"", options, payload) > MAX_MESSAGE_SIZE:
             self.log("too large: nothing was sent")
             return 0
-        buf = bytearray(size)
-        encode(buf, 0, 0, 0, b"", options, payload)
         token = bytes(as_bytes(packet.token)) or None
         self._make_room(token)
         endpoint = self._endpoint
@@ -166,27 +163,27 @@ class Coap:
                 0,
                 remote,
                 packet.method,
-                (),
+                options,
                 self,
                 packet.type == COAP_TYPE.COAP_CON,
-                memoryview(buf)[4:],
                 token,
+                payload,
             )
-            if exchange is None or exchange.mid:
+            if exchange is None or exchange.mid():
                 break
             endpoint.cancel(exchange)  # 0 means that nothing was sent
         if exchange is None:
             self.log("not sent: too large, or too much under way")
             return 0
         self._requests.append((exchange, any(number == OBSERVE for number, _ in options)))
-        packet.messageid = exchange.mid
+        packet.messageid = exchange.mid()
         if not self._transmit(ticks_ms()):
             self._forget(exchange)
             self._endpoint.cancel(exchange)
             self.log("not sent: the network did not take it")
             return 0
-        self.log("sent, messageid " + str(exchange.mid))
-        return exchange.mid
+        self.log("sent, messageid " + str(exchange.mid()))
+        return exchange.mid()
 
     def _make_room(self, token):
         self._step(ticks_ms())
@@ -275,7 +272,7 @@ class Coap:
             if exchange is None:
                 break
             self._forget(exchange)
-            self.log("no answer to messageid " + str(exchange.mid))
+            self.log("no answer to messageid " + str(exchange.mid()))
         for row in self._open:
             if diff(now, row[1]) >= 0 and not row[0].acknowledged:
                 self._endpoint.acknowledge(row[0])
@@ -315,7 +312,7 @@ class Coap:
             endpoint.reject()
         elif kind == REJECTED:
             self._forget(endpoint.exchange)
-            self.log("rejected: messageid " + str(endpoint.exchange.mid))
+            self.log("rejected: messageid " + str(endpoint.exchange.mid()))
         return False
 
     def _serve(self, remote, now):

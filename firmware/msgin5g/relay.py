@@ -15,28 +15,22 @@ from micropython import const
 
 from msgin5g.coap.endpoint import (
     NOTHING,
-    REJECTED,
     REQUEST,
     RESERVE_SIZE,
     RESPONSE,
     UNMATCHED,
     Role,
 )
-from msgin5g.coap.message import datagram_of, insert
-from msgin5g.coap.retransmission import DONE, OBSERVING
+from msgin5g.coap.message import datagram_of, insert, size_of
+from msgin5g.coap.retransmission import DONE, OBSERVING, Exchange
+
+# The module for what is used seldom: see coap/message.
+from msgin5g.coap import numbers as registry
 from msgin5g.coap.numbers import (
-    BAD_REQUEST,
-    CHANGED,
-    CONTENT,
-    FORBIDDEN,
-    GATEWAY_TIMEOUT,
     GET,
     MAX_MESSAGE_SIZE,
     NON,
-    NOT_FOUND,
     OBSERVE,
-    OSCORE,
-    UNAUTHORIZED,
 )
 from msgin5g.intermediary.numbers import BAD_GATEWAY, BAD_OPTION, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint, must_confirm
@@ -56,16 +50,17 @@ class Flow:
     An observation is named by its UE and the token of the UE's request, which is in `incoming`.
     """
 
+    # Attributes of the class until they change: that saves memory.
+    code = GET  # of the request; POST or FETCH of a protected one
     request = None  # (tail, token) of the request to the server, while it is held back
     exchange = None  # the request to the server
-    notification = None  # the exchange of the last response to the UE, if it has one
+    notification = None  # the exchange of the last response to a UE that observes
     wants_observe = False
     observing = False
 
-    def __init__(self, ue, incoming, now, code):
+    def __init__(self, ue, incoming, now):
         self.ue = ue
         self.incoming = incoming
-        self.code = code  # of the request: GET, or the POST or FETCH of a protected one
         self.confirmed_at = now  # when the UE asked, or got the last confirmable notification
 
 
@@ -115,24 +110,18 @@ class Relay(Role):
     def handle_message(self, kind, now):
         if kind == REQUEST:
             self._uplink(now)
-        elif kind == RESPONSE:
-            flow = self.endpoint.exchange.owner
-            if isinstance(flow, Flow):
-                self._downlink(flow, now)
-            elif self.own is not None:
-                self.own.handle_exchange(kind, self.endpoint.exchange, now)
-        elif kind == REJECTED:
-            flow = self.endpoint.exchange.owner
-            if isinstance(flow, Flow):
-                self._rejected(flow)
-            elif self.own is not None:
-                self.own.handle_exchange(kind, self.endpoint.exchange, now)
         elif kind == UNMATCHED:
-            message = self.endpoint.message
-            i = message.find(self._recipient_option)
-            foreign = i >= 0 and self.links.of_ue(message.value(i)) is None
-            self.endpoint.count("recipient_not_linked" if foreign else "unmatched_response")
-            self.endpoint.reject(foreign)
+            self._unmatched()
+        else:
+            exchange = self.endpoint.exchange
+            flow = exchange.owner
+            if not isinstance(flow, Flow):
+                if self.own is not None:
+                    self.own.handle_exchange(kind, exchange, now)
+            elif kind == RESPONSE:
+                self._downlink(flow, now)
+            else:
+                self._rejected(flow)
 
     def handle_timeout(self, exchange, now):
         flow = exchange.owner
@@ -187,10 +176,16 @@ class Relay(Role):
         wait = self.endpoint.wait_ms(now)
         if self.own is not None:
             wait = shorter(wait, self.own.own_wait_ms(now))
+        if self._unacknowledged or self.held_back:
+            wait = shorter(wait, self._due_ms(now))
+        return wait
+
+    def _due_ms(self, now):
+        """Milliseconds until run_due has something to do, None: it has not."""
+        wait = None
         for flow in self._unacknowledged:
             if flow.incoming.open:
-                ack_ms = _ACK_DELAY_MS - diff(now, flow.confirmed_at)
-                wait = shorter(wait, max(ack_ms, 0))
+                wait = max(_ACK_DELAY_MS - diff(now, flow.confirmed_at), 0)
                 break
         if self.held_back:
             wait = shorter(wait, self._rate_limiter.wait_ms(now))
@@ -230,26 +225,25 @@ class Relay(Role):
     # Uplink
 
     def _uplink(self, now):
-        ue = self._admission.admit(self.endpoint.transport, self.endpoint.remote, now)
+        endpoint = self.endpoint
+        ue = self._admission.admit(endpoint.transport, endpoint.remote, now)
         if ue is None:
             return
-        message = self.endpoint.message
-        tail = message.tail()
-        hop_limit_at = message.find(HOP_LIMIT) if self._admission.has_hop_limit else -1
-        if hop_limit_at >= 0:
-            tail = self._count_down_hop_limit(hop_limit_at, tail, ue, now)
+        tail = endpoint.message.tail()
+        if self._admission.has_hop_limit:
+            tail = self._count_down_hop_limit(tail, ue, now)
         if tail:
             self._forward(ue, tail, now)
 
-    def _count_down_hop_limit(self, i, tail, ue, now):
-        """The tail of a request, in which option i, the Hop-Limit, is counted down.
-
-        None when the request is refused.
-        """
+    def _count_down_hop_limit(self, tail, ue, now):
+        """The tail of a request, its Hop-Limit counted down; None when it is refused."""
         message = self.endpoint.message
+        i = message.find(HOP_LIMIT)
+        if i < 0:
+            return tail
         hops = message.uint(HOP_LIMIT)
         if message.ends[i] - message.starts[i] != 1 or hops == 0:
-            self._admission.refuse(BAD_REQUEST, "Malformed Hop-Limit", ue, now)
+            self._admission.refuse(registry.BAD_REQUEST, "Malformed Hop-Limit", ue, now)
             return None
         if hops == 1:
             # RFC 8768 section 3: the diagnostic payload names the intermediary.
@@ -290,7 +284,9 @@ class Relay(Role):
             endpoint.count("observations_full")
             observe = None
             tail = _without_observe(message, tail)
-        flow = Flow(ue, incoming, now, message.code)
+        flow = Flow(ue, incoming, now)
+        if message.code != GET:
+            flow.code = message.code
         if observe == 0:
             flow.wants_observe = True
             self._n_wanted += 1
@@ -313,16 +309,15 @@ class Relay(Role):
             self._send_request(flow, tail, token)
 
     def _send_request(self, flow, tail, token):
-        flow.exchange = self.endpoint.request(
-            self._server_transport,
-            self._server,
-            flow.code,
-            (),
-            flow,
-            flow.incoming.confirmable,
-            tail,
-            token,
-        )
+        """Send the request of a flow; token: that of an observation that it renews, or None."""
+        if token is None:
+            token = self.endpoint.new_token()
+        datagram = _forwarded(flow.code, token, tail)
+        exchange = Exchange(self._server_transport, self._server, datagram, flow)
+        exchange.token = token
+        if not flow.incoming.confirmable:
+            exchange.confirmable = False
+        flow.exchange = self.endpoint.start(exchange)
         if flow.exchange is None:
             self._end(flow)
 
@@ -377,13 +372,13 @@ class Relay(Role):
     # Downlink
 
     def _downlink(self, flow, now):
+        """Forward the response just received, to the request of this flow."""
         endpoint = self.endpoint
         message = endpoint.message
-        code = message.code
         ue = flow.ue
-        i = message.find(self._recipient_option)
-        if i >= 0:
-            recipient = message.value(i)
+        recipient_at = message.find(self._recipient_option)
+        if recipient_at >= 0:
+            recipient = message.value(recipient_at)
             if recipient != ue.ue_id and not uri_equal(recipient, ue.ue_id):
                 # It is another UE than the one that asked, linked or not.
                 linked = self.links.of_ue(recipient) is not None
@@ -395,55 +390,61 @@ class Relay(Role):
         if self._settings.strict_codes and not _is_strict(flow, message):
             endpoint.count("code_not_relayed")
             return
-        number = message.uint(OBSERVE) if flow.wants_observe and code >> 5 == 2 else None
-        observing = number is not None
-        tail = message.tail() if i >= 0 else self._with_recipient(message, ue)
-        fault = None
+        datagram = None
         if self._admission.not_understood(message):
             # RFC 7252 section 5.7.1: an unsafe option that is not understood is 5.02 to the UE.
             endpoint.count("option_not_relayed")
             fault = "Option not relayed"
-        elif tail is None or _head_size(flow.incoming.token) + len(tail) > MAX_MESSAGE_SIZE:
-            # The UE's token is longer than ours: the UE may ask for smaller blocks.
-            endpoint.count("too_large")
-            fault = "Too large with this token"
-        if fault:
+        else:
+            tail = message.tail() if recipient_at >= 0 else self._with_recipient(message, ue)
+            if tail is not None:
+                token = flow.incoming.token
+                datagram = _forwarded(message.code, token, tail)
+            if datagram is None:
+                # The UE's token is longer than ours: the UE may ask for smaller blocks.
+                endpoint.count("too_large")
+                fault = "Too large with this token"
+        if datagram is None:
             endpoint.accept(now)
             self._admission.respond_error(flow.incoming, BAD_GATEWAY, fault, ue)
             self._end(flow)
-            return
+        elif flow.wants_observe:
+            self._notify(flow, datagram, now)
+        else:
+            endpoint.accept(now)
+            endpoint.send_response(flow.incoming, message.code, datagram, flow, False)
+            self._remove(flow)
+
+    def _notify(self, flow, datagram, now):
+        """Send a response to a UE that wants to observe."""
+        endpoint = self.endpoint
+        message = endpoint.message
+        number = message.uint(OBSERVE) if message.code >> 5 == 2 else None
+        observing = number is not None
         confirmable = message.mtype != NON or must_confirm(flow.confirmed_at, now)
         endpoint.accept(now, observing)
         if observing and not flow.exchange.newer(number, now):
             endpoint.count("old_notification")  # RFC 7641 section 3.4: a newer one was passed on
             return
         if flow.incoming.open:
-            flow.notification = endpoint.respond(
-                flow.incoming, code, (), b"", flow, tail, observing
+            flow.notification = endpoint.send_response(
+                flow.incoming, message.code, datagram, flow, observing
             )
         else:
             # Only the newest state matters: it replaces one that is not acknowledged yet.
             if confirmable:
                 flow.confirmed_at = now
-            flow.notification = endpoint.notify(
-                flow.incoming,
-                code,
-                (),
-                b"",
-                flow,
-                tail,
-                confirmable,
-                flow.notification,
-                observing,
+            flow.notification = endpoint.send_notification(
+                flow.incoming, datagram, flow, confirmable, flow.notification, observing
             )
-        if observing and not flow.observing:
-            self._make_room(ue)
-            flow.observing = True
-            ue.n_requests -= 1
-            self.n_requests -= 1
-            self.n_observing += 1
         if not observing:
             self._remove(flow)
+        elif not flow.observing:
+            self._make_room(flow.ue)
+            flow.observing = True
+            flow.ue.n_requests -= 1
+            self.n_requests -= 1
+            self.n_observing += 1
 
     def _may_add_recipient(self, message):
         """Whether a response has none: not one of a wrong length either, and none in hiding."""
@@ -460,6 +461,18 @@ class Relay(Role):
         options = [(message.numbers[i], message.value(i)) for i in range(message.n_options)]
         insert(options, self._recipient_option, ue.ue_id)
         return _tail_of(options, message.payload())
+
+    def _unmatched(self):
+        """A response to a request that is not known.
+
+        What is for a UE that is not linked is dropped silently.
+        """
+        endpoint = self.endpoint
+        message = endpoint.message
+        i = message.find(self._recipient_option)
+        is_foreign = i >= 0 and self.links.of_ue(message.value(i)) is None
+        endpoint.count("recipient_not_linked" if is_foreign else "unmatched_response")
+        endpoint.reject(is_foreign)
 
     # Ends
 
@@ -480,7 +493,7 @@ class Relay(Role):
             # With No-Response the server may well send nothing.
             if flow.incoming.open and not flow.incoming.unwanted:
                 self._admission.respond_error(
-                    flow.incoming, GATEWAY_TIMEOUT, "No answer from the server", flow.ue
+                    flow.incoming, registry.GATEWAY_TIMEOUT, "No answer from the server", flow.ue
                 )
         else:
             self.endpoint.count("answer_timeout")
@@ -521,10 +534,10 @@ def _is_strict(flow, message):
     """
     code = message.code
     if flow.code == GET:
-        return code in (CONTENT, FORBIDDEN, NOT_FOUND)
-    if message.find(OSCORE) >= 0:
-        return code in (CHANGED, CONTENT)
-    return code in (BAD_REQUEST, UNAUTHORIZED, BAD_OPTION)
+        return code in (registry.CONTENT, registry.FORBIDDEN, registry.NOT_FOUND)
+    if message.find(registry.OSCORE) >= 0:
+        return code in (registry.CHANGED, registry.CONTENT)
+    return code in (registry.BAD_REQUEST, registry.UNAUTHORIZED, BAD_OPTION)
 
 
 def _without_observe(message, tail):
@@ -540,11 +553,24 @@ def _without_observe(message, tail):
 
 def _tail_of(options, payload):
     """Options and payload as a view, None when they are too large for a message."""
-    datagram = datagram_of(MAX_MESSAGE_SIZE, NON, CONTENT, 0, b"", options, payload)
+    datagram = datagram_of(MAX_MESSAGE_SIZE, registry.CONTENT, b"", options, payload)
     return None if datagram is None else memoryview(datagram)[4:]
 
 
-def _head_size(token):
-    """Bytes of a message before its options; a long token takes one or two more (RFC 8974)."""
-    n = len(token)
-    return 4 + n + (n > 12) + (n > 268)
+def _forwarded(code, token, tail):
+    """A message that is forwarded, to be sent; None when it is too large.
+
+    tail: options, marker and payload as they were received, see `Message.tail`.
+    """
+    n = 4 + len(token) if len(token) < 13 else size_of(token, ())
+    if n + len(tail) > MAX_MESSAGE_SIZE:
+        return None
+    buf = bytearray(n + len(tail))
+    if len(token) > 12:
+        buf[:n] = datagram_of(n, code, token, ())
+    else:
+        buf[0] = 0x40 | len(token)
+        buf[1] = code
+        buf[4:n] = token
+    buf[n:] = tail
+    return buf

@@ -505,7 +505,7 @@ def test_what_becomes_of_the_requests_of_others_is_no_event_of_its_own():
         sim.run(None, 300)
         peer = address(1) if has_server else SERVER
         exchange = [e for e in gateway.endpoint.exchanges if e.remote == peer][-1]
-        reset = bytes((0x70, 0, exchange.mid >> 8, exchange.mid & 255))
+        reset = bytes((0x70, 0, exchange.mid() >> 8, exchange.mid() & 255))
         gateway.receive(exchange.transport, reset, exchange.remote, sim.now)
         sim.run(None, 300)
         assert own.events == [] and gateway.n_waiting == 0

@@ -487,11 +487,11 @@ def test_want_of_memory_drops_nothing_that_is_whole():
 def test_a_request_that_there_was_no_memory_for_goes_up_when_it_is_repeated():
     peers = Peers(max_flows=1)
     endpoint = peers.relay.endpoint
-    request = endpoint.request
-    endpoint.request = out_of_memory
+    start = endpoint.start
+    endpoint.start = out_of_memory
     for document_id in ("d", "e"):
         assert peers.up(raw_get("9001", "6e657731", document_id, 0)) == []
         assert peers.relay.flows == [] and peers.relay.n_requests == 0
-    endpoint.request = request
+    endpoint.start = start
     peers.observe("9001", "6e657731")
     assert peers.relay.counters == {"no_memory": 2} and peers.relay.n_observing == 1

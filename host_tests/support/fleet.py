@@ -194,7 +194,7 @@ class FleetServer(BulkServer):
                 if code >> 5 != 2:
                     self.observers.remove(observer)
                 observer[3] = self.endpoint.notify(
-                    observer[0], code, options, payload, observer, None, True, observer[3]
+                    observer[0], code, options, payload, observer, True, observer[3]
                 )
 
 

@@ -7,7 +7,7 @@ gateway takes it; some of it is damaged afterwards.
 from fuzz_bytes import mutate
 from fuzz_gateway import GatewayTarget
 from gateway_builders import GATEWAY_ID
-from msgin5g.coap.message import Message, MessageFormatError, datagram_of, insert
+from msgin5g.coap.message import Message, MessageFormatError, datagram_of, insert, set_header
 from msgin5g.coap.numbers import ECHO, MAX_MESSAGE_SIZE
 from msgin5g.oscore.context import ProtectionError, SecurityContext
 from msgin5g.oscore.protect import Protection
@@ -88,12 +88,10 @@ class KeyHolders:
             return datagram
         code, options, sealed = protected
         token = message.token()
-        made = datagram_of(
-            MAX_MESSAGE_SIZE, message.mtype, code, message.mid, token, options, sealed
-        )
+        made = datagram_of(MAX_MESSAGE_SIZE, code, token, options, sealed)
         if made is None:
             return datagram
-        made = bytearray(made)
+        set_header(made, message.mtype, message.mid)
         if chance.below(8) == 0 and not self.is_honest:
             mutate(made, chance, [bytes(made)])
         return bytes(made)

@@ -140,7 +140,7 @@ class ManualClient:
             while i < len(options) and options[i][0] <= number:
                 i += 1
             options.insert(i, (number, value))
-        return self.endpoint.request(0, GATEWAY, 1, options, self, confirmable, None, token)
+        return self.endpoint.request(0, GATEWAY, 1, options, self, confirmable, token)
 
     def deregister(self, document_id):
         """End its only observation, with the token that it began with (RFC 7641 3.6)."""

@@ -12,12 +12,26 @@ from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, CONTENT, EMPTY, GET, NON, RST, URI_PATH
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.ticks import add
-from msgin5g.coap.retransmission import ACKED, DONE, OBSERVING, RESET, TIMED_OUT, Parameters
+from msgin5g.coap.retransmission import (
+    ACKED,
+    DONE,
+    OBSERVING,
+    RESET,
+    TIMED_OUT,
+    Exchange,
+    Parameters,
+)
 
 PEER = ("192.0.2.1", 5683)
 OTHER = ("192.0.2.2", 5683)
 PATH = [(URI_PATH, b"test")]
 T0 = 0x3FFFFFFF - 5000  # the clock wraps within every test
+
+
+def ping(confirmable=True):
+    exchange = Exchange(0, PEER, bytearray((0x40, EMPTY, 0, 0)), None)
+    exchange.confirmable = confirmable
+    return exchange
 
 
 def new(**options):
@@ -247,7 +261,7 @@ def test_each_peer_has_message_ids_of_its_own_that_begin_at_random():
         for peer in peers:
             exchange = endpoint.request(0, peer, GET, PATH, None)
             sent(endpoint)
-            mids[-1].append(exchange.mid)
+            mids[-1].append(exchange.mid())
             endpoint.cancel(exchange)
     first = mids[0]
     for n in (1, 2):
@@ -269,7 +283,7 @@ def test_a_peer_that_was_forgotten_begins_at_another_random_message_id():
         again = endpoint.request(0, PEER, GET, PATH, None)
         endpoint.cancel(again)
         # The table has a size; a peer that is in use stays in it.
-        assert ((again.mid - first.mid) & 0xFFFF == 1) == keep
+        assert ((again.mid() - first.mid()) & 0xFFFF == 1) == keep
 
 
 def test_a_message_id_in_use_is_not_given_twice():
@@ -277,8 +291,8 @@ def test_a_message_id_in_use_is_not_given_twice():
     waiting = endpoint.request(0, PEER, GET, PATH, None)
     sent(endpoint)
     for _ in range(0x10000):
-        exchange = endpoint.start(0, PEER, EMPTY, b"", (), b"", None, None, False)
-        assert exchange.mid != waiting.mid
+        exchange = endpoint.start(ping(False))
+        assert exchange.mid() != waiting.mid()
         endpoint.cancel(exchange)
 
 
@@ -333,11 +347,11 @@ def test_ping_and_reset():
     exchange, request = asked(endpoint)
     assert endpoint.receive(0, packet(RST, 0, request.mid), PEER, T0) == REJECTED
     assert endpoint.exchange is exchange and exchange.state == RESET
-    ping = endpoint.start(0, PEER, EMPTY, b"", (), b"", None, None)
+    exchange = endpoint.start(ping())
     ((message, _),) = sent(endpoint)
     assert (message.mtype, message.code, message.size) == (CON, 0, 4)
     assert endpoint.receive(0, packet(RST, 0, message.mid), PEER, T0) == REJECTED
-    assert ping.state == RESET
+    assert exchange.state == RESET
 
 
 def test_a_confirmable_message_with_a_format_error_is_rejected_others_are_ignored():

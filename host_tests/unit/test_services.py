@@ -56,8 +56,8 @@ class Ue:
         self.client = self.endpoint = self
         self.started = []
 
-    def start(self, transport, remote, code, token, *more):
-        self.started.append((transport, remote, code, token))
+    def start(self, exchange):
+        self.started.append((exchange.transport, exchange.remote, bytes(exchange.datagram)))
         return Exchange()
 
 
@@ -167,7 +167,7 @@ def test_only_a_configuration_on_trial_is_checked_and_not_in_safe_mode():
 def test_a_ping_is_answered_by_a_reset_or_an_acknowledgement():
     ue = Ue(None)
     ping = Ping(ue, 1, lambda host, port: (host, port), {SERVER_ADDRESS: "coap://a.example:5"})
-    assert ue.started == [(1, ("a.example", 5), 0, b"")]
+    assert ue.started == [(1, ("a.example", 5), b"\x40\0\0\0")]
     for state in (QUEUED, SENT, RESET, DONE, 99):
         Exchange.state = state
         expected = None if state in (QUEUED, SENT) else state in (RESET, DONE)

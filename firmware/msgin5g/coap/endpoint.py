@@ -210,14 +210,14 @@ class Endpoint(Transmitter):
         exchange = self.exchange
         incoming = None
         if message.mtype == CON or message.mtype == NON:
-            incoming = self._remember(message, now)
+            incoming = self._remember(now)
         if exchange is None:
-            if incoming and message.find(NO_RESPONSE) >= 0:
-                incoming.unwanted = message.uint(NO_RESPONSE, 0)
-            binding = self.binding
-            if incoming and binding is not None:
-                self.security.accepted_request(binding)
-                incoming.binding = binding
+            if incoming:
+                if message.find(NO_RESPONSE) >= 0:
+                    incoming.unwanted = message.uint(NO_RESPONSE, 0)
+                if self.binding is not None:
+                    incoming.binding = self.binding
+                    self.security.accepted_request(incoming.binding)
             return incoming
         if exchange.binding is not None:
             self.security.accepted_response(exchange)
@@ -268,28 +268,21 @@ class Endpoint(Transmitter):
         incoming.number = None
         self.n_incoming -= 1
 
-    def _remember(self, message, now):
-        answered = self.answered
-        while answered and (
+    def _remember(self, now):
+        """Remember the message just received, and give its Incoming; None: there is no room."""
+        while self.answered and (
             self._replies_size > self.max_replies_size or self.n_incoming >= self.max_incoming
         ):
-            self.forget(answered[0])
+            self.forget(self.answered[0])
         if self.n_incoming >= self.max_incoming:
             return None
-        confirmable = message.mtype == CON
-        lifetime_ms = (
-            self.parameters.exchange_lifetime_ms
-            if confirmable
-            else self.parameters.non_lifetime_ms
-        )
-        incoming = Incoming(
-            self.transport,
-            self.remote,
-            self._number,
-            self._token,
-            confirmable,
-            add(now, lifetime_ms),
-        )
+        incoming = Incoming(self.transport, self.remote, self._number, self._token)
+        parameters = self.parameters
+        if self.message.mtype == CON:
+            incoming.expires_at = add(now, parameters.exchange_lifetime_ms)
+        else:
+            incoming.confirmable = False
+            incoming.expires_at = add(now, parameters.non_lifetime_ms)
         same = self._incoming.get(self._number)
         if same is not None:
             incoming.next = same
@@ -316,9 +309,13 @@ class Endpoint(Transmitter):
         """The next datagram to send as (transport, datagram, remote), or None."""
         if self.outbox:
             return self.outbox.pop(0)
-        if self._queued or (self._alarm_at is not None and diff(now, self._alarm_at) >= 0):
-            return self._transmit_exchange(now)
-        return None
+        if self._queued:
+            out = self._send_first(now)
+            if out is not None:
+                return out
+        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
+            return None
+        return self._retransmit(now)
 
     def _purge(self, now):
         """Forget the incoming messages that have expired, before their moments wrap around."""
@@ -425,19 +422,22 @@ class Role:
 
     def step(self, now):
         """The clock has moved."""
-        try:  # first: what ends now gives its memory back
-            exchange = self.endpoint.step(now)
-            while exchange is not None:
-                self.handle_timeout(exchange, now)
-                exchange = self.endpoint.step(now)
-            self.run_due(now)
-            own = self.own
-            if own is not None:
-                own.run_due(now)
+        try:
+            self._run(now)
         except MemoryError:
             self.lose(now)
         if self._reserve is None:
             self._recover(now)
+
+    def _run(self, now):
+        """Handle time-outs first: what ends now gives its memory back."""
+        exchange = self.endpoint.step(now)
+        while exchange is not None:
+            self.handle_timeout(exchange, now)
+            exchange = self.endpoint.step(now)
+        self.run_due(now)
+        if self.own is not None:
+            self.own.run_due(now)
 
     def transmit(self, now):
         """(transport, datagram, remote) to send, or None."""

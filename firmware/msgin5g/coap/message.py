@@ -14,20 +14,8 @@ from array import array
 
 from micropython import const
 
-from msgin5g.coap.numbers import (
-    ACCEPT,
-    BLOCK2,
-    CONTENT_FORMAT,
-    ECHO,
-    ETAG,
-    MAX_AGE,
-    NO_RESPONSE,
-    OBSERVE,
-    SIZE2,
-    URI_HOST,
-    URI_PATH,
-    URI_QUERY,
-)
+# The module, not its names: MicroPython finds a builtin such as len sooner among few names.
+from msgin5g.coap import numbers as registry
 
 _ONCE = const(0x10000)
 _FILLED = const(0x20000)  # at least one byte
@@ -35,23 +23,23 @@ _FILLED = const(0x20000)  # at least one byte
 # 5.10, RFC 7641, 7959, 7967, 8613, 8768, 9175.
 _FORMATS = {
     1: 8,  # If-Match
-    URI_HOST: _ONCE | _FILLED | 255,
-    ETAG: _FILLED | 8,
+    registry.URI_HOST: _ONCE | _FILLED | 255,
+    registry.ETAG: _FILLED | 8,
     5: _ONCE,  # If-None-Match
-    OBSERVE: _ONCE | 3,
+    registry.OBSERVE: _ONCE | 3,
     7: _ONCE | 2,  # Uri-Port
     9: _ONCE | 255,  # OSCORE
-    URI_PATH: 255,
-    CONTENT_FORMAT: _ONCE | 2,
-    MAX_AGE: _ONCE | 4,
-    URI_QUERY: 255,
+    registry.URI_PATH: 255,
+    registry.CONTENT_FORMAT: _ONCE | 2,
+    registry.MAX_AGE: _ONCE | 4,
+    registry.URI_QUERY: 255,
     16: _ONCE | 255,  # Hop-Limit; RFC 8768 section 3: its value is wrong then, which is 4.00
-    ACCEPT: _ONCE | 2,
-    BLOCK2: _ONCE | 3,
+    registry.ACCEPT: _ONCE | 2,
+    registry.BLOCK2: _ONCE | 3,
     27: _ONCE | 3,  # Block1
-    SIZE2: _ONCE | 4,
-    ECHO: _ONCE | _FILLED | 40,
-    NO_RESPONSE: _ONCE | 1,
+    registry.SIZE2: _ONCE | 4,
+    registry.ECHO: _ONCE | _FILLED | 40,
+    registry.NO_RESPONSE: _ONCE | 1,
 }
 _PRIVATE = const(0x300FF)  # the Recipient, whose number is a setting: _ONCE | _FILLED | 255
 _FIRST_PRIVATE = const(65000)  # RFC 7252 section 12.2: for experiments
@@ -235,7 +223,7 @@ class Message:
                     or size > form & 0xFFFF
                     or (not size and form & _FILLED)
                     or (number == previous and form & _ONCE)
-                    or (number == URI_PATH and self.value(i) in (b".", b".."))
+                    or (number == registry.URI_PATH and self.value(i) in (b".", b".."))
                 ):
                     return number
             previous = number
@@ -331,14 +319,12 @@ def insert(options, number, value):
     options.insert(i, (number, value))
 
 
-def size_of(token, options, payload=b"", tail=None):
+def size_of(token, options, payload=b""):
     """The size of a message; the arguments are those of `encode`."""
     n = len(token)
     size = n + 4
     if n > 12:
         size += 1 if n < 269 else 2
-    if tail is not None:
-        return size + len(tail)
     previous = 0
     for number, value in options:
         n = len(value)
@@ -352,28 +338,25 @@ def size_of(token, options, payload=b"", tail=None):
     return size + len(payload) + 1 if payload else size
 
 
-def datagram_of(max_size, mtype, code, mid, token, options, payload=b"", tail=None):
+# A message to be sent is a bytearray. It gets its type and its message ID, which belong to the
+# message layer, when it is sent: see `set_header`.
+
+
+def datagram_of(max_size, code, token, options, payload=b""):
     """A message in a buffer of its size; None when that is above max_size. See `encode`."""
-    n = len(token)
-    if tail is None or n > 12:
-        n = size_of(token, options, payload, tail)
-        if n > max_size:
-            return None
-        buf = bytearray(n)
-        encode(buf, mtype, code, mid, token, options, payload, tail)
-        return buf
-    # What an intermediary forwards. `encode` has many variables, so a call of it takes long.
-    n += 4
-    if n + len(tail) > max_size:
+    n = size_of(token, options, payload)
+    if n > max_size:
         return None
-    buf = bytearray(n + len(tail))
-    buf[0] = 0x40 | mtype << 4 | (n - 4)
-    buf[1] = code
-    buf[2] = mid >> 8
-    buf[3] = mid & 0xFF
-    buf[4:n] = token
-    buf[n:] = tail
+    buf = bytearray(n)
+    encode(buf, 0, code, 0, token, options, payload)
     return buf
+
+
+def set_header(datagram, mtype, mid):
+    """Write type and message ID into a message that was made without them."""
+    datagram[0] |= mtype << 4
+    datagram[2] = mid >> 8
+    datagram[3] = mid & 0xFF
 
 
 def _extension(n):
@@ -381,13 +364,12 @@ def _extension(n):
     return 0 if n < 13 else 1 if n < 269 else 2
 
 
-def encode(buf, mtype, code, mid, token, options, payload=b"", tail=None):
+def encode(buf, mtype, code, mid, token, options, payload=b""):
     """Write a message into `buf` and return its size.
 
-    options: list of (number, value), values bytes, ascending. tail: options, marker and payload
-    copied from another message, in place of `options` and `payload`. BufferTooSmall when
-    it does not fit. On a board `buf` should have the size of the message (see size_of): each
-    store of a slice moves what lies behind it.
+    options: list of (number, value), values bytes, ascending. BufferTooSmall when it does not
+    fit. On a board `buf` should have the size of the message (see size_of): each store of a
+    slice moves what lies behind it.
     """
     limit = len(buf)
     n = len(token)
@@ -410,12 +392,6 @@ def encode(buf, mtype, code, mid, token, options, payload=b"", tail=None):
         i = 6
     buf[i : i + n] = token
     i += n
-    if tail is not None:
-        n = len(tail)
-        if i + n > limit:
-            raise BufferTooSmall("message")
-        buf[i : i + n] = tail
-        return i + n
     previous = 0
     for number, value in options:
         n = len(value)

@@ -6,8 +6,9 @@ RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
 from micropython import const
 
 from msgin5g.coap.endpoint import Endpoint
+from msgin5g.coap.message import datagram_of, set_header
 from msgin5g.coap.numbers import ACK, NON
-from msgin5g.coap.retransmission import CANCELLED
+from msgin5g.coap.retransmission import CANCELLED, Exchange
 from msgin5g.coap.ticks import diff
 
 _RESERVED_SZX = const(7)  # RFC 7959 section 2.2
@@ -43,48 +44,39 @@ class ServerEndpoint(Endpoint):
             self.security.accepted_request(self.binding)
         return self.binding
 
-    def respond(self, incoming, code, options, payload, owner=None, tail=None, observing=False):
+    def respond(self, incoming, code, options, payload, owner=None, observing=False):
         """Answer a request: on its acknowledgement, separately, or non-confirmably.
+
+        Gives what send_response gives.
+        """
+        datagram = self._response(incoming, code, options, payload)
+        return self.send_response(incoming, code, datagram, owner, observing)
+
+    def send_response(self, incoming, code, datagram, owner, observing):
+        """Answer a request with a message that has no type and message ID yet.
 
         A separate response to a confirmable request is an exchange of its own (section 5.2.2),
         which is given, and so is a non-confirmable one after which more will come (observing):
-        its Reset ends them, but where they are protected. Otherwise None. tail: see
-        `message.encode`, not for a response to a protected request.
+        its Reset ends them, but where they are protected. Otherwise None. code: of the response,
+        which may be protected in the datagram; that is None where it cannot be sent.
         """
         exchange = None
         if incoming.unwanted >> ((code >> 5) - 1) & 1:
             self.acknowledge(incoming)  # RFC 7967 section 2.1: the message, not the request
+        elif datagram is None:
+            pass
+        elif incoming.acknowledged:
+            exchange = self._start(incoming, datagram, owner, True)
+        elif incoming.confirmable:
+            self._keep(incoming, datagram)
+            self._send(incoming, datagram, ACK, incoming.number)
+        elif observing and not incoming.unwanted:
+            exchange = self._start(incoming, datagram, owner, False)
         else:
-            protected = self._protect(incoming, code, options, payload)
-            if protected is not None:
-                code, options, payload = protected
-                if observing and not incoming.confirmable and not incoming.unwanted:
-                    exchange = self._start(incoming, code, options, payload, owner, tail, False)
-                else:
-                    exchange = self._respond(incoming, code, options, payload, owner, tail)
+            self._keep(incoming, datagram)
+            self._send(incoming, datagram, NON, self.next_number(incoming.remote))
         self.close(incoming)  # now that there was memory for it
         return exchange
-
-    def _protect(self, incoming, code, options, payload):
-        """(code, options, payload) of a response as it is sent; None when that is not possible."""
-        binding = incoming.binding
-        if binding is None:
-            return code, options, payload
-        return self.security.protect_response(self, binding, code, options, payload)
-
-    def _respond(self, incoming, code, options, payload, owner, tail):
-        if incoming.acknowledged:
-            return self._start(incoming, code, options, payload, owner, tail, True)
-        if incoming.confirmable:
-            mid = incoming.number & 0xFFFF
-            reply = self.encode(ACK, code, mid, incoming.token, options, payload, tail)
-        else:
-            reply = self._encode_non(incoming, code, options, payload, tail)
-        incoming.acknowledged = True
-        self._keep(incoming, reply)
-        if reply is not None:
-            self.send(incoming.transport, reply, incoming.remote)
-        return None
 
     def notify(
         self,
@@ -93,22 +85,24 @@ class ServerEndpoint(Endpoint):
         options,
         payload,
         owner,
-        tail=None,
         confirmable=True,
         former=None,
         observing=False,
     ):
-        """Send a further response to a request (RFC 7641 section 4.2); an exchange or None.
+        """Send a further response to a request (RFC 7641 section 4.2); an exchange or None."""
+        datagram = self._response(incoming, code, options, payload)
+        return self.send_notification(incoming, datagram, owner, confirmable, former, observing)
+
+    def send_notification(self, incoming, datagram, owner, confirmable, former, observing):
+        """Send a further response to a request; an exchange or None. See `send_response`.
 
         former: the exchange of the previous response, or None. While that is not acknowledged
         only the new one is retransmitted, but the time for an acknowledgement runs on (section
         4.5.2), and the new one is confirmable, too: a peer that has gone is noticed even if
-        notifications are frequent. observing: see `respond`; the owner cancels the exchange.
+        notifications are frequent. The owner cancels the exchange.
         """
-        protected = self._protect(incoming, code, options, payload)
-        if protected is None:
+        if datagram is None:
             return None
-        code, options, payload = protected
         is_pending = False
         if former is not None:
             self.cancel(former)
@@ -116,34 +110,40 @@ class ServerEndpoint(Endpoint):
         if is_pending:
             confirmable = True
         if confirmable or observing:
-            exchange = self._start(incoming, code, options, payload, owner, tail, confirmable)
+            exchange = self._start(incoming, datagram, owner, confirmable)
             if exchange and is_pending:
                 exchange.expires_at = former.expires_at
             return exchange
-        datagram = self._encode_non(incoming, code, options, payload, tail)
-        if datagram is not None:
-            self.send(incoming.transport, datagram, incoming.remote)
+        self._send(incoming, datagram, NON, self.next_number(incoming.remote))
         return None
 
-    def _start(self, incoming, code, options, payload, owner, tail, confirmable):
-        return self.start(
-            incoming.transport,
-            incoming.remote,
-            code,
-            incoming.token,
-            options,
-            payload,
-            tail,
-            owner,
-            confirmable,
-            None,
-            incoming.binding,
-        )
+    def _response(self, incoming, code, options, payload):
+        """A response to a request as it is sent; None when that is not possible."""
+        if incoming.binding is not None:
+            protected = self.security.protect_response(
+                self, incoming.binding, code, options, payload
+            )
+            if protected is None:
+                return None
+            code, options, payload = protected
+        datagram = datagram_of(self.max_size, code, incoming.token, options, payload)
+        if datagram is None:
+            self.count("too_large")
+        return datagram
 
-    def _encode_non(self, incoming, code, options, payload, tail):
-        """A non-confirmable response to a request, as bytes."""
-        mid = self.next_number(incoming.remote) & 0xFFFF
-        return self.encode(NON, code, mid, incoming.token, options, payload, tail)
+    def _start(self, incoming, datagram, owner, confirmable):
+        """Start the exchange of a response."""
+        exchange = Exchange(incoming.transport, incoming.remote, datagram, owner)
+        if not confirmable:
+            exchange.confirmable = False
+        if incoming.binding is not None:
+            exchange.binding = incoming.binding
+        return self.start(exchange)
+
+    def _send(self, incoming, datagram, mtype, number):
+        """Send a response that needs no timer."""
+        set_header(datagram, mtype, number & 0xFFFF)
+        self.send(incoming.transport, datagram, incoming.remote)
 
     def forget_peer(self, transport, remote):
         """Forget the messages under way with a peer that has gone.

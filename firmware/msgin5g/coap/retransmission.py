@@ -9,7 +9,7 @@ QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE o
 
 from micropython import const
 
-from msgin5g.coap.message import datagram_of
+from msgin5g.coap.message import datagram_of, set_header
 from msgin5g.coap.numbers import CON, NON
 from msgin5g.coap.ticks import add, diff
 
@@ -58,29 +58,29 @@ class Parameters:
 class Exchange:
     """A message of ours that waits for its acknowledgement, its response, or both.
 
-    number: see next_number. owner: the object that started it. token: None for a message
-    that has no response of its own (a separate response, a notification, a ping).
+    datagram: without type and message ID until it is started. owner: the object that started it.
+    token: that of the response, None for a message that has no response of its own (a separate
+    response, a notification, a ping). number: see next_number.
     """
 
     # Attributes of the class until they change: that saves memory.
+    confirmable = True
     token = None
-    datagram = None
-    n_sent = 0
+    n_sent = 1  # how often it was sent, from its first transmission on
     expires_at = None  # from its first transmission on, as timeout_ms and retransmit_at
     binding = None  # what binds a protected request to its responses, see Transmitter.security
     newest = None  # the Observe value of the newest notification, which has come at newest_at
 
-    def __init__(self, transport, remote, number, confirmable, owner):
+    def __init__(self, transport, remote, datagram, owner):
         self.transport = transport
         self.remote = remote
-        self.number = number
-        self.confirmable = confirmable
+        self.datagram = datagram
         self.owner = owner
+        self.number = None
         self.state = QUEUED  # has its memory now: a change of it cannot fail
 
-    @property
     def mid(self):
-        """Its message ID."""
+        """Its message ID. No property: that would slow down each store into an Exchange."""
         return self.number & 0xFFFF
 
     def newer(self, number, now):
@@ -109,19 +109,21 @@ class Incoming:
     bits of No-Response (RFC 7967).
     """
 
+    # Attributes of the class until they change: that saves memory.
+    confirmable = True
     acknowledged = False
     unwanted = 0
     reply = None
     binding = None  # what binds a protected request to its responses, see Transmitter.security
     next = None  # another one with the same number
 
-    def __init__(self, transport, remote, number, token, confirmable, expires_at):
+    expires_at = 0
+
+    def __init__(self, transport, remote, number, token):
         self.transport = transport
         self.remote = remote
         self.number = number
         self.token = token
-        self.confirmable = confirmable
-        self.expires_at = expires_at
         self.open = True  # no response was sent yet: it is not forgotten to make room
 
 
@@ -185,15 +187,13 @@ class Transmitter:
         options,
         owner,
         confirmable=True,
-        tail=None,
         token=None,
         payload=b"",
     ):
         """Start an exchange and give it, or None when the table is full or it does not fit.
 
-        options: list of (number, value), ascending; tail: see `message.encode`, not for what is
-        protected. token: that of an observation to be renewed or ended, which must not be in use
-        any more.
+        options: list of (number, value), ascending. token: that of an observation to be renewed
+        or ended, which must not be in use any more.
         """
         binding = None
         if self.security is not None and self.security.protects(owner):
@@ -203,64 +203,42 @@ class Transmitter:
             if protected is None:
                 return None
             code, options, payload, binding = protected
+        if token is None or token in self.by_token:
+            token = self.new_token()
+        datagram = datagram_of(self.max_size, code, token, options, payload)
+        exchange = Exchange(transport, remote, datagram, owner)
+        exchange.token = token
+        if not confirmable:
+            exchange.confirmable = False
+        if binding is not None:
+            exchange.binding = binding
+        return self.start(exchange)
+
+    def new_token(self):
+        """A token for a request, which no other one has.
+
+        RFC 7252 section 5.3.1: at least 32 bits of randomness.
+        """
         random = self.random
-        while token is None or token in self.by_token:
-            # RFC 7252 section 5.3.1: at least 32 bits of randomness.
-            token = bytes((random(), random(), random(), random()))
-        self.by_token[token] = None  # takes the memory for it before there is an exchange
-        exchange = self.start(
-            transport,
-            remote,
-            code,
-            token,
-            options,
-            payload,
-            tail,
-            owner,
-            confirmable,
-            token,
-            binding,
-        )
-        if exchange:
-            self.by_token[token] = exchange
-        else:
-            del self.by_token[token]
-        return exchange
+        token = bytes((random(), random(), random(), random()))
+        return self.new_token() if token in self.by_token else token
 
-    def start(
-        self,
-        transport,
-        remote,
-        code,
-        token,
-        options,
-        payload,
-        tail,
-        owner,
-        confirmable=True,
-        expected=None,
-        binding=None,
-    ):
-        """Start the exchange of a message that has no response of its own; see `request`.
+    def start(self, exchange):
+        """Start a new Exchange and give it; None when the table is full.
 
-        expected: the token of the response that is expected. binding: what binds it to a protected
-        message.
+        The same when it has no datagram, which was too large then.
         """
         if self._is_full():
             return None
-        number = self.next_number(remote)
-        mtype = CON if confirmable else NON
-        mid = number & 0xFFFF
-        datagram = datagram_of(self.max_size, mtype, code, mid, token, options, payload, tail)
+        datagram = exchange.datagram
         if datagram is None:
             self.count("too_large")
             return None
-        exchange = Exchange(transport, remote, number, confirmable, owner)
-        exchange.datagram = datagram
-        if expected is not None:
-            exchange.token = expected
-        if binding is not None:
-            exchange.binding = binding
+        number = self.next_number(exchange.remote)
+        set_header(datagram, CON if exchange.confirmable else NON, number & 0xFFFF)
+        exchange.number = number
+        if exchange.token is not None:
+            self.by_token[exchange.token] = exchange
         self._by_number[number] = exchange
         self.exchanges.append(exchange)
         self._queued.append(exchange)
@@ -337,56 +315,48 @@ class Transmitter:
         """Drop one exchange that is not under way from a table; takes no heap."""
         for key in table:
             exchange = table[key]
-            if exchange is None or (
-                exchange.state != OBSERVING and exchange not in self.exchanges
-            ):
+            if exchange.state != OBSERVING and exchange not in self.exchanges:
                 del table[key]
                 return True
         return False
 
-    def _transmit_exchange(self, now):
-        """The datagram of an exchange that is to be sent now, or None."""
-        if self._queued:
-            out = self._send_first(now)
-            if out is not None:
-                return out
-        if self._alarm_at is None or diff(now, self._alarm_at) < 0:
-            return None
-        return self._retransmit(now)
+    def _first_to_send(self):
+        """The first exchange that waits and that NSTART (section 4.7) permits to send, or None."""
+        nstart = self.parameters.nstart
+        for exchange in self._queued:
+            if not exchange.confirmable or self._n_sent.get(exchange.remote, 0) < nstart:
+                return exchange
+        return None
 
     def _send_first(self, now):
-        """Send a message for the first time, if NSTART (section 4.7) permits it."""
+        """The datagram of an exchange that is sent for the first time now, or None."""
+        exchange = self._first_to_send()
+        if exchange is None:
+            return None
         parameters = self.parameters
-        for exchange in self._queued:
-            n_sent = self._n_sent.get(exchange.remote, 0)
-            if exchange.confirmable and n_sent >= parameters.nstart:
-                continue
-            if exchange.expires_at is None:
-                exchange.expires_at = add(now, parameters.max_transmit_wait_ms)
-            alarm_at = exchange.expires_at
-            exchange.n_sent = 1
-            datagram = exchange.datagram
-            out = (exchange.transport, datagram, exchange.remote)
-            if exchange.confirmable:
-                # Section 4.2: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
-                spread_ms = parameters.spread_ms * self.random() // 255
-                exchange.timeout_ms = parameters.ack_timeout_ms + spread_ms
-                exchange.retransmit_at = add(now, exchange.timeout_ms)
-                if parameters.max_retransmit:
-                    alarm_at = exchange.retransmit_at
-                self._n_sent[exchange.remote] = n_sent + 1
-                exchange.state = SENT
-            elif exchange.token is None:
-                self._stop(exchange, OBSERVING)  # nothing comes for it but a Reset
-                return out
-            else:
-                exchange.state = ACKED
-                exchange.datagram = None
-            self._queued.remove(exchange)  # now that there was memory for all that
-            if self._alarm_at is None or diff(alarm_at, self._alarm_at) < 0:
-                self._alarm_at = alarm_at
+        out = (exchange.transport, exchange.datagram, exchange.remote)
+        if exchange.expires_at is None:
+            exchange.expires_at = add(now, parameters.max_transmit_wait_ms)
+        alarm_at = exchange.expires_at
+        if exchange.confirmable:
+            # Section 4.2: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
+            spread_ms = parameters.spread_ms * self.random() // 255
+            exchange.timeout_ms = parameters.ack_timeout_ms + spread_ms
+            exchange.retransmit_at = add(now, exchange.timeout_ms)
+            if parameters.max_retransmit:
+                alarm_at = exchange.retransmit_at
+            self._n_sent[exchange.remote] = self._n_sent.get(exchange.remote, 0) + 1
+            exchange.state = SENT
+        elif exchange.token is None:
+            self._stop(exchange, OBSERVING)  # nothing comes for it but a Reset
             return out
-        return None
+        else:
+            exchange.state = ACKED
+            exchange.datagram = None
+        self._queued.remove(exchange)  # now that there was memory for all that
+        if self._alarm_at is None or diff(alarm_at, self._alarm_at) < 0:
+            self._alarm_at = alarm_at
+        return out
 
     def _retransmit(self, now):
         """Retransmit a message that was not acknowledged in time."""
@@ -408,10 +378,8 @@ class Transmitter:
         """Milliseconds until `step` or `transmit` may have something; None: no timer runs."""
         if self.outbox:
             return 0
-        for exchange in self._queued:
-            n_sent = self._n_sent.get(exchange.remote, 0)
-            if not exchange.confirmable or n_sent < self.parameters.nstart:
-                return 0
+        if self._queued and self._first_to_send() is not None:
+            return 0
         if not self.exchanges:
             self._alarm_at = None
         if self._alarm_at is None:
@@ -440,10 +408,3 @@ class Transmitter:
     def count(self, name):
         """Add one to the counter `name`."""
         self.counters[name] = self.counters.get(name, 0) + 1
-
-    def encode(self, mtype, code, mid, token, options, payload, tail):
-        """A message as bytes; None, and counted, when it is larger than max_size."""
-        datagram = datagram_of(self.max_size, mtype, code, mid, token, options, payload, tail)
-        if datagram is None:
-            self.count("too_large")
-        return datagram

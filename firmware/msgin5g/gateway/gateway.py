@@ -297,9 +297,7 @@ class Gateway(Role):
             entry, parameters, ue, incoming.token, now, sequence
         )
         if observer is not None:
-            observer.exchange = endpoint.respond(
-                incoming, code, options, payload, observer, None, True
-            )
+            observer.exchange = endpoint.respond(incoming, code, options, payload, observer, True)
         else:
             endpoint.respond(incoming, code, options, payload)
             # When the request is repeated it is worked again: that costs less than to keep the

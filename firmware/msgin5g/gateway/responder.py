@@ -10,8 +10,8 @@ from micropython import const
 from msgin5g.cbor.encoder import array_of
 from msgin5g.coap.block2 import szx_of
 from msgin5g.coap.responder import cut, must_confirm
-from msgin5g.coap.retransmission import QUEUED, SENT, Incoming
-from msgin5g.coap.message import uint_bytes
+from msgin5g.coap.retransmission import QUEUED, SENT, Exchange, Incoming
+from msgin5g.coap.message import datagram_of, uint_bytes
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     BLOCK2,
@@ -184,11 +184,11 @@ class Responder:
             if confirmable:
                 observer.confirmed_at = now
         if confirmable and former is None and request.binding is None:
-            exchange = self._endpoint.start(
-                ue.transport, remote, code, token, options, payload, None, owner
-            )
+            datagram = datagram_of(MAX_MESSAGE_SIZE, code, token, options, payload)
+            exchange = self._endpoint.start(Exchange(ue.transport, remote, datagram, owner))
         else:
-            incoming = Incoming(ue.transport, remote, None, token, confirmable, 0)
+            incoming = Incoming(ue.transport, remote, None, token)
+            incoming.confirmable = confirmable
             if request.binding is not None:
                 incoming.binding = request.binding
             exchange = self._endpoint.notify(
@@ -197,7 +197,6 @@ class Responder:
                 options,
                 payload,
                 owner,
-                None,
                 confirmable,
                 former,
                 observer is not None,

@@ -241,11 +241,11 @@ class ScmClientNode(Role):
             return
         if request.incoming.open:
             request.response = endpoint.respond(
-                request.incoming, code, options, payload, request, None, request.is_observing
+                request.incoming, code, options, payload, request, request.is_observing
             )
         else:
             request.response = endpoint.notify(
-                request.incoming, code, options, payload, request, None, True, request.response
+                request.incoming, code, options, payload, request, True, request.response
             )
         if not request.is_observing:
             self.pending_requests.remove(request)

@@ -38,5 +38,5 @@ class LocalScmClient:
         request = scm_request_of(settings, ue_ids, queries)
         options = request.options(document_id, etag, observe, block2, echo)
         return self._endpoint.request(
-            self.transport, self.remote, GET, options, owner, True, None, token
+            self.transport, self.remote, GET, options, owner, True, token
         )

@@ -89,5 +89,5 @@ class RemoteScmClient:
             options.append((ECHO, echo))
         payload = encode_arguments(document_id, block2, etag, ue_ids, queries)
         return self._endpoint.request(
-            self.transport, self.remote, FETCH, options, owner, True, None, token, payload
+            self.transport, self.remote, FETCH, options, owner, True, token, payload
         )

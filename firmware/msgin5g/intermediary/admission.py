@@ -15,21 +15,16 @@ A request without Recipient is for this node: it has /.well-known/core (RFC 6690
 from micropython import const
 
 from msgin5g.coap.message import uint_bytes
+
+# The module for what is used seldom: see coap/message.
+from msgin5g.coap import numbers as registry
 from msgin5g.coap.numbers import (
-    ACCEPT,
-    BAD_REQUEST,
-    BLOCK2,
-    CONTENT,
-    CONTENT_FORMAT,
     FETCH,
-    FORBIDDEN,
     GET,
-    MAX_AGE,
     NO_RESPONSE,
     OBSERVE,
     OSCORE,
     POST,
-    SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
 )
@@ -141,7 +136,7 @@ class Admission:
         if endpoint.binding is not None:
             if not is_own or n_uris > 1:
                 endpoint.count("wrong_ue_uri")
-                self.refuse(FORBIDDEN, "Of another UE", ue, now)
+                self.refuse(registry.FORBIDDEN, "Of another UE", ue, now)
                 return None
         elif not is_own or (n_uris != 1 and not is_protected):
             endpoint.count("wrong_ue_uri")
@@ -182,7 +177,7 @@ class Admission:
         if not 0 < ahead_ms <= last_ms:
             ahead_ms = max(last_ms + self._interval_ms, _RETRY_MS)
             ue.retry_at = self._retry_at = add(now, ahead_ms)
-        self.refuse(SERVICE_UNAVAILABLE, title, ue, now, (ahead_ms + 999) // 1000)
+        self.refuse(registry.SERVICE_UNAVAILABLE, title, ue, now, (ahead_ms + 999) // 1000)
 
     def refuse(self, code, title, ue, now, max_age_s=None, option=None):
         """Respond with an error to the request just received."""
@@ -201,14 +196,14 @@ class Admission:
         if self._strict_codes:
             endpoint.forget(incoming)  # only the server gives one of the three codes
             return
-        options = [(CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
+        options = [(registry.CONTENT_FORMAT, uint_bytes(CONCISE_PROBLEM_DETAILS))]
         if max_age_s is not None:
-            options.append((MAX_AGE, uint_bytes(max_age_s)))
+            options.append((registry.MAX_AGE, uint_bytes(max_age_s)))
         options.append((self._recipient_option, ue.ue_id))  # its number is above all the others
         payload = compose(code, title, None, option)
-        if incoming.acknowledged:
+        if incoming.acknowledged or not incoming.open:
             # The UE has waited long and may have given up: one message that is not repeated.
-            endpoint.notify(incoming, code, options, payload, None, None, False)
+            endpoint.notify(incoming, code, options, payload, None, False)
             endpoint.close(incoming)
         else:
             endpoint.respond(incoming, code, options, payload)
@@ -227,19 +222,19 @@ class Admission:
         if critical:
             self.refuse(BAD_OPTION, "Option not supported", ue, now, option=critical)
             return
-        if message.uint(ACCEPT, LINK_FORMAT) != LINK_FORMAT:
+        if message.uint(registry.ACCEPT, LINK_FORMAT) != LINK_FORMAT:
             self.refuse(NOT_ACCEPTABLE, "Accept", ue, now)
             return
-        asked = message.uint(BLOCK2)
+        asked = message.uint(registry.BLOCK2)
         part = cut(asked, len(_PAGE), _MAX_SZX)
         if part is None:
-            self.refuse(BAD_REQUEST, "Block2", ue, now)
+            self.refuse(registry.BAD_REQUEST, "Block2", ue, now)
             return
         start, end, block2 = part
-        options = [(CONTENT_FORMAT, uint_bytes(LINK_FORMAT))]
+        options = [(registry.CONTENT_FORMAT, uint_bytes(LINK_FORMAT))]
         if asked is not None:
             # A request with Block2 gets one in the response, even when one block holds it all.
-            options.append((BLOCK2, uint_bytes(asked & 7 if block2 is None else block2)))
+            options.append((registry.BLOCK2, uint_bytes(asked & 7 if block2 is None else block2)))
         incoming = endpoint.accept(now)
         if incoming is not None:
-            endpoint.respond(incoming, CONTENT, options, _PAGE[start:end])
+            endpoint.respond(incoming, registry.CONTENT, options, _PAGE[start:end])

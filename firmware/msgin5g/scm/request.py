@@ -70,7 +70,7 @@ class ScmRequest:
         """Start the exchange of a ScmClient, see Endpoint.request; see `options`."""
         options = self.options(document_id, etag, observe, block2, echo)
         return client.endpoint.request(
-            client.transport, client.remote, GET, options, client, True, None, token
+            client.transport, client.remote, GET, options, client, True, token
         )
 
     def options(self, document_id=None, etag=None, observe=None, block2=None, echo=None):

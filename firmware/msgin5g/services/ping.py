@@ -1,6 +1,6 @@
 """A CoAP ping (RFC 7252 section 4.3) of the MSGin5G server that a configuration names."""
 
-from msgin5g.coap.retransmission import DONE, QUEUED, RESET, SENT
+from msgin5g.coap.retransmission import DONE, QUEUED, RESET, SENT, Exchange
 from msgin5g.coap.numbers import EMPTY
 from msgin5g.config.schema import SERVER_ADDRESS, server_address
 
@@ -35,7 +35,9 @@ class Ping:
             self.why += ": name not known"
             return
         # Section 4.3: an empty confirmable message, which a Reset answers.
-        self._exchange = endpoint.start(transport, remote, EMPTY, b"", (), b"", None, self)
+        self._exchange = endpoint.start(
+            Exchange(transport, remote, bytearray((0x40, EMPTY, 0, 0)), self)
+        )
 
     @property
     def answered(self):
