@@ -54,6 +54,7 @@ _EVERY_ROLE = (
     "repl/prompt.py",
     "scm/__init__.py",
     "scm/client.py",
+    "scm/refusal_report.py",
     "scm/request.py",
     "scm/ue_config_doc.py",
     "services/__init__.py",

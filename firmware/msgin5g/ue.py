@@ -37,7 +37,7 @@ class ConstrainedUe(Role):
     ConfigurationManager. transport, remote: the next hop; None while its address is not known, and
     then nothing is asked. endpoint: one that is shared with another role, which then passes its
     exchanges to `handle_exchange`. events: those not polled yet, the oldest first. observe,
-    refresh_min_s, refresh_max_s, probing_rate: as in settings.
+    refresh_min_s, refresh_max_s, probing_rate: as in settings. report: a RefusalReport, or None.
     """
 
     def __init__(self, settings, random, configuration, remote, now, transport=0, endpoint=None):
@@ -63,6 +63,11 @@ class ConstrainedUe(Role):
             queries.append(b"ue-snr=" + settings.ue_snr.encode())
         request = scm_request_of(settings, [ue_id], queries)
         self.client = ScmClient(endpoint, transport, remote, request, ue_id, settings)
+        self.report = None
+        if settings.report_refused:
+            from msgin5g.scm.refusal_report import RefusalReport
+
+            self.report = RefusalReport(self.client)
         self.configuration = configuration
         self.events = []
         self.n_timeouts = 0  # fetches that the next hop has not answered
@@ -107,6 +112,8 @@ class ConstrainedUe(Role):
             observe = self.observe
             if not client.is_named and diff(now, self._collection_at) >= 0:
                 observe = False  # a document may name this UE now
+            if self.report is not None and self.report.attach():
+                observe = False
             if not client.fetch(observe, client.etag == self.configuration.etag):
                 self._fetch_at = add(now, _FULL_MS)
 
@@ -185,12 +192,22 @@ class ConstrainedUe(Role):
         client = self.client
         kind = outcome.kind
         code = outcome.code
+        report = self.report
+        if report is not None and report.ended(outcome):
+            self._fetch_in(0, now)
+            return
         if kind == "configuration":
             event = self.configuration.offer(outcome.texts, outcome.etag or b"", now)
             if event[0] == "postponed":
                 self.endpoint.count("postponed")
             else:
                 self._emit_of(event, outcome.etag)
+            if report is None:
+                pass
+            elif event[0] == "refused":
+                report.refused(outcome.texts, outcome.etag, event[1])
+            else:
+                report.accepted(event[0] == "unchanged")
             if event[0] == "refused" and self.configuration.try_again:
                 self._fail(None, now)
             else:
@@ -202,6 +219,8 @@ class ConstrainedUe(Role):
             self._fetch_in(self._backoff.delay_ms(outcome.max_age_s), now)
         elif kind == "refused":
             self._emit({"event": "refused", "reasons": [outcome.detail]})
+            if report is not None:
+                report.refused((), None, (outcome.detail,))
             self._fail(None, now)
         elif kind == "timeout" or code == numbers.GATEWAY_TIMEOUT:
             # 5.04: the next hop has waited as long as this UE would have waited itself.

@@ -69,6 +69,7 @@ class DefaultSettings:
         self.content_format = 65001
         self.strict_codes = False
         self.observe = True
+        self.report_refused = False
         self.apply_interval_s = 5
         self.on_deleted = "keep"
         self.start_delay_s = 3

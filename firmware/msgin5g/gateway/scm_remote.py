@@ -51,8 +51,11 @@ def decode_arguments(payload):
 class RemoteScmRequest:
     """In place of a ScmRequest: the gateway's own configuration, too, is asked for over SEAL-C.
 
-    scm: the RemoteScmClient. client: the ScmClient of the gateway's own configuration.
+    scm: the RemoteScmClient. client: the ScmClient of the gateway's own configuration. report: as
+    that of a ScmRequest.
     """
+
+    report = None
 
     def __init__(self, scm, client):
         self._scm = scm
@@ -64,8 +67,11 @@ class RemoteScmRequest:
 
     def start(self, client, document_id, etag, observe, block2, echo, token):
         """As ScmRequest.start."""
+        queries = self._queries
+        if self.report is not None and document_id is None:
+            queries = queries + [self.report]
         return self._scm.ask(
-            client, self._ue_ids, self._queries, document_id, block2, etag, observe, token, echo
+            client, self._ue_ids, queries, document_id, block2, etag, observe, token, echo
         )
 
 

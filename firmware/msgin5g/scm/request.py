@@ -31,8 +31,11 @@ class ScmRequest:
     the option out. queries: further Uri-Query values as bytes. host, path_prefix: what apiRoot
     (TS 24.546 C.1.1) has beside the address, texts or None. The attributes are options as
     (number, value): host, path and recipient of every request, queries of one for the collection,
-    document_queries of one for an individual document.
+    document_queries of one for an individual document. report: a query more of the next ones for
+    the collection, see RefusalReport of the UE, or None.
     """
+
+    report = None
 
     def __init__(
         self,
@@ -88,6 +91,8 @@ class ScmRequest:
             options.append((URI_PATH, document_id))
             options.extend(self.document_queries)
         else:
+            if self.report is not None:
+                options.append((URI_QUERY, self.report))
             options.extend(self.queries)
         if block2 is not None:
             options.append((BLOCK2, uint_bytes(block2)))

@@ -39,6 +39,7 @@ security.sender_id h 0 7
 security.recipient_id h 0 7
 security.id_context h 0 16
 observe f 1
+report_refused f
 start_delay_s n 0 3600 3
 block_size c 1024 512 256 128 64 32 16
 max_document_size n 64 1048576 8192
