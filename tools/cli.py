@@ -23,6 +23,7 @@ COMMANDS = {
     ),
     "doctor": ("doctor", "doctor", "Check a board: what is on it, and whether it works."),
     "documents": ("documents", "documents", "Import, export or list the server's documents."),
+    "fleet": ("fleet", "fleet", "Show what became of the UEs at the server."),
     "flash": ("flash", "flash", "Build the firmware, copy it to a board, verify and reset."),
     "image": ("image", "image", "Make an image for a board: its file system, or a ROMFS."),
     "keys": ("keys", "keys", "List, rotate or revoke the keys of OSCORE at the server."),
@@ -35,7 +36,7 @@ COMMANDS = {
     "wireshark": ("wireshark", "wireshark", "Show our messages in Wireshark and tshark."),
 }
 # These need neither the firmware nor the tests, so that an installed wheel has them too.
-_WITHOUT_CHECKOUT = {"board", "documents", "keys", "ports", "scm-server", "wireshark"}
+_WITHOUT_CHECKOUT = {"board", "documents", "fleet", "keys", "ports", "scm-server", "wireshark"}
 # They have defaults in a project file: see project_file.KEYS.
 _WITH_DEFAULTS = {"board", "doctor", "flash", "image", "monitor", "provision", "run"}
 _WRONG = 1

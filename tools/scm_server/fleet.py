@@ -2,7 +2,7 @@
 
     never    a document, a key or the list of a gateway's UEs names it, and it never asked
     denied   its last request got an error
-    refused  it has reported that it refuses what it was given
+    refused  it has reported that it refuses what the server has for it
     older    it was given something else than the server would give it now
     newest   it was given what the server would give it now
 
@@ -129,6 +129,9 @@ class Fleet:
         )
         found = {row[0]: Ue(None, None, *row) for row in rows}
         wanted = self._wanted([ue for ue in found.values() if ue.given_at is not None])
+        refusing = [ue for ue in found.values() if ue.refused_reason is not None]
+        # As if each had asked for the collection: a report is about all that there is for it.
+        refused = self._wanted([ue._replace(doc_id=None) for ue in refusing if ue.service])
         nobody = (None,) * (len(COLUMNS) - 2)
         ues = []
         for name in names:
@@ -137,7 +140,8 @@ class Fleet:
                 ues.append(Ue(NEVER, None, name, name, *nobody))
             else:
                 tag = wanted.get(name)
-                ues.append(ue._replace(state=_state(ue, tag), wanted_etag=tag))
+                is_refused = ue.uri in refused and refused[ue.uri] == ue.refused_of
+                ues.append(ue._replace(state=_state(ue, tag, is_refused), wanted_etag=tag))
         return ues
 
     def _wanted(self, ues):
@@ -205,11 +209,11 @@ def _tag(bodies):
     return etag(array([bodies[doc_id] for doc_id in sorted(bodies)]))
 
 
-def _state(ue, wanted_etag):
+def _state(ue, wanted_etag, is_refused):
     if ue.denied_at is not None and ue.denied_at >= (ue.given_at or 0):
         return DENIED
     if ue.given_at is None:
         return OLDER  # it has asked, and has not the whole of it yet
-    if ue.refused_reason is not None and ue.reported_at >= ue.changed_at:
+    if is_refused:
         return REFUSED
     return NEWEST if ue.etag == wanted_etag else OLDER

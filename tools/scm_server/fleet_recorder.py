@@ -15,7 +15,7 @@ from msgin5g_tools.scm_server import identity, query, resources
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, UE
 from msgin5g_tools.scm_server.fleet import Fleet
 from msgin5g_tools.scm_server.fleet_table import FleetTable
-from msgin5g_tools.scm_server.problem import DatabaseError
+from msgin5g_tools.scm_server.problem import DatabaseError, DatabaseUnavailable
 from msgin5g_tools.scm_server.security import owner_of
 
 ALONE, BULK, OBSERVE = "alone", "bulk", "observe"
@@ -67,8 +67,12 @@ class FleetRecorder:
         report = None if is_bulk else _report(request, now)
         for uri in uris:
             seen = {**asked, **outcome.get(uri, {})}
-            if report is not None and len(uris) == 1:
+            if report is not None and selector is not None and len(uris) == 1:
                 seen.update(report)
+                if report["refused_reason"] is not None:
+                    name = identity.normal_uri(uri)
+                    tags = self._fleet.tags(found.service, [name], selector)
+                    seen["refused_of"] = tags[name]
             self._note(uri, owner, now, seen)
 
     def notified(self, request, message, entry):
@@ -181,8 +185,12 @@ class FleetRecorder:
         names = list(islice(self._rows, _PIECE))
         if not names:
             return False
-        rows = [self._rows[name] for name in names]
-        self._table.write(rows)
+        try:
+            self._table.write([self._rows[name] for name in sorted(names)])
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError:
+            self._drops["fleet"] += len(names)  # what cannot be stored blocks nothing else
         for name in names:
             del self._rows[name]
         return bool(self._rows)
@@ -225,7 +233,5 @@ def _report(request, now):
     """What a UE reports of its configuration; None when this request does not tell."""
     refused = query.refused(request.opt.uri_query)
     if refused is None:
-        if not request.opt.etags:
-            return None
-        refused = None, None  # a UE asks with the ETag of what it runs only
+        return None
     return {"reported_at": now, "refused_etag": refused[0], "refused_reason": refused[1]}

@@ -21,10 +21,10 @@ _GROUPS = {
     "asked_at": ("how", "peer"),
     "given_at": ("service", "doc_id", "vendor", "type", "snr", "etag"),
     "denied_at": ("denied_code", "denied_reason"),
-    "reported_at": ("refused_etag", "refused_reason"),
+    "reported_at": ("refused_etag", "refused_reason", "refused_of"),
     "notified_at": ("notified_etag", "acknowledged_at"),
 }
-COLUMNS = ("uri", "spelling", "rank", "first_at", "seen_at", "key_of", "changed_at") + tuple(
+COLUMNS = ("uri", "spelling", "rank", "first_at", "seen_at", "key_of") + tuple(
     column for time, group in _GROUPS.items() for column in (time, *group)
 )
 
@@ -41,10 +41,6 @@ def _updates():
     updates["denied_at"] = (
         "CASE WHEN excluded.denied_at >= ifnull(ues.denied_at, 0) THEN excluded.denied_at"
         " WHEN excluded.given_at >= ues.denied_at THEN NULL ELSE ues.denied_at END"
-    )
-    updates["changed_at"] = (
-        "CASE WHEN excluded.given_at IS NULL OR excluded.etag = ues.etag"
-        " OR excluded.given_at < ues.given_at THEN ues.changed_at ELSE excluded.given_at END"
     )
     updates["rank"] = (
         f"CASE WHEN excluded.rank = {LISTED} THEN {LISTED}"
@@ -94,7 +90,7 @@ class FleetTable:
         for row in rows:
             given_at = row.get("given_at")
             rank = LISTED if row["uri"] in listed else 0 if given_at is None else 1
-            row = {**row, "rank": rank, "first_at": row["seen_at"], "changed_at": given_at}
+            row = {**row, "rank": rank, "first_at": row["seen_at"]}
             values += [row.get(column) for column in COLUMNS]
         with self._store.quick_transaction():
             if self._n_ues is None:

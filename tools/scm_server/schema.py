@@ -135,13 +135,13 @@ CREATE TABLE ues (
     type TEXT,
     snr TEXT,
     etag BLOB,
-    changed_at INTEGER,  -- when it was first given what it has now
     denied_at INTEGER,
     denied_code TEXT,
     denied_reason TEXT,
     reported_at INTEGER,
     refused_etag BLOB,
     refused_reason TEXT,  -- NULL: it refuses nothing
+    refused_of BLOB,  -- ETag of all the documents that there were for it when it reported that
     notified_at INTEGER,
     notified_etag BLOB,
     acknowledged_at INTEGER
