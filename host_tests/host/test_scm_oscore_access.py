@@ -394,3 +394,20 @@ def test_the_server_on_another_machine_serves_holders_of_a_key_only_what_is_thei
     body = cbor2.dumps(config(UE7))
     assert ue.ask(codes.PUT, doc(UE7), payload=body).code == codes.FORBIDDEN
     assert anna.ask(codes.PUT, doc(UE7), payload=body).code == codes.CHANGED
+
+
+def test_what_became_of_a_ue_is_recorded_under_its_key_and_nobody_else_changes_it(rig):
+    ue, gateway, plain = rig.holder(UE7), rig.holder(GATEWAY1), rig.client()
+    assert ue.ask(query=["refused=00:Segment-size: 0"]).code == codes.CONTENT
+    # Without a key, with that of another UE, with that of a gateway which it is not linked to.
+    assert plain.get(f"ue-uri={UE7}", "refused=:").code == "2.05"
+    assert rig.holder(UE8).ask(query=[f"ue-uri={UE7}"]).code == codes.FORBIDDEN
+    found = rig.scm.ue(UE7)
+    assert (found.state, found.key_of, found.refused_reason) == ("refused", UE7, "Segment-size: 0")
+    assert gateway.ask(query=[f"ue-uri={UE8}"]).code == codes.FORBIDDEN
+    assert (rig.scm.ue(UE8).state, rig.scm.ue(UE8).key_of) == ("denied", UE8), "by its own key"
+    assert gateway.ask(query=[f"ue-uri={UE9}"]).code == codes.CONTENT
+    assert (rig.scm.ue(UE9).state, rig.scm.ue(UE9).key_of) == ("newest", GATEWAY1)
+    anna = rig.holder("Anna")
+    assert anna.ask(query=[f"ue-uri={UE9}"]).code == codes.CONTENT
+    assert rig.scm.ue(UE9).key_of == GATEWAY1

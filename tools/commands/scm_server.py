@@ -106,7 +106,7 @@ def _address(context, parameter, value):
     "--max-ues",
     type=int,
     default=1_000_000,
-    help="Limit of the UEs whose requests are recorded, see msgin5g fleet; some 400 bytes each.",
+    help="Limit of the UEs whose requests are recorded, see msgin5g fleet; 200 to 400 bytes each.",
 )
 @click.option(
     "--max-rate",

@@ -51,7 +51,7 @@ class Settings:
     max_age: int = 60
     max_body: int = 65536
     max_observers: int = 10000
-    max_ues: int = 1_000_000  # in the record of what became of them, some 400 bytes each
+    max_ues: int = 1_000_000  # whose requests are recorded, 200 to 400 bytes each
     max_rate: float | None = None  # requests a second of a host; 0: no limit; None: as for echo
     max_documents: int = 1000  # in one response
     max_connections: int = 500  # of TCP and WebSockets, within the limit of open files
