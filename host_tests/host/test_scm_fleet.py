@@ -244,3 +244,17 @@ def test_the_memory_of_the_recorder_is_limited_and_what_is_dropped_is_counted(sc
     for n in range(5):
         scm.peer.get(f"ue-uri=urn:x:{n}")
     assert scm.server.drops["fleet"] == 2
+
+
+@pytest.mark.sqlite
+def test_the_record_waits_for_no_lock_and_no_disk_and_documents_still_do(tmp_path):
+    path = database_in(tmp_path)
+    with Store(path) as other, Store(path, timeout_s=30) as store:
+        table, began = FleetTable(store, 60), time.monotonic()
+        with other.transaction(), pytest.raises(DatabaseUnavailable):
+            other.deny(UE8)
+            table.write([seen(UE7, 1)])
+        assert time.monotonic() - began < 15
+        table.write([seen(UE7, 1)])
+        settings = [store.value(f"PRAGMA {name}") for name in ("busy_timeout", "synchronous")]
+        assert settings == [30_000, 2]

@@ -6,9 +6,11 @@ from msgin5g.coap.numbers import (
     ETAG,
     FORBIDDEN,
     SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
     URI_QUERY,
     VALID,
 )
+from msgin5g.gateway.scm_remote import RemoteScmRequest
 from msgin5g.scm.refusal_report import RefusalReport
 from msgin5g_testkit.checks import load
 from builders import RELAY, UE_ID, document, drain, new_sim
@@ -113,8 +115,8 @@ def test_after_a_timeout_the_next_get_has_no_report():
 def test_a_busy_server_gets_the_report_later():
     fetches = Fetches()
     fetches.next()
-    for _ in range(2):
-        queries, names = fetches.next(SERVICE_UNAVAILABLE)
+    for code in (SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS):
+        queries, names = fetches.next(code)
         assert queries[0] == REPORT and names == ["rejected", "backing_off"]
     assert fetches.next()[0][0] == REPORT
     assert fetches.next()[0] == [OURS]
@@ -154,6 +156,24 @@ def test_the_longest_get_with_a_report_fits_into_a_message():
         assert found < 0 or len(datagram) + 43 + 4 + 60 <= 1152  # with Echo, Block2 and OSCORE
         reported[size] = datagram[found:].count(b"#") if found >= 0 else 0
     assert reported[8] == 64 and 0 < reported[340] < 64 and reported[500] == 0, reported
+
+
+def test_a_gateway_reports_what_it_refuses_itself_over_seal_c():
+    class Scm:
+        def ask(self, owner, ue_ids, queries, *more):
+            self.queries = queries
+
+    scm, client = Scm(), alone().client
+    client.request = RemoteScmRequest(scm, client)
+    for report, document_id, expected in (
+        (None, None, []),
+        (REPORT, None, [REPORT]),
+        (REPORT, b"doc-1", []),
+        (None, None, []),
+    ):
+        client.request.report = report
+        client.request.start(client, document_id, None, None, None, None, None)
+        assert scm.queries == expected
 
 
 def test_a_report_passes_a_relay_and_a_ue_that_observes_goes_on():
