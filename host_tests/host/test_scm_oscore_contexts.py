@@ -218,10 +218,9 @@ def test_the_ues_of_a_gateway_are_a_list(opened):
 
 def test_who_was_given_which_ue_service_id_is_recorded(opened):
     contexts, clock, _ = opened
-    contexts.given(UE7, "a", 1)
+    contexts.given([(UE7, "a", 1)])
     clock.now += 5
-    contexts.given(UE7, "b", 1)
-    contexts.given(UE7, "a", 2)
+    contexts.given([(UE7, "b", 1), (UE7, "a", 2)])
     assert contexts.service_ids() == [(UE7, "a", 2, clock.now), (UE7, "b", 1, clock.now)]
 
 
@@ -261,3 +260,16 @@ def test_a_database_of_an_older_version_gets_the_tables_and_keeps_what_it_has(tm
         )
         (step,) = store.connection.execute(plan + " = ?", (b"", b"")).fetchall()
         assert "contexts_ids" in step[3]
+
+
+def test_numbers_of_contexts_that_were_made_together_are_reserved_in_one_write(opened):
+    contexts, _, _ = opened
+    made = [contexts.add(UE, f"urn:a:{n}") for n in range(5)]
+    contexts.revoke(UE, "urn:a:3")
+    assert contexts.reserve(made[1].number, 64) == 0
+    numbers = [each.number for each in made]
+    first = dict.fromkeys([numbers[n] for n in (0, 2, 4)], 1000)
+    assert contexts.reserve_near(numbers[4], 64, 1000) == {**first, numbers[1]: 1064}
+    assert contexts.reserve(numbers[0], 64) == 1064, "nobody else gets them"
+    assert contexts.list(UE, "urn:a:2")[0].used_at is None, "it was not used"
+    assert contexts.discard(numbers[2])

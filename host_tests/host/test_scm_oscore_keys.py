@@ -232,6 +232,31 @@ def test_a_key_without_numbers_left_is_refused(opened):
 
 
 @pytest.mark.sqlite
+def test_the_first_contacts_of_many_ues_wait_for_the_disk_once(tmp_path):
+    with Store(database_in(tmp_path)) as store, store.transaction():
+        contexts = Contexts(store)
+        keys = [contexts.add(UE, f"urn:a:{n}") for n in range(20)]
+        data = '{"MSGin5G-Server-address": "coap://a", "MSGin5G-UE-Service-id": "s@b"}'
+        parts = [{"configType": "ON_NETWORK", "configData": data}]
+        store.put("msgin5g", "ue-0007", document(ueConfigs=parts))
+    with Scm(tmp_path) as scm, scm.client() as client:
+        traced = []
+        scm.call(lambda store: store.connection.set_trace_callback(traced.append))
+        for key in keys:
+            assert KeyHolder(client, key).ask(path=DOC).code == codes.CONTENT
+        time.sleep(1.2)  # the fleet's record is written, too
+        scm.call(lambda store: store.connection.set_trace_callback(None))
+        noted = scm.call(lambda store: Contexts(store).service_ids())
+    assert len(noted) == 20
+    synced, waits = [], True
+    for sql in traced:
+        waits = "= FULL" in sql if sql.startswith("PRAGMA synchronous") else waits
+        if waits and sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT")):
+            synced.append(sql)
+    assert len(synced) == 1 and "bound = bound +" in synced[0], synced
+
+
+@pytest.mark.sqlite
 def test_a_locked_database_is_503_and_no_number_comes_twice(opened, tmp_path):
     _, key, new_client = opened
     ue = KeyHolder(new_client(), key)

@@ -16,11 +16,14 @@ import time
 import cbor2
 import psycopg
 import pytest
+from aiocoap.numbers import codes
 from click.testing import CliRunner
+from oscore_client import KeyHolder
 from scm_setup import COLLECTION, GET, MAX_AGE, OBSERVE, UE7, UE8, Client, Scm
 from scm_setup import document, ids, problem
 
 from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.database_url import redacted
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import Store
@@ -332,3 +335,27 @@ def test_a_name_with_a_nul_character_is_refused_and_disturbs_nothing(db, tmp_pat
             answer = client.ask(GET, path, query)
             assert answer.code == "4.00" and "NUL" in problem(answer)[-2]
         assert ids(client.get()) == []
+
+
+def test_after_a_crash_of_the_database_no_server_takes_requests_without_a_new_echo(
+    postgresql, db, tmp_path
+):
+    """What was not on its disk, as who holds a key, may be what it was before."""
+    with Store(db) as store:
+        store.put("msgin5g", "ue-0007", document(UE7))
+        key = Contexts(store).add(UE, UE7)
+    with Scm(tmp_path, db=db) as scm, scm.client() as client:
+        holder = KeyHolder(client, key)
+        assert holder.ask(path=DOC).code == codes.CONTENT
+        label = scm.call(lambda store: Contexts(store).find_number(key.number).holder)
+        assert holder.ask_once(path=DOC)[0].code == codes.CONTENT
+        postgresql.kill()
+        postgresql.start()
+        with Store(db) as store:
+            Contexts(store).hold(key.number, label)
+        ends_at = time.monotonic() + 15
+        while (answer := holder.ask_once(path=DOC)[0]).code == codes.SERVICE_UNAVAILABLE:
+            assert time.monotonic() < ends_at
+            time.sleep(0.1)
+        assert answer.code == codes.UNAUTHORIZED and answer.opt.echo
+        assert holder.ask(path=DOC).code == codes.CONTENT

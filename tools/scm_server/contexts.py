@@ -29,6 +29,7 @@ OVERLAP_DAYS = 14
 MAX_ID_SIZE = 7  # RFC 8613 section 3.3, with a nonce of 13 bytes
 MAX_NUMBER = 0xFFFFFFFFFF  # of a Partial IV
 WINDOW_SIZE = 32
+RESERVED_TOGETHER = 256  # contexts
 
 _KINDS = (UE, GATEWAY, ADMINISTRATOR)
 _MAX_ID_CONTEXT_SIZE = 16  # that the firmware takes
@@ -260,12 +261,39 @@ class Contexts:
         )
         return None if bound is None else bound - count
 
+    def reserve_near(self, number, count, skipped):
+        """The same for the contexts that were made next to this one, in one write.
+
+        {number of a context: the first of its sequence numbers}. It notes no use.
+        """
+        n = skipped + count
+        first = number - number % RESERVED_TOGETHER
+        rows = self._store.rows(
+            "UPDATE contexts SET bound = bound + ? WHERE number BETWEEN ? AND ?"
+            " AND state != ? AND bound + ? <= ? RETURNING number, bound",
+            n,
+            first,
+            first + RESERVED_TOGETHER - 1,
+            REVOKED,
+            n,
+            MAX_NUMBER + 1,
+        )
+        return {near: bound - count for near, bound in rows}
+
     def hold(self, number, holder):
         """Let one process be the one that takes requests under this context: `holder`, any name.
 
         It has seen a fresh request. All others take nothing more before they have seen one, too.
+        It notes that the context is in use. A loss of power may take this: then no process has the
+        name of a holder any more, see Security.
         """
-        self._store.run("UPDATE contexts SET holder = ? WHERE number = ?", holder, number)
+        with self._store.quick_transaction(waits=True):
+            self._store.run(
+                "UPDATE contexts SET holder = ?, used_at = ? WHERE number = ?",
+                holder,
+                int(self._now()),
+                number,
+            )
 
     def used(self, row):
         """Note that a Context is in use, at most once a day."""
@@ -294,16 +322,19 @@ class Contexts:
             )
         return True
 
-    def given(self, uri, service_id, number):
-        """Note that a UE was given a UE Service ID under the context of this number."""
-        self._store.run(
-            "INSERT INTO service_ids VALUES (?, ?, ?, ?) ON CONFLICT (uri, service_id)"
-            " DO UPDATE SET context = excluded.context, given_at = excluded.given_at",
-            identity.normal_uri(uri),
-            service_id,
-            number,
-            int(self._now()),
-        )
+    def given(self, entries):
+        """Note that UEs were given UE Service IDs: (URI, UE Service ID, number of the context).
+
+        A loss of power may take the last ones: then they are noted when they are given again.
+        """
+        now = int(self._now())
+        rows = sorted({(identity.normal_uri(uri), *entry) for uri, *entry in entries})
+        with self._store.quick_transaction(waits=True):
+            self._store.run_many(
+                "INSERT INTO service_ids VALUES (?, ?, ?, ?) ON CONFLICT (uri, service_id)"
+                " DO UPDATE SET context = excluded.context, given_at = excluded.given_at",
+                [(*row, now) for row in rows],
+            )
 
     def service_ids(self):
         """[(URI, UE Service ID, number of the context, seconds since 1970)], in order."""

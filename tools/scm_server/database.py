@@ -154,14 +154,15 @@ class Database:
             raise engine.fault(error) from None
 
     @contextmanager
-    def quick_transaction(self):
-        """A transaction for what may be lost: it waits for nobody else, and not for the disk.
+    def quick_transaction(self, waits=False):
+        """A transaction for what may be lost: it does not wait for the disk.
 
-        A loss of power may take it, never what `transaction` writes.
+        A loss of power may take it, never what `transaction` writes. waits: for the change of
+        somebody else, as `transaction` does; else it waits for nobody.
         """
         engine = self._engine
         try:
-            engine.begin_quick()
+            engine.begin_quick(waits)
             try:
                 yield
                 engine.commit()
@@ -179,6 +180,11 @@ class Database:
     def is_away(self):
         """Whether the connection is lost; nothing works until `connect` has made another one."""
         return self._engine.is_away
+
+    @property
+    def n_connections(self):
+        """How often it has been connected."""
+        return self._engine.n_connections
 
     def connect(self):
         """Connect again, in any thread; DatabaseUnavailable when this fails, too."""

@@ -124,6 +124,7 @@ class PostgresqlEngine:
         self._timeout_s = timeout_s
         self._answer_s = answer_s
         self._is_closed = False
+        self.n_connections = 1
         try:
             self.connection = self._connected()
         except psycopg.Error as error:
@@ -161,6 +162,7 @@ class PostgresqlEngine:
             connection.close()
             raise
         self.connection = connection
+        self.n_connections += 1
         if self._is_closed:
             self._drop()
 
@@ -235,18 +237,15 @@ class PostgresqlEngine:
         return bool(self.connection) and self._status() != TransactionStatus.IDLE
 
     def begin(self):
-        self.execute("BEGIN")
-        try:
-            self.execute(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
-        except psycopg.Error:
-            self._drop_if_broken()
-            self.rollback()
-            raise
+        self._begin(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
 
-    def begin_quick(self):
-        self.execute("BEGIN")
+    def begin_quick(self, waits):
+        # It takes no lock of `begin`; the rows that it changes are nobody else's for long.
+        self._begin("SET LOCAL synchronous_commit = off")
+
+    def _begin(self, statement):
         try:
-            self.execute("SET LOCAL synchronous_commit = off")
+            self.execute(f"BEGIN; {statement}")
         except psycopg.Error:
             self._drop_if_broken()
             self.rollback()

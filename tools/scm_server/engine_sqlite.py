@@ -102,9 +102,10 @@ class SqliteEngine:
     def begin(self):
         self.connection.execute("BEGIN IMMEDIATE")
 
-    def begin_quick(self):
+    def begin_quick(self, waits):
         try:
-            self.connection.execute("PRAGMA busy_timeout = 0")
+            if not waits:
+                self.connection.execute("PRAGMA busy_timeout = 0")
             self.connection.execute("PRAGMA synchronous = NORMAL")
             self.begin()
         except self.Error:
@@ -156,6 +157,7 @@ class SqliteEngine:
     # changes
 
     is_away = False
+    n_connections = 1
 
     def state(self):
         return self._one("PRAGMA data_version"), self.connection.total_changes

@@ -31,9 +31,9 @@ class _Unjudged:
 class ServerContext(oscore.CanProtect, oscore.CanUnprotect, oscore.SecurityContextUtils):
     """The context of a row (contexts.Context), with the numbers that this process has reserved.
 
-    reserve(count, skipped): see Contexts.reserve. `label`: a name that no other process, and no
-    earlier object for the row, has. The window is unknown at first: nobody can tell which
-    numbers have come before (appendix B.1.2).
+    reserve(count, skipped): see Contexts.reserve; skipped is 0 unless it is the first time.
+    `label`: a name that no other process, and no earlier object for the row, has. The window is
+    unknown at first: nobody can tell which numbers have come before (appendix B.1.2).
     """
 
     recipient_replay_window = _Unjudged()
@@ -84,7 +84,7 @@ class ServerContext(oscore.CanProtect, oscore.CanUnprotect, oscore.SecurityConte
     def require_number(self):
         """Have a number for the next response; Problem 4.01 when there is none."""
         if self._next == self._bound:
-            skipped = 0 if self._bound else secrets.randbelow(_MAX_SKIPPED)
+            skipped = 0 if self._bound else 1 + secrets.randbelow(_MAX_SKIPPED)
             first = self._reserve(_RESERVED, skipped)
             if first is None:
                 raise Problem(UNAUTHORIZED, "Security context not found", max_age=0)

@@ -11,10 +11,13 @@ Several processes may use one database, and a relay chooses which of them gets a
   is newer than all before it. It asks for that with 4.01 and an Echo that only this process knows
   (appendix B.1.2), also after its start. Then it takes each number once. The observations at
   another process end;
+- who holds a context is written without waiting for the disk. A loss of power that takes it ends
+  all servers on that machine, and all connections to its PostgreSQL: then each begins anew;
 - an administrator's numbers are in the database, too: a change is never made twice.
 """
 
 from collections import OrderedDict, namedtuple
+from functools import partial
 
 from aiocoap import error
 from aiocoap.numbers import codes
@@ -130,6 +133,9 @@ class Security:
         self._verifier = verifier
         self._is_used = False
         self._kept = OrderedDict()  # number -> ServerContext, the least recently used first
+        self._reserved = OrderedDict()  # number -> sequence number, for contexts not kept yet
+        self._store = store
+        self._n_connections = store.n_connections
 
     @property
     def is_used(self):
@@ -145,9 +151,9 @@ class Security:
         """The first of these UEs that is not one of a gateway, or None."""
         return self._contexts.first_foreign(gateway, uris)
 
-    def given(self, uri, service_id, number):
-        """Record that a UE was given a UE Service ID (TS 33.501 Y.2)."""
-        self._contexts.given(uri, service_id, number)
+    def given(self, entries):
+        """Record that UEs were given UE Service IDs (TS 33.501 Y.2), see Contexts."""
+        self._contexts.given(entries)
 
     def unprotect(self, request):
         """The request that it protects, with a `protection`.
@@ -194,6 +200,10 @@ class Security:
 
     def _open(self, row, request, number):
         """The request; None when it is not authentic."""
+        if self._n_connections != self._store.n_connections:
+            # The database may have lost who holds a context: then nobody does.
+            self._n_connections = self._store.n_connections
+            self._kept.clear()
         context = self._kept.get(row.number)
         if context is None:
             context = self._new_context(row)
@@ -208,7 +218,6 @@ class Security:
         owner = Owner(row.kind, row.owner, row.spelling, row.number)
         inner = self._inner(request, *opened, context, owner)
         self._check_fresh(row, context, inner, number)
-        self._note_use(row)
         if row.kind == ADMINISTRATOR and not self._contexts.came(row.number, number):
             raise Replayed
         return inner
@@ -219,6 +228,7 @@ class Security:
             if not context.may_come(number):
                 raise Replayed
             context.came(number)
+            self._note_use(row)
             return
         endpoint = inner.remote.hostinfo
         name = f"{endpoint} {context.label}"
@@ -261,10 +271,19 @@ class Security:
         # Only here: the cryptography takes 7 MB.
         from msgin5g_tools.scm_server.oscore_context import ServerContext
 
-        def reserve(count, skipped):
-            return self._contexts.reserve(row.number, count, skipped)
+        return ServerContext(row, partial(self._reserve, row.number))
 
-        return ServerContext(row, reserve)
+    def _reserve(self, number, count, skipped):
+        """See Contexts.reserve. After a start many contexts begin: they reserve together."""
+        if not skipped:
+            return self._contexts.reserve(number, count)
+        first = self._reserved.pop(number, None)
+        if first is None:
+            self._reserved.update(self._contexts.reserve_near(number, count, skipped))
+            first = self._reserved.pop(number, None)
+            while len(self._reserved) > _MAX_CONTEXTS:
+                self._reserved.popitem(last=False)
+        return first
 
     def _keep(self, number, context):
         """Keep a context that has proved to be used by its owner."""

@@ -11,7 +11,7 @@ _MAX_NOTED = 20_000  # responses that need not be looked at again
 
 
 class ServiceIds:
-    """given(uri, service_id, number of the context) stores an entry; see contexts."""
+    """given([(uri, service_id, number of the context)]) stores entries; see contexts."""
 
     def __init__(self, given):
         self._given = given
@@ -22,14 +22,16 @@ class ServiceIds:
         key = (owner.number, reply.etag, uris)
         if key in self._noted:
             return
+        given = []
         found = cbor2.loads(reply.payload)
         for document in found if isinstance(found, list) else [found]:
             named = {normal_uri(uri) for uri in document.get("valUeIds", {}).get("uris", ())}
             ids = set(_service_ids(document))
             for uri in uris:
                 if not named or normal_uri(uri) in named:
-                    for service_id in ids:
-                        self._given(uri, service_id, owner.number)
+                    given += [(uri, service_id, owner.number) for service_id in ids]
+        if given:
+            self._given(given)
         self._noted[key] = None
         if len(self._noted) > _MAX_NOTED:
             self._noted.popitem(last=False)
