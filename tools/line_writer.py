@@ -3,16 +3,20 @@
 A terminal that is stopped, a pager, or a log collector that hangs blocks whoever writes to it. So
 a thread of its own writes, and the lines wait in a queue of limited length. When the queue is
 full, or the reader cannot take more (a full disk), lines are dropped and counted; the number is
-written as soon as there is room again.
+written as soon as there is room again. The first line is written at once, those that follow soon
+are gathered for a moment: to wake a thread for each costs more than the line.
 """
 
 import os
 import queue
 import threading
 import time
+from contextlib import suppress
 
 MAX_LINES = 10_000
 _CLOSE_S = 1.0
+_GATHER_S = 0.01
+_BATCH = 256
 _END = None
 
 
@@ -48,29 +52,43 @@ class LineWriter:
             return
         self._thread.join(max(0.0, ends_at - time.monotonic()))
 
-    def _drop(self):
+    def _drop(self, n=1):
         with self._lock:
-            self.n_dropped += 1
+            self.n_dropped += n
 
     def _run(self):
-        line = ""
-        while line is not _END:
-            line = self._queue.get()
-            try:
-                n_dropped = self.n_dropped
-                if n_dropped > self._n_told:
-                    self._put(self._dropped_line(n_dropped - self._n_told))
-                    self._n_told = n_dropped
-                if line is not _END:
-                    self._put(line)
-            except BrokenPipeError:
-                self._fd = None  # the reader has gone, and does not come back
-            except OSError:
-                if line is not _END:
-                    self._drop()
+        is_last = False
+        while not is_last:
+            lines = [self._queue.get()]
+            with suppress(queue.Empty):
+                while len(lines) < _BATCH:
+                    lines.append(self._queue.get_nowait())
+            if lines[-1] is _END:
+                is_last = True
+                lines.pop()
+            self._put(lines)
+            if not is_last and len(lines) < _BATCH:
+                time.sleep(_GATHER_S)
 
-    def _put(self, line):
-        data = f"{line}\n".encode(self._encoding, "backslashreplace")
-        while data and self._fd is not None:
-            # Not by print: a lock of sys.stdout would hold up the end of the process.
-            data = data[os.write(self._fd, data) :]
+    def _put(self, lines):
+        """Write them, and before them how many were dropped."""
+        n_dropped = self.n_dropped - self._n_told
+        if n_dropped:
+            lines = [self._dropped_line(n_dropped), *lines]
+        data = "".join(f"{line}\n" for line in lines)
+        data = data.encode(self._encoding, "backslashreplace")
+        n_left = 0
+        try:
+            while data and self._fd is not None:
+                # Not by print: a lock of sys.stdout would hold up the end of the process.
+                data = data[os.write(self._fd, data) :]
+        except BrokenPipeError:
+            self._fd = None  # the reader has gone, and does not come back
+        except OSError:
+            n_left = data.count(b"\n")
+        if n_dropped and n_left == len(lines):
+            n_left -= 1  # that line itself
+        else:
+            self._n_told += n_dropped
+        if n_left:
+            self._drop(n_left)

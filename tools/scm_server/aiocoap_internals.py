@@ -11,6 +11,8 @@ for the peers. A new release of aiocoap may rename what this file uses:
         what grows with the number of requests and observers
     MessageManager._next_message_id
         message IDs for each peer apart
+    UDP6EndpointAddress._strip_v4mapped
+        the text of an address
     MessageInterfaceUDP6._ctx, MessageInterfaceSimpleServer._mman and ._pool,
     TCPServer._tokenmanager and ._pool
         the manager that gets the messages, and the open sockets
@@ -30,6 +32,7 @@ import asyncio
 import contextlib
 import functools
 import http
+import ipaddress
 import secrets
 import socket
 import time
@@ -302,6 +305,26 @@ def _receive(datagram, remote, manager, send, truncated=False):
     manager.dispatch_message(message)
 
 
+class Udp6Remote(UDP6EndpointAddress):
+    """aiocoap parses the addresses several times for each message; this one does not."""
+
+    @staticmethod
+    def _strip_v4mapped(address):
+        if address[:7] == "::ffff:" and "." in address:  # as the kernel writes IPv4
+            return address[7:]
+        return UDP6EndpointAddress._strip_v4mapped(address)
+
+    @property
+    def is_multicast_locally(self):
+        return _is_multicast(self.pktinfo[:16])
+
+
+@functools.lru_cache(1024)
+def _is_multicast(address):
+    found = ipaddress.IPv6Address(address)
+    return (found.ipv4_mapped or found).is_multicast
+
+
 class UdpServer(MessageInterfaceUDP6):
     """The usual one: IPv6 and IPv4; it answers from the address to which the request came."""
 
@@ -345,7 +368,7 @@ class UdpServer(MessageInterfaceUDP6):
         for level, kind, value in ancdata:
             if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
                 pktinfo = value
-        remote = UDP6EndpointAddress(address, self, pktinfo=pktinfo)
+        remote = Udp6Remote(address, self, pktinfo=pktinfo)
         _receive(data, remote, self._ctx, self.send, bool(flags & socket.MSG_TRUNC))
 
 

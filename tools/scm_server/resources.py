@@ -130,12 +130,14 @@ class Resources:
         return reply(codes.CONTENT, payload, content_format, tag)
 
     def _document(self, found, selector, by_uri):
-        body = self._store.body(found.service, found.doc_id)
-        if body is None:
+        if selector.uris:
+            row = self._store.body_for(found.service, found.doc_id, selector.uris, by_uri)
+        else:
+            row = self._store.body(found.service, found.doc_id), True
+        if row is None or row[0] is None:
             raise Problem(codes.NOT_FOUND, f"no document '{found.doc_id}'")
-        if selector.uris and not self._store.is_for(
-            found.service, found.doc_id, selector.uris, by_uri
-        ):
+        body, is_for = row
+        if not is_for:
             raise Problem(codes.FORBIDDEN, "the document is for other UEs")
         if not selector.uris and self._store.names_denied(found.service, found.doc_id):
             raise Problem(

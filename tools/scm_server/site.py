@@ -8,7 +8,6 @@ import asyncio
 import logging
 import math
 import time
-from urllib.parse import quote
 
 from aiocoap import interfaces
 from aiocoap.numbers import codes
@@ -16,7 +15,15 @@ from aiocoap.numbers.constants import Reliable
 from aiocoap.numbers.types import NON
 from aiocoap.util import hostportsplit
 
-from msgin5g_tools.scm_server import blocks, echo, options, problem, query, resources
+from msgin5g_tools.scm_server import (
+    blocks,
+    echo,
+    options,
+    problem,
+    query,
+    request_uri,
+    resources,
+)
 from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, UE, change_name
 from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
@@ -447,9 +454,6 @@ class Site(interfaces.Resource):
         return entry
 
     def _entry(self, event, request, message):
-        path = "/" + "/".join(quote(segment, safe=":@,;") for segment in request.opt.uri_path)
-        if request.opt.uri_query:
-            path += "?" + "&".join(quote(item, safe=":@,;/?=") for item in request.opt.uri_query)
         host, port = hostportsplit(request.remote.hostinfo)
         method = str(request.code)
         entry = {
@@ -457,7 +461,7 @@ class Site(interfaces.Resource):
             "remote": address_text(host, port or _COAP_PORT),
             "method": method if method.isalpha() else request.code.dotted,
             "code": message.code.dotted,
-            "uri": path,
+            "uri": request_uri.text(request.opt.uri_path, request.opt.uri_query),
             "ue_uri": query.ue_uris(request.opt.uri_query),
             "recipient": options.recipient(message, self._settings.recipient_option),
             "size": len(message.payload),

@@ -138,22 +138,21 @@ class Store(Database):
             bodies.append(body)
         return bodies
 
-    def is_for(self, service, doc_id, uris, by_uri=False):
-        """False when the document names its UEs by URI only, and names none of these.
+    def body_for(self, service, doc_id, uris, by_uri=False):
+        """(the document as CBOR, whether it is for one of these UEs), or None.
 
-        by_uri: also when it names its UEs by IMEI or vendor.
+        It is not when it names its UEs by URI only, and names none of these. by_uri: also when it
+        names its UEs by IMEI or vendor.
         """
         marks = ", ".join("?" * len(uris))
-        return bool(
-            self.value(
-                "SELECT count(*) FROM documents WHERE service = ? AND doc_id = ?"
-                " AND (for_all OR NOT (uris_only OR ?) OR id IN"
-                f" (SELECT document FROM uris WHERE uri IN ({marks})))",
-                service,
-                doc_id,
-                by_uri,
-                *map(identity.normal_uri, uris),
-            )
+        return self.row(
+            "SELECT body, CASE WHEN for_all OR NOT (uris_only OR ?) OR id IN"
+            f" (SELECT document FROM uris WHERE uri IN ({marks})) THEN 1 ELSE 0 END"
+            " FROM documents WHERE service = ? AND doc_id = ?",
+            by_uri,
+            *map(identity.normal_uri, uris),
+            service,
+            doc_id,
         )
 
     def names_denied(self, service, doc_id):
