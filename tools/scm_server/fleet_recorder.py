@@ -54,17 +54,18 @@ class FleetRecorder:
             return
         if owner is not None and owner.kind == ADMINISTRATOR:
             return
-        found = resources.find(request.opt.uri_path, self._prefix)
+        selector = getattr(request, "selector", None)  # None: an error came before it
+        found = getattr(request, "found", None) or self._find(request)
         if found is None or found.kind == resources.CORE:
             return
-        selector = getattr(request, "selector", None)  # None: an error came before it
         now = int(self._now())
         is_bulk = selector is not None and selector.bulk
         how = BULK if is_bulk else OBSERVE if message.opt.observe is not None else ALONE
         asked = {"asked_at": now, "how": how, "peer": entry["remote"]}
         uris = _uris(entry, owner, selector)
         outcome = self._outcome(found, selector, message, uris, now)
-        report = None if is_bulk else _report(request, now)
+        is_report = not is_bulk and query.REFUSED in entry["uri"]
+        report = _report(request, now) if is_report else None
         for uri in uris:
             seen = {**asked, **outcome.get(uri, {})}
             if report is not None and selector is not None and len(uris) == 1:
@@ -78,7 +79,7 @@ class FleetRecorder:
     def notified(self, request, message, entry):
         """What is to be called when the notification is acknowledged."""
         owner = owner_of(request)
-        found = resources.find(request.opt.uri_path, self._prefix)
+        found = self._find(request)
         now, tag = int(self._now()), message.opt.etag
         uris = _uris(entry, owner, getattr(request, "selector", None))
         if message.code.is_successful():
@@ -96,6 +97,9 @@ class FleetRecorder:
                 self._note(uri, owner, at, {**seen, "acknowledged_at": at, **given})
 
         return acknowledged
+
+    def _find(self, request):
+        return resources.find(request.opt.uri_path, self._prefix)
 
     def _outcome(self, found, selector, message, uris, now):
         """{uri: what a response says about the UE}."""
@@ -186,7 +190,7 @@ class FleetRecorder:
         if not names:
             return False
         try:
-            self._table.write([self._rows[name] for name in sorted(names)])
+            self._table.write([self._rows[name] for name in names])
         except DatabaseUnavailable:
             raise
         except DatabaseError:

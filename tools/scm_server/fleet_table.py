@@ -12,6 +12,8 @@ was not seen for longest:
 So a flood of invented URIs takes the place of other invented ones.
 """
 
+from functools import lru_cache
+
 LISTED = 3
 _BACK_S = 60
 _FORGOTTEN_AT_ONCE = 500  # more than are written at once
@@ -24,43 +26,55 @@ _GROUPS = {
     "reported_at": ("refused_etag", "refused_reason", "refused_of"),
     "notified_at": ("notified_etag", "acknowledged_at"),
 }
-COLUMNS = ("uri", "spelling", "rank", "first_at", "seen_at", "key_of") + tuple(
-    column for time, group in _GROUPS.items() for column in (time, *group)
-)
+_BASE = ("uri", "spelling", "rank", "first_at", "seen_at", "key_of")
+_NEWER = "CASE WHEN excluded.{0} >= ifnull(ues.{0}, 0) THEN excluded.{1} ELSE ues.{1} END"
 
 
-def _updates():
-    """SQL: column -> its value when there is a row already."""
-    newer = "CASE WHEN excluded.{0} >= ifnull(ues.{0}, 0) THEN excluded.{1} ELSE ues.{1} END"
+def _columns(times):
+    """The columns of these groups, in their order."""
+    return _BASE + tuple(each for time in times for each in (time, *_GROUPS[time]))
+
+
+COLUMNS = _columns(_GROUPS)
+
+
+def _updates(times):
+    """SQL: what is set where there is a row already."""
     updates = {
-        column: newer.format(time, column)
-        for time, group in _GROUPS.items()
-        for column in (time, *group)
+        column: _NEWER.format(time, column) for time in times for column in (time, *_GROUPS[time])
     }
-    # What was given since ends a denial.
-    updates["denied_at"] = (
-        "CASE WHEN excluded.denied_at >= ifnull(ues.denied_at, 0) THEN excluded.denied_at"
-        " WHEN excluded.given_at >= ues.denied_at THEN NULL ELSE ues.denied_at END"
-    )
+    if "given_at" in times:  # what was given since ends a denial
+        since = "WHEN excluded.given_at >= ues.denied_at THEN NULL ELSE ues.denied_at END"
+        denied = "WHEN excluded.denied_at >= ifnull(ues.denied_at, 0) THEN excluded.denied_at "
+        updates["denied_at"] = f"CASE {denied if 'denied_at' in times else ''}{since}"
+    is_given = "excluded.given_at IS NOT NULL" if "given_at" in times else "FALSE"
     updates["rank"] = (
         f"CASE WHEN excluded.rank = {LISTED} THEN {LISTED}"
-        " WHEN excluded.given_at IS NULL AND ues.given_at IS NULL THEN 0"
+        f" WHEN NOT {is_given} AND ues.given_at IS NULL THEN 0"
         f" WHEN excluded.seen_at >= ues.first_at + {_BACK_S} THEN 2 ELSE 1 END"
     )
-    updates["seen_at"] = newer.format("seen_at", "seen_at")
+    updates["seen_at"] = _NEWER.format("seen_at", "seen_at")
     updates["spelling"] = "excluded.spelling"
     updates["key_of"] = "excluded.key_of"
     return ", ".join(f"{column} = {value}" for column, value in updates.items())
 
 
-# What was seen under a key is not changed by what comes without one, which anybody can send,
-# before a day has passed.
-_WRITE = (
-    "INSERT INTO ues (" + ", ".join(COLUMNS) + ") VALUES {} ON CONFLICT (uri) DO UPDATE SET "
-    f"{_updates()} WHERE ues.key_of IS NULL OR excluded.key_of IS NOT NULL"
-    " OR excluded.seen_at > ues.seen_at + 86400"
-)
-_MARKS = "(" + ", ".join("?" * len(COLUMNS)) + ")"
+@lru_cache(256)
+def _write(times, n):
+    """SQL that writes n rows which have these groups: the fewer values, the faster.
+
+    What was seen under a key is not changed by what comes without one, which anybody can send,
+    before a day has passed.
+    """
+    columns = _columns(times)
+    marks = "(" + ", ".join("?" * len(columns)) + ")"
+    return (
+        f"INSERT INTO ues ({', '.join(columns)}) VALUES {', '.join([marks] * n)}"
+        f" ON CONFLICT (uri) DO UPDATE SET {_updates(times)}"
+        " WHERE ues.key_of IS NULL OR excluded.key_of IS NOT NULL"
+        " OR excluded.seen_at > ues.seen_at + 86400"
+    )
+
 
 _LISTED = (
     "SELECT uri FROM uris WHERE uri IN ({0})"
@@ -86,12 +100,13 @@ class FleetTable:
         # In one order, so that several servers do not wait for each other in a circle.
         rows = sorted(rows, key=lambda row: row["uri"])
         listed = self._listed([row["uri"] for row in rows])
-        values = []
+        times = tuple(time for time in _GROUPS if any(time in row for row in rows))
+        columns, values = _columns(times), []
         for row in rows:
             given_at = row.get("given_at")
             rank = LISTED if row["uri"] in listed else 0 if given_at is None else 1
             row = {**row, "rank": rank, "first_at": row["seen_at"]}
-            values += [row.get(column) for column in COLUMNS]
+            values += map(row.get, columns)
         with self._store.quick_transaction():
             if self._n_ues is None:
                 self.count()
@@ -99,7 +114,7 @@ class FleetTable:
             n_known = self._store.value(
                 f"SELECT count(*) FROM ues WHERE uri IN ({marks})", *(row["uri"] for row in rows)
             )
-            self._store.run(_WRITE.format(", ".join([_MARKS] * len(rows))), *values)
+            self._store.run(_write(times, len(rows)), *values)
             n_ues = self._n_ues + len(rows) - n_known
             if n_ues > self._max_ues:
                 n_ues -= self._forget(min(n_ues - self._max_ues, _FORGOTTEN_AT_ONCE))

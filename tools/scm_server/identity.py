@@ -7,6 +7,7 @@ equal when they are equal byte for byte with scheme and host in lower case (RFC 
 
 import ipaddress
 import re
+from functools import lru_cache
 
 MAX_URI_SIZE = 248  # a Uri-Query of 255 bytes less "ue-uri="
 MAX_SNR = 999999
@@ -39,6 +40,7 @@ def snr_fault(text):
     return None if _SNR.fullmatch(text) else "is not 1 to 6 digits"
 
 
+@lru_cache(1024)  # one request asks for it several times
 def normal_uri(text):
     """The form in which all spellings of one address are equal."""
     scheme, colon, rest = text.partition(":")

@@ -268,6 +268,7 @@ class Site(interfaces.Resource):
         selector = query.parse(request.opt.uri_query, settings.bulk_id)
         if selector.bulk and (found.kind, method) != (resources.COLLECTION, codes.GET):
             raise Problem(codes.BAD_REQUEST, "bulkConfFlag is for a GET of the collection only")
+        request.found = found
         selector = self._authorise(request, selector)
         if method == codes.GET:
             content_format = self._resources.content_format(request)
