@@ -23,13 +23,14 @@ import cbor2
 
 from msgin5g_tools.bench.errors import BenchError
 from msgin5g_tools.bench.loopback import free_ports
+from msgin5g_tools.commands.db_option import ENVIRONMENT
 from msgin5g_tools.scm_server.store import Store
 
 _COMMAND = "from msgin5g_tools.cli import main; main()"
 _SERVICE = "msgin5g"
 _PATH = ("su-uc", "v1", "val-services", _SERVICE, "ue-configurations")
 _CON, _ACK = 0, 2
-_GET, _PUT = 1, 3
+GET, _PUT = 1, 3
 _OBSERVE, _URI_PATH, _URI_QUERY = 6, 11, 15
 _PROBE_S = 0.01
 _IP_PKTINFO = 8  # of Linux: Python does not name it
@@ -76,16 +77,22 @@ def request(code, mid, token, n, observe=False, payload=b""):
 
 
 class Server:
-    """`with Server(folder) as server:` the command as a process, with a database in the folder."""
+    """`with Server(folder) as server:` the command as a process.
 
-    def __init__(self, folder, *arguments, program=None):
-        self.db = str(Path(folder) / "scm.db")
+    Its database is in the folder, unless db names another one.
+    """
+
+    def __init__(self, folder, *arguments, program=None, db=None):
+        self.db = db or str(Path(folder) / "scm.db")
         command = [sys.executable, "-c", program or _COMMAND]
         if not program:
-            command += ["scm-server", "--bind", "127.0.0.1:0", "--db", self.db, "--json"]
+            command += ["scm-server", "--bind", "127.0.0.1:0", "--json"]
+        environment = {**os.environ, ENVIRONMENT: self.db}  # a URL may have a password
         log = Path(folder) / "log"
         with log.open("w") as stdout:
-            self._process = subprocess.Popen([*command, *arguments], stdout=stdout)
+            self._process = subprocess.Popen(
+                [*command, *arguments], stdout=stdout, env=environment
+            )
         ends_at = time.monotonic() + _TIMEOUT_S
         while "\n" not in log.read_text():
             if self._process.poll() is not None or time.monotonic() > ends_at:
@@ -189,7 +196,7 @@ class Peers:
                 self._probe_token = b"p" + (self._mid & 0xFFFF).to_bytes(2, "big")
                 self._probe_at = now
                 next_at = now + _PROBE_S
-                self.request(_PROBER, _GET, 1, token=self._probe_token)
+                self.request(_PROBER, GET, 1, token=self._probe_token)
             datagram = self.receive(next_at - now if self._probe_at is None else 0.01)
             if datagram and datagram[4 : 4 + (datagram[0] & 15)] == self._probe_token:
                 self.latencies.append(time.monotonic() - self._probe_at)
@@ -203,7 +210,7 @@ def _percentile(values, percent):
     return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
-def _fill(db, n_documents, name="0"):
+def fill(db, n_documents, name="0"):
     with Store(db) as store:
         for start in range(0, n_documents, 500):
             with store.transaction():
@@ -230,10 +237,10 @@ def _write_file(path, n_documents, name):
 def observers(folder, n_observers, report):
     """A change of one document, of all, and the GETs of others meanwhile."""
     with Server(folder) as server:
-        _fill(server.db, n_observers)
+        fill(server.db, n_observers)
         peers = Peers(server.address)
         before_mb, before_s = server.rss_mb(), server.cpu_s()
-        n_done = peers.exchange((n, _GET, n, {"observe": True}) for n in range(n_observers))
+        n_done = peers.exchange((n, GET, n, {"observe": True}) for n in range(n_observers))
         report("observers", f"{n_done}")
         kilobytes = (server.rss_mb() - before_mb) / n_observers * 1000
         report("memory of an observer, with what repeats its response", f"{kilobytes:.1f} KB")
@@ -294,17 +301,17 @@ def throughput(folder, report, n_many=100_000, n_gets=4000):
         sub = Path(folder) / str(n_documents)
         sub.mkdir()
         with Server(sub) as server:
-            _fill(server.db, n_documents)
+            fill(server.db, n_documents)
             name = f"{n_documents:,} documents"
-            costs[name] = _cost(server, n_documents, 1000, n_gets)
+            costs[name] = cost_of_get(server, n_documents, 1000, n_gets)
             if n_documents > 10 * n_gets:
-                each_s = _cost(server, n_documents, n_gets, n_gets)
+                each_s = cost_of_get(server, n_documents, n_gets, n_gets)
                 report(f"processor time of a GET: {name}, each of another UE", _us(each_s))
                 report(f"memory of the server: {name}", f"{server.rss_mb():.0f} MB")
         size_mb, copied_s = _backup(server.db)
         report(f"database: {name}", f"{size_mb:.1f} MB, backed up in {copied_s:.2f} s")
     with Server(folder, str(free_ports(1)[0]), program=_BARE) as server:
-        costs["a bare aiocoap resource"] = _cost(server, 1000, 1000, n_gets)
+        costs["a bare aiocoap resource"] = cost_of_get(server, 1000, 1000, n_gets)
     for name, cost_s in costs.items():
         report(f"processor time of a GET: {name}", _us(cost_s))
     few, many, bare = costs.values()
@@ -314,14 +321,17 @@ def throughput(folder, report, n_many=100_000, n_gets=4000):
     return few / many, bare / many
 
 
-def _cost(server, n_documents, n_ues, n_gets):
-    """The least of some rounds: other programs on the machine make it more, never less."""
+def cost_of_get(server, n_documents, n_ues, n_gets):
+    """Seconds of a processor for a GET: the least of some rounds.
+
+    Other programs on the machine make it more, never less.
+    """
     peers = Peers(server.address)
     spread = [n % n_ues * 7919 % n_documents for n in range(n_gets)]
     costs = []
     for _ in range(_N_ROUNDS):
         before_s = server.cpu_s()
-        n_done = peers.exchange((n % 5000, _GET, n, {}) for n in spread)
+        n_done = peers.exchange((n % 5000, GET, n, {}) for n in spread)
         costs.append((server.cpu_s() - before_s) / n_done)
     peers.close()
     return min(costs)
@@ -339,12 +349,12 @@ def _backup(db):
 def flood(folder, report, n_requests=300_000, n_peers=10_000, lifetime_s=_LIFETIME_S):
     """The memory of a flood from many sources, and whether it comes back."""
     with Server(folder, "--echo", "--max-rate", "200") as server:
-        _fill(server.db, 1000)
+        fill(server.db, 1000)
         peers = Peers(server.address)
-        peers.exchange((n, _GET, n, {}) for n in range(500))
+        peers.exchange((n, GET, n, {}) for n in range(500))
         before_mb = server.rss_mb()
         n_done = peers.exchange(
-            (n % n_peers, _GET, n % 1000, {"token": b"f" + n.to_bytes(3, "big")})
+            (n % n_peers, GET, n % 1000, {"token": b"f" + n.to_bytes(3, "big")})
             for n in range(n_requests)
         )
         most_mb = server.rss_mb() - before_mb

@@ -16,8 +16,11 @@ from msgin5g_tools.bench.errors import BenchError
 from msgin5g_tools.bench.figures import NOTES, rows
 from msgin5g_tools.bench.interpreter import Interpreter
 from msgin5g_tools.bench.measurements import measure
+from msgin5g_tools.bench.plan import measure as measure_plan
+from msgin5g_tools.bench.plan import plan as plan_for
 from msgin5g_tools.bench.scm_server import measure_server
 from msgin5g_tools.bench.simulate import costs
+from msgin5g_tools.scm_server.database import is_url
 from msgin5g_tools.build.mpy import BuildError, build_firmware
 
 
@@ -50,7 +53,28 @@ def _numbers(context, parameter, text):
     help="Measure msgin5g simulate instead: processor time and memory for each of these numbers of"
     f" UEs, and for one UE compared with the first number.  [without numbers: {_SIZES}]",
 )
-def bench(as_json, markdown, server, sizes):
+@click.option(
+    "--plan",
+    "n_ues",
+    metavar="UES",
+    type=click.IntRange(1, 10**9),
+    help="Measure msgin5g scm-server for half a minute, and print what this number of UEs needs.",
+)
+@click.option(
+    "--max-age",
+    "max_age_s",
+    type=click.IntRange(1, 2**32 - 1),
+    default=86_400,
+    show_default=True,
+    help="With --plan: seconds after which a UE asks again.",
+)
+@click.option(
+    "--db",
+    metavar="URL",
+    help="With --plan: a database of PostgreSQL, postgresql://USER@HOST/NAME, made for this: it is"
+    " filled. Without it a file of SQLite is made.",
+)
+def bench(as_json, markdown, server, sizes, n_ues, max_age_s, db):
     """Measure speed, heap and size now, on real MicroPython, with the .mpy files of a board.
 
     Takes about a minute. Times are in units of a loop that indexes a bytes object 100 times,
@@ -63,6 +87,11 @@ def bench(as_json, markdown, server, sizes):
     if server:
         _bench_server(as_json)
         return
+    if n_ues:
+        _bench_plan(as_json, n_ues, max_age_s, db)
+        return
+    if db:
+        raise click.UsageError("--db: is for --plan")
     console = Console(stderr=True)
     try:
         with console.status("bench") as status, tempfile.TemporaryDirectory() as folder:
@@ -88,6 +117,40 @@ def _bench_server(as_json):
         measure_server(report)
     except BenchError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _bench_plan(as_json, n_ues, max_age_s, db):
+    if db and not is_url(db):
+        raise click.UsageError(f"--db: '{db}' is no postgresql:// URL")
+    try:
+        measured = measure_plan(db)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from None
+    needs = plan_for(measured, n_ues, max_age_s)
+    if as_json:
+        shown = {"ues": n_ues, "max_age_s": max_age_s}
+        click.echo(json.dumps({**shown, "measured": measured._asdict(), "plan": needs}))
+        return
+    n_processes = needs["processes"]
+    click.echo(f"Measured here, with {measured.engine}:")
+    for what, figure in (
+        ("processor time of a GET", f"{measured.get_s * 1e6:,.0f} us"),
+        ("GETs a second of one process", f"{measured.n_get_per_s:,.0f}"),
+        ("documents imported a second", f"{measured.n_import_per_s:,.0f}"),
+        ("database for a UE and its document", f"{measured.ue_size:,} bytes"),
+        ("memory for an observer", f"{measured.observer_size:,} bytes"),
+    ):
+        click.echo(f"  {what:<44} {figure:>16}")
+    click.echo(f"For {n_ues:,} UEs with a Max-Age of {max_age_s:,} s:")
+    for what, figure in (
+        ("requests a second", f"{needs['requests_per_s']:,}"),
+        ("server processes, at most half busy", f"{n_processes:,}"),
+        ("if all ask at once, all served after", f"{needs['all_ask_at_once_s']:,} s"),
+        ("database", f"{needs['database_bytes'] / 1e6:,.0f} MB"),
+        ("import of all documents", f"{needs['import_s']:,} s"),
+        ("memory of all servers, if all observe", f"{needs['observers_bytes'] / 1e6:,.0f} MB"),
+    ):
+        click.echo(f"  {what:<44} {figure:>16}")
 
 
 def _bench_simulate(sizes, as_json):

@@ -20,12 +20,17 @@ _NO_PSYCOPG = "PostgreSQL needs psycopg: pip install 'msgin5g-firmware[postgresq
 
 def exists(db):
     """Whether there is such a database, as far as this can be seen without opening it."""
-    return str(db).startswith(_URLS) or Path(db).exists()
+    return is_url(db) or Path(db).exists()
+
+
+def is_url(db):
+    """Whether this names a database of PostgreSQL."""
+    return str(db).startswith(_URLS)
 
 
 def shown(db):
     """The name of a database for people: without a password."""
-    if not str(db).startswith(_URLS):
+    if not is_url(db):
         return str(db)
     try:
         return redacted(db)[0]
@@ -211,6 +216,13 @@ class Database:
         except self._engine.Error as error:
             raise self._engine.fault(error) from None
 
+    def size(self):
+        """Bytes that it takes."""
+        try:
+            return self._engine.size()
+        except self._engine.Error as error:
+            raise self._engine.fault(error) from None
+
     # secrets
 
     def erase_for_good(self):
@@ -224,7 +236,7 @@ class Database:
 
 def _engine_of(db):
     """The class of the engine that a name is for."""
-    if not str(db).startswith(_URLS):
+    if not is_url(db):
         return SqliteEngine
     try:
         # Not everybody has psycopg.

@@ -307,6 +307,9 @@ class PostgresqlEngine:
     def check(self):
         self._one("SELECT id FROM documents LIMIT 1")
 
+    def size(self):
+        return self._one("SELECT pg_database_size(current_database())")
+
     # secrets
 
     def erase_for_good(self):

@@ -170,6 +170,9 @@ class SqliteEngine:
         if not os.path.exists(self.name):
             raise sqlite3.OperationalError(f"{self.name} was removed")
 
+    def size(self):
+        return self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
+
     # secrets
 
     def erase_for_good(self):
