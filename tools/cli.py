@@ -15,6 +15,7 @@ from msgin5g_tools.text import printable
 COMMANDS = {
     "bench": ("bench", "bench", "Measure speed, heap, size and bytes on the wire."),
     "board": ("board", "board", "Start a virtual board: real MicroPython behind a pty."),
+    "conform": ("conform", "conform", "Check any implementation, clause by clause."),
     "decode": ("decode", "decode", "Explain CoAP datagrams."),
     "demo": (
         "demo",
@@ -36,7 +37,8 @@ COMMANDS = {
     "wireshark": ("wireshark", "wireshark", "Show our messages in Wireshark and tshark."),
 }
 # These need neither the firmware nor the tests, so that an installed wheel has them too.
-_WITHOUT_CHECKOUT = {"board", "documents", "fleet", "keys", "ports", "scm-server", "wireshark"}
+_WITHOUT_CHECKOUT = {"board", "conform", "documents", "fleet", "keys", "ports"}
+_WITHOUT_CHECKOUT |= {"scm-server", "wireshark"}
 # They have defaults in a project file: see project_file.KEYS.
 _WITH_DEFAULTS = {"board", "doctor", "flash", "image", "monitor", "provision", "run"}
 _WRONG = 1

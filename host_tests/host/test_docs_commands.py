@@ -24,6 +24,9 @@ _ELSEWHERE = {
     r"make ": _MAKE,
     r"msgin5g bench --plan": "test_bench_plan.py::test_figures_are_measured_with_each_engine",
     r"msgin5g simulate": "test_readme.py::test_the_simulation_of_the_page_on_gateways",
+    r"msgin5g (conform|.* examples/conform/|scm-server .* --db conform.db)": (
+        "test_conform.py::test_ours_passes"
+    ),
     r"msgin5g decode --live": "test_decode_live.py::test_datagrams_of_an_interface_as_they_come",
     r"sudo -u postgres |export MSGIN5G_DB=|msgin5g (scm-server|documents import)( [^ ]+){1,2}$": (
         "test_scm_postgresql.py::test_a_server_that_is_killed_leaves_the_others_at_work"

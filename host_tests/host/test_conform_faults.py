@@ -1,0 +1,99 @@
+"""The conformance kit names the one thing that is wrong with a server or a relay."""
+
+import asyncio
+
+import pytest
+from conform_setup import perform_role, with_verdict
+from peers import PORT, host
+from tiny_peers import DENIED, SERVER_URI, TinyRelay, TinyServer, running
+
+from msgin5g_tools.conform.check import FAIL, INCONCLUSIVE
+
+_UES = ("urn:x:ue:1", "urn:x:ue:2")
+_TIMEOUT_S = 0.5
+
+# fault of TinyServer -> the checks that find it
+_SERVER_FAULTS = {
+    None: [],
+    "ping": ["ping"],
+    "version": ["other-version"],
+    "repeated con": ["repeated-con"],
+    "recipient": ["recipient-of-not-found"],
+    "problem details": ["problem-details"],
+    "config type": ["document-shape"],
+    "critical option": ["unknown-critical-option", "unknown-critical-option-in-non"],
+    "accept": ["accept-of-another-format"],
+    "etag of valid": ["etag-of-valid"],
+    "etag of block": ["blocks-have-one-etag"],
+    "exponent": ["reserved-exponent"],
+    "deregister": ["deregister"],
+    "bulk": ["bulk"],
+}
+# fault of TinyRelay -> the checks that find it
+_RELAY_FAULTS = {
+    None: [],
+    "ping": ["ping-from-server", "ping-from-ue"],
+    "uplink recipient": ["get-for-another-recipient"],
+    "downlink recipient": ["content-for-another"],
+    "recipient of response": ["recipient-of-response"],
+    "stranger": ["client-without-link"],
+    "repeated con": ["repeated-con"],
+    "retransmission": ["request-is-sent-again", "response-is-sent-again"],
+    "options": ["options-of-request"],
+}
+
+
+async def _server_with(fault):
+    address = (host(), 5683)
+    facts = {"no_document": "urn:x:ue:none", "denied": DENIED}
+    async with running(TinyServer(_UES, fault), address):
+        ues = [(uri, None) for uri in _UES]
+        return await perform_role("server", address=address, ues=ues, **facts)
+
+
+def _all_at_once(check, faults):
+    """{fault: rows}"""
+
+    async def gathered():
+        return await asyncio.gather(*map(check, faults))
+
+    return dict(zip(faults, asyncio.run(gathered()), strict=True))
+
+
+@pytest.fixture(scope="module")
+def servers():
+    return _all_at_once(_server_with, _SERVER_FAULTS)
+
+
+@pytest.mark.parametrize("fault", _SERVER_FAULTS)
+def test_the_fault_of_a_server_is_named(servers, fault):
+    rows = servers[fault]
+    assert with_verdict(rows, FAIL) == _SERVER_FAULTS[fault]
+    assert with_verdict(rows, INCONCLUSIVE) == []
+
+
+async def _relay_with(fault):
+    address, server = (host(), PORT), (host(), 5683)
+    links = {uri: (host(), PORT) for uri in _UES}
+    async with running(TinyRelay(server, links, _TIMEOUT_S, fault), address):
+        return await perform_role(
+            "relay",
+            address=address,
+            ues=list(links.items()),
+            server_bind=server,
+            stranger_bind=(host(), PORT),
+            recipient=SERVER_URI,
+            ack_timeout_s=_TIMEOUT_S,
+        )
+
+
+@pytest.fixture(scope="module")
+def relays():
+    return _all_at_once(_relay_with, _RELAY_FAULTS)
+
+
+@pytest.mark.parametrize("fault", _RELAY_FAULTS)
+def test_the_fault_of_a_relay_is_named(relays, fault):
+    rows = relays[fault]
+    assert with_verdict(rows, FAIL) == _RELAY_FAULTS[fault]
+    assert with_verdict(rows, INCONCLUSIVE) == []
