@@ -37,6 +37,7 @@ class Log:
     """
 
     def __init__(self, as_json=False, level="info"):
+        self.listener = None  # called with (level, event, text_of) of each line
         self.is_json = as_json
         self._level = LEVELS[level]
         self._out = LineWriter(sys.stdout.fileno(), self._dropped, sys.stdout.encoding)
@@ -51,6 +52,8 @@ class Log:
         """An event, a dict; text_of(event): the same as text. is_asked_for: whatever its level."""
         if is_asked_for or LEVELS[level] >= self._level:
             self._out.write(self._line(level, event, text_of))
+            if self.listener:
+                self.listener(level, event, text_of)
 
     def message(self, level, text):
         """Text that is no event, perhaps of several lines: a fault, a traceback."""
@@ -58,6 +61,8 @@ class Log:
             for line in text.splitlines():
                 event = {"event": "message", "text": line}
                 self._errors.write(self._line(level, event, _text_of))
+                if self.listener:
+                    self.listener(level, event, _text_of)
 
     def close(self):
         """Wait for the readers, but not long."""

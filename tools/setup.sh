@@ -23,6 +23,7 @@ command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     missing="$missing postgresql"
+command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

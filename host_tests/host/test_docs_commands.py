@@ -31,6 +31,9 @@ _ELSEWHERE = {
     r"sudo -u postgres |export MSGIN5G_DB=|msgin5g (scm-server|documents import)( [^ ]+){1,2}$": (
         "test_scm_postgresql.py::test_a_server_that_is_killed_leaves_the_others_at_work"
     ),
+    r"pip install .msgin5g-firmware|msgin5g scm-server .*--web |\(umask 077; echo .alice": (
+        "test_web_browser.py::test_off_loopback_a_token_is_needed_and_enough"
+    ),
     # It would take the boards of the person who runs the tests.
     r"msgin5g flash --all": "test_flash_ports.py::test_in_a_terminal_a_dry_run_is_a_list_too",
     r"mpremote mip install|mpremote cp settings.json|python3 -m http.server": (

@@ -145,6 +145,25 @@ def _address(context, parameter, value):
     metavar="[HOST:]PORT",
     help="Serve /metrics (Prometheus) and /health over HTTP; on 127.0.0.1 unless HOST is given.",
 )
+@click.option(
+    "--web",
+    metavar="HOST:PORT",
+    callback=_address,
+    help="Serve a page for the operator over HTTP.",
+)
+@click.option(
+    "--web-token-file",
+    metavar="FILE",
+    help="A line NAME TOKEN for each person who may log in; needed unless --web is on loopback.",
+)
+@click.option(
+    "--web-host",
+    "web_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A name that browsers use for the page, as that of a proxy in front; repeatable.",
+)
+@click.option("--web-read-only", is_flag=True, help="The page shows everything, changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as one JSON object a line.")
 @click.option(
     "--log-level",
@@ -155,7 +174,10 @@ def _address(context, parameter, value):
 @click.option(
     "--verbose", "-v", is_flag=True, help="--log-level debug, with aiocoap's own log on stderr."
 )
-def scm_server(print_config, as_json, log_level, verbose, metrics, **settings):
+def scm_server(
+    print_config, as_json, log_level, verbose, metrics, web, web_token_file, web_hosts,
+    web_read_only, **settings
+):  # fmt: skip
     """Run the configuration management server (TS 24.546) until SIGTERM or Ctrl-C.
 
     It serves the documents of a database: fill it with `msgin5g documents`, also while the
@@ -176,6 +198,7 @@ def scm_server(print_config, as_json, log_level, verbose, metrics, **settings):
     if print_config:
         click.echo(option_file.text_of(click.get_current_context()), nl=False)
         return
+    page = _web(web, web_token_file, web_read_only, web_hosts) if web else None
     verbose = verbose or log_level == "debug"
     log = Log(as_json, "debug" if verbose else log_level)
     level = logging.DEBUG if verbose else logging.WARNING
@@ -192,13 +215,17 @@ def scm_server(print_config, as_json, log_level, verbose, metrics, **settings):
         log.event(_level(event), event, _line)
         if metrics:
             metrics.on_event(event)
+        if page:
+            page.on_event(event)
 
     def on_fault(text):
         log.message("error", printable(f"fault: {text}"))
 
     try:
         metrics = _metrics(metrics, log) if metrics else None
-        asyncio.run(run(checked, on_event, on_fault, metrics))
+        if page:
+            page.listen_to(log)
+        asyncio.run(run(checked, on_event, on_fault, metrics, page))
     except ScmError as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -218,6 +245,22 @@ def _metrics(text, log):
         raise bind_error(*bind, error) from None
 
 
+def _web(bind, token_file, read_only, hosts):
+    try:
+        # Not everybody needs the library.
+        from msgin5g_tools.scm_server.web.app import WebServer
+        from msgin5g_tools.scm_server.web.settings import WebSettings
+    except ImportError as error:
+        if error.name != "aiohttp":
+            raise
+        text = "--web needs aiohttp: pip install 'msgin5g-firmware[web]'"
+        raise click.ClickException(text) from None
+    try:
+        return WebServer(WebSettings(bind, token_file, read_only, hosts))
+    except ScmError as error:
+        raise option_file.fault(*str(error).split(": ", 1)) from None
+
+
 def _level(event):
     """An event about a message has the level of its response."""
     if event["event"] == "replayed":
@@ -230,6 +273,8 @@ def _line(event):
     if event["event"] == "started":
         also = "".join(f", {name} {event[name]}" for name in ("tcp", "ws") if name in event)
         return f"listening on {event['bind']}{also}; documents in {event['db']}"
+    if event["event"] == "web":
+        return f"page for the operator at {event['url']}"
     if event["event"] == "stopped":
         return "stopped"
     text = f"{event['code']} {event['method']} {event['uri']} from {event['remote']}"

@@ -58,6 +58,10 @@ class History:
         """Its Changes, the newest first; `before` is the number of a Change."""
         return self._changes("service = ? AND name = ?", (service, name), limit, before)
 
+    def of_ue(self, uri, limit=100):
+        """Its Changes of the deny list, the newest first."""
+        return self._changes("service IS NULL AND name = ?", (uri,), limit, None)
+
     def all(self, limit=100, before=None):
         """Every Change, the newest first; without the old documents."""
         return self._changes("1 = 1", (), limit, before)

@@ -95,14 +95,9 @@ def read(text, default_service):
     Contents has everything only when there are no mistakes.
     """
     contents = Contents([], [], [])
-    try:
-        top = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
-    except json.JSONDecodeError as error:
-        return contents, [f"line {error.lineno}, column {error.colno}: {error.msg}"], []
-    except ValueError as error:
-        return contents, [str(error)], []
-    except RecursionError:
-        return contents, ["is nested too deeply"], []
+    top, fault = _parsed(text)
+    if fault:
+        return contents, [fault], []
     if not isinstance(top, dict):
         return contents, ['is not an object with "documents"'], []
     mistakes = [f"{where}: {why}" for where, why in _FILE.faults(top)]
@@ -130,6 +125,40 @@ def read(text, default_service):
         doubts = _doubts(document, entry["ueConfigDocId"], where, service_ids)
         warnings += [f"{where}: {key}: {why}" for key, why in doubts]
     return contents, mistakes, warnings
+
+
+def read_one(text, service):
+    """(service, ID, document, mistakes, warnings) of the text of one document, as in a file.
+
+    The first three are None when there is a mistake.
+    """
+    entry, fault = _parsed(text)
+    if not fault and not isinstance(entry, dict):
+        fault = "is not an object: it begins with { and ends with }"
+    if fault:
+        return None, None, None, [fault], []
+    try:
+        faults, service, document = _read_entry(entry, service, set())
+    except RecursionError:
+        faults = [("document", "is nested too deeply")]
+    if faults:
+        mistakes = [f"{_short_name(key, entry)}: {why}" for key, why in faults]
+        return None, None, None, mistakes, []
+    doc_id = entry["ueConfigDocId"]
+    doubts = _doubts(document, doc_id, "this document", _ServiceIds())
+    return service, doc_id, document, [], [f"{key}: {why}" for key, why in doubts]
+
+
+def _parsed(text):
+    """(value, None) of a JSON text, or (None, what is wrong and where)."""
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant), None
+    except json.JSONDecodeError as error:
+        return None, f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except ValueError as error:
+        return None, str(error)
+    except RecursionError:
+        return None, "is nested too deeply"
 
 
 def _read_entry(entry, default_service, seen):

@@ -23,6 +23,14 @@ def write(deny, gateways, documents):
     return json.dumps(top, indent=2, ensure_ascii=False) + "\n"
 
 
+def entry_text(service, document):
+    """The text of one document, for json_form.read_one; no character of it is unprintable."""
+    text = json.dumps(_entry(service, document), indent=2, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 def _entry(service, document):
     entry = {key: document[key] for key in SAME if key in document}
     if "valServiceId" not in document:

@@ -176,8 +176,11 @@ class ScmServer:
         return event
 
 
-async def run(settings, on_event, on_fault, metrics=None):
-    """Serve until SIGTERM or SIGINT. `on_fault` gets one line for each error of ours."""
+async def run(settings, on_event, on_fault, metrics=None, web=None):
+    """Serve until SIGTERM or SIGINT. `on_fault` gets one line for each error of ours.
+
+    metrics: a metrics.Metrics. web: a web.app.WebServer.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
@@ -194,6 +197,9 @@ async def run(settings, on_event, on_fault, metrics=None):
     async with ScmServer(settings, on_event, metrics) as server:
         if metrics:
             metrics.start(server)
+        if web:
+            await web.start(server)
+            on_event({"event": "web", "url": web.url})
         # What there is now stays: the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -202,6 +208,8 @@ async def run(settings, on_event, on_fault, metrics=None):
         await stopped.wait()
         service_manager.notify("STOPPING=1")
         alive.cancel()
+        if web:
+            await web.stop()
         if metrics:
             await metrics.stop()
 
