@@ -8,7 +8,6 @@ options.defaults(role="all", espnow=False)
 _EVERY_ROLE = (
     "__init__.py",
     "builder/__init__.py",
-    "builder/name_lookup.py",
     "builder/radio.py",
     "builder/security.py",
     "builder/services.py",

@@ -21,11 +21,11 @@ class Node:
     `ue` is the ConstrainedUe in the role, `configuration` its ConfigurationManager; None without
     one. `running`: a loop drives the node now. `ended`: the board is to restart. `outcome`: the
     name of the event of the last fetch, None before the first. The builder sets the other
-    attributes: `about` (the first event), `as_json` (events are printed as JSON), `once`
-    (the first outcome ends the run), `application` (an Application), `missing_application` (the
-    name of the application that is not imported, because the node is only inspected), `watchdog`,
-    `radios`, `name_lookup`, and `trace` (a function of (out, datagram, remote) for every
-    datagram). main sets `prompt`.
+    attributes: `about` (the first event), `started_at` (in ticks), `started_s` (by the clock),
+    `as_json` (events are printed as JSON), `once` (the first outcome ends the run), `application`
+    (an Application), `missing_application` (the name of the application that is not imported,
+    because the node is only inspected), `watchdog`, `radios`, `name_lookup`, and `trace` (a
+    function of (out, datagram, remote) for every datagram). main sets `prompt`.
     """
 
     def __init__(self, role, transports, loop=None, ticks_ms=None):
@@ -37,7 +37,7 @@ class Node:
         self.configuration = self.ue and self.ue.configuration
         self.services = []
         self.events = []  # of the services, not polled yet
-        self.about = self.trace = self.prompt = self.outcome = None
+        self.about = self.trace = self.prompt = self.outcome = self.started_at = None
         self.application = self.missing_application = self.watchdog = self.radios = None
         self.name_lookup = None
         self.as_json = self.once = self.running = self.ended = False
@@ -88,7 +88,7 @@ class Node:
         name = event["event"]
         try:
             try:
-                text = json.dumps(event) if self.as_json else _text_of(event)
+                text = json.dumps(event) if self.as_json else text_of(event)
                 text = printable(text.encode())
             except MemoryError:  # a configuration may be large: print without a copy of it
                 text = name
@@ -122,7 +122,7 @@ def _is_safe(value):
     return True
 
 
-def _text_of(event):
+def text_of(event):
     """`refused reasons=[...]`: the name, then what else the event has, in order of the keys."""
     words = [event["event"]]
     for key in sorted(event):

@@ -8,8 +8,9 @@ from board_tools import mpremote
 from node_board import NodeBoard, Person
 
 COMMANDS = (
-    "status config history why diff confirm rollback fetch trace links factory_reset help".split()
-)
+    "status config history why diff confirm rollback fetch trace links link_up link_down "
+    "factory_reset help"
+).split()
 BLINK = "firmware/examples/blink.py"
 SECRETS = {"wifi": {"key": "swordfish-1"}, "mine": "swordfish-2"}
 
@@ -135,7 +136,9 @@ def test_help_lists_every_command_and_explains_each(running):
 
 def test_status_while_main_runs(ue, running):
     text = running("repl.status()")
-    assert text.startswith("ue urn:x-msgin5g:ue:0007\n  state        running\n")
+    assert text.startswith("ue urn:x-msgin5g:ue:0007\n  version      0.1.0, MicroPython ")
+    assert re.search(r"\n  state        running for \d+ s\n", text)
+    assert re.search(r"\n  ETag         [0-9a-f]{16}\n", text)
     assert f"\n  bound to     {ue.address}:65401\n" in text
     assert f"\n  asks         {ue.server}:5683\n" in text
     assert "\n  configuration good\n" in text
@@ -165,7 +168,7 @@ def test_history_and_why_tell_what_was_refused_with_key_and_rule(running):
     assert text.startswith("Since the start, oldest first:\n")
     words = re.findall(r"s ago  (\w+)", text)
     assert words == "unconfigured applied confirmed refused applied confirmed".split()
-    assert "ago  refused: blink-ms: 20, less than 50\n" in text
+    assert "ago  refused reasons=['blink-ms: 20, less than 50']\n" in text
     text = running("repl.why()")
     assert text.startswith("The newest configuration runs: it was confirmed.\n")
     assert "\nThe last one that was refused:\n  blink-ms: 20, less than 50\n" in text
@@ -197,6 +200,15 @@ def test_the_prompt_is_a_prompt(running):
     assert text == "1\n"
 
 
+def test_tab_completes_up_brings_back_and_a_block_goes_on(running):
+    person = running.person
+    text = person.presses(b"repl.his\t\r", "\nmsgin5g> $")
+    assert text.replace("\x1b[K", "").startswith("repl.history\n<function")
+    assert "confirmed" in person.presses(b"\x1b[A()\r", "\nmsgin5g> $")
+    text = person.presses(b"for i in range(3):\r  i * 2\r\r", "\nmsgin5g> $")
+    assert text.endswith("     ... \n0\n2\n4\nmsgin5g> ")
+
+
 def test_rollback_while_main_runs_reaches_the_application(another):
     ue, running = another
     mark = ue.board.output.mark()
@@ -219,7 +231,7 @@ def test_no_secret_was_told_by_any_event_or_command(another):
     running("repl.rollback()")
     ue.told("blink: every 500 ms(.*\n)*.*registered with", mark)
     for command in COMMANDS:
-        if command not in ("fetch", "trace"):
+        if command not in ("fetch", "trace", "link_up", "link_down"):
             running(f"repl.{command}()")
     running("repl.trace()")
     mark = ue.board.output.mark()
@@ -242,7 +254,7 @@ def test_no_secret_was_told_by_any_event_or_command(another):
 
 def test_an_error_at_the_prompt_does_not_end_the_node(running):
     assert "ZeroDivisionError" in running.person.types("1/0", "msgin5g> ")
-    assert "  state        running\n" in running("repl.status()")
+    assert "  state        running for " in running("repl.status()")
 
 
 def test_the_documented_session_after_ctrl_c(repository, stopped):

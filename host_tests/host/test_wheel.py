@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 
+import msgin5g
 import pytest
 
 from msgin5g_tools.paths import ROOT
@@ -108,3 +110,8 @@ def test_documents_and_keys_are_changed_without_the_firmware(wheel, tmp_path):
     assert done.returncode == 1 and "--port needs the source tree" in done.stderr
     assert "the former key works" in run(wheel, "keys", "rotate", "urn:x:1", "--db", db).stdout
     assert "revoked" in run(wheel, "keys", "revoke", "urn:x:1", "--db", db).stdout
+
+
+def test_the_firmware_has_the_version_of_the_package():
+    text = (ROOT / "pyproject.toml").read_text()
+    assert re.search(r'^version = "(.*)"$', text, re.MULTILINE)[1] == msgin5g.__version__

@@ -128,9 +128,17 @@ def test_backspace_erases_to_the_left_as_far_as_there_is_something():
         )
 
 
-def test_arrow_keys_and_other_control_characters_are_ignored():
+def test_other_control_characters_and_keys_are_ignored():
     person = Person()
-    assert person.types("1\x1b[A\x1b[D2\x00\x1f\t3\r") == SHOWN + "123\n123\n" + SHOWN
+    assert person.types("1\x1b[5~\x1bOP2\x00\x1f3\r") == SHOWN + "123\n123\n" + SHOWN
+
+
+def test_arrow_keys_are_read_in_both_forms_that_terminals_send():
+    person = Person()
+    person.types("1\r")
+    for up in ("\x1b[A", "\x1bOA"):
+        assert person.types(up + "0\r").endswith("\n10\n" + SHOWN)
+        person.types("1\r")
 
 
 def test_a_line_has_at_most_200_characters():

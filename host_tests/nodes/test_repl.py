@@ -1,6 +1,7 @@
 """What the commands of the REPL print, word for word, for nodes in each state."""
 
 import json
+import time
 
 import msgin5g.builder as builder_module
 import msgin5g.node as node_module
@@ -15,6 +16,8 @@ from msgin5g.coap.ticks import add
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import StorageError
 from msgin5g.node import Node
+from msgin5g.port import system
+from msgin5g.port.resolver import resolve
 from msgin5g.port.trace import Trace
 from msgin5g.repl import commands, format
 from msgin5g.ue import ConstrainedUe
@@ -54,7 +57,7 @@ def restore():
 
 
 def printed(board, command, *arguments):
-    """What a command prints at this moment, without the line about free memory."""
+    """What a command prints at this moment, without the lines about version and memory."""
     lines = []
     try:
         for module in (repl, commands, format):
@@ -63,7 +66,8 @@ def printed(board, command, *arguments):
         command(*arguments)
     finally:
         restore()
-    return "".join([line + "\n" for line in lines if not line.startswith("  memory ")])
+    left_out = ("  memory ", "  version ")
+    return "".join([line + "\n" for line in lines if not line.startswith(left_out)])
 
 
 def status(board, node):
@@ -84,6 +88,8 @@ def test_status_of_a_ue_says_what_its_configuration_is():
     )
     assert status(board, node) == rest % "none yet"
     board.offer("one")
+    etag = "  ETag         6f6e65\n"
+    rest = rest.replace("  next step", etag + "  next step")
     assert status(board, node) == rest % "on trial, 0 of 3 resets"
     board.manager.confirm(board.now)
     assert status(board, node) == rest % "good"
@@ -233,6 +239,97 @@ def test_a_relay_says_how_many_ues_are_linked_and_which():
     assert ", 1 " in rows[1]
 
 
+def test_a_link_comes_up_and_goes_down_by_hand():
+    _, _, relay, _ = new_sim()
+    board = Board()
+    node = Node(relay, [Transport()])
+    node.about = {"role": "relay", "ue_id": "urn:x:r", "bind": ["0.0.0.0", 65401]}
+    other = "urn:x-msgin5g:ue:0008"
+
+    def up(*arguments):
+        return printed(board, commands.link_up, node, *arguments)
+
+    def down(ue_id):
+        return printed(board, commands.link_down, node, ue_id)
+
+    assert up(other, "127.0.0.9", 65401) == "Linked: 2 of 32 links are used.\n"
+    remote = resolve("127.0.0.9", 65401)
+    assert relay.links.of_ue(other.encode()).remote == remote
+    assert up(other, "127.0.0.9", 65401) == "Linked: 2 of 32 links are used.\n"
+    assert up("urn:x:9", "127.0.0.9", 65401) == (
+        "Not linked: another UE has this address, see repl.links().\n"
+    )
+    for arguments, said in (
+        (("0008", "127.0.0.9", 65401), "ue_id: must be a URI such as urn:x-msgin5g:ue:0007"),
+        ((8, "127.0.0.9", 65401), "ue_id: must be a text"),
+        ((other, "127.0.0.9", "x"), "address: port must be a whole number"),
+        ((other, "127.0.0.9", 0), "address: port 0 is not 1 to 65535"),
+        ((other, ("127.0.0.9", 1), 65401), "address: must be a text"),
+    ):
+        assert up(*arguments) == "Not linked: " + said + "\n"
+    assert down("urn:x:9") == "There is no link with urn:x:9.\n"
+    assert down(9) == "There is no link with 9.\n"
+    assert down(other) == "The link has ended.\n" and relay.links.of_ue(other.encode()) is None
+    relay.links.max_links = 1
+    assert up(other, "127.0.0.9", 65401) == "Not linked: all 1 links are used.\n"
+    node = node_of(board)
+    assert (
+        up(other, "127.0.0.9", 65401) == down(other) == ("This node has no links with UEs: ue.\n")
+    )
+
+
+def test_a_station_of_the_access_point_is_linked_when_it_joins():
+    class Radios:
+        def links_later(self, ue_id, remote):
+            return ue_id == UE_ID
+
+    _, _, relay, _ = new_sim()
+    node = Node(relay, [Transport()])
+    node.radios = Radios()
+    relay.link_down(UE_ID.encode())
+    assert printed(Board(), commands.link_up, node, UE_ID, "127.0.0.9", 65401) == (
+        "It is linked when it joins this node's access point.\n"
+    )
+    assert len(relay.links) == 0
+
+
+def test_status_has_the_version_and_how_long_the_node_has_run():
+    board = Board()
+    node = node_of(board)
+    lines = []
+    format.print = lines.append
+    try:
+        commands.print_row("x", "y")
+        del lines[:]
+        commands.print = lines.append
+        commands.status(node)
+    finally:
+        restore()
+    assert lines[1].startswith("  version      0.1.0, ") and "Python " in lines[1]
+    assert lines[2] == "  state        running"
+    ticks, seconds = system.ticks_ms(), int(time.time())
+    for ms, clock_s, text in (
+        (0, 0, "0 s"),
+        (65_000, 65, "1 min 5 s"),
+        (2**30 + 3000, 1_073_744, "298 h 15 min"),
+        (3 * 2**30, 3_221_200, "894 h 47 min"),  # the clock is some seconds off
+        (65_000, 800_000_000, "1 min 5 s"),  # somebody has set the clock
+        (65_000, -5, "1 min 5 s"),
+    ):
+        node.started_at, node.started_s = (ticks - ms) & 0x3FFFFFFF, seconds - clock_s
+        assert "\n  state        running for " + text + "\n" in status(board, node), text
+
+
+def test_trace_takes_a_whole_number_of_seconds():
+    board = Board()
+    node = node_of(board)
+    for seconds in ("x", -1, 1.5, None, True, 86401):
+        assert printed(board, commands.trace, node, seconds) == (
+            "Seconds are a whole number, 0 to 86400: repl.trace(60)\n"
+        )
+        assert node.trace is None
+
+
 def test_links_of_a_ue_are_its_next_hop():
     board = Board()
     assert printed(board, commands.links, node_of(board)) == (
@@ -333,8 +430,8 @@ def test_history_says_how_long_ago_and_why():
         "Since the start, oldest first:\n"
         "     1 h 3 min ago  unconfigured\n"
         "    1 min 14 s ago  applied\n"
-        "           9 s ago  refused: blink-ms: 20, less than 50; other\n"
-        "           0 s ago  factory reset\n"
+        "           9 s ago  refused reasons=['blink-ms: 20, less than 50', 'other']\n"
+        "           0 s ago  factory_reset\n"
     )
 
 
@@ -510,7 +607,8 @@ def test_fetch_of_a_stopped_node_lets_it_work_until_the_outcome_without_its_appl
     services = node.services
     node.events = [{"event": "unchanged"}, {"event": "confirmed", "reasons": []}]
     assert printed(board, commands.fetch, node) == (
-        "  link up\n  rejected, 4.03, Not allowed, 60: one; two\n  confirmed\n"
+        "  link_up\n  rejected code=4.03 reasons=['one', 'two'] seconds=60 title=Not allowed\n"
+        "  confirmed\n"
     )
     assert node.loop.limits == [100, 100, 100]
     assert node.loop.services[0] == services[1:] and node.services is services
@@ -622,12 +720,12 @@ def test_trace_while_the_node_runs_shows_each_message_in_a_line_above_the_prompt
     assert printed(board, node.trace, False, message(NON, GET, 1, options), RELAY).endswith(
         "\n     /a\\u001b[2J?0xff\n"
     ), "what is not UTF-8 does not end the loop"
-    real = commands.code_text
-    commands.code_text = full
+    real = format.code_text
+    format.code_text = full
     try:
         said = printed(board, node.trace, False, message(NON, 2, 1, ()), RELAY)
     finally:
-        commands.code_text = real
+        format.code_text = real
     assert said == "A message is not shown: too little memory is free.\n"
     assert printed(board, node.trace, True, b"\x70\0\0\1", RELAY).endswith(
         " RST 0.00 mid 1  4 bytes\n"
@@ -639,7 +737,7 @@ def test_trace_while_the_node_runs_shows_each_message_in_a_line_above_the_prompt
     lines = []
     node.prompt = Prompt(lines)
     printed(board, commands.trace, node, 30)
-    commands.print = lines.append
+    format.print = lines.append
     try:
         node.trace(True, b"\x70\0\0\1", RELAY)
     finally:
@@ -653,7 +751,7 @@ def test_help_says_what_a_command_does():
     board = Board()
     text = printed(board, commands.help, None)
     assert text.startswith("  repl.status()           state, peers, counters, memory\n")
-    assert text.count("\n") == 12 and "  repl.factory_reset()    remove all" in text
+    assert text.count("\n") == 14 and "  repl.factory_reset()    remove all" in text
     assert printed(board, commands.help, "diff").startswith("repl.diff()\n  The keys in which")
     assert printed(board, commands.help, repl.diff) == printed(board, commands.help, "diff")
     assert printed(board, commands.help, "reboot") == (

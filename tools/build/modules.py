@@ -101,8 +101,8 @@ def modules_of(role, graph):
     while todo:
         module = todo.pop()
         if module not in needed:
-            needed.update(parents_of(module))
             needed.add(module)
+            todo.extend(parents_of(module))  # which run before it
             todo.extend(
                 found.target
                 for found in graph[module]

@@ -6,6 +6,7 @@ a node loads none that it does not use.
 """
 
 import os
+from time import time
 
 from micropython import const
 from msgin5g import node
@@ -53,6 +54,8 @@ def open_node(
             builder.close()
     built.as_json = settings.log == "json" if as_json is None else as_json
     built.once = once
+    built.started_at = ticks_ms()
+    built.started_s = int(time())
     node.current = built
     return built
 
@@ -183,7 +186,7 @@ class Builder:
         """If [host, port] has a host name, look it up while the node runs; see NameLookup.add."""
         if not is_ipv4(address[0]):
             if self.name_lookup is None:
-                from msgin5g.builder.name_lookup import new_name_lookup
+                from msgin5g.builder.services import new_name_lookup
 
                 self.name_lookup = new_name_lookup(self.radios)
             self.name_lookup.add(setting, address[0], address[1], use, n_timeouts)

@@ -68,6 +68,16 @@ def links():
     _do("links")
 
 
+def link_up(ue_id, host, port=65401):
+    """Link a UE: link_up("urn:x-msgin5g:ue:0007", "192.168.4.2")."""
+    _do("link_up", ue_id, host, port)
+
+
+def link_down(ue_id):
+    """End the link of a UE: link_down("urn:x-msgin5g:ue:0007")."""
+    _do("link_down", ue_id)
+
+
 def help(name=None):
     """The commands, or what one of them does: help("diff")."""
     _commands().help(name)

@@ -1,20 +1,25 @@
 """What the commands of the REPL print and do: a function for each, called with a Node."""
 
 import gc
+import sys
 from binascii import hexlify
 
 from micropython import const
-from msgin5g.coap.message import Message, MessageFormatError, code_text
-from msgin5g.coap.numbers import BLOCK2, OBSERVE, URI_PATH, URI_QUERY
+from msgin5g import __version__
+from msgin5g.coap.message import Message, code_text
 from msgin5g.coap.text import printable
 from msgin5g.coap.ticks import add
 from msgin5g.coap.ticks import diff as ticks_diff
 from msgin5g.config.manager import EMPTY, MAX_RESETS
 from msgin5g.config.store import BAD, GOOD, TRIAL, StorageError
+from msgin5g.node import text_of as text_of_event
 from msgin5g.port.remote import text_of
 from msgin5g.port.system import ticks_ms
-from msgin5g.repl.format import duration, print_row, print_wrapped, text_of_octets, value_text
+from msgin5g.repl.format import (
+    duration, ms_since, print_message, print_row, print_wrapped, text_of_octets, value_text,
+)  # fmt: skip
 
+_MAX_TRACE_S = const(86400)
 _FETCH_MS = const(30000)  # how long repl.fetch() waits when the node is stopped
 _SLICE_MS = const(100)
 _TRANSPORT_COUNTERS = (
@@ -26,8 +31,9 @@ _TRANSPORT_COUNTERS = (
 )
 _OUTCOMES = ("applied", "rejected", "unchanged", "refused", "timeout")
 _HELP = (
-    ("status", "state, peers, counters, memory", "What runs, whether its configuration is "
-     "good, on trial or rolled back, and what it has dropped, by reason."),
+    ("status", "state, peers, counters, memory", "What runs, for how long, whether traffic is "
+     "protected, whether its configuration is good, on trial or rolled back, and what it has "
+     "dropped, by reason."),
     ("config", "the configuration that runs", "Every key that the configuration has or "
      "could have. Values of keys that sound secret are not shown."),
     ("diff", "what the newest configuration changes", "The keys in which the newest stored "
@@ -46,6 +52,10 @@ _HELP = (
      "While the node runs: until repl.trace(0). Stopped: the node works for that many seconds."),
     ("links", "the next hop, the linked UEs", "The next hop of a UE; the linked UEs of a relay "
      "or gateway; the number of datagrams that could not be sent, or were lost."),
+    ("link_up", "link a UE, until the next start", 'link_up("urn:x-msgin5g:ue:0007", '
+     '"192.168.4.2") links a UE at this address; a port may follow, else it is 65401.'),
+    ("link_down", "end the link of a UE", 'link_down("urn:x-msgin5g:ue:0007"): what is under way '
+     "for it is forgotten, and it is not served any more."),
     ("factory_reset", "remove all configuration", 'With "erase" it removes every stored '
      "configuration; the settings stay. So does holding the button "
      "of button_pin for 10 s."),
@@ -63,7 +73,8 @@ def status(node):
     if node.configuration and node.configuration.safe_mode:
         _print_safe_mode(node.configuration)
     print(about["role"] + " " + about["ue_id"])
-    print_row("state", "running" if node.running else "stopped; Ctrl-D starts it again")
+    print_row("version", __version__ + ", " + _interpreter())
+    print_row("state", _state_of(node))
     print_row("bound to", about["bind"][0] + ":" + str(about["bind"][1]))
     print_row("security", _security_of(node.role.endpoint, about["role"]))
     if node.ue:
@@ -93,6 +104,22 @@ def status(node):
         print_row("counted", ", ".join(counted))
 
 
+def _interpreter():
+    """`MicroPython 1.29.0`"""
+    names = {"micropython": "MicroPython", "cpython": "CPython"}
+    name = sys.implementation.name
+    numbers = [str(number) for number in tuple(sys.implementation.version)[:3]]
+    return names.get(name, name) + " " + ".".join(numbers)
+
+
+def _state_of(node):
+    if not node.running:
+        return "stopped; Ctrl-D starts it again"
+    if node.started_at is None:
+        return "running"
+    return "running for " + duration(ms_since(node.started_at, node.started_s))
+
+
 def _security_of(endpoint, role):
     """Whether what the node asks for is protected; shows no key."""
     security = endpoint.security
@@ -114,6 +141,8 @@ def _print_ue(node):
     ue = node.ue
     print_row("asks", _next_hop_of(ue))
     print_row("configuration", _configuration_state(node.configuration))
+    if node.configuration.etag:
+        print_row("ETag", hexlify(node.configuration.etag).decode())
     if ue.client.busy:
         print_row("request", "under way")
     else:
@@ -176,6 +205,51 @@ def links(node):
                 counts.append(str(n) + " " + text)
         if counts:
             print_row("transport " + str(i), ", ".join(counts))
+
+
+def link_up(node, ue_id, host, port):
+    """Link a UE (text) at host and port until the next start, or until link_down."""
+    if not _links_ues(node):
+        return
+    # These belong to the start, and are dropped after it.
+    from msgin5g.port.resolver import TransportError, resolve
+    from msgin5g.settings.rules import SettingsError, checked, checked_ue_id
+
+    try:
+        ue_id = checked_ue_id("ue_id", ue_id)
+        remote = resolve(*checked("address", "a", [host, port], (1,)))
+    except (SettingsError, TransportError) as error:
+        print("Not linked: " + str(error).replace("settings: ", ""))
+        return
+    table = node.role.links
+    if node.radios and node.radios.links_later(ue_id, remote):
+        print("It is linked when it joins this node's access point.")
+    elif node.role.link_up(ue_id.encode(), 0, remote):
+        print("Linked: " + str(len(table)) + " of " + str(table.max_links) + " links are used.")
+    elif len(table) >= table.max_links and table.of_ue(ue_id.encode()) is None:
+        print("Not linked: all " + str(table.max_links) + " links are used.")
+    else:
+        print("Not linked: another UE has this address, see repl.links().")
+
+
+def link_down(node, ue_id):
+    """End the link of a UE (text)."""
+    if not _links_ues(node):
+        return
+    octets = ue_id.encode() if isinstance(ue_id, str) else b""
+    if node.role.links.of_ue(octets) is None:
+        print("There is no link with " + printable(str(ue_id).encode()) + ".")
+        return
+    node.role.link_down(octets)
+    print("The link has ended.")
+
+
+def _links_ues(node):
+    """False, after a message, for a role that has no links."""
+    if hasattr(node.role, "link_up"):
+        return True
+    print("This node has no links with UEs: " + node.about["role"] + ".")
+    return False
 
 
 # The configuration
@@ -242,9 +316,7 @@ def history(node):
     print("Since the start, oldest first:")
     for at, name, reasons in node.configuration.history:
         label = duration(ticks_diff(now, at)) + " ago"
-        text = name.replace("_", " ")
-        if reasons:
-            text += ": " + "; ".join(reasons)
+        text = text_of_event({"event": name, "reasons": list(reasons)})
         print_wrapped(text, " " * (18 - len(label)) + label + "  ", " " * 20)
 
 
@@ -387,6 +459,9 @@ def fetch(node):
 
 def trace(node, seconds):
     """Show messages as they are sent and received; 0 seconds ends it."""
+    if type(seconds) is not int or not 0 <= seconds <= _MAX_TRACE_S:
+        print("Seconds are a whole number, 0 to " + str(_MAX_TRACE_S) + ": repl.trace(60)")
+        return
     if not seconds:
         node.trace = None
         print("Messages are not shown any more.")
@@ -400,7 +475,7 @@ def trace(node, seconds):
         if prompt:
             prompt.hide()
         try:
-            _print_message(message, out, datagram, remote)
+            print_message(message, out, datagram, remote)
         except MemoryError:
             print("A message is not shown: too little memory is free.")
         if prompt:
@@ -442,47 +517,8 @@ def _lacks_application(node):
 
 
 def _print_event(event):
-    """Print an event in 80 columns."""
-    text = event["event"].replace("_", " ")
-    for key in ("code", "title", "detail", "seconds"):
-        if event.get(key):
-            text += ", " + str(event[key])
-    if event.get("reasons"):
-        text += ": " + "; ".join(event["reasons"])
-    print_wrapped(text, "  ", "    ")
-
-
-def _print_message(message, out, datagram, remote):
-    """Print a datagram: `-> 192.168.4.1:65401 CON GET mid 42423  130 bytes`, and its URI."""
-    start = ("-> " if out else "<- ") + text_of(remote)
-    start += " " * (25 - len(start)) + " "
-    size = "  " + str(len(datagram)) + " bytes"
-    try:
-        message.decode(datagram)
-    except MessageFormatError as error:
-        print(start + "not CoAP: " + str(error) + size)
-        return
-    code = message.code
-    name = "GET" if code == 1 else code_text(code)
-    line = start + ("CON", "NON", "ACK", "RST")[message.mtype] + " " + name
-    line += " mid " + str(message.mid)
-    if message.uint(OBSERVE) is not None:
-        line += " observe " + str(message.uint(OBSERVE))
-    if message.uint(BLOCK2) is not None:
-        line += " block " + str(message.uint(BLOCK2) >> 4)
-    print(line + size)
-    path = _joined(message, URI_PATH, "/")
-    if path:
-        query = _joined(message, URI_QUERY, "&")
-        print_wrapped("/" + path[1:] + ("?" + query[1:] if query else ""), "     ", "     ")
-
-
-def _joined(message, number, separator):
-    text = ""
-    for i in range(message.n_options):
-        if message.numbers[i] == number:
-            text += separator + text_of_octets(bytes(message.value(i)))
-    return text
+    """Print an event in 80 columns, in the words of the console."""
+    print_wrapped(text_of_event(event), "  ", "    ")
 
 
 def help(name):
