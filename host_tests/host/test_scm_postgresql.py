@@ -23,8 +23,10 @@ from scm_setup import COLLECTION, GET, MAX_AGE, OBSERVE, UE7, UE8, Client, Scm
 from scm_setup import document, ids, problem
 
 from msgin5g_tools.cli import msgin5g
+from msgin5g_tools.scm_server import schema
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.database_url import redacted
+from msgin5g_tools.scm_server.engine_postgresql import PostgresqlEngine
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import Store
 
@@ -246,14 +248,22 @@ def test_kill_9_of_writers_and_of_the_database_loses_and_halves_no_document(
         assert numbers == list(range(1, len(names) + 1)), "each change once, without a gap"
 
 
-def test_two_writers_at_once_number_their_changes_without_a_gap_and_in_their_order(db):
+def test_writers_at_once_number_their_changes_without_a_gap_and_in_their_order(db):
     def write(name):
         with Store(db, timeout_s=30) as store:
             for n in range(40):
                 store.put("msgin5g", f"{name}-{n}", document(UE7))
                 store.deny(f"urn:{name}:{n}")
 
-    threads = [threading.Thread(target=write, args=(name,)) for name in "abc"]
+    def write_by_hand(name):
+        with psycopg.connect(db) as connection:
+            for n in range(80):
+                connection.execute("INSERT INTO denied VALUES (%s, %s)", [f"urn:{name}:{n}"] * 2)
+                if n % 2:
+                    connection.commit()
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "ab"]
+    threads += [threading.Thread(target=write_by_hand, args=(name,)) for name in "cd"]
     with Store(db) as reader:
         for thread in threads:
             thread.start()
@@ -262,7 +272,7 @@ def test_two_writers_at_once_number_their_changes_without_a_gap_and_in_their_ord
             number, names, _ = reader.changes_since(number)
             assert names is not None, "a number came after a later one"
             seen |= set(names)
-        assert len(seen) == 240 and number == 240
+        assert len(seen) == 320 and number == 320
 
 
 def test_two_servers_at_once_make_the_tables_of_an_empty_database(postgresql):
@@ -286,12 +296,30 @@ def test_two_servers_at_once_make_the_tables_of_an_empty_database(postgresql):
     postgresql.drop_databases()
 
 
+def test_a_database_of_an_older_version_gets_what_it_lacks(postgresql):
+    url = postgresql.new_database(is_empty=True)
+    with psycopg.connect(url) as connection:
+        for version in (1, 2, 3):
+            for statement in schema.statements(version, PostgresqlEngine):
+                connection.execute(statement)
+        connection.execute("CREATE TABLE msgin5g_schema (version INTEGER NOT NULL)")
+        connection.execute("INSERT INTO msgin5g_schema VALUES (3)")
+        connection.execute("INSERT INTO gateways VALUES ('192.0.2.7')")
+    for _ in range(2):
+        with Store(url) as store:
+            assert store.gateways() == ["192.0.2.7"]
+            assert store.put("msgin5g", "a", document(UE7)) in ("created", "unchanged")
+            assert len(store.history.all()) == 1
+            assert store.value("SELECT version FROM msgin5g_schema") == schema.SCHEMA_VERSION
+    postgresql.drop_databases()
+
+
 def test_a_database_that_cannot_be_used_is_one_line(postgresql, db):
     with Store(db) as store:
         store.run("UPDATE msgin5g_schema SET version = 99")
     assert run("documents", "list", "--db", db) == (
         1,
-        f"Error: {redacted(db)[0]}: has schema 99, this program knows 5\n",
+        f"Error: {redacted(db)[0]}: has schema 99, this program knows {schema.SCHEMA_VERSION}\n",
     )
     empty, foreign = (postgresql.new_database(is_empty=True) for _ in range(2))
     with psycopg.connect(foreign) as connection:
