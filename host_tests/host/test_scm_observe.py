@@ -263,13 +263,13 @@ def observed_by_many(scm, client, n=20):
     compared = []
 
     def count(store):
-        body = store.body
+        body_for = store.body_for
 
-        def counting(service, doc_id):
+        def counting(service, doc_id, *whom):
             compared.append(doc_id)
-            return body(service, doc_id)
+            return body_for(service, doc_id, *whom)
 
-        store.body = counting
+        store.body_for = counting
 
     scm.call(count)
     return compared
@@ -364,16 +364,16 @@ def test_others_have_their_turn_while_many_observers_are_notified():
 def test_a_database_that_is_locked_postpones_a_notification_and_ends_no_observation(scm):
     with scm.client() as client:
         register(client)
-        body = scm.call(lambda store: store.body)
+        body_for = scm.call(lambda store: store.body_for)
         asked = []
 
         def locked(*name):
             asked.append(name)
             if len(asked) == 1:
                 raise DatabaseUnavailable("database is locked")
-            return body(*name)
+            return body_for(*name)
 
-        scm.call(lambda store: setattr(store, "body", locked))
+        scm.call(lambda store: setattr(store, "body_for", locked))
         change(scm, "ue-0007", name="1")
         assert cbor2.loads(notified(client).payload)["configName"] == "1"
         assert len(asked) == 2
