@@ -66,8 +66,10 @@ class LineWriter:
             if lines[-1] is _END:
                 is_last = True
                 lines.pop()
+            is_full = len(lines) == _BATCH
             self._put(lines)
-            if not is_last and len(lines) < _BATCH:
+            lines = None  # nothing of it stays while this waits
+            if not is_last and not is_full:
                 time.sleep(_GATHER_S)
 
     def _put(self, lines):

@@ -216,6 +216,10 @@ class Database:
         except self._engine.Error as error:
             raise self._engine.fault(error) from None
 
+    def damage(self):
+        """What of it is damaged, in one line, or None. It reads all of it, in any thread."""
+        return self._engine.damage()
+
     def size(self):
         """Bytes that it takes."""
         try:

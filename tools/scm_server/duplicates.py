@@ -70,6 +70,8 @@ class Duplicates:
             if self._entries[key][0] > now:
                 return
             self._remove(key)
+        # An empty dict keeps the room that it had.
+        self._entries, self._of_host = OrderedDict(), {}
 
     def _remove(self, key):
         del self._entries[key]

@@ -307,6 +307,9 @@ class PostgresqlEngine:
     def check(self):
         self._one("SELECT id FROM documents LIMIT 1")
 
+    def damage(self):
+        return None  # PostgreSQL has checksums of its own
+
     def size(self):
         return self._one("SELECT pg_database_size(current_database())")
 

@@ -71,14 +71,16 @@ class SqliteEngine:
             raise ScmError(f"{path}: there is no folder {Path(path).parent}")
         if Path(path).is_dir():
             raise ScmError(f"{path}: unable to open: it is a folder; name a file")
-        mode = "rwc" if create else "rw"
-        quoted = self.name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         try:
-            self.connection = sqlite3.connect(
-                f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None
-            )
+            self.connection = self._connect("rwc" if create else "rw", timeout_s)
         except sqlite3.Error as error:
             raise ScmError(f"{path}: {error}") from None
+
+    def _connect(self, mode, timeout_s):
+        quoted = self.name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        return sqlite3.connect(
+            f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None
+        )
 
     def fault(self, error):
         """The DatabaseError for an Error."""
@@ -169,6 +171,21 @@ class SqliteEngine:
         self._one("SELECT id FROM documents LIMIT 1")
         if not os.path.exists(self.name):
             raise sqlite3.OperationalError(f"{self.name} was removed")
+
+    def damage(self):
+        # A connection of its own: it may be in another thread, and reads what is in the file.
+        connection = None
+        try:
+            connection = self._connect("ro", 0)
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            return None if found == "ok" else " ".join(found.split())
+        except sqlite3.OperationalError:
+            return None  # locked, or away: `check` sees that
+        except sqlite3.Error as error:
+            return str(error)
+        finally:
+            if connection is not None:
+                connection.close()
 
     def size(self):
         return self._one("PRAGMA page_count") * self._one("PRAGMA page_size")

@@ -114,7 +114,7 @@ class Metrics:
         return self._server.counts()
 
     async def _check(self):
-        self._server.store.check()
+        self._server.check()
 
     def _health(self):
         return self._ask(self._check())[1]

@@ -17,6 +17,8 @@ from msgin5g_tools.scm_server.connections import Connections, within_descriptor_
 from msgin5g_tools.scm_server.contexts import Contexts
 from msgin5g_tools.scm_server.faults import Faults
 from msgin5g_tools.scm_server.fleet_recorder import FleetRecorder
+from msgin5g_tools.scm_server.integrity import Integrity
+from msgin5g_tools.scm_server.problem import DatabaseError
 from msgin5g_tools.scm_server.settings import address_text, bind_error
 from msgin5g_tools.scm_server.site import Site
 from msgin5g_tools.scm_server.store import Store
@@ -43,7 +45,7 @@ class ScmServer:
         self.address = self.tcp_address = self.ws_address = None
         self.store = self.fleet = None
         self._on_event = on_event or (lambda event: None)
-        self._context = self._site = self._follower = None
+        self._context = self._site = self._follower = self._integrity = None
         self._tasks = []
         self._connections = None
 
@@ -67,6 +69,8 @@ class ScmServer:
             from msgin5g_tools.scm_server.administrator import Administrator
 
             self._site.security.administrator = Administrator(settings.administrator)
+        self._integrity = Integrity(self.store, settings.integrity_s, _report_damage)
+        self._site.on_damage = self._integrity.met
         self._follower = ChangeFollower(
             self.store, self._site.observers, settings.poll_s or self.store.poll_s
         )
@@ -97,6 +101,7 @@ class ScmServer:
             asyncio.create_task(run())
             for run in (
                 self._follower.run,
+                self._integrity.run,
                 self._site.observers.run,
                 self.fleet.run,
                 self.fleet.run_counting,
@@ -141,11 +146,17 @@ class ScmServer:
 
         DatabaseError when the database does not answer.
         """
-        self.store.check()
+        self.check()
         state = self.store.state()
         if self._counted[0] != state:
             self._counted = state, (self.store.count(), Contexts(self.store).counts())
         return (*self._counted[1], self.fleet.counts)
+
+    def check(self):
+        """DatabaseError when the database does not answer, or is damaged."""
+        if self._integrity.fault:
+            raise DatabaseError(self._integrity.fault)
+        self.store.check()
 
     def documents_changed(self):
         """Look for changes now, and notify the observers of what has changed."""
@@ -212,6 +223,11 @@ async def run(settings, on_event, on_fault, metrics=None, web=None):
             await web.stop()
         if metrics:
             await metrics.stop()
+
+
+def _report_damage(error):
+    context = {"message": "the database is damaged", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)
 
 
 def _report_failure(task):

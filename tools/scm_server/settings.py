@@ -64,6 +64,7 @@ class Settings:
     administrator: str | None = None  # directory of an OSCORE security context
     require_security: bool = False  # refuse requests that are not protected by OSCORE
     poll_s: float | None = None  # how often to look for changes by others; None: as the engine
+    integrity_s: float = 60.0  # how often all of the database is read, to find damage
     notify_interval_s: float = 0.2  # least time between two notifications to one observer
 
     def __post_init__(self):

@@ -28,7 +28,12 @@ from msgin5g_tools.scm_server.coap_message import LongTokenMessage
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, UE, change_name
 from msgin5g_tools.scm_server.identity import is_loopback, normal_host, normal_uri
 from msgin5g_tools.scm_server.observers import Observer, Observers, names_of
-from msgin5g_tools.scm_server.problem import DatabaseUnavailable, Problem, UnstorableText
+from msgin5g_tools.scm_server.problem import (
+    DatabaseError,
+    DatabaseUnavailable,
+    Problem,
+    UnstorableText,
+)
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.security import (
     OVERHEAD,
@@ -74,6 +79,7 @@ class Site(interfaces.Resource):
         self._on_change = on_change
         self.security = Security(documents, settings.recipient_option, self._verifier)
         self._service_ids = ServiceIds(self.security.given)
+        self.on_damage = lambda error: None  # called with a DatabaseError of a damaged database
         self._ends = set()  # (number of a context, its end) for which there is a timer
         self.observers = Observers(settings.max_observers, self._notify)
 
@@ -186,7 +192,7 @@ class Site(interfaces.Resource):
             if owner is not None and not self._works(request.protection):
                 observer.manager.end(observer.remote, observer.token)
                 return None
-        except DatabaseUnavailable:
+        except DatabaseError:
             return _BUSY_S
         message = self._answer(request, True, registered=True)
         if message.code == codes.SERVICE_UNAVAILABLE:
@@ -202,7 +208,7 @@ class Site(interfaces.Resource):
         try:
             if owner is not None:
                 message = observer.protection.protect(message)
-        except (DatabaseUnavailable, Problem, UnstorableText):
+        except (DatabaseError, Problem, UnstorableText):
             return _BUSY_S
         observer.etag = tag
         # A minimum time between notifications: a burst of changes makes one.
@@ -237,6 +243,9 @@ class Site(interfaces.Resource):
         elif isinstance(raised, DatabaseUnavailable):
             detail = f"the database is not available: {raised}"
             raised = Problem(codes.SERVICE_UNAVAILABLE, detail, max_age=_BUSY_S)
+        elif isinstance(raised, DatabaseError):
+            self.on_damage(raised)
+            raised = Problem(codes.INTERNAL_SERVER_ERROR, f"the database is damaged: {raised}")
         elif not isinstance(raised, Problem):
             self._log.error("no response to %r", request, exc_info=raised)
             raised = Problem(codes.INTERNAL_SERVER_ERROR, "internal error of the server")
@@ -345,7 +354,7 @@ class Site(interfaces.Resource):
     def _note_service_ids(self, owner, uris, reply):
         try:
             self._service_ids.note(owner, uris, reply)
-        except DatabaseUnavailable:
+        except DatabaseError:
             pass  # the database is busy: noted the next time
 
     def _message(self, request, reply, observing):
