@@ -15,6 +15,7 @@ from oscore_gateway import server_security
 from oscore_server import RECIPIENT, SERVER_KID, Numbers, kid_of, secret_of
 
 SERVER = -1  # in place of the number of a UE
+EMPTY = b"\x70\0\0\1"  # a Reset of nothing
 _ECHO = b"12345678"
 # What a gateway with keys may send: empty messages, what is protected, and the errors for what it
 # cannot unprotect.
@@ -46,6 +47,7 @@ class KeyHolders:
     def forget(self):
         self._asked.clear()
         self._bindings.clear()
+        self._message.decode(EMPTY)  # in place of the last one, which may be large
 
     def take(self, datagram, who):
         """What a UE or the server has got from the gateway."""
@@ -156,3 +158,5 @@ class SecuredGatewayTarget(GatewayTarget):
     def rest(self):
         super().rest()
         self._holders.forget()
+        # The endpoint keeps the last message and its exchange: here both are small.
+        self.deliver(EMPTY, self.upstream, self.up_link)
