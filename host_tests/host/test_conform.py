@@ -65,6 +65,26 @@ def test_ours_passes(reports, role):
     assert all(row["came"] for row in rows.values())
 
 
+def test_the_events_of_a_ue_show_what_it_applied(tmp_path):
+    examples, events = Examples(tmp_path), tmp_path / "events"
+    events.touch()
+    only = ["--only", "content", "--only", "content-for-another", "--only", "empty-array"]
+    kit = Kit("ue", "--profile", str(tmp_path / "ue.toml"), "--events", str(events), *only)
+    try:
+        with Role(tmp_path, examples.settings("ue"), "208K") as ue, events.open("a") as file:
+            while kit.is_running:
+                try:
+                    file.write(ue.line(timeout_s=0.2))
+                except AssertionError:
+                    continue  # it prints nothing for now
+                file.flush()
+        status, rows = kit.report()
+    finally:
+        kit.kill()
+    assert {row["verdict"] for row in rows.values()} == {"pass"}, rows
+    assert status == 0
+
+
 def _fails(rows, *names):
     assert not [row for row in rows.values() if row.why.startswith(KIT_FAILED)]
     failed = set(with_verdict(rows, FAIL))

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from conform_setup import perform_role, with_verdict
-from peers import PORT, host
-from tiny_peers import DENIED, SERVER_URI, TinyRelay, TinyServer, running
+from conform_setup import Examples, Kit, perform_role, with_verdict
+from peers import PORT, Role, host
+from tiny_peers import DENIED, SERVER_URI, TinyRelay, TinyServer, TinyUe, running
 
 from msgin5g_tools.conform.check import FAIL, INCONCLUSIVE
 
@@ -41,6 +41,27 @@ _RELAY_FAULTS = {
     "retransmission": ["request-is-sent-again", "response-is-sent-again"],
     "options": ["options-of-request"],
 }
+# fault of TinyUe -> the checks that find it
+_UE_FAULTS = {
+    None: [],
+    "foreign content": ["content-for-another"],
+    "foreign error": ["not-found-for-another"],
+    "no recipient": ["content-without-recipient"],
+    "token": ["other-token"],
+    "source": ["other-source"],
+}
+# What TinyUe can do: it takes no blocks and reads no document.
+_UE_CHECKS = ["request", "recipient", "content", "forbidden", "not-found", "other-token"]
+_UE_CHECKS += ["content-for-another", "forbidden-for-another", "not-found-for-another"]
+_UE_CHECKS += ["content-without-recipient", "other-source", "other-version"]
+# Settings of ours that are not what the profile says, and the check that finds it.
+_SETTINGS = [
+    ("gateway", {"bulk": {"count": 2, "window_s": 1, "id": "other"}}, "bulk-flag"),
+    ("gateway", {"bulk": {"enabled": False}}, "bulk-request"),
+    ("ue", {"next_hop_is": "server"}, "content-without-recipient"),
+    ("ue", {"service_id": "other"}, "request"),
+    ("ue", {"server": {"recipient": "coap://other.example"}}, "recipient"),
+]
 
 
 async def _server_with(fault):
@@ -97,3 +118,46 @@ def test_the_fault_of_a_relay_is_named(relays, fault):
     rows = relays[fault]
     assert with_verdict(rows, FAIL) == _RELAY_FAULTS[fault]
     assert with_verdict(rows, INCONCLUSIVE) == []
+
+
+async def _ue_with(fault):
+    address, next_hop = (host(), PORT), (host(), PORT)
+    uri = _UES[0]
+    checking = perform_role(
+        "ue",
+        _UE_CHECKS,
+        address=address,
+        ues=[(uri, None)],
+        bind=next_hop,
+        recipient=SERVER_URI,
+        wait_s=5,
+    )
+    task = asyncio.ensure_future(checking)
+    await asyncio.sleep(0.1)  # for the socket to which the UE sends once
+    async with running(TinyUe(uri, next_hop, fault), address):
+        return await task
+
+
+@pytest.fixture(scope="module")
+def ues():
+    return _all_at_once(_ue_with, _UE_FAULTS)
+
+
+@pytest.mark.parametrize("fault", _UE_FAULTS)
+def test_the_fault_of_a_ue_is_named(ues, fault):
+    assert with_verdict(ues[fault], FAIL) == _UE_FAULTS[fault]
+    assert with_verdict(ues[fault], INCONCLUSIVE) == []
+
+
+@pytest.mark.parametrize(("role", "settings", "name"), _SETTINGS)
+def test_settings_that_are_not_what_the_profile_says_are_named(tmp_path, role, settings, name):
+    examples = Examples(tmp_path)
+    only = ["--only", name, "--only", "ping"]
+    kit = Kit(role, "--profile", str(tmp_path / f"{role}.toml"), *only)
+    try:
+        with Role(tmp_path, examples.settings(role) | settings, "208K"):
+            status, rows = kit.report()
+    finally:
+        kit.kill()
+    assert status == 1
+    assert {each: row["verdict"] for each, row in rows.items()} == {name: "fail", "ping": "pass"}

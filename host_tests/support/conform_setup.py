@@ -54,6 +54,10 @@ class Kit:
         rows = {row["check"]: row for row in json.loads(out)["checks"]}
         return self._process.returncode, rows
 
+    @property
+    def is_running(self):
+        return self._process.poll() is None
+
     def kill(self):
         self._process.kill()
         self._process.communicate()

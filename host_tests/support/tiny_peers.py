@@ -28,6 +28,7 @@ from msgin5g_tools.conform.wire import (
 )
 
 RECIPIENT, OURS = 65020, 65001
+_PAUSE_S = 0.05
 SERVER_URI = "coap://scm.example"
 DENIED = "urn:x:denied"
 _COLLECTION = ["su-uc", "v1", "val-services", "msgin5g", "ue-configurations"]
@@ -307,6 +308,51 @@ class TinyRelay(_Peer):
             self._again(flow.answer, flow.remote)
         else:
             self.send(flow.answer, flow.remote)
+
+
+class TinyUe(_Peer):
+    """A UE that asks again at once. It takes what is for it, shown by the ETag that it sends."""
+
+    def __init__(self, uri, next_hop, fault=None):
+        super().__init__(fault)
+        self._uri, self._next_hop = uri, next_hop
+        self._etag = None
+        self._token = None
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self._ask()
+
+    def _ask(self):
+        if self.transport.is_closing():
+            return
+        self._token = self.next_mid().to_bytes(4, "big")
+        options = [(11, part.encode()) for part in _COLLECTION]
+        options += [(15, b"ue-uri=" + self._uri.encode()), (RECIPIENT, SERVER_URI.encode())]
+        if self._etag:
+            options.append((ETAG, self._etag))
+        request = Message(NON, GET, self.next_mid(), self._token, options)
+        self.send(request, self._next_hop)
+
+    def handle(self, message, remote):
+        found = message.one(RECIPIENT)
+        is_mine = found == self._uri.encode()
+        if self.fault == "foreign content" and message.code == 0x45:
+            is_mine = found is not None
+        elif self.fault == "foreign error" and message.code == 0x84:
+            is_mine = found is not None
+        elif self.fault == "no recipient":
+            is_mine = is_mine or found is None
+        if not message.is_response or not is_mine or self._token is None:
+            return
+        if message.token != self._token and self.fault != "token":
+            return
+        if remote != self._next_hop and self.fault != "source":
+            return
+        if message.code == 0x45:
+            self._etag = message.one(ETAG)
+        asyncio.get_running_loop().call_later(_PAUSE_S, self._ask)
+        self._token = None
 
 
 @asynccontextmanager

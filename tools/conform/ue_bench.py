@@ -8,6 +8,7 @@ import asyncio
 import json
 import secrets
 import threading
+import time
 from pathlib import Path
 
 import cbor2
@@ -33,6 +34,7 @@ checks = Checks("ue")
 PARALLEL = 1  # one request after another
 MAX_AGE_S = 1
 QUIET_S = 0.3
+_POLL_S = 0.05
 _FIRST_NAME = "warm-up"
 _N_RESOURCES = 3  # requests until a UE asks for the same resource as before
 
@@ -83,7 +85,11 @@ class UeBench:
             raise AddressError(f"--events: {path}: {error.strerror}") from None
 
         def read():
-            for line in file:
+            while True:
+                line = file.readline()
+                if not line:
+                    time.sleep(_POLL_S)  # a file that grows, or a pipe whose writer has gone
+                    continue
                 try:
                     self.events.append(json.loads(line))
                 except ValueError:
@@ -120,22 +126,27 @@ class UeBench:
         """The Arrival of a request that was not there before, or None; it is `current` then."""
         if self._is_gone:
             return None
-        seen = {(a.message.mid, a.message.token) for a in self.requests}
-
-        def is_new(arrival):
-            message = arrival.message
-            if message is None or not message.is_request:
-                return False
-            return (message.mid, message.token) not in seen
-
-        arrival = await self.server.next(is_new, self.profile.wait_s, self._start)
+        arrival = await self.server.next(self._is_new, self.profile.wait_s, self._start)
         if arrival is None:
             self._is_gone = True
             return None
-        self._start = self.server.arrivals.index(arrival) + 1
-        self.requests.append(arrival)
-        self.current = arrival
-        return arrival
+        self.use_newest()
+        return self.current
+
+    def use_newest(self):
+        """A UE waits for the response to its newest request: that one is `current`."""
+        for arrival in self.server.arrivals[self._start :]:
+            if self._is_new(arrival):
+                self.requests.append(arrival)
+                self.current = arrival
+        self._start = len(self.server.arrivals)
+
+    def _is_new(self, arrival):
+        message = arrival.message
+        if message is None or not message.is_request:
+            return False
+        key = message.mid, message.token
+        return all(key != (a.message.mid, a.message.token) for a in self.requests)
 
 
 def etag_of(name):
@@ -173,6 +184,7 @@ class UeCase(Case):
     async def request(self, is_fresh=True):
         """The Arrival of the request that is to be answered."""
         bench = self.bench
+        bench.use_newest()
         arrival = bench.current or await bench.next_request()
         for _ in range(_N_RESOURCES):
             if arrival is None or not is_fresh or arrival.message.path == bench.path:
@@ -295,6 +307,7 @@ class UeCase(Case):
             self.sent += [text for name, text in sent if name in (check, "response")]
             self.came += came
             return
+        await asyncio.sleep(QUIET_S)  # what it took in error may make it ask once more
         up = await self.request()
         drops = self.drops(up)
         await self._spoil(up, *drops[check])
