@@ -5,8 +5,8 @@ import pty
 import re
 import select
 import signal
-import subprocess
 import time
+from pathlib import Path
 
 from msgin5g_tools.paths import ROOT
 
@@ -110,7 +110,11 @@ class Shell:
 
 
 def end_of_what_names(folder):
-    """End every process that has this folder in its command line."""
-    left = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, check=False).stdout
-    for pid in left.split():
-        os.kill(int(pid), signal.SIGTERM)
+    """End every process that works in this folder, or has it in its command line."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (process / "cwd").readlink() == folder
+            if here or os.fsencode(folder) in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            pass  # it has ended by itself, or is another user's
