@@ -89,3 +89,30 @@ def test_every_document_comes_back_byte_for_byte(made):
     ((service, doc_id, after),) = contents.documents
     assert (service, doc_id, contents.deny) == ("svc", "doc", ["urn:a:b"])
     assert ue_config.encode(after, doc_id) == before, text
+
+
+def test_the_text_of_one_document_is_printable_and_reads_back_to_the_same_document():
+    document = {
+        "ueConfigDocId": "d\u202e\x1b",
+        "configName": "Größe \x85\u2028\U0001f600",
+        "valServiceDomain": "e",
+        "valUeIds": {"uris": ["urn:a:1"]},
+        "x": [b"\x00", 1.5, None],
+    }
+    text = json_write.entry_text("s\u200f", document)
+    assert all(c.isprintable() or c == "\n" for c in text) and "Größe" in text
+    service, doc_id, found, mistakes, _ = json_form.read_one(text, "other")
+    assert (service, doc_id, mistakes) == ("s\u200f", "d\u202e\x1b", [])
+    assert ue_config.encode(found, doc_id) == ue_config.encode(document, doc_id)
+
+
+def test_a_mistake_in_one_document_has_its_place():
+    for text, mistake in (
+        ("{\n 1}", "line 2, column 2: Expecting property name enclosed in double quotes"),
+        ("[]", "is not an object: it begins with { and ends with }"),
+        ('{"ueConfigDocId": "d"}', "valServiceDomain: is missing"),
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"a": 1, "a": 2}', 'the key "a" is there twice in one object'),
+    ):
+        *nothing, mistakes, warnings = json_form.read_one(text, "s")
+        assert (nothing, mistakes, warnings) == ([None] * 3, [mistake], []), text[:20]

@@ -76,13 +76,12 @@ def main():
 
 def pages(browser, url):
     take(browser, "web-fleet", "/fleet", url, (1000, 520))
-    take(browser, "web-fleet-dark", "/fleet?state=denied", url, (1000, 420), theme="dark")
     take(browser, "web-ue", f"/ue?uri={uri(24)}", url, (1000, 860))
     take(browser, "web-phone", f"/ue?uri={uri(9)}", url, (375, 760))
     take(browser, "web-log", "/log", url, (1000, 380), theme="dark")
     take(browser, "web-document", "/document?service=msgin5g&id=ue-0024", url, (1000, 900))
     take(browser, "web-overview", "/", url, (1000, 620))
-    take(browser, "web-editor", "/document/edit?service=msgin5g&id=ue-0024", url, (1000, 620))
+    browser.go(url + "/document/edit?service=msgin5g&id=ue-0024")
     text = browser.find("#text").get_attribute("value")
     browser.type("#text", text.replace("512", "2048").replace("sensor-24", "sensor-24b"))
     browser.press("Review the changes…")

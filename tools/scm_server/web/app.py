@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from aiohttp import web
-from msgin5g_tools.scm_server.problem import DatabaseError
+from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 from msgin5g_tools.scm_server.settings import address_text, bind_error
 from msgin5g_tools.scm_server.store import Store
 from msgin5g_tools.scm_server.web.access import Access
@@ -162,7 +162,7 @@ class WebServer:
         except Busy:
             text = "Too many pages wait for the database: try again in a moment."
             return page(request, "Busy", message("bad", text), status=503)
-        except DatabaseError as error:
+        except (DatabaseError, ScmError) as error:
             text = f"The database does not answer: {error}. Try again in a moment."
             return page(request, "Not available", message("bad", text), status=503)
 

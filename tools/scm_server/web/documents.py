@@ -1,5 +1,7 @@
 """Documents: the list, one of them with its history, and one of its former versions."""
 
+import asyncio
+
 import cbor2
 from aiohttp import web
 from msgin5g_tools.scm_server import history, json_write, listing
@@ -113,7 +115,7 @@ class Documents:
                     ("Size", f"{len(body)} bytes"),
                 ),
                 "" if visitor.is_read_only else _actions(request, service, doc_id, body),
-                source(service, document),
+                await source(service, document),
             ]
         content.append(tag("h2", "History"))
         content.append(changes_table(changes[:PAGE_SIZE], of_one=True, is_shown=body is not None))
@@ -136,23 +138,24 @@ class Documents:
                 ("By", change.changed_by or "unknown"),
             ),
         ]
-        text = source_text(service, cbor2.loads(change.body))
-        now_text = "" if body is None else source_text(service, cbor2.loads(body))
+        text = await asyncio.to_thread(source_text, service, cbor2.loads(change.body))
+        now_text = ""
+        if body is not None:
+            now_text = await asyncio.to_thread(source_text, service, cbor2.loads(body))
         if not request[VISITOR].is_read_only:
             content.append(
                 form(
                     request,
                     url("/document/review", service=service, id=doc_id),
                     tag("input", type="hidden", name="base", value=_hex(body)),
-                    tag(
-                        "textarea", block("\n" + text), name="text", hidden=True, aria_label="Text"
-                    ),
+                    await asyncio.to_thread(text_field, text),
                     tag("button", "Restore this version…", class_="primary"),
+                    enctype="multipart/form-data",
                 )
             )
         content.append(tag("h2", "From the present document to this one"))
         content.append(await text_diff.shown(now_text, text))
-        content.append(source(service, cbor2.loads(change.body), "The whole version"))
+        content.append(await source(service, cbor2.loads(change.body), "The whole version"))
         return page(request, f"{doc_id}, an older version", *content)
 
     async def changes(self, request):
@@ -186,12 +189,29 @@ def source_text(service, document):
     return json_write.entry_text(service, document)
 
 
-def source(service, document, title="Document"):
-    text = source_text(service, document)
+async def source(service, document, title="Document"):
+    """A section with the text of a document; made in a thread, because it can be long."""
+    return await asyncio.to_thread(_source, service, document, title)
+
+
+def _source(service, document, title):
+    shown = shown_text(source_text(service, document))
+    return tag("section", tag("h2", title), shown)
+
+
+def shown_text(text):
+    """The text of a document as an element, up to a limit."""
     more = ""
     if len(text) > _MAX_SHOWN_SIZE:
         text, more = text[:_MAX_SHOWN_SIZE], message("warning", "The rest is not shown.")
-    return tag("section", tag("h2", title), tag("pre", block(text), tabindex="0"), more)
+    return join(tag("pre", block(text), tabindex="0"), more)
+
+
+def text_field(text):
+    """The text of a document as a field of a form that nobody sees; in a thread, see source."""
+    # HTML drops a first line break.
+    field = {"name": "text", "hidden": True, "aria_label": "Text"}
+    return tag("textarea", block("\n" + text), **field)
 
 
 def ues(document):

@@ -12,7 +12,13 @@ from msgin5g_tools.scm_server import json_form, ue_config
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import etag
 from msgin5g_tools.scm_server.web import text_diff
-from msgin5g_tools.scm_server.web.documents import crumbs, name_of, source_text
+from msgin5g_tools.scm_server.web.documents import (
+    crumbs,
+    name_of,
+    shown_text,
+    source_text,
+    text_field,
+)
 from msgin5g_tools.scm_server.web.elements import block, tag, url
 from msgin5g_tools.scm_server.web.layout import VISITOR, code, form, message, page
 
@@ -53,18 +59,18 @@ class Editor:
     async def edit(self, request):
         """A new document without an ID in the query."""
         if "id" not in request.query:
-            return self._editor(request, _NEW % self._settings.service_id, "")
+            return await self._editor(request, _NEW % self._settings.service_id, "")
         service, doc_id = name_of(request)
         body = await self._store.call(_body, service, doc_id)
         if body is None:
             text = f"There is no document {doc_id} of the service {service}."
             return page(request, "Not found", message("bad", text), status=404)
         text = await asyncio.to_thread(source_text, service, cbor2.loads(body))
-        return self._editor(request, text, etag(body).hex())
+        return await self._editor(request, text, etag(body).hex())
 
     async def edit_again(self, request):
         sent = await request.post()
-        return self._editor(request, _text(sent, "text"), _text(sent, "base"))
+        return await self._editor(request, _text(sent, "text"), _text(sent, "base"))
 
     async def review(self, request):
         sent = await request.post()
@@ -72,27 +78,35 @@ class Editor:
         read = await asyncio.to_thread(self._read, request, text)
         service, doc_id, document, mistakes, warnings = read
         if mistakes:
-            return self._editor(request, text, base, mistakes)
+            return await self._editor(request, text, base, mistakes)
         old = await self._store.call(_body, service, doc_id)
         if old is not None and not base:
-            return self._editor(request, text, base, [f"ueConfigDocId: '{doc_id}' exists already"])
+            return await self._editor(
+                request, text, base, [f"ueConfigDocId: '{doc_id}' exists already"]
+            )
         if _tag(old) != base:
-            return self._conflict(request, service, doc_id, text, base)
+            return await self._conflict(request, service, doc_id, text, base)
         if old is not None and old == ue_config.encode(document, doc_id):
-            return self._editor(request, text, base, [], "Nothing differs: it need not be saved.")
-        old_text = "" if old is None else source_text(service, cbor2.loads(old))
+            return await self._editor(
+                request, text, base, [], "Nothing differs: it need not be saved."
+            )
+        old_text = ""
+        if old is not None:
+            old_text = await asyncio.to_thread(source_text, service, cbor2.loads(old))
+        new_text = await asyncio.to_thread(source_text, service, document)
         content = [crumbs(doc_id, service if old is not None else None)]
         content += [_warnings(warnings), tag("h2", "What changes")]
-        content.append(await text_diff.shown(old_text, source_text(service, document)))
+        content.append(await text_diff.shown(old_text, new_text))
         content.append(
             form(
                 request,
                 _target(request, "save"),
                 tag("input", type="hidden", name="base", value=base),
-                tag("textarea", block("\n" + text), name="text", hidden=True, aria_label="Text"),
+                await asyncio.to_thread(text_field, text),
                 tag("button", "Save" if old is not None else "Create", class_="primary"),
                 tag("button", "Edit further", formaction=_target(request, "edit")),
                 class_="controls",
+                enctype="multipart/form-data",
             )
         )
         return page(request, f"Review {doc_id}", *content)
@@ -103,12 +117,12 @@ class Editor:
         read = await asyncio.to_thread(self._read, request, text)
         service, doc_id, document, mistakes, _ = read
         if mistakes:
-            return self._editor(request, text, base, mistakes)
+            return await self._editor(request, text, base, mistakes)
         try:
             by = request[VISITOR].by
             await self._store.call(_put, service, doc_id, document, base, by)
         except Conflict:
-            return self._conflict(request, service, doc_id, text, base)
+            return await self._conflict(request, service, doc_id, text, base)
         self._on_change()
         raise web.HTTPSeeOther(url("/document", service=service, id=doc_id))
 
@@ -118,7 +132,7 @@ class Editor:
         try:
             await self._store.call(_delete, service, doc_id, base, request[VISITOR].by)
         except Conflict:
-            return self._conflict(request, service, doc_id, None, base)
+            return await self._conflict(request, service, doc_id, None, base)
         self._on_change()
         raise web.HTTPSeeOther(url("/document", service=service, id=doc_id))
 
@@ -137,7 +151,7 @@ class Editor:
         if size > self._settings.max_body:
             yield f"document: has {size} bytes as CBOR, the limit is {self._settings.max_body}"
 
-    def _editor(self, request, text, base, mistakes=(), note=None):
+    async def _editor(self, request, text, base, mistakes=(), note=None):
         doc_id = request.query.get("id")
         about = [crumbs(doc_id, request.query.get("service")) if doc_id else crumbs("")]
         if mistakes:
@@ -156,7 +170,7 @@ class Editor:
             ),
             tag(
                 "textarea",
-                block("\n" + text),  # HTML drops a first line break
+                await asyncio.to_thread(block, "\n" + text),  # HTML drops a first line break
                 id="text",
                 name="text",
                 rows=min(40, max(16, text.count("\n") + 3)),
@@ -169,17 +183,20 @@ class Editor:
             ),
             tag("button", "Review the changes…", class_="primary"),
             class_="editor",
+            enctype="multipart/form-data",
         )
         title = f"Edit {doc_id}" if doc_id else "New document"
         return page(request, title, *about, content, status=422 if mistakes else 200)
 
     @staticmethod
-    def _conflict(request, service, doc_id, text, base):
+    async def _conflict(request, service, doc_id, text, base):
         text_of_it = (
             ""
             if text is None
             else tag(
-                "section", tag("h2", "Your text, to copy"), tag("pre", block(text), tabindex="0")
+                "section",
+                tag("h2", "Your text, to copy"),
+                await asyncio.to_thread(shown_text, text),
             )
         )
         explained = message(

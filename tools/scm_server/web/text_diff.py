@@ -6,15 +6,23 @@ import difflib
 from msgin5g_tools.scm_server.web.elements import tag
 
 _CONTEXT = 3
+_MAX_ROWS = 3000
 _MAX_LINES = 800  # that differ, of one text; the time grows with the square
 
 
 async def shown(old, new):
     """An element with the lines that differ, and some around them."""
+    return await asyncio.to_thread(_html, old, new)  # it can take a tenth of a second
+
+
+def _html(old, new):
     if old == new:
         return tag("p", "Nothing differs.", class_="same")
-    rows = await asyncio.to_thread(lines, old, new)  # it can take a tenth of a second
-    return tag("div", [_row(mark, text) for mark, text in rows], class_="diff", tabindex="0")
+    rows = lines(old, new)
+    made = [_row(mark, text) for mark, text in rows[:_MAX_ROWS]]
+    if len(rows) > _MAX_ROWS:
+        made.append(_row("@", f"{len(rows) - _MAX_ROWS} more lines are not shown"))
+    return tag("div", made, class_="diff", tabindex="0")
 
 
 def lines(old, new):

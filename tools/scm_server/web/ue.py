@@ -9,8 +9,8 @@ from msgin5g_tools.scm_server.problem import Problem
 from msgin5g_tools.scm_server.query import Selector
 from msgin5g_tools.scm_server.resources import CBOR, COLLECTION, Resources, Route
 from msgin5g_tools.scm_server.web.deny_list import change_form
-from msgin5g_tools.scm_server.web.documents import changes_table, source_text
-from msgin5g_tools.scm_server.web.elements import block, join, tag, url
+from msgin5g_tools.scm_server.web.documents import changes_table, shown_text, source_text
+from msgin5g_tools.scm_server.web.elements import join, tag, url
 from msgin5g_tools.scm_server.web.fleet import state_badge
 from msgin5g_tools.scm_server.web.layout import (
     VISITOR,
@@ -103,7 +103,7 @@ def _state(known, is_denied):
 
 def _answer(service, response, tag_text, documents):
     kind = "good" if response.startswith("2") else "warning"
-    shown = [tag("pre", block(text), tabindex="0") if text else "" for _, text in documents]
+    shown = [text for _, text in documents]
     links = [
         tag("a", doc_id, href=url("/document", service=service, id=doc_id))
         for doc_id, _ in documents
@@ -140,7 +140,9 @@ def _found(store, uri, settings):
                 answers.append((service, f"4.03 {problem.detail}", None, []))
             continue
         documents = cbor2.loads(reply.payload)[:_MAX_DOCUMENTS]
-        shown = [(each["ueConfigDocId"], source_text(service, each)) for each in documents]
+        shown = [
+            (each["ueConfigDocId"], shown_text(source_text(service, each))) for each in documents
+        ]
         for doc_id, _ in shown:
             changes += store.history.of_document(service, doc_id, _N_CHANGES)
         if is_denied:
