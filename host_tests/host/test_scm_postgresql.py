@@ -23,10 +23,11 @@ from scm_setup import COLLECTION, GET, MAX_AGE, OBSERVE, UE7, UE8, Client, Scm
 from scm_setup import document, ids, problem
 
 from msgin5g_tools.cli import msgin5g
-from msgin5g_tools.scm_server import schema
+from msgin5g_tools.scm_server import listing, schema
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.database_url import redacted
 from msgin5g_tools.scm_server.engine_postgresql import PostgresqlEngine
+from msgin5g_tools.scm_server.fleet import Fleet
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import Store
 
@@ -387,3 +388,25 @@ def test_after_a_crash_of_the_database_no_server_takes_requests_without_a_new_ec
             time.sleep(0.1)
         assert answer.code == codes.UNAUTHORIZED and answer.opt.echo
         assert holder.ask(path=DOC).code == codes.CONTENT
+
+
+def test_the_lists_of_the_page_and_of_the_commands_are_those_of_sqlite(db, tmp_path):
+    def shown(store):
+        for n in range(5):
+            store.put("msgin5g", f"D%{n}", document(f"urn:a:{n}"))
+        store.deny("urn:a:4")
+        listed = [
+            listing.documents(store, *arguments)
+            for arguments in (
+                ("", None, 9),
+                ("d%", "msgin5g", 2),
+                ("A:3", None, 9, ("msgin5g", "D%1")),
+                ("_", None, 9),
+            )
+        ]
+        denied = [listing.denied(store, "A:", 9), listing.denied(store, "", 9, "urn:a:4")]
+        ues = list(Fleet(store).each()), Fleet(store).counts(), Fleet(store).find("urn:a:1")
+        return listed, denied, listing.counts(store), ues, store.names(), store.services()
+
+    with Store(db) as store, Store(tmp_path / "scm.db") as file:
+        assert shown(store) == shown(file)
