@@ -351,7 +351,7 @@ def test_ten_thousand_documents_are_found_by_index(run, write, tmp_path):
             (Selector("v7", "00000008", "8", several, False), 20),
         ):
             assert len(store.select("msgin5g", selector)) == n_found, selector
-        assert store.is_for("msgin5g", "ue-7", several)
+        assert store.body_for("msgin5g", "ue-7", several)[1]
         assert store.first_denied(several) is None
         assert time.perf_counter() - started_at < 1, "microseconds are usual"
         assert any("INTEGER PRIMARY KEY" in step for step in plans)
