@@ -75,7 +75,9 @@ def main():
 
 
 def pages(browser, url):
-    take(browser, "web-fleet", "/fleet", url, (1000, 520))
+    browser.go(url + "/fleet")
+    browser.reload_until("never asked", "main nav.figures")  # then all are counted
+    take(browser, "web-fleet", "/fleet", url, (1180, 560))
     take(browser, "web-ue", f"/ue?uri={uri(24)}", url, (1000, 860))
     take(browser, "web-phone", f"/ue?uri={uri(9)}", url, (375, 760))
     take(browser, "web-log", "/log", url, (1000, 380), theme="dark")
