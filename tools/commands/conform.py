@@ -216,11 +216,9 @@ def _conform(role, as_list, as_json, only, junit, verbose, **values):
         click.echo(report.as_list(chosen))
         return
     made = _profile(role, **values)
-    table = report.Table(chosen, verbose, click.echo)
-    if not as_json:
-        table.head()
+    table = None if as_json else report.Table(chosen, verbose, click.echo)
     try:
-        rows = asyncio.run(_perform(role, made, chosen, None if as_json else table.row))
+        rows = asyncio.run(_perform(role, made, chosen, table))
     except AddressError as error:
         raise click.ClickException(printable(str(error))) from None
     click.echo(report.as_json(role, rows) if as_json else report.summary(rows))
@@ -245,12 +243,14 @@ def _profile(role, ues, ue_binds=None, **values):
     return made
 
 
-async def _perform(role, made, chosen, on_row):
+async def _perform(role, made, chosen, table):
     async with ROLES[role].bench(made) as bench:
+        if table:
+            table.head()
         return await perform_all(
             chosen,
             bench.new_case,
             lambda check: profiles.missing(check, made),
             made.parallel or ROLES[role].parallel,
-            on_row or (lambda row: None),
+            table.row if table else lambda row: None,
         )

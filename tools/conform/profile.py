@@ -41,7 +41,6 @@ class Profile:
     bulk_id: str = "msgin5g-bulk"
     comma: bool = False
     strict_codes: bool = False
-    adds_recipient: bool = False
     no_document_code: str = ANY
     next_hop_is: str = "relay"
     source_port: int = 65401
@@ -62,10 +61,6 @@ class Profile:
         return self.ues[1][0] if len(self.ues) > 1 else None
 
     @property
-    def third_ue(self):
-        return self.ues[2][0] if len(self.ues) > 2 else None
-
-    @property
     def collection(self):
         """The Uri-Path of the collection (TS 24.546 C.3.1.2.1)."""
         prefix = [part for part in self.path_prefix.split("/") if part]
@@ -81,7 +76,6 @@ class Profile:
 BRINGS = {
     "ue": "--ue",
     "second_ue": "a second --ue",
-    "third_ue": "a third --ue",
     "no_document": "--no-document",
     "denied": "--denied",
     "recipient": "--recipient",
