@@ -35,6 +35,7 @@ _CAMPAIGNS = {
     "test_provision_keys",
     "test_provision_seal_c",
     "test_schema_fuzz",
+    "test_whole_in_any_environment",
     "test_scm_flood",
 }
 # Files of unit/ and nodes/ that take more than ten seconds: `make test-fast` leaves them out.

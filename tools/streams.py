@@ -8,6 +8,18 @@ import click
 _WRONG = 1
 
 
+# subprocess.run and Popen of a program of Python, as mpremote and micropython are: it takes and
+# prints UTF-8 in any locale.
+UTF8 = {"encoding": "utf-8", "errors": "replace"}
+
+
+def utf8_environment():
+    """The environment that goes with it."""
+    environment = {**os.environ, "PYTHONUTF8": "1"}
+    environment.pop("PYTHONIOENCODING", None)
+    return environment
+
+
 def prepare():
     """Any text can be printed: a character that the console's set lacks is shown as its escape."""
     for name in ("stdout", "stderr"):

@@ -93,7 +93,7 @@ def rows(figures):
                 "" if target is None else f"{shown(target)}",
                 None if target is None else value <= target,
             )
-    for package, size in figures["mpy_bytes"].items():
+    for package, size in figures.get("mpy_bytes", {}).items():
         yield f".mpy files: {package}", f"{shown(size)} bytes", "", None
 
 

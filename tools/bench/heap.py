@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cbor2
 
+from msgin5g_tools import streams
 from msgin5g_tools.bench.errors import BenchError
 from msgin5g_tools.bench.interpreter import PROGRAMS
 from msgin5g_tools.build.modules import import_graph
@@ -142,10 +143,10 @@ def _work_of(role, firmware, heap, padding=0):
         process = subprocess.Popen(
             command,
             cwd=firmware.parent if firmware.is_file() else firmware,
-            env={**os.environ, "PADDING": "x" * padding},
+            env={**streams.utf8_environment(), "PADDING": "x" * padding},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            **streams.UTF8,
         )
         try:
             network.serve(process)

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from msgin5g_tools import streams
 from msgin5g_tools.bench.errors import BenchError
 from msgin5g_tools.commands.run import interpreter_command
 
@@ -29,7 +30,12 @@ class Interpreter:
         command = self.command(program, heap, *arguments)
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+                command,
+                capture_output=True,
+                timeout=_TIMEOUT_S,
+                check=False,
+                env=streams.utf8_environment(),
+                **streams.UTF8,
             )
         except OSError as error:
             raise BenchError(f"{self.name}: {error.strerror}") from None
@@ -45,7 +51,12 @@ class Interpreter:
         code = "import sys; v = sys.implementation; print('%d.%d.%d, ' % v[1][:3] + v[2])"
         try:
             done = subprocess.run(
-                [self.name, "-c", code], capture_output=True, text=True, timeout=10, check=False
+                [self.name, "-c", code],
+                capture_output=True,
+                timeout=10,
+                check=False,
+                env=streams.utf8_environment(),
+                **streams.UTF8,
             )
         except OSError as error:
             raise BenchError(f"{self.name}: {error.strerror}") from None

@@ -15,41 +15,16 @@ _CODES = {"2.03": 0x43, "2.05": 0x45}
 _LARGEST_HEAP = 196608
 
 
-def measure(interpreter, progress):
-    """All figures as a dict; progress(text) reports what comes next."""
+def measure(interpreter, progress, only=None):
+    """All figures as a dict, or those of one of MEASUREMENTS.
+
+    progress(text) reports what comes next.
+    """
     figures = {"interpreter": interpreter.version()}
-    progress("decode, encode and relay: time and allocation")
-    figures.update(_speed(interpreter))
-    progress("OSCORE: time and allocation")
-    figures.update(_oscore(interpreter))
-    progress("a relay with little and with much in its tables")
-    figures.update(_growth(interpreter))
-    progress("heap of a relay and a gateway")
-    figures.update(_hop_heap(interpreter))
-    progress("relay throughput")
-    found = interpreter.run("throughput", "192K", *free_ports(3))
-    figures["relay_datagrams_per_s"] = found["datagrams_per_s"]
-    progress("the modules of a UE")
-    files = role_files("ue")
-    figures["ue_mpy_bytes"] = sum(f.stat().st_size for p, f in files.items() if p != "main.py")
-    loaded = loaded_modules("ue", interpreter.firmware)
-    figures["ue_import_heap_bytes"] = interpreter.run("imports", "512K", *loaded)["heap"]
-    figures["ue_idle_heap_bytes"] = idle_heap("ue", interpreter.firmware)
-    figures["ue_romfs_idle_heap_bytes"] = idle_heap("ue", build_romfs("ue"))
-    with Loopback(interpreter) as loopback:
-        progress("a UE on loopback: datagrams")
-        figures.update(_wire(loopback))
-        progress("the smallest heap of a UE")
-        found = smallest(loopback.fetched, 8192, _LARGEST_HEAP)
-        if found is None:
-            raise BenchError(f"a UE does not get its configuration in {_LARGEST_HEAP} bytes")
-        figures["ue_min_heap_bytes"] = found
-    with Loopback(interpreter, DEFAULT_RECIPIENT) as loopback:
-        progress("a UE with the default name of the server")
-        refresh = _transactions(loopback.watch(False, 3))[2]
-        figures["refresh_default_bytes"] = sum(map(len, refresh))
-    progress("the .mpy files")
-    figures["mpy_bytes"] = _sizes(interpreter.firmware)
+    for name, (text, measured) in MEASUREMENTS.items():
+        if only in (None, name):
+            progress(text)
+            figures.update(measured(interpreter))
     return figures
 
 
@@ -141,6 +116,35 @@ def _hop_heap(interpreter):
     return figures
 
 
+def _throughput(interpreter):
+    found = interpreter.run("throughput", "192K", *free_ports(3))
+    return {"relay_datagrams_per_s": found["datagrams_per_s"]}
+
+
+def _modules(interpreter):
+    files = role_files("ue")
+    loaded = loaded_modules("ue", interpreter.firmware)
+    return {
+        "ue_mpy_bytes": sum(f.stat().st_size for p, f in files.items() if p != "main.py"),
+        "ue_import_heap_bytes": interpreter.run("imports", "512K", *loaded)["heap"],
+        "ue_idle_heap_bytes": idle_heap("ue", interpreter.firmware),
+        "ue_romfs_idle_heap_bytes": idle_heap("ue", build_romfs("ue")),
+    }
+
+
+def _on_loopback(interpreter):
+    with Loopback(interpreter) as loopback:
+        figures = _wire(loopback)
+        found = smallest(loopback.fetched, 8192, _LARGEST_HEAP)
+        if found is None:
+            raise BenchError(f"a UE does not get its configuration in {_LARGEST_HEAP} bytes")
+        figures["ue_min_heap_bytes"] = found
+    with Loopback(interpreter, DEFAULT_RECIPIENT) as loopback:
+        refresh = _transactions(loopback.watch(False, 3))[2]
+        figures["refresh_default_bytes"] = sum(map(len, refresh))
+    return figures
+
+
 def _wire(loopback):
     """Bytes on the wire of a UE that refreshes and of one that observes."""
     refreshed = _transactions(loopback.watch(False, 3))
@@ -188,3 +192,16 @@ def _sizes(firmware):
         parts = file.relative_to(firmware).parts
         packages[parts[1] if len(parts) > 2 else "msgin5g"] += file.stat().st_size
     return dict(sorted(packages.items()))
+
+
+# name -> (what it measures, a function of an Interpreter)
+MEASUREMENTS = {
+    "speed": ("decode, encode and relay: time and allocation", _speed),
+    "oscore": ("OSCORE: time and allocation", _oscore),
+    "growth": ("a relay with little and with much in its tables", _growth),
+    "heap": ("heap of a relay and a gateway", _hop_heap),
+    "throughput": ("relay throughput", _throughput),
+    "modules": ("the modules of a UE", _modules),
+    "loopback": ("a UE on loopback: datagrams, and its smallest heap", _on_loopback),
+    "size": ("the .mpy files", lambda interpreter: {"mpy_bytes": _sizes(interpreter.firmware)}),
+}

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+from msgin5g_tools import streams
 from msgin5g_tools.bench.errors import BenchError
 
 _PATIENCE_S = 5
@@ -20,7 +21,12 @@ class Process:
         self._lines = queue.Queue()
         try:
             self._child = subprocess.Popen(
-                command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                command,
+                cwd=cwd,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=streams.utf8_environment(),
+                **streams.UTF8,
             )
         except OSError as error:
             raise BenchError(f"{name}: {error.strerror}") from None

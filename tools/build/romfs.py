@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from msgin5g_tools import streams
 from msgin5g_tools.build.mpy import BuildError, role_files
 from msgin5g_tools.paths import BUILD
 
@@ -41,8 +42,9 @@ def _run_mpremote(arguments):
     done = subprocess.run(
         [sys.executable, "-m", "mpremote", *arguments],
         capture_output=True,
-        text=True,
         check=False,
+        env=streams.utf8_environment(),
+        **streams.UTF8,
     )
     if done.returncode:
         raise BuildError(f"mpremote {arguments[0]}: {(done.stdout + done.stderr).strip()}")

@@ -15,7 +15,7 @@ from rich.table import Table
 from msgin5g_tools.bench.errors import BenchError
 from msgin5g_tools.bench.figures import NOTES, rows
 from msgin5g_tools.bench.interpreter import Interpreter
-from msgin5g_tools.bench.measurements import measure
+from msgin5g_tools.bench.measurements import MEASUREMENTS, measure
 from msgin5g_tools.bench.plan import measure as measure_plan
 from msgin5g_tools.bench.plan import plan as plan_for
 from msgin5g_tools.bench.scm_server import measure_server
@@ -40,6 +40,9 @@ def _numbers(context, parameter, text):
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option("--markdown", is_flag=True, help="Print the table of docs/boards.md instead.")
+@click.option(
+    "--only", type=click.Choice(list(MEASUREMENTS)), help="One measurement instead of all."
+)
 @click.option(
     "--server", is_flag=True, help="Measure msgin5g scm-server instead; takes ten minutes."
 )
@@ -74,7 +77,7 @@ def _numbers(context, parameter, text):
     help="With --plan: a database of PostgreSQL, postgresql://USER@HOST/NAME, made for this: it is"
     " filled. Without it a file of SQLite is made.",
 )
-def bench(as_json, markdown, server, sizes, n_ues, max_age_s, db):
+def bench(as_json, markdown, only, server, sizes, n_ues, max_age_s, db):
     """Measure speed, heap and size now, on real MicroPython, with the .mpy files of a board.
 
     Takes about a minute. Times are in units of a loop that indexes a bytes object 100 times,
@@ -97,7 +100,8 @@ def bench(as_json, markdown, server, sizes, n_ues, max_age_s, db):
         with console.status("bench") as status, tempfile.TemporaryDirectory() as folder:
             # Built apart, so that whoever builds meanwhile does not change what is measured.
             firmware = build_firmware(Path(folder) / "firmware")
-            figures = measure(Interpreter(firmware), lambda text: status.update(f"bench: {text}"))
+            interpreter = Interpreter(firmware)
+            figures = measure(interpreter, lambda text: status.update(f"bench: {text}"), only)
     except (BenchError, BuildError) as error:
         raise click.ClickException(str(error)) from None
     if as_json:

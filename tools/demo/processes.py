@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from msgin5g_tools import streams
 from msgin5g_tools.board import BoardError, VirtualBoard
 from msgin5g_tools.device.events import parse_event
 from msgin5g_tools.demo.actors import Addresses, NoAddress
@@ -136,6 +137,7 @@ class Processes:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            env=streams.utf8_environment(),
             limit=1 << 20,
         )
         process = Process(name, child, on_event)

@@ -182,7 +182,8 @@ class ScmServer:
             event["tcp"] = address_text(*self.tcp_address)
         if self.ws_address:
             event["ws"] = address_text(*self.ws_address)
-        event["db"] = self.store.name
+        # In a locale of ASCII the name of a file has other letters for what is not.
+        event["db"] = os.fsencode(self.store.name).decode("utf-8", "backslashreplace")
         event["recipient"] = self.settings.recipient
         return event
 
