@@ -83,6 +83,8 @@ def _work(folder, out):
         (("documents", "deny", "urn:x:9", "--db", db), 0),
         (("keys", "administrator", "Anna", out / "änna", "--db", db), 0),
         (("keys", "list", "--db", db), 0),
+        (("fleet", "--db", db), 0),
+        (("conform", "server", "--list"), 0),
         (("decode", _HEXED), 0),
         (("decode", "--pcap", folder / "cäpture.pcap"), 0),
         (("wireshark", "--install", "--folder", out / "plügins"), 0),
