@@ -24,6 +24,7 @@ _CAMPAIGNS = {
     "test_any_environment",
     "test_cbor_fuzz",
     "test_codec_fuzz",
+    "test_conform_faults",
     "test_fleet_faults",
     "test_fleet_machine",
     "test_fuzz",

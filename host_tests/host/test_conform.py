@@ -17,15 +17,22 @@ from msgin5g_tools.conform.check import FAIL, INCONCLUSIVE, KIT_FAILED, NOT_APPL
 from msgin5g_tools.conform.roles import ROLES as KIT
 
 ROLES = ("server", "relay", "gateway", "ue")
+# The clauses of a UE, about as long each.
+_SHARES = (
+    ("TS 24.538", "TS 24.546"),
+    ("RFC 7252 3", "RFC 7252 4"),
+    ("RFC 7252 5", "RFC 7641", "RFC 7959", "RFC 8516", "RFC 9175"),
+)
 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
     """{role: (exit status, rows)} of our four roles, checked at the same time.
 
-    Two UEs share the checks of a UE: each has to wait until its UE asks again.
+    Several UEs share the checks of a UE: each has to wait until its UE asks again.
     """
-    examples, second = (Examples(tmp_path_factory.mktemp("conform")) for _ in range(2))
+    places = [Examples(tmp_path_factory.mktemp("conform")) for _ in _SHARES]
+    examples = places[0]
     folder = examples.folder
     documents = ["documents", "import", str(folder / "documents.json")]
     command = [sys.executable, "-c", PROGRAM, *documents, "--db", str(folder / "scm.db")]
@@ -38,9 +45,9 @@ def reports(tmp_path_factory):
             kits.append((role, kit))
             stack.callback(kit.kill)
 
-        check("ue", examples, "--only", "TS 24.538", "--only", "TS 24.546")
-        check("ue", second, "--only", "RFC")  # it listens before its UE asks
-        for at in (examples, second):
+        for at, clauses in zip(places, _SHARES, strict=True):  # each listens before its UE asks
+            check("ue", at, *(word for clause in clauses for word in ("--only", clause)))
+        for at in places:
             stack.enter_context(Role(at.folder, at.settings("ue"), "208K"))
         for role in ("relay", "gateway"):
             stack.enter_context(Role(folder, examples.settings(role), "208K"))
