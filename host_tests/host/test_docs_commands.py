@@ -175,7 +175,7 @@ def desk(tmp_path):
 
 
 def test_the_commands_for_applications(desk):
-    assert desk.plays("docs/applications.md") == 2
+    assert desk.plays("docs/applications.md") == 3
 
 
 def test_the_commands_for_boards(desk):

@@ -52,7 +52,7 @@ def find_interpreter():
     python = Path(path).with_name("python")
     if head.startswith(b"#!") and b"micropython_unix" in head and python.exists():
         return [str(python), *launch[0]], launch[1]
-    return [path], signal.SIGINT
+    return [os.path.abspath(path)], signal.SIGINT
 
 
 def end_with(lifeline, pid):

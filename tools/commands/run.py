@@ -23,12 +23,13 @@ from msgin5g_tools.board.errors import BoardError
 from msgin5g_tools.board.interpreter import end_with, find_interpreter
 from msgin5g_tools.board.virtual import HeapSize
 from msgin5g_tools.build.mpy import BuildError, build_firmware
+from msgin5g_tools.device.application_file import ApplicationFile
 from msgin5g_tools.device.bundle import ROLES
 from msgin5g_tools.device.errors import WOULD_RESTART, WRONG_INPUT, DeviceError
 from msgin5g_tools.device.role_log import RoleLog
 from msgin5g_tools.device.settings_check import read_settings
 from msgin5g_tools.log_lines import LEVELS, Log
-from msgin5g_tools.paths import FIRMWARE, SHIM
+from msgin5g_tools.paths import FIRMWARE, SHIM, TESTKIT
 from msgin5g_tools.text import printable
 
 _GOODBYE_S = 0.3
@@ -76,15 +77,20 @@ control = Control(%d)
 _START_JSON = """
 import builtins, sys
 print_to = print
-def print_apart(*words):
-    is_event = isinstance(words[0], str) and words[0][:1] in ("", "{")
-    print_to(*words, file=sys.stdout if is_event else sys.stderr)
+def print_apart(*words, **how):
+    is_event = words and isinstance(words[0], str) and words[0][:1] in ("", "{")
+    how.setdefault("file", sys.stdout if is_event else sys.stderr)
+    print_to(*words, **how)
 builtins.print = print_apart
 """
 # A shell gives what it starts in the background a SIGINT that is ignored, and Python keeps that.
+# An exception of the application is printed as MicroPython prints it.
 _START_CPYTHON = """
-import signal
+import signal, sys, traceback
 signal.signal(signal.SIGINT, signal.default_int_handler)
+def print_exception(error, file=None):
+    traceback.print_exception(type(error), error, error.__traceback__, file=file or sys.stdout)
+sys.print_exception = print_exception
 """
 
 
@@ -114,27 +120,30 @@ def default_heap(settings, role=None):
 
 
 def command_of(settings, state, interpreter="micropython", heap=None, **flags):
-    """The command line that runs a role; flags: as_json, once, trace, role, control.
+    """The command line that runs a role; flags: as_json, once, trace, role, control, app.
 
     heap: as `-X heapsize` takes it; None for the role's default. control: the descriptor of a
-    pipe; each byte that comes makes the role print its counters.
+    pipe; each byte that comes makes the role print its counters. app: an ApplicationFile, whose
+    folder is to be the working directory.
     """
     heap = heap or default_heap(settings, flags.get("role"))
     of_bytes = str if interpreter == "cpython" else _as_utf8
+    app = flags.get("app")
     options = (
-        of_bytes(settings),
-        of_bytes(state),
+        of_bytes(os.path.abspath(settings) if app else settings),
+        of_bytes(os.path.abspath(state) if app else state),
         flags.get("as_json"),
         flags.get("once", False),
         flags.get("trace", False),
         flags.get("role"),
+        app and app.name,
     )
     if interpreter == "cpython":
-        path = [str(SHIM), str(FIRMWARE)]
+        path = [str(SHIM), str(FIRMWARE), *([str(TESTKIT), str(app.folder)] if app else [])]
         start = [sys.executable, "-u"]
         before = _START_CPYTHON
     else:
-        path = [_as_utf8(build_firmware())]
+        path = [_as_utf8(build_firmware()), *([_as_utf8(app.folder)] if app else [])]
         start, ctrl_c = find_interpreter()
         if ctrl_c != signal.SIGINT:  # as safe as on a board, when it is asked for
             start = [*start, "--sigint"]
@@ -142,6 +151,8 @@ def command_of(settings, state, interpreter="micropython", heap=None, **flags):
         before = ""
     if flags.get("as_json"):
         before += _START_JSON
+    if app:
+        before += app.prelude
     control = flags.get("control")
     before += "control = None" if control is None else _CONTROL % control
     return [*start, "-c", f"path, options = {path!a}, {options!a}\n{before}{_START}"]
@@ -168,6 +179,7 @@ def _values_of(settings):
     help="In place of the settings' own.",
 )
 @click.option("--settings", metavar="FILE", required=True)
+@click.option("--app", metavar="FILE", help="An application beside the role.")
 @click.option(
     "--interpreter", type=click.Choice(["micropython", "cpython"]), default="micropython"
 )
@@ -197,11 +209,12 @@ def _values_of(settings):
     metavar="[HOST:]PORT",
     help="Serve /metrics (Prometheus) and /health over HTTP; on 127.0.0.1 unless HOST is given.",
 )
-def run(role, settings, interpreter, heap, state, once, as_json, trace, log_level, metrics):
+def run(role, settings, app, interpreter, heap, state, once, as_json, trace, log_level, metrics):
     """Run a role on this host.
 
     Without --state nothing is kept from one run to the next. Ctrl-C ends it. SIGUSR1 makes it
-    print its counters. Before each line it prints the time (UTC) and the level.
+    print its counters. Before each line it prints the time (UTC) and the level. With --app the
+    working directory of the role is the application's folder.
 
     Exit status: 0 ended by a person, or --once applied or unchanged   1 wrong settings or an
     address that cannot be used   7 --once with any other outcome   8 the board would restart
@@ -209,6 +222,9 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace, log_leve
     heap = heap or default_heap(settings, role)
     try:
         _, checked = read_settings(settings, role)
+        if app is not None:
+            app = ApplicationFile(app, interpreter)
+            app.require_same(checked.application)
         if once:
             _require_hosts(settings, checked)
     except DeviceError as error:
@@ -234,6 +250,7 @@ def run(role, settings, interpreter, heap, state, once, as_json, trace, log_leve
             as_json=as_json or None,
             once=once,
             trace=trace,
+            app=app,
             # At a terminal a role with a prompt is what a board is: a console.
             log=None
             if _is_console(values) and not metrics
@@ -299,10 +316,10 @@ class _Child:
             signal.signal(getattr(signal, name), self._stop)
         signal.signal(signal.SIGUSR1, self._count)
 
-    def start(self, command):
+    def start(self, command, folder=None):
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if self._log else {}
         self._process = subprocess.Popen(
-            command, pass_fds=(self._end.fileno(), self.control), **output
+            command, cwd=folder, pass_fds=(self._end.fileno(), self.control), **output
         )
         if self._log:
             self._log.read(self._process.stdout, self._process.stderr)
@@ -351,7 +368,9 @@ class _Child:
 def _run(*arguments, log, metrics, **flags):
     """Run a role until it ends; its exit status."""
     child = _Child(log)
-    child.start(command_of(*arguments, control=child.control, **flags))
+    app = flags["app"]
+    command = command_of(*arguments, control=child.control, **flags)
+    child.start(command, app and app.folder)
     if metrics:
         metrics.start(lambda: child.ask(b"m"))
     try:
