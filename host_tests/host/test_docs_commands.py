@@ -27,6 +27,7 @@ _ELSEWHERE = {
     r"msgin5g (conform|.* examples/conform/|scm-server .* --db conform.db)": (
         "test_conform.py::test_ours_passes"
     ),
+    r"msgin5g test ": "test_test.py::test_each_block_of_the_page_runs",
     r"msgin5g decode --live": "test_decode_live.py::test_datagrams_of_an_interface_as_they_come",
     r"sudo -u postgres |export MSGIN5G_DB=|msgin5g (scm-server|documents import)( [^ ]+){1,2}$": (
         "test_scm_postgresql.py::test_a_server_that_is_killed_leaves_the_others_at_work"

@@ -38,7 +38,11 @@ def compile_file(source, target, optimise=1):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     # Tracebacks show this name: the path in the repository.
-    name = source.relative_to(ROOT).as_posix()
+    compile_to(source, target, source.relative_to(ROOT).as_posix(), optimise)
+
+
+def compile_to(source, target, name, optimise=0):
+    """Compile one file to .mpy; `name` is that of the source in tracebacks."""
     # Compile to another name and rename, so that a reader sees the old file or the new one.
     fresh = target.with_suffix(".mpy.tmp")
     options = [f"-O{optimise}", "-s", name, "-o", str(fresh)]

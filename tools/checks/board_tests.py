@@ -12,24 +12,11 @@ import re
 import sys
 
 from msgin5g_tools.build.mpy import BuildError, build_firmware, build_tests
-from msgin5g_tools.device import programs
 from msgin5g_tools.device.errors import DeviceError
+from msgin5g_tools.device.scratch_folder import FOLDER, put, remove
 from msgin5g_tools.device.session import open_session
 
-_FOLDER = "/msgin5g.test"
 _TIMEOUT_S = 900  # of one file of tests that prints nothing, on the slowest board
-_REMOVE = f"""
-import os
-def remove(path):
-    for e in list(os.ilistdir(path)):
-        if e[1] == 0x4000:
-            remove(path + "/" + e[0])
-        else:
-            os.remove(path + "/" + e[0])
-    os.rmdir(path)
-if {_FOLDER[1:]!r} in os.listdir("/"):
-    remove({_FOLDER!r})
-"""
 _RUN = """
 import sys
 sys.path[:] = [{folder!r} + "/host_tests"] + [p for p in sys.path if p.startswith(".")]
@@ -39,23 +26,13 @@ run_mpy.main([{folder!r} + "/host_tests/run_mpy.py", {folder!r} + "/firmware", "
 
 
 def files():
-    """{path on the board: bytes}."""
+    """{path below the scratch folder: bytes}."""
     found = {}
     for root, name in ((build_firmware(), "firmware"), (build_tests(), "host_tests")):
         for file in sorted([*root.glob("**/*.mpy"), root / "run_mpy.py"]):
             if file.exists() and not file.is_relative_to(root / "nodes"):
-                found[f"{_FOLDER}/{name}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
+                found[f"{name}/{file.relative_to(root).as_posix()}"] = file.read_bytes()
     return found
-
-
-def put(session, wanted):
-    """Write the files, folders first."""
-    folders = {path[:i] for path in wanted for i, char in enumerate(path) if char == "/" and i > 0}
-    session.run(_REMOVE)
-    session.run(programs.prepare(sorted(folders), []))
-    for path, data in wanted.items():
-        for program in programs.write_file(path, data):
-            session.run(program)
 
 
 def run_tests(session, stems):
@@ -63,7 +40,7 @@ def run_tests(session, stems):
     passed = failed = 0
     for stem in stems:
         session.enter()
-        printed = session.run(_RUN.format(folder=_FOLDER, stem=stem), _TIMEOUT_S)
+        printed = session.run(_RUN.format(folder=FOLDER, stem=stem), _TIMEOUT_S)
         print(f"{stem}: {printed.strip()}".replace("\r", ""), flush=True)
         found = re.search(r"^(\d+) passed, (\d+) failed\s*$", printed, re.MULTILINE)
         passed += int(found[1]) if found else 0
@@ -84,7 +61,7 @@ def main():
             passed, failed = run_tests(
                 session, [name.removesuffix(".mpy") for name in unit if text in name]
             )
-            session.run(_REMOVE)
+            remove(session)
         finally:
             session.restart()
             session.close()

@@ -29,7 +29,7 @@ _NO_ATTRIBUTE = re.compile(r'^"(?:type\[)?(\w+)[^"]*" has no attribute')
 # RP2 has no ESP-NOW: the builder reports that in one line.
 _EXPECTED = {("rp2", 'Cannot find implementation or library stub for module named "espnow"')}
 # Of the shims: their own hands, which a board has not.
-_HANDS = {"air", "apart", "boards", "here", "lost", "remove_radio", "reset", "slow"}
+_HANDS = {"air", "apart", "boards", "here", "lost", "power_on", "remove_radio", "reset", "slow"}
 
 
 def stubs_of(port):

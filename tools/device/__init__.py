@@ -9,6 +9,7 @@ session.py    the raw REPL, through mpremote or ampy
 programs.py   what runs on the board
 inventory.py  what is there, what is to be done
 install.py    the installation, so that the board boots at any moment
+scratch_folder.py  for the files of a test run
 events.py     what the firmware prints
 watch.py      the first boot
 flashing.py   all of it for one board

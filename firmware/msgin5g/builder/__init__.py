@@ -205,7 +205,7 @@ class Builder:
         trial_ms = 0 if settings.confirm == "at_once" else settings.trial_s * 1000
         schema = Schema(settings.max_document_size)
         good_after_ms = min(_GOOD_AFTER_MS, trial_ms // 2)
-        store = Store(Flash(self.directory, StorageError))
+        store = Store(self.open_flash())
         manager = ConfigurationManager(
             store,
             schema,
@@ -229,6 +229,10 @@ class Builder:
             manager.confirm(now)  # left on trial by an earlier setting
         manager.step(now)
         return manager
+
+    def open_flash(self):
+        """The files in which the configuration is stored."""
+        return Flash(self.directory, StorageError)
 
     def open_transport(self, address):
         """Open a UDP socket on [host, port] as the next transport."""

@@ -39,7 +39,7 @@ class Application:
         self.error = None  # the exception that ended it
         self._in_call = False  # of its import, `changed` or `step`
         self._name = name
-        self._module = None
+        self.module = None  # the imported one; None in safe mode
         self._node = None
         self._manager = None
         self._resolve = self._clock = None
@@ -130,7 +130,7 @@ class Application:
         if manager is None:
             self._import(None)
         elif manager.safe_mode:
-            self._module = None
+            self.module = None
             self._passed_on = manager.configuration
         elif manager.schema.before_first_check:  # nothing was stored: there was no check yet
             manager.schema.before_first_check = None
@@ -138,7 +138,7 @@ class Application:
 
     def start(self):
         """Call the module's `main`; its coroutine, or None when it has ended or has no `main`."""
-        program = None if self.error else getattr(self._module, "main", None)
+        program = None if self.error else getattr(self.module, "main", None)
         if program:
             try:
                 coroutine = program(self)
@@ -174,7 +174,7 @@ class Application:
             if diff(now, self._restart_at) >= 0 and not node.ended:
                 node.emit("restarting", ())
             return
-        if self.error is None and self._module:
+        if self.error is None and self.module:
             self._in_call = True
             try:
                 self._call(now)
@@ -208,16 +208,16 @@ class Application:
         if self._manager is None or not self._manager.safe_mode:
             self._in_call = True
             try:
-                self._module = __import__(self._name)
-                if schema and hasattr(self._module, "declare"):
-                    self._module.declare(schema)
+                self.module = __import__(self._name)
+                if schema and hasattr(self.module, "declare"):
+                    self.module.declare(schema)
             except Exception as error:
                 self.fail(error)
             self._in_call = False
 
     def _call(self, now):
         """Call `changed` and `step` of the module when they are due."""
-        module = self._module
+        module = self.module
         if self._passed_on is not self.configuration:
             self._passed_on = self.configuration
             if hasattr(module, "changed"):

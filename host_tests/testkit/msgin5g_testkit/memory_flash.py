@@ -3,12 +3,24 @@
 from msgin5g.config.store import StorageError
 
 
+class PowerCut(BaseException):
+    """The power fails in the middle of an operation of the flash."""
+
+
 class MemoryFlash:
-    """`files` is name -> bytes; `n_writes` counts writes; the flags make the next ones fail."""
+    """`files` is name -> bytes; `n_writes` counts writes; the flags make the next ones fail.
+
+    cut_at: the power fails at the n-th operation from now on that changes the flash (1 is the
+    next one): PowerCut is raised; None: it does not. tears: that operation leaves half of the new
+    file, else it leaves the old one. n_cuts: how often the power has failed so.
+    """
 
     error = StorageError
 
     def __init__(self):
+        self.cut_at = None
+        self.tears = True
+        self.n_cuts = 0
         self.files = {}
         self.n_writes = 0
         self.moves_at = ()  # the numbers of the writes that go to a new folder
@@ -41,16 +53,35 @@ class MemoryFlash:
     def write(self, name, parts):
         if self.is_full:
             raise StorageError("storage: full")
-        self.n_writes += 1
         data = _joined(parts)
+        if self._is_cut():
+            if self.tears:
+                self.files[name] = data[: len(data) // 2]
+            raise PowerCut()
+        self.n_writes += 1
         self.files[name] = data[:-1] + b"?" if self.forgets else data
 
+    def _is_cut(self):
+        """Whether the power fails at this operation."""
+        if self.cut_at is None:
+            return False
+        self.cut_at -= 1
+        if self.cut_at > 0:
+            return False
+        self.cut_at = None
+        self.n_cuts += 1
+        return True
+
     def rename(self, name, new_name):
+        if self._is_cut():
+            raise PowerCut()
         self.files[new_name] = self._file(name)
         del self.files[name]
 
     def remove(self, names):
         for name in names:
+            if name in self.files and self._is_cut():
+                raise PowerCut()
             self.files.pop(name, None)
 
 

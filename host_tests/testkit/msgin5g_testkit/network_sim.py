@@ -53,9 +53,11 @@ class NetworkSim:
     """Nodes, the clock and the datagrams under way. The clock starts just before its wrap.
 
     record: keep (ms since the start, source, destination, datagram) of all that is sent in `log`.
+    on_send(source, destination, datagram): called for each datagram, also for those lost later.
     """
 
-    def __init__(self, link_model=None, start=_MASK - 700, record=True):
+    def __init__(self, link_model=None, start=_MASK - 700, record=True, on_send=None):
+        self._on_send = on_send
         self.now = start
         self.elapsed_ms = 0
         self.log = []
@@ -94,19 +96,23 @@ class NetworkSim:
         """Let time pass until `done()`; true when it came true within limit_ms."""
         end = self.elapsed_ms + limit_ms
         while True:
-            self._settle()
+            self.settle()
             if done is not None and done():
                 return True
-            wait = end - self.elapsed_ms
-            for node in self.nodes.values():
-                ms = self._wait_ms(node)
-                if ms is not None and ms < wait:
-                    wait = ms
-            for flying in self._air:
-                wait = min(wait, flying[0] - self.elapsed_ms)
             if self.elapsed_ms >= end:
                 return False
-            self._advance(max(wait, 1))
+            self.advance(end)
+
+    def advance(self, end):
+        """Let time pass until something happens, or until elapsed_ms is `end`."""
+        wait = end - self.elapsed_ms
+        for node in self.nodes.values():
+            ms = self._wait_ms(node)
+            if ms is not None and ms < wait:
+                wait = ms
+        for flying in self._air:
+            wait = min(wait, flying[0] - self.elapsed_ms)
+        self._pass(max(wait, 1))
 
     def _wait_ms(self, node):
         """How long a node waits once its events are polled: here they stay for the test."""
@@ -119,7 +125,7 @@ class NetworkSim:
         ue.events = events
         return wait
 
-    def _advance(self, ms):
+    def _pass(self, ms):
         self.elapsed_ms += ms
         self.now = (self.now + ms) & _MASK
         arrived = [f for f in self._air if f[0] <= self.elapsed_ms]
@@ -130,7 +136,7 @@ class NetworkSim:
             if node is not None:
                 node.receive(self._links[destination], datagram, source, self.now)
 
-    def _settle(self):
+    def settle(self):
         """Let every node do and send what it can at this moment."""
         for address in list(self._order):
             node = self.nodes[address]
@@ -154,6 +160,8 @@ class NetworkSim:
         self.largest = max(self.largest, len(datagram))
         if self.record:
             self.log.append((self.elapsed_ms, source, destination, datagram))
+        if self._on_send is not None:
+            self._on_send(source, destination, datagram)
         for delay_ms in self.link_model(self.n_sent, datagram):
             self._air.append(
                 (self.elapsed_ms + delay_ms, self.n_sent, source, destination, datagram)

@@ -50,6 +50,11 @@ def remove_radio():
     globals().pop("WLAN", None)
 
 
+def power_on():
+    """The radio forgets all, as when the power comes back; the air stays."""
+    _state.update({0: None, 1: None})
+
+
 def reset(port, clock, refuses=()):
     """A new radio in an empty air."""
     air.clear()

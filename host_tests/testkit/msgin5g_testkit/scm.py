@@ -1,0 +1,78 @@
+"""The configuration management server of a Network, in the hands of a test."""
+
+import json
+
+from msgin5g_testkit.checks import xorshift
+from msgin5g_testkit.servers import Server
+
+
+class ScmServer(Server):
+    """A server with documents, at the address of the network's server.
+
+    It answers as TS 24.546 specifies: block by block, with ETag, 4.03 and 4.04, and notifies its
+    observers. is_silent: it answers nothing, for example while "the server is down". slow_ms: how
+    long an answer takes. n_requests, n_bodies: how many it has answered; with a configuration.
+    requests: (UE ID, value of Observe) of the last 64. max_age_s: Max-Age of its answers.
+    """
+
+    def __init__(self, address: tuple, seed: int, configurations: dict, **options) -> None:
+        self.address = address
+        self.is_silent = False
+        documents = {ue_id: self._document(ue_id, configurations[ue_id])
+                     for ue_id in configurations}  # fmt: skip
+        Server.__init__(self, xorshift(seed), documents, **options)
+        self.denied = list(self.denied)
+
+    def serve(self, ue_id: str, configuration: dict) -> None:
+        """Give a UE another configuration, and notify it if it observes.
+
+        configuration: the keys of configData. The two that TS 24.538 7.2.3 requires are added
+        where they are missing; the MSGin5G server that they name answers a CoAP ping. With the
+        key "ueConfigs" it is a whole UeConfigDoc.
+        """
+        self.allow(ue_id)
+        self.change(ue_id, self._document(ue_id, configuration))
+
+    def delete(self, ue_id: str) -> None:
+        """Delete the document of a UE: 4.04 from now on."""
+        self.change(ue_id, None)
+
+    def deny(self, ue_id: str) -> None:
+        """Answer 4.03 from now on."""
+        self.denied.append(ue_id)
+
+    def allow(self, ue_id: str) -> None:
+        """End `deny`."""
+        self.denied = [other for other in self.denied if other != ue_id]
+
+    def receive(self, transport, datagram, remote, now):
+        if not self.is_silent:
+            Server.receive(self, transport, datagram, remote, now)
+
+    def transmit(self, now):
+        out = Server.transmit(self, now)
+        while self.is_silent and out is not None:
+            out = Server.transmit(self, now)
+        return out
+
+    def _document(self, ue_id, configuration):
+        if "ueConfigs" in configuration:
+            return configuration
+        data = {
+            "MSGin5G-Server-address": "coap://%s:%d" % self.address,
+            "MSGin5G-UE-Service-id": "user@example.com",
+        }
+        data.update(configuration)
+        return document(ue_id, json.dumps(data))
+
+
+def document(ue_id: str, data: str, document_id: str = "doc-1", **more) -> dict:
+    """A UeConfigDoc; data: its configData, JSON text."""
+    doc = {
+        "ueConfigDocId": document_id,
+        "valServiceDomain": "example.com",
+        "valUeIds": {"uris": [ue_id]},
+        "ueConfigs": [{"configType": "ON_NETWORK", "configData": data}],
+    }
+    doc.update(more)
+    return doc
