@@ -19,7 +19,7 @@ sys.path.append(str(HERE.parent / "tools" / "simulate"))  # for fast_network_sim
 import msgin5g_testkit  # noqa: E402, F401  # the shims: time.ticks_* with a period of 2**30
 
 
-# Long tests that need no CoAP peer of others: the second stream of tools/test.sh has them.
+# Files that take long: they come first, so that a run does not end with one core at work.
 _CAMPAIGNS = {
     "test_any_environment",
     "test_cbor_fuzz",
@@ -43,6 +43,7 @@ _CAMPAIGNS = {
 _SLOW = {"test_crowd"}
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if not _is_about_sqlite(item)]
     for item in items:
@@ -50,6 +51,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker("campaign")
         if item.path.stem in _SLOW:
             item.add_marker("slow")
+    items.sort(key=lambda item: item.path.stem not in _CAMPAIGNS | _SLOW)
 
 
 def _is_about_sqlite(item):

@@ -3,21 +3,25 @@
 # tools/test.sh fast      unit/ and nodes/ on CPython without the slow tests, unit/ on MicroPython
 # tools/test.sh ARGS...   pytest alone, with these arguments
 #
-# Two streams run at once. The first is pytest with the real peers. The second is what needs no
-# peer: the lanes on real MicroPython, the campaigns, a sample of mutants. Its output comes at the
-# end.
+# Two streams run at once. The first is pytest, some files at a time: most wait for real peers. The
+# second is always busy: the lanes on real MicroPython, then a sample of mutants. Its output comes
+# at the end.
 set -eu
 cd "$(dirname "$0")/.."
 # A run starts some thousand interpreters: each would compile every library anew.
 unset PYTHONDONTWRITEBYTECODE
 python=.venv/bin/python
-first="not campaign"
-folders=""
+lanes="$python -m msgin5g_tools.checks.lanes"
+mutants="$python -m msgin5g_tools.checks.mutants --without device --sample 60 --min 90"
 case "${1-}" in
-"") ;;
+"")
+    # One file more than there are cores; a file stays in one process, with its fixtures.
+    set -- --numprocesses $(($(nproc) + 1)) --dist loadfile --no-loadscope-reorder
+    ;;
 fast)
-    first="not slow"
-    folders="host_tests/unit host_tests/nodes"
+    set -- -m "not slow" host_tests/unit host_tests/nodes
+    lanes="$lanes --in unit"
+    mutants=""
     ;;
 *) exec $python -m pytest "$@" ;;
 esac
@@ -31,13 +35,8 @@ second_stream() {
     status=0
     child=""
     trap 'kill $child 2>/dev/null || true; exit 1' TERM
-    if [ -n "$folders" ]; then
-        run $python -m msgin5g_tools.checks.lanes --in unit
-    else
-        run $python -m msgin5g_tools.checks.lanes
-        run $python -m pytest -m campaign
-        run $python -m msgin5g_tools.checks.mutants --without device --sample 60 --min 90
-    fi
+    run $lanes
+    [ -z "$mutants" ] || run $mutants
     exit $status
 }
 
@@ -46,8 +45,7 @@ second_stream >"$output" 2>&1 &
 second=$!
 trap 'kill $second 2>/dev/null || true; rm -f "$output"' EXIT INT TERM
 status=0
-# shellcheck disable=SC2086
-$python -m pytest -m "$first" $folders || status=$?
+$python -m pytest "$@" || status=$?
 wait $second || status=$?
 cat "$output"
 exit $status

@@ -102,6 +102,37 @@ def test_a_budget_reports_what_is_above_its_limit():
     assert budget.shown("ue", {"mpy_idle": 81920}) == ("ue: mpy_idle 80.0 KB (32-bit about 56 KB)")
 
 
+def test_what_has_not_changed_is_measured_once(monkeypatch, tmp_path):
+    measured = []
+    interpreter = ["one"]
+    monkeypatch.setattr(
+        budget,
+        "measure",
+        lambda roles: measured.append(roles) or {r: {"n": len(r)} for r in roles},
+    )
+    monkeypatch.setattr(budget, "interpreter_command", lambda: interpreter[0])
+    monkeypatch.setattr(budget, "FIRMWARE", tmp_path / "firmware")
+    monkeypatch.setattr(budget, "ROOT", tmp_path)
+    monkeypatch.setattr(budget, "limits", lambda: {"ue": {"n": 9}, "relay": {"n": 9}, "x": {}})
+    kept = tmp_path / "build" / "budget.json"
+    module = tmp_path / "firmware" / "a.py"
+    module.parent.mkdir()
+    module.write_text("x = 1\n")
+    assert budget.figures(["ue"], kept) == budget.figures(["ue"], kept) == {"ue": {"n": 2}}
+    assert set(budget.figures(["ue", "relay"], kept)) == {"ue", "relay"}
+    assert measured == [["ue"], ["relay"]]
+    module.write_text("x = 2\n")
+    budget.figures(["ue"], kept)
+    interpreter[0] = "another"
+    budget.figures(["ue"], kept)
+    kept.write_text("{")
+    budget.figures(["ue"], kept)
+    assert measured[2:] == [["ue"]] * 3
+    for _ in range(2):
+        budget.figures(["x"], kept)
+    assert measured[5:] == [["x"]] * 2, "above its limit"
+
+
 def test_the_budget_of_a_ue_is_what_its_users_were_promised():
     limits = budget.limits()
     assert set(limits) == {"ue", "relay", "gateway"}
@@ -112,6 +143,6 @@ def test_the_budget_of_a_ue_is_what_its_users_were_promised():
 
 @pytest.mark.parametrize("role", ["ue", "relay", "gateway"])
 def test_what_a_role_takes_is_within_its_budget(role):
-    figures = budget.measure(role)
+    figures = budget.figures()[role]
     assert list(budget.excesses(role, figures, budget.limits()[role])) == []
     assert 20000 < figures["romfs_idle"] < figures["mpy_idle"] < figures["mpy_smallest"]

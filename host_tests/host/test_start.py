@@ -9,7 +9,7 @@ import types
 from contextlib import suppress
 
 import pytest
-from addresses import network
+from addresses import network, port
 from scm_setup import Scm, document
 
 from msgin5g_testkit.shim import espnow
@@ -108,7 +108,8 @@ def test_a_name_that_nobody_knows_is_an_event_and_the_node_runs_on(tmp_path, int
 
 @pytest.mark.parametrize("interpreter", ["micropython", "cpython"])
 def test_one_bad_name_among_the_links_does_not_end_a_relay(scm, tmp_path, interpreter):
-    links = {UE_ID: ["localhost", 65401], "urn:x:bad": [NEVER, 65401], "urn:x:8": [FIRST, 65401]}
+    at = port()  # on 127.0.0.1, the address of a name that is known everywhere
+    links = {UE_ID: ["localhost", at], "urn:x:bad": [NEVER, 65401], "urn:x:8": [FIRST, 65401]}
     settings = written(
         tmp_path,
         role="relay",
@@ -125,7 +126,7 @@ def test_one_bad_name_among_the_links_does_not_end_a_relay(scm, tmp_path, interp
             ue = written(
                 tmp_path,
                 ue_id=UE_ID,
-                bind=[NET + "4", 65401],
+                bind=["127.0.0.1", at],
                 next_hop=[RELAY, 65401],
                 start_delay_s=0,
                 observe=False,
