@@ -9,7 +9,7 @@ from aiocoap.numbers import codes
 from oscore_client import KeyHolder, recipients
 from scm_setup import COLLECTION, UE7, UE8, Scm, database_in, document, problem
 
-from msgin5g_tools.scm_server import site
+from msgin5g_tools.scm_server import security, site
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, GATEWAY, UE, Contexts
 from msgin5g_tools.scm_server.store import Store
 
@@ -356,6 +356,26 @@ def test_no_source_that_is_not_verified_gets_more_than_three_times_its_bytes(tmp
             sent = b"\x40\x02\x00\x01\x93\x09\x00\x66" + (b"\xff" + payload if payload else b"")
             stranger.send(sent)
             assert len(stranger.receive_datagram()) <= 3 * len(sent)
+
+
+def test_what_a_source_may_get_is_reckoned_from_all_bytes_of_its_datagram(rig, monkeypatch):
+    reckoned, sent = [], []
+
+    class Seen(security.Protection):
+        def __init__(self, *about):
+            super().__init__(*about)
+            reckoned.append(self.wire_size)
+
+    monkeypatch.setattr(security, "Protection", Seen)
+    ue = rig.holder(UE7)
+    ue.ask(path=doc(UE7))  # and its Echo
+    reckoned.clear()
+    for query, token in (((), b"t"), ((f"ue-uri={UE7}",), b"a token"), ((), b"12345678")):
+        datagram, identifiers = ue.protect(path=doc(UE7), query=query, token=token)
+        ue.client.send(datagram)
+        assert ue.receive(identifiers).code == codes.CONTENT
+        sent.append(len(datagram))
+    assert reckoned == sent
 
 
 def test_a_strict_relay_gets_the_codes_of_oscore_unchanged(tmp_path):

@@ -13,7 +13,20 @@ import pytest
 from aiocoap.numbers import codes
 from aiocoap.numbers.constants import TransportTuning
 from oscore_client import KeyHolder
-from scm_setup import COLLECTION, CON, RST, UE7, UE8, Client, Scm, database_in, document, encode
+from scm_setup import (
+    COLLECTION,
+    CON,
+    GET,
+    OBSERVE,
+    RST,
+    UE7,
+    UE8,
+    Client,
+    Scm,
+    database_in,
+    document,
+    encode,
+)
 
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, GATEWAY, UE, Contexts
 from msgin5g_tools.scm_server.store import Store
@@ -254,6 +267,23 @@ def test_the_first_contacts_of_many_ues_wait_for_the_disk_once(tmp_path):
         if waits and sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT")):
             synced.append(sql)
     assert len(synced) == 1 and "bound = bound +" in synced[0], synced
+
+
+def test_an_observer_whose_key_has_no_number_left_hears_nothing_and_others_do(opened):
+    scm, key, new_client = opened
+    ue = KeyHolder(new_client(), key)
+    assert ue.ask(path=DOC, observe=0).opt.observe is not None
+    scm.call(lambda store: store.run("UPDATE contexts SET bound = ?", 2**40 - 3))
+    while ue.ask_once(token=b"next")[0].code == codes.CONTENT:
+        pass
+    with new_client() as plain:
+        assert plain.ask(GET, DOC, options=[(OBSERVE, b"")]).code == "2.05"
+        for name in "bc":
+            change(scm, name)
+            message = plain.receive()
+            plain.acknowledge(message)
+            assert cbor2.loads(message.payload)["configName"] == name
+    assert is_silent(ue)
 
 
 @pytest.mark.sqlite
