@@ -63,6 +63,10 @@ class ConstrainedUe(Role):
             queries.append(b"ue-snr=" + settings.ue_snr.encode())
         request = scm_request_of(settings, [ue_id], queries)
         self.client = ScmClient(endpoint, transport, remote, request, ue_id, settings)
+        if not settings.observe and configuration.configuration is not None and configuration.etag:
+            # What is stored may be the newest still: 2.03 says so in a few bytes. Who observes
+            # needs the document itself, whose ID is in no ETag.
+            self.client.etag = configuration.etag
         self.report = None
         if settings.report_refused:
             from msgin5g.scm.refusal_report import RefusalReport

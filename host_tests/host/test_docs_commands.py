@@ -176,7 +176,8 @@ def desk(tmp_path):
 
 
 def test_the_commands_for_applications(desk):
-    assert desk.plays("docs/applications.md") == 3
+    (desk.folder / "app.py").write_text("def changed(node):\n    print('app: told')\n")
+    assert desk.plays("docs/applications.md") == 6
 
 
 def test_the_commands_for_boards(desk):

@@ -106,7 +106,7 @@ class Schema:
         `kind` is str, int, bool, dict (an object), list, or float (any number). `low` and `high`
         bound a number, the bytes of a string, or the entries of an object or list. `default`
         stands in for an absent key, unless it is None. `fault(value)` names a further rule that
-        the value breaks, or gives None.
+        the value breaks, or gives None; when it raises, the document is refused.
         """
         self.rules.append((key, kind, required, default, low, high, fault))
 
@@ -185,7 +185,14 @@ def _broken_rule(key, value, kind, low, high, fault):
         return "%s%s, less than %s" % (what, redact(size, key), low)
     if high is not None and size > high:
         return "%s%s, more than %s" % (what, redact(size, key), high)
-    return fault(value) if fault else None
+    if fault is None:
+        return None
+    try:
+        return fault(value)
+    except MemoryError:
+        raise
+    except Exception as error:  # of an application: it is to end neither the role nor itself
+        return "%s in its rule" % type(error).__name__
 
 
 def redact(value, key=""):

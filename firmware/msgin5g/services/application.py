@@ -31,6 +31,7 @@ class Application:
 
     polling        if node.changed(): use(node.configuration)
     in asyncio     configuration = await node.wait_changed()
+    asleep soon    if node.outcome: deepsleep(ms)
     on trial       node.confirm(), when it works
     the server     if await node.reached(): ..., or ping = node.ping() and ping.answered
     """
@@ -61,6 +62,15 @@ class Application:
         """Whether the configuration waits for `confirm`."""
         return self._manager is not None and self._manager.state == TRIAL
 
+    @property
+    def outcome(self):
+        """How the last fetch since the start has ended; None before the first.
+
+        A str: "applied" or "unchanged" (the server has answered, and what runs is the newest),
+        "refused" (what came breaks a rule), "rejected" (4.03 or 4.04) or "timeout".
+        """
+        return self._node.outcome if self._node else None
+
     def changed(self):
         """Whether `configuration` has changed since the last call, at first since None."""
         seen = self._seen
@@ -68,7 +78,7 @@ class Application:
         return self._seen is not seen
 
     async def wait_changed(self):
-        """Wait until `changed`; gives the configuration."""
+        """Wait until `changed`; gives the configuration, or None when it was removed."""
         import asyncio
 
         while not self.changed():
@@ -79,24 +89,34 @@ class Application:
         return self.configuration
 
     def confirm(self):
-        """The configuration on trial works: keep it."""
+        """The configuration on trial works: keep it. Without one on trial it does nothing."""
         event = self._manager and self._manager.confirm(self._clock())
         if event:
             self._node.emit(event[0], event[1])
 
     def roll_back(self):
-        """The configuration on trial does not work: go back to the last good one."""
+        """The configuration on trial does not work: go back to the last good one.
+
+        Without one on trial, or without one to go back to, it does nothing.
+        """
         event = self.on_trial and self._manager.roll_back(self._clock())
         if event:
             self._node.emit(event[0], event[1])
 
     def ping(self):
-        """Send a CoAP ping to the MSGin5G server of the configuration: a Ping."""
+        """Send a CoAP ping to the MSGin5G server of the configuration: a Ping.
+
+        AttributeError on a relay or gateway that has no configuration of its own.
+        """
         ue = self._node.ue
         return Ping(ue.endpoint, ue.client.transport, self._resolve, self.configuration)
 
     async def reached(self):
-        """Ping the MSGin5G server of the configuration; whether it has answered."""
+        """Ping the MSGin5G server of the configuration; whether it has answered, as a bool.
+
+        False after 93 seconds without an answer (CoAP's MAX_TRANSMIT_WAIT), and at once without a
+        configuration. True at once for a server that is not reached over CoAP and UDP.
+        """
         import asyncio
 
         ping = self.ping()
@@ -105,7 +125,10 @@ class Application:
         return ping.answered
 
     def work(self, ms=0):
-        """Let the node work for `ms`: for a program that has a loop of its own."""
+        """Let the node work for `ms` milliseconds: for a program that has a loop of its own.
+
+        SystemExit when the board is about to restart: let it pass.
+        """
         if self._node.run(ms):
             raise SystemExit  # the board is about to restart: see main
 

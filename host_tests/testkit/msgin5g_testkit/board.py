@@ -110,10 +110,12 @@ class Board:
             self.rtc_memory = b""
 
     def start_watchdog(self, timeout_ms: int) -> None:
+        """From now on the board resets unless `feed` comes within timeout_ms."""
         self._watchdog_ms = timeout_ms
         self.feed()
 
     def feed(self) -> None:
+        """Begin the time of the watchdog anew."""
         self._fed_at = self.clock.elapsed_ms
 
     def watchdog_left_ms(self) -> "int | None":

@@ -85,10 +85,12 @@ class Datagram:
 
     @property
     def is_request(self) -> bool:
+        """Whether its code is one of a request."""
         return 0 < self.code < 32
 
     @property
     def is_response(self) -> bool:
+        """Whether its code is one of a response."""
         return self.code >= 64
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ class MemoryFlash:
         self.forgets = False  # a write reports success, but the flash holds something else
 
     def make_folder_when_due(self, sequence, folder):
+        """Whether this write goes to a new folder: the test has said so in `moves_at`."""
         return sequence in self.moves_at
 
     def _file(self, name):
@@ -36,21 +37,26 @@ class MemoryFlash:
         return self.files[name]
 
     def size(self, name):
+        """The bytes of a file; None without it."""
         return len(self.files[name]) if name in self.files else None
 
     def read(self, name, offset, size):
+        """Bytes of a file; StorageError without it."""
         return self._file(name)[offset : offset + size]
 
     def pieces(self, name, offset, size):
+        """The same bytes in pieces."""
         data = self.read(name, offset, size)
         for i in range(0, len(data), 50):
             yield data[i : i + 50]
 
     def same(self, name, offset, parts):
+        """Whether a file has these bytes from `offset` on."""
         expected = _joined(parts)
         return self._file(name)[offset : offset + len(expected)] == expected
 
     def write(self, name, parts):
+        """Write a file, unless the flash is full or the power fails."""
         if self.is_full:
             raise StorageError("storage: full")
         data = _joined(parts)
@@ -73,12 +79,14 @@ class MemoryFlash:
         return True
 
     def rename(self, name, new_name):
+        """Rename a file, unless the power fails."""
         if self._is_cut():
             raise PowerCut()
         self.files[new_name] = self._file(name)
         del self.files[name]
 
     def remove(self, names):
+        """Remove the files of these names that exist, unless the power fails."""
         for name in names:
             if name in self.files and self._is_cut():
                 raise PowerCut()

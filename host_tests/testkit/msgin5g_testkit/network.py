@@ -56,6 +56,7 @@ class Network:
 
     @property
     def elapsed_ms(self) -> int:
+        """Virtual milliseconds since the start."""
         return self._sim.elapsed_ms
 
     @property
@@ -65,6 +66,7 @@ class Network:
 
     @property
     def log(self) -> list:
+        """All that was sent: (ms, source, destination, datagram)."""
         return self._sim.log
 
     def server(self, configurations: dict, **options) -> ScmServer:

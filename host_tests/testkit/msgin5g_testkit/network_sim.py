@@ -79,6 +79,7 @@ class NetworkSim:
         self._links[address] = transport
 
     def remove(self, address):
+        """Take a node out of the network."""
         del self.nodes[address]
         self._order.remove(address)
 

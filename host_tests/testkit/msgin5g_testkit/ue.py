@@ -28,6 +28,7 @@ from msgin5g_testkit.virtual_modules import (
 )
 
 _BOOT_MS = 500
+_OUTCOMES = ("applied", "rejected", "unchanged", "refused", "timeout")  # of a fetch
 _MAX_EVENTS = 1000
 _STOPPED = (
     "the run before has ended the application, which has a loop of its own: do all in one run, "
@@ -288,6 +289,8 @@ class Ue:
 
     def _emit(self, event):
         self.events.append(event)
+        if event["event"] in _OUTCOMES:
+            self._node.outcome = event["event"]
         if len(self.events) > _MAX_EVENTS:
             del self.events[0]
             self._n_read = max(self._n_read - 1, 0)
