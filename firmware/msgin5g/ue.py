@@ -63,7 +63,7 @@ class ConstrainedUe(Role):
             queries.append(b"ue-snr=" + settings.ue_snr.encode())
         request = scm_request_of(settings, [ue_id], queries)
         self.client = ScmClient(endpoint, transport, remote, request, ue_id, settings)
-        if not settings.observe and configuration.configuration is not None and configuration.etag:
+        if configuration.etag and not settings.observe:
             # What is stored may be the newest still: 2.03 says so in a few bytes. Who observes
             # needs the document itself, whose ID is in no ETag.
             self.client.etag = configuration.etag

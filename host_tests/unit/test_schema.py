@@ -316,7 +316,7 @@ def test_a_rule_that_raises_refuses_the_document():
     schema.declare("n", int, fault=lambda n: "too few" if 10 // n else None)
     assert _reasons(_document(more=', "n": 20'), schema) == []
     assert _reasons(_document(more=', "n": 2'), schema) == ["n: too few"]
-    assert _reasons(_document(more=', "n": 0'), schema) == ["n: ZeroDivisionError in its rule"]
+    assert _reasons(_document(more=', "n": 0'), schema) == ["n: fault"]
 
 
 def test_a_fault_in_the_json_is_the_reason():
