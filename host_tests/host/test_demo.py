@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import tour
 
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry
@@ -61,17 +62,26 @@ def finish(process, tmp_path):
 def two(repository, tmp_path_factory):
     """What two demos at once print, one for a person and one as JSON."""
     places = tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("json")
+    diagram = places[0] / "relay.svg"
     processes = [
-        start(repository, places[0], COMMAND, "demo"),
+        start(repository, places[0], COMMAND, "demo", "--diagram", str(diagram)),
         start(repository, places[1], COMMAND, "demo", "--json"),
     ]
     done = [finish(process, place) for process, place in zip(processes, places, strict=True)]
     assert [status for status, _ in done] == [0, 0], done
-    return done[0][1], json.loads(done[1][1])
+    return done[0][1], json.loads(done[1][1]), diagram.read_text()
+
+
+def test_the_diagram_and_the_picture_of_the_tour_show_this_run(two):
+    drawn = tour.sentences(two[2])
+    assert tour.exchanged(drawn) == tour.exchanged(tour.said(two[1]["ladder"]))
+    picture = (tour.IMAGES / "tour-relay.svg").read_text()
+    assert tour.exchanged(tour.sentences(picture)) == tour.exchanged(drawn)
+    assert len(tour.exchanged(drawn)) > 10
 
 
 def test_one_is_configured_one_forbidden_one_unknown(two):
-    _, scenario = two
+    _, scenario, *_ = two
     assert (scenario["ok"], scenario["errors"]) == (True, [])
     outcomes = [scenario["outcomes"][ue] for ue in _UES]
     assert [(o["event"], o["code"]) for o in outcomes] == [
@@ -86,7 +96,7 @@ def test_one_is_configured_one_forbidden_one_unknown(two):
 
 
 def test_a_foreign_answer_is_discarded_and_the_true_one_arrives(two):
-    _, scenario = two
+    _, scenario, *_ = two
     assert scenario["counters"] == {"recipient_not_linked": 1}
     assert scenario["foreign_answer"] == {
         "recipient": "urn:x-msgin5g:ue:0010",
@@ -105,7 +115,7 @@ def test_a_foreign_answer_is_discarded_and_the_true_one_arrives(two):
 
 
 def test_the_relay_has_message_ids_and_tokens_of_its_own(two):
-    _, scenario = two
+    _, scenario, *_ = two
     messages = [m for m in scenario["ladder"] if "note" not in m]
     assert [m["ms"] for m in messages] == sorted(m["ms"] for m in messages)
     for name, ue, code in zip(("UE 0007", "UE 0008", "UE 0009"), _UES, ("2.05", "4.03", "4.04")):
@@ -128,7 +138,7 @@ def test_the_relay_has_message_ids_and_tokens_of_its_own(two):
 
 
 def test_a_person_sees_the_messages_the_outcomes_and_the_configuration(two):
-    text, scenario = two
+    text, scenario, *_ = two
     assert "\x1b" not in text
     lines = text.split("\n")
     assert max(map(len, lines)) <= 120

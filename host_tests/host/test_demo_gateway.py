@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import tour
 from test_demo import COMMAND, WITNESS, finish, start
 
 from msgin5g_tools.demo.gateway_scenario import UES, GatewayScenario, configuration
@@ -22,6 +23,13 @@ def two(repository, tmp_path_factory):
     done = [finish(process, place) for process, place in zip(processes, places, strict=True)]
     assert [status for status, _ in done] == [0, 0], done
     return done[0][1], json.loads(done[1][1])
+
+
+def test_the_picture_of_the_tour_shows_this_run(two):
+    picture = (tour.IMAGES / "tour-gateway.svg").read_text()
+    shown = tour.exchanged(tour.sentences(picture))
+    assert shown == tour.exchanged(tour.said(two[1]["ladder"]))
+    assert len(shown) > 15
 
 
 def test_each_ue_ends_with_its_own(two):

@@ -27,6 +27,12 @@ _ELSEWHERE = {
     r"msgin5g (conform|.* examples/conform/|scm-server .* --db conform.db)": (
         "test_conform.py::test_ours_passes"
     ),
+    r"msgin5g demo --diagram": (
+        "test_demo.py::test_the_diagram_and_the_picture_of_the_tour_show_this_run"
+    ),
+    r"msgin5g demo --gateway --diagram": (
+        "test_demo_gateway.py::test_the_picture_of_the_tour_shows_this_run"
+    ),
     r"msgin5g test ": "test_test.py::test_each_block_of_the_page_runs",
     r"msgin5g decode --live": "test_decode_live.py::test_datagrams_of_an_interface_as_they_come",
     r"sudo -u postgres |export MSGIN5G_DB=|msgin5g (scm-server|documents import)( [^ ]+){1,2}$": (

@@ -37,7 +37,13 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     type=click.File("wb", lazy=False),
     help="Write the messages as a capture, for Wireshark and for `msgin5g decode --pcap`.",
 )
-def demo(gateway, oscore, as_json, capture):
+@click.option(
+    "--diagram",
+    metavar="FILE",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    help="Draw the messages as a sequence diagram: an SVG, for a light or dark page.",
+)
+def demo(gateway, oscore, as_json, capture, diagram):
     """Run a complete scenario on loopback with real MicroPython, and check its result.
 
     A configuration management server, a relay, and three UEs on virtual boards with 128 KiB of
@@ -84,12 +90,12 @@ def demo(gateway, oscore, as_json, capture):
         report = JsonReport() if as_json else Report()
         ues, scenario_class = actors.UES, RelayScenario
     try:
-        sys.exit(asyncio.run(_run(report, ues, scenario_class, capture)))
+        sys.exit(asyncio.run(_run(report, ues, scenario_class, capture, diagram)))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-async def _run(report, ues, scenario_class, capture):
+async def _run(report, ues, scenario_class, capture, diagram):
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     signals = []
@@ -108,6 +114,9 @@ async def _run(report, ues, scenario_class, capture):
                 scenario.capture = CaptureWriter(capture)
             report.begin(scenario)
             await scenario.run()
+            if diagram is not None:
+                diagram.write(scenario.svg(report.title))
+                diagram.close()
             logs = processes.logs() if scenario.errors else {}
             report.end(scenario, processes.seconds(), logs)
             return 1 if scenario.errors else 0

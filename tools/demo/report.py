@@ -129,6 +129,8 @@ class Report:
 class JsonReport:
     """One JSON object at the end."""
 
+    title = Report.title
+
     def begin(self, scenario):
         pass
 
@@ -207,6 +209,8 @@ class GatewayReport(Report):
 
 
 class GatewayJsonReport(JsonReport):
+    title = GatewayReport.title
+
     def _details(self, scenario):
         return {
             "bulk_requests": [
@@ -240,6 +244,8 @@ class OscoreReport(Report):
 
 
 class OscoreJsonReport(JsonReport):
+    title = OscoreReport.title
+
     def _details(self, scenario):
         protected = {"messages": len(scenario.entries), "readable": scenario.readable()}
         return {**super()._details(scenario), "protected": protected}

@@ -9,6 +9,7 @@ from msgin5g_tools.build.mpy import BuildError, build_firmware
 from msgin5g_tools.commands.run import HEAP, command_of
 from msgin5g_tools.decode.names import Registry
 from msgin5g_tools.decode.sequence_diagram import Entry, SequenceDiagram
+from msgin5g_tools.decode.sequence_svg import sequence_svg
 from msgin5g_tools.demo import actors
 from msgin5g_tools.demo.processes import MSGIN5G, DemoError
 from msgin5g_tools.paths import import_firmware
@@ -49,7 +50,16 @@ class Scenario:
         self._first_at = None
 
     def diagram(self):
-        return SequenceDiagram([[ue.name for ue in self.ues], [self._role], ["server"]])
+        return SequenceDiagram(self._columns())
+
+    def svg(self, title):
+        """The messages up to now as the text of an SVG file."""
+        outcomes = ", ".join(f"{ue.name} {ue.event} ({ue.code})" for ue in self.ues)
+        about = f"{len(self.entries)} messages between UEs, {self._role} and server: {outcomes}."
+        return sequence_svg(title, about, self._columns(), self.entries, self._registry)
+
+    def _columns(self):
+        return [[ue.name for ue in self.ues], [self._role], ["server"]]
 
     async def _build(self):
         """The folder of the compiled firmware."""
