@@ -29,6 +29,7 @@ COMMANDS = {
     "image": ("image", "image", "Make an image for a board: its file system, or a ROMFS."),
     "keys": ("keys", "keys", "List, rotate or revoke the keys of OSCORE at the server."),
     "monitor": ("monitor", "monitor", "Watch a board: events, messages, its REPL."),
+    "new": ("new", "new", "Make a project: an application, its test, settings."),
     "ports": ("ports", "ports", "List the serial ports where a board may be."),
     "provision": ("provision", "provision", "Give each board of a table its own settings."),
     "run": ("run", "run", "Run a role on this host."),
@@ -38,7 +39,7 @@ COMMANDS = {
     "wireshark": ("wireshark", "wireshark", "Show our messages in Wireshark and tshark."),
 }
 # These need neither the firmware nor the tests, so that an installed wheel has them too.
-_WITHOUT_CHECKOUT = {"board", "conform", "documents", "fleet", "keys", "ports"}
+_WITHOUT_CHECKOUT = {"board", "conform", "documents", "fleet", "keys", "new", "ports"}
 _WITHOUT_CHECKOUT |= {"scm-server", "wireshark"}
 # They have defaults in a project file: see project_file.KEYS.
 _WITH_DEFAULTS = {"board", "doctor", "flash", "image", "monitor", "provision", "run"}

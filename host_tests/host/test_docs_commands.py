@@ -183,7 +183,7 @@ def desk(tmp_path):
 
 def test_the_commands_for_applications(desk):
     (desk.folder / "app.py").write_text("def changed(node):\n    print('app: told')\n")
-    assert desk.plays("docs/applications.md") == 6
+    assert desk.plays("docs/applications.md") == 7
 
 
 def test_the_commands_for_boards(desk):

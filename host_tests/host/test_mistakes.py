@@ -95,6 +95,9 @@ _MISTAKES = [
     ("fleet urn:x:1 --state newest --db y", _USAGE, "neither --state nor --search"),
     ("flash --prot a", _USAGE, "'--prot'", "'--port'", "msgin5g flash --help"),
     ("flash extra --port a", _USAGE, "extra argument (extra)"),
+    ("new folder", WRONG_INPUT, "folder: exists already"),
+    ("run --settings ue.json --app none.py", WRONG_INPUT, "--app: none.py: No such file"),
+    ("test ue.json", _USAGE, "FILE", "ue.json: the name must be that of a Python module"),
     ("ports extra", _USAGE, "extra argument (extra)"),
     ("bench --jsn", _USAGE, "'--jsn'", "'--json'"),
     # ports

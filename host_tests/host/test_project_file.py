@@ -189,7 +189,7 @@ def completed(shell, words):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_of_each_shell_offers_commands_options_and_values(shell):
-    assert completed(shell, ["msgin5g", "fl"]) == ["flash"]
+    assert completed(shell, ["msgin5g", "fla"]) == ["flash"]
     assert set(completed(shell, ["msgin5g", ""])) == set(COMMANDS)
     assert "--dry-run" in completed(shell, ["msgin5g", "flash", "--d"])
     assert completed(shell, ["msgin5g", "flash", "--board", "RPI_PICO2"]) == ["RPI_PICO2_W"]
