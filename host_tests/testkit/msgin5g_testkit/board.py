@@ -186,8 +186,8 @@ def _machine_of(board):
             self.init(mode, pull, value)
 
     class ADC:
-        def __init__(self, pin):
-            self._pin = pin
+        def __init__(self, id):
+            self._pin = id
 
         def read_u16(self):
             return board.analog.get(self._pin, 0)

@@ -184,8 +184,8 @@ class _Poller:
         self._wait = wait
         self._n_zero = 0
 
-    def register(self, socket, flags):
-        self._sockets.append(socket)
+    def register(self, obj, eventmask=None):
+        self._sockets.append(obj)
 
     def _ready(self):
         return [(socket, 1) for socket in self._sockets if socket.waiting]

@@ -76,10 +76,10 @@ class ESPNow:
         if rxbuf is not None:
             self.rxbuf = rxbuf
 
-    def active(self, on=None):
-        if on is not None:
-            self.is_active = bool(on)
-            if not on:
+    def active(self, flag=None):
+        if flag is not None:
+            self.is_active = bool(flag)
+            if not flag:
                 self.peers = {}
                 self.pmk = None
                 self.inbox = []

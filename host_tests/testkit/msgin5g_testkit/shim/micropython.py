@@ -24,7 +24,7 @@ def opt_level(level=0):
     return level
 
 
-def kbd_intr(char):
+def kbd_intr(chr):
     return None
 
 
