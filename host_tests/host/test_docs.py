@@ -35,6 +35,10 @@ _ROW = re.compile(r"^\| `([a-z_.]+)` \| (.*?) \| (.*?) \|", re.MULTILINE)
 _COUNT = re.compile(r'\b(?:count|ProtectionError)\("([a-z_]+)"')
 _EVENT = re.compile(r'(?:"event": |\b(?:tell|emit|note)\((?:now, )?)"([a-z_]+)"')
 _MESSAGE = re.compile(r"^\| `([^|]*?)`.*?\|", re.MULTILINE)
+_SPAN = re.compile(r"`([^`\n]*)`")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+# In running text, of docker, pip, pytest, mpremote, http.server, and of our checks.
+_OF_OTHERS = {"--network", "--constraint", "--randomly-seed", "--target", "--directory", "--write"}
 _SHORTEST = 6  # letters of a piece of a message that must be in the source
 
 
@@ -238,3 +242,38 @@ def test_messages_are_those_of_the_code():
             piece = piece.strip()
             if len(piece) >= _SHORTEST:
                 assert piece in source, message
+
+
+def options_of(command):
+    """Each option of a command and of the commands below it."""
+    found = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found |= options_of(command.get_command(context, name))
+    return found
+
+
+def unknown_options(text, known):
+    """The options in the running text of a page that nothing has."""
+    spans = _SPAN.findall(_CODE.sub("", text))
+    return {option for span in spans for option in _OPTION.findall(span)} - known
+
+
+def test_an_option_in_running_text_exists():
+    known = options_of(msgin5g) | _OF_OTHERS | {"--help"}
+    assert len(known) > 60
+    assert unknown_options("With `msgin5g run --gone` and `--json`", known) == {"--gone"}
+    # What a changelog says of the past may be gone.
+    pages = [page for page in _PAGES if name_of(page) != "CHANGELOG.md"]
+    gone = [(name_of(page), unknown_options(text_of(page), known)) for page in pages]
+    assert [(page, options) for page, options in gone if options] == []
+
+
+def test_every_event_of_the_table_exists():
+    source = "".join(file.read_text() for file in FIRMWARE.rglob("*.py"))
+    page = text_of(ROOT / "docs/operation.md")
+    table = page[page.index("## Events") : page.index("## Counters")]
+    events = re.findall(r"^\| `([a-z_]+)`", table, re.MULTILINE)
+    assert len(events) > 15
+    assert [event for event in events if f'"{event}"' not in source] == []
