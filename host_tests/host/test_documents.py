@@ -122,6 +122,7 @@ def test_mistakes_are_one_line_each_with_document_and_key_and_change_nothing(run
         ('{"deny": [], "deny": []}', ['the key "deny" is there twice']),
         ('{"documents": [NaN]}', ["NaN is not JSON"]),
         ("[" * 200000, ["nested too deeply"]),
+        (but(service="\udc00"), ["documents[1] (ue-0007): service: has half of a character"]),
         (but(ueConfigDocId=...), ["documents[1]: ueConfigDocId: is missing"]),
         (but(ueConfigDocId=7), ["documents[1]: ueConfigDocId: is not a text"]),
         (

@@ -456,3 +456,49 @@ def test_events_of_the_log_are_json(tmp_path):
         assert found["lines"][0][2:] == ["warning", NASTY] and found["skipped"] == 0
 
     with_page(tmp_path, scenario)
+
+
+def test_what_is_no_form_and_what_is_no_http_gets_4xx_and_no_line_of_the_log(tmp_path, caplog):
+    part = b'--x\r\nContent-Disposition: form-data; name="csrf"\r\n'
+    multipart = "multipart/form-data; boundary=x"
+    forms = (
+        ("multipart/form-data", b"x"),
+        (multipart, b"--y\r\n"),
+        (multipart, part + b"\r\na"),
+        (multipart, part + b"\r\n\xff\xfe\r\n--x--\r\n"),
+        (multipart, part + b"Content-Type: text/plain; charset=nope\r\n\r\na\r\n--x--\r\n"),
+        (multipart, b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n"),
+        ("application/x-www-form-urlencoded; charset=nope", b"csrf=a"),
+        ("application/x-www-form-urlencoded", b"csrf=\xff\xfe"),
+    )
+
+    async def scenario(page):
+        for kind, body in forms:
+            headers = {"Origin": page.url, "Content-Type": kind}
+            async with page.session.post(
+                page.url + "/login", data=body, headers=headers
+            ) as answer:
+                assert answer.status == 400, (kind, body)
+                assert "not a form" in await answer.text()
+        for line in (b"GET /" + b"x" * 9000 + b" HTTP/1.1", b"GET / HTTP/1.1\r\nA: \x00"):
+            reader, writer = await asyncio.open_connection(*page.web.address)
+            writer.write(line + b"\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+            writer.close()
+        assert "page: no HTTP" in (await page.get("/"))[1]
+
+    with_page(tmp_path, scenario)
+    assert not caplog.records
+
+
+def test_half_of_a_character_in_the_service_of_a_document_is_a_mistake(tmp_path):
+    text = (
+        '{"ueConfigDocId": "q", "service": "\\udc00", "valServiceDomain": "e", "configData": {}}'
+    )
+
+    async def scenario(page):
+        for path in ("/document/review", "/document/save"):
+            status, answer, _ = await page.post(path, {"text": text})
+            assert status == 422 and "service has half of a character" in answer.replace(": ", " ")
+
+    with_page(tmp_path, scenario)

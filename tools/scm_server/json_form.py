@@ -172,6 +172,8 @@ def _read_entry(entry, default_service, seen):
     service = entry.get("service", entry.get("valServiceId", default_service))
     if not isinstance(service, str) or not 0 < len(service.encode(*_ANY_TEXT)) <= 255:
         faults.append(("service", "is not a text of 1 to 255 bytes"))
+    elif any("\ud800" <= character <= "\udfff" for character in service):
+        faults.append(("service", "has half of a character"))
     elif entry.get("valServiceId", service) != service:
         faults.append(("service", "is not the valServiceId"))
     if not is_readable:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.web.elements import tag, url
 from msgin5g_tools.scm_server.web.layout import VISITOR, message, page
@@ -129,6 +130,10 @@ class Access:
             except (TimeoutError, asyncio.TimeoutError):
                 text = f"The form did not arrive within {_FORM_S:.0f} s."
                 return page(request, "Too slow", message("bad", text), status=408)
+            except (ValueError, LookupError, RuntimeError, AssertionError, HttpProcessingError):
+                # That is how aiohttp says that it is no form.
+                text = "What was sent is not a form that can be read; nothing was changed."
+                return page(request, "Not a form", message("bad", text), status=400)
         if request.path.startswith(_OPEN):
             return await handler(request)
         if visitor is None:

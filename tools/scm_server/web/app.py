@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 from msgin5g_tools.scm_server.settings import address_text, bind_error
 from msgin5g_tools.scm_server.store import Store
@@ -78,7 +79,11 @@ class WebServer:
         access = Access(self.settings)
         app = self._app(server, access)
         self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=_KEEP_S, shutdown_timeout=_STOP_S
+            app,
+            access_log=None,
+            logger=self._http_logger(),
+            keepalive_timeout=_KEEP_S,
+            shutdown_timeout=_STOP_S,
         )
         await self._runner.setup()
         self._limit = ConnectionLimit(self._runner.server, self._drops)
@@ -126,6 +131,21 @@ class WebServer:
             app.add_routes(pages.routes())
         app.add_routes([web.get("/static/{name}", _static)])
         return app
+
+    def _http_logger(self):
+        """For aiohttp: what is no HTTP, which anybody can send, is counted and not printed."""
+
+        def is_shown(record):
+            error = record.exc_info and record.exc_info[1]
+            if not isinstance(error, HttpProcessingError):
+                return True
+            self._drops["no HTTP"] += 1
+            return False
+
+        logger = logging.Logger("msgin5g.web")  # of this server only, so is its filter
+        logger.parent = self._logger
+        logger.addFilter(is_shown)
+        return logger
 
     def _dropped(self):
         """{cause: how many} of the log and of the page."""
