@@ -79,6 +79,7 @@ _FILES = {
     "prot.d/msgin5g.toml": 'prot = "COM3"\n',
     "quote.d/msgin5g.toml": "port = COM3\n",
     "board.d/msgin5g.toml": 'board = "PICO"\n',
+    "test_one.py": "def test_one():\n    pass\n",
 }
 
 # (command line, exit status, parts of the line). `@folder` at the beginning: run it in there.
@@ -250,6 +251,11 @@ _MISTAKES = [
     ("keys rotate urn:x:9 --db scm.db --overlap 1y", _USAGE, "'--overlap'", "14d, 36h or 30m"),
     ("keys administrator A folder --db scm.db", WRONG_INPUT, "folder: exists already", "new dir"),
     # datagrams
+    ("test", _USAGE, "Missing argument 'FILE...'", "msgin5g test --help"),
+    ("test missing.py", _USAGE, "'missing.py' does not exist"),
+    ("test test_one.py --micropython --port x", _USAGE, "--micropython and --port exclude"),
+    ("test test_one.py --micropython --heap 1", _USAGE, "heap 1: from 32K"),
+    ("test test_one.py --port /dev/none", PORT_MISSING, "/dev/none: ", "no such port"),
     ("conform serve", _USAGE, "No such command 'serve'"),
     ("conform server", _USAGE, "Missing option '--address'", "msgin5g conform server --help"),
     ("conform server --address here", _USAGE, "'here': write HOST:PORT"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from msgin5g_tools.board.virtual import HeapSize
 from msgin5g_tools.build.mpy import BuildError
 from msgin5g_tools.build.test_files import board_files
 from msgin5g_tools.commands.run import interpreter_command
@@ -36,7 +37,9 @@ _NO_TESTS = 5  # pytest's status
 )  # fmt: skip
 @click.option("--micropython", is_flag=True, help="On MicroPython's Unix port, without pytest.")
 @click.option("--port", help="On the board at this serial port, as .mpy.")
-@click.option("--heap", default="2M", show_default=True, help="Of MicroPython's Unix port.")
+@click.option(
+    "--heap", type=HeapSize(), default="2M", show_default=True, help="Of MicroPython's Unix port."
+)
 @click.option("-k", "only", metavar="TEXT", default="", help="Only tests with TEXT in the name.")
 @click.option("--tool", type=click.Choice(TOOLS), default="mpremote", show_default=True)
 def test(files, micropython, port, heap, only, tool):
@@ -82,12 +85,15 @@ def _on_micropython(file, heap, only):
     program = _PROGRAM.format(path=path, name=file.stem, only=only) + _EXIT
     command = [interpreter_command(), "-X", f"heapsize={heap}", "-c", program]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise click.ClickException(
             f"{command[0]} is not installed: run make setup, or set MICROPYTHON"
         ) from None
     click.echo(printable_lines(done.stdout), nl=False)
+    if "MemoryError" in done.stderr and not _COUNTS.search(done.stdout):
+        raise click.ClickException(f"{file.name}: heap: too small: set a larger --heap")
+    click.echo(printable_lines(done.stderr), nl=False, err=True)
     return _status(done.stdout)
 
 
