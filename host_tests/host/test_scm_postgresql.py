@@ -340,6 +340,11 @@ def test_a_database_that_cannot_be_used_is_one_line(postgresql, db):
             assert "s3cret" not in text
 
 
+def test_the_url_of_a_socket_is_shown_as_it_was_given():
+    for url in ("postgresql://", "postgresql:///scm", "postgresql:///scm?host=/run/x"):
+        assert redacted(url) == (url, None)
+
+
 def test_a_password_is_in_no_line_of_the_log(db, tmp_path):
     url = re.sub("msgin5g@", "msgin5g:s3cret@", db)
     with Scm(tmp_path, db=url) as scm:

@@ -21,4 +21,8 @@ def redacted(url):
             password = value
     query = urlencode([pair for pair in pairs if pair[0] != "password"], safe="/")
     shown = parts._replace(netloc=f"{name}@{place}" if user else parts.netloc, query=query)
-    return shown.geturl(), unquote(password) or None
+    text = shown.geturl()
+    start = f"{shown.scheme}:"
+    if not text.startswith(start + "//"):  # some urllib drops the slashes before an empty host
+        text = text.replace(start, start + "//", 1)
+    return text, unquote(password) or None
