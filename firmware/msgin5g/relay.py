@@ -146,7 +146,7 @@ class Relay(Role):
             self._send_request(flow, *request)
 
     def drop_half_done(self, now):
-        for flow in self.flows:
+        for flow in self.flows():
             exchange = flow.exchange
             if exchange is None:
                 lives = flow in self.held_back
@@ -158,14 +158,16 @@ class Relay(Role):
                 lives = exchange.state < OBSERVING
             if not lives:
                 self._end(flow)
-        flows = self.flows
+        flows = self.flows()
         for ue in self.links:
             ue.n_requests = 0
         self.n_requests = self.n_observing = self._n_wanted = 0
         for flow in flows:
-            flow.ue.n_requests += not flow.observing
-            self.n_requests += not flow.observing
-            self.n_observing += flow.observing
+            if flow.observing:
+                self.n_observing += 1
+            else:
+                flow.ue.n_requests += 1
+                self.n_requests += 1
             self._n_wanted += flow.wants_observe
         self.endpoint.drop_half_done(flows)
         if self.own is not None:
@@ -191,7 +193,6 @@ class Relay(Role):
             wait = shorter(wait, self._rate_limiter.wait_ms(now))
         return wait
 
-    @property
     def flows(self):
         """All flows as a list, by UE; what concerns one UE looks at those of the LinkedUe."""
         return [flow for ue in self.links for flow in ue.flows]

@@ -93,7 +93,7 @@ def check_tables(which, role, what):
     assert not endpoint.exchanges and not endpoint.outbox, what
     assert endpoint.n_incoming == len(endpoint.answered), what
     if which == "relay":
-        assert len(role.flows) == role.n_observing <= 1, what
+        assert len(role.flows()) == role.n_observing <= 1, what
         for ue in role.links:
             assert ue.n_requests == 0, what
     elif which == "gateway":

@@ -181,7 +181,7 @@ def test_when_the_name_of_a_link_has_another_address_nothing_goes_to_the_old_one
     n_old = len(sent_to(sim, UE))
     server.change(UE_ID, document(UE_ID, DATA.replace("user-7", "user-8")))
     sim.run(None, 100000)
-    assert len(sent_to(sim, UE)) == n_old and len(relay.flows) == 0
+    assert len(sent_to(sim, UE)) == n_old and len(relay.flows()) == 0
 
 
 def test_requests_wait_in_a_gateway_until_its_server_has_an_address():

@@ -84,8 +84,8 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
     sim, ue, relay, server = observing()
     start = sim.elapsed_ms
     ((token_ue,), (token_relay,)) = [
-        [flow.incoming.token for flow in relay.flows],
-        [flow.exchange.token for flow in relay.flows],
+        [flow.incoming.token for flow in relay.flows()],
+        [flow.exchange.token for flow in relay.flows()],
     ]
     for n in range(1, 4):
         assert sim.run(lambda: ue.events, 4000000)
@@ -96,7 +96,7 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
         (further,) = between(sim, RELAY, SERVER)
         assert up.uint(OBSERVE) == further.uint(OBSERVE) == 0
         assert up.token() == token_ue and further.token() == token_relay
-        assert len(relay.flows) == len(server.observers) == 1
+        assert len(relay.flows()) == len(server.observers) == 1
         sim.log.clear()
     assert change(sim, ue, server, 1)
     # A notification is as good as an answer: the age begins with it.
@@ -107,14 +107,14 @@ def test_renewed_before_the_age_is_over_with_the_same_token_on_both_hops():
 
 def test_stop_deregisters_on_both_hops_and_then_there_is_silence_until_fetch():
     sim, ue, relay, server = observing()
-    (flow,) = relay.flows
+    (flow,) = relay.flows()
     token = flow.exchange.token
     ue.stop()
     sim.run(None, 10000)
     assert len(sim.log) == 4
     assert between(sim, UE, RELAY)[0].uint(OBSERVE) == 1
     assert between(sim, RELAY, SERVER)[0].token() == token
-    assert not relay.flows and not server.observers and not ue.client.observing
+    assert not relay.flows() and not server.observers and not ue.client.observing
     drain(ue)
     server.change(UE_ID, document(UE_ID, version(1)))
     assert ue.wait_ms(sim.now) is None
@@ -141,7 +141,7 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
     assert events[0]["event"] == "rejected" and events[0]["code"] == "4.04"
     assert events[1]["event"] == "backing_off"
     sim.run(None, 100)
-    assert not relay.flows and not server.observers
+    assert not relay.flows() and not server.observers
     at = [sim.elapsed_ms]
     for _ in range(8):
         assert sim.run(lambda: ue.events, 8000000)
@@ -165,7 +165,7 @@ def test_a_deleted_document_ends_it_and_is_asked_for_later_and_later():
 
 def test_a_notification_larger_than_a_block_is_completed_by_plain_requests():
     sim, ue, relay, server = observing(ue={"block_size": 64})
-    (flow,) = relay.flows
+    (flow,) = relay.flows()
     token = flow.incoming.token
     for n in (1, 2):
         sim.log.clear()
@@ -177,7 +177,7 @@ def test_a_notification_larger_than_a_block_is_completed_by_plain_requests():
         for message in gets:
             assert message.find(OBSERVE) < 0 and message.find(ETAG) < 0
             assert message.token() != token and message.option(65020) == b"coap://scm.example"
-        assert ue.client.observing and len(relay.flows) == 1
+        assert ue.client.observing and len(relay.flows()) == 1
 
 
 def test_changes_that_come_faster_than_blocks_end_with_the_last_one():
@@ -205,7 +205,7 @@ def test_a_relay_that_has_forgotten_its_flows_is_found_out_by_the_renewal():
     assert [m.mtype for m in between(sim, RELAY, SERVER)] == [RST] and not server.observers
     assert names(ue) == []
     assert sim.run(lambda: ue.events, 3600000)
-    assert names(ue) == ["applied"] and ue.client.observing and len(relay.flows) == 1
+    assert names(ue) == ["applied"] and ue.client.observing and len(relay.flows()) == 1
     assert change(sim, ue, server, 2)
 
 

@@ -50,7 +50,7 @@ def sent(sim, source, destination):
 def test_link_down_ends_the_flow_and_the_server_hears_of_it_at_the_next_change():
     sim, ue, relay, server = observing()
     relay.link_down(UE_ID.encode())
-    assert not relay.flows and relay.wait_ms(sim.now) is None
+    assert not relay.flows() and relay.wait_ms(sim.now) is None
     server.change(UE_ID, document(UE_ID, version(1)))
     sim.run(None, 200000)
     assert sent(sim, RELAY, UE) == [] and not server.observers
@@ -71,7 +71,7 @@ def test_a_ue_that_has_begun_anew_rejects_the_notification_which_ends_the_flow()
     server.change(UE_ID, document(UE_ID, version(1)))
     sim.run(None, 1000)
     assert [m.mtype for m in sent(sim, UE, RELAY)] == [RST]
-    assert not relay.flows and relay.counters["answer_reset"] == 1
+    assert not relay.flows() and relay.counters["answer_reset"] == 1
     server.change(UE_ID, document(UE_ID, version(2)))
     sim.run(None, 1000)
     assert [m.mtype for m in sent(sim, RELAY, SERVER)][-1] == RST and not server.observers
@@ -83,9 +83,9 @@ def test_a_ue_that_acknowledges_no_more_is_forgotten():
     sim.remove(UE)
     server.change(UE_ID, document(UE_ID, version(1)))
     sim.run(None, 92000)
-    assert len(sent(sim, RELAY, UE)) == 5 and len(relay.flows) == 1
+    assert len(sent(sim, RELAY, UE)) == 5 and len(relay.flows()) == 1
     sim.run(None, 2000)
-    assert not relay.flows and relay.counters["answer_timeout"] == 1
+    assert not relay.flows() and relay.counters["answer_timeout"] == 1
     assert relay.wait_ms(sim.now) is None
     # A later notification of the server is rejected: it may forget, too.
     server.change(UE_ID, document(UE_ID, version(2)))
@@ -112,11 +112,11 @@ def test_a_ue_that_is_gone_is_forgotten_however_often_there_is_something_new():
     sim, _, relay, server = observing()
     sim.remove(UE)
     for n in range(9):
-        assert len(relay.flows) == 1 and len(server.observers) == 1
+        assert len(relay.flows()) == 1 and len(server.observers) == 1
         server.change(UE_ID, document(UE_ID, version(n)))
         sim.run(None, 10000)
     sim.run(None, 4000)  # 94 s after the first one that nobody has acknowledged
-    assert not relay.flows and relay.counters["answer_timeout"] == 1
+    assert not relay.flows() and relay.counters["answer_timeout"] == 1
 
 
 def crowd(n, seed=1, **settings):
@@ -134,14 +134,14 @@ def test_observations_beyond_the_limit_become_plain_answers():
     most = [0]
 
     def settled():
-        most[0] = max(most[0], len([f for f in relay.flows if f.wants_observe]))
+        most[0] = max(most[0], len([f for f in relay.flows() if f.wants_observe]))
         for ue in ues:
             drain(ue)
         return sim.elapsed_ms > 10000
 
     assert sim.run(settled)
     # All asked at the same time: those under way count, too.
-    assert most[0] == 2 == len(relay.flows) == len(server.observers)
+    assert most[0] == 2 == len(relay.flows()) == len(server.observers)
     assert relay.counters == {"observations_full": 3}
     assert len([ue for ue in ues if ue.client.observing]) == 2
     assert all(ue.configuration.n_applied == 1 for ue in ues)
@@ -156,7 +156,7 @@ def test_observations_beyond_the_limit_become_plain_answers():
     # A place that becomes free is taken.
     next(ue for ue in ues if ue.client.observing).stop()
     sim.run(lambda: [drain(ue) for ue in ues] and False, 4000000)
-    assert len([ue for ue in ues if ue.client.observing]) == 2 == len(relay.flows)
+    assert len([ue for ue in ues if ue.client.observing]) == 2 == len(relay.flows())
 
 
 def test_without_push_a_large_document_is_not_asked_for_in_a_loop():
@@ -180,7 +180,7 @@ def test_a_ue_that_begins_anew_again_and_again_does_not_fill_the_table():
     for n in range(6):
         ue = new_ue(sim, UE, 10 + n, observe=True)
         assert sim.run(lambda: ue.client.observing)
-        assert len(relay.flows) == 2
+        assert len(relay.flows()) == 2
     assert relay.counters == {} and neighbour.client.observing
     # It is told on the newest of its tokens.
     server.change(UE_ID, document(UE_ID, version(1)))

@@ -353,7 +353,7 @@ def test_other_methods_and_options_are_refused_with_a_reason():
         assert (message.code, remote) == (code, UE)
         assert message.option(65020) == UE_ID.encode() and message.uint(12) == 257
         assert problem_of(message.payload())[0]
-        assert relay.counters == counters and not relay.flows, (code, relay.counters)
+        assert relay.counters == counters and not relay.flows(), (code, relay.counters)
         if option:
             assert bytes((0x27,)) + _cbor_uint(option) in message.payload()
 
@@ -401,7 +401,7 @@ def test_a_ue_that_asks_and_asks_leaves_room_for_others():
     relay.receive(0, response(request, CONTENT, other), SERVER, 1)
     assert relay.links.of_ue(other.encode()).n_requests == 0
     relay.link_down(UE_ID.encode())
-    assert not relay.flows
+    assert not relay.flows()
 
 
 def test_a_ue_that_observes_anew_at_each_of_its_starts_is_not_kept_out():
@@ -415,7 +415,7 @@ def test_a_ue_that_observes_anew_at_each_of_its_starts_is_not_kept_out():
         assert answer.code == CONTENT and transport.n_requests == 0, mid
     assert relay.counters == {} and relay.n_observing == 1
     relay.link_down(UE_ID.encode())
-    assert transport.n_requests == 0 and not relay.flows
+    assert transport.n_requests == 0 and not relay.flows()
 
 
 def test_the_server_is_asked_at_most_at_the_configured_rate():

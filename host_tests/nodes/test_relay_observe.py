@@ -137,7 +137,7 @@ def test_a_deregistration_before_the_first_answer_ends_the_observation():
     (ending,) = peers.up(raw_get("9002", "6e657731", "d", 1))
     assert ending.token() == request.token() and ending.uint(OBSERVE) == 1
     (answer,) = peers.down(ending.token(), None)
-    assert answer.mid == 0x9002 and not peers.relay.flows
+    assert answer.mid == 0x9002 and not peers.relay.flows()
     # A late copy of the first request does not begin it again.
     assert peers.up(raw_get("9001", "6e657731", "d", 0)) == []
     assert peers.relay.counters == {"duplicate": 1}
@@ -174,7 +174,7 @@ def test_a_reset_of_a_non_confirmable_notification_ends_the_observation():
         peers.empty(RST, pushed.mid ^ 0x4000)
         assert peers.relay.n_observing == 1
         peers.empty(RST, pushed.mid)
-        assert not peers.relay.flows and peers.relay.counters["answer_reset"] == 1
+        assert not peers.relay.flows() and peers.relay.counters["answer_reset"] == 1
         # The server hears of it when it has something new.
         (reset,) = peers.up(
             packet(CON, CONTENT, 7, request.token(), [(OBSERVE, b"\x09"), (65020, UE_ID)]), SERVER
@@ -187,7 +187,7 @@ def test_a_reset_of_the_first_non_confirmable_answer_ends_the_observation():
     (request,) = peers.up(with_type(NON, raw_get("9001", "6e657731", "d", 0)))
     (first,) = peers.down(request.token(), 1, NON)
     peers.empty(RST, first.mid)
-    assert not peers.relay.flows and peers.relay.counters == {"answer_reset": 1}
+    assert not peers.relay.flows() and peers.relay.counters == {"answer_reset": 1}
 
 
 def test_a_reset_of_another_non_confirmable_answer_ends_no_observation():
@@ -210,7 +210,7 @@ def test_non_confirmable_observations_leave_nothing_behind():
         peers.down(request.token(), 2, NON)
         code = CONTENT if n % 2 else 0x84
         assert len(peers.down(request.token(), None, NON, code=code)) == 1
-    assert not peers.relay.flows and peers.relay.counters == {}
+    assert not peers.relay.flows() and peers.relay.counters == {}
     peers.observe("9001", "6e657731")
 
 
@@ -244,7 +244,7 @@ def test_a_ue_that_is_gone_is_noticed_though_the_server_never_asks_for_an_acknow
         assert pushed.mtype == CON  # as those after it, as long as it is not acknowledged
         peers.wait(10000)
     peers.wait(10000)
-    assert not peers.relay.flows and peers.relay.counters["answer_timeout"] == 1
+    assert not peers.relay.flows() and peers.relay.counters["answer_timeout"] == 1
 
 
 def test_one_ue_with_forty_tokens_leaves_room_for_the_observation_of_the_next_one():
@@ -295,7 +295,7 @@ def test_nothing_that_is_about_one_ue_goes_through_the_flows_of_all():
     assert request.token() == tokens[1] and relay.n_observing == 57
     for ue, flows in zip(others, kept):
         ue.flows = flows
-    assert len(relay.flows) == 57 + 1  # with the deregistration
+    assert len(relay.flows()) == 57 + 1  # with the deregistration
 
 
 def test_the_share_of_a_ue_is_equal_and_at_most_four():
@@ -307,10 +307,10 @@ def test_the_share_of_a_ue_is_equal_and_at_most_four():
             peers.observe("%04x" % (0x100 + n), "746f%04x" % n)
         assert peers.relay.n_observing == share, (max_observations, max_links)
         # The oldest ones have ended.
-        tokens = [flow.incoming.token for flow in peers.relay.flows]
+        tokens = [flow.incoming.token for flow in peers.relay.flows()]
         assert tokens == [b"to\0" + bytes((n,)) for n in range(6 - share, 6)]
         peers.relay.link_down(UE_ID)
-        assert peers.relay.n_observing == 0 and not peers.relay.flows
+        assert peers.relay.n_observing == 0 and not peers.relay.flows()
 
 
 def test_a_late_copy_of_a_former_registration_that_is_refused_ends_no_observation():
@@ -318,7 +318,7 @@ def test_a_late_copy_of_a_former_registration_that_is_refused_ends_no_observatio
     peers = Peers()
     kept = peers.observe("9001", "6e657731")
     (late,) = peers.up(raw_get("9000", "6f6c6431", "gone", 0))
-    assert len(peers.relay.flows) == 2
+    assert len(peers.relay.flows()) == 2
     (refusal,) = peers.down(late.token(), None, code=0x84)
     assert (refusal.mtype, refusal.code, refusal.token()) == (ACK, 0x84, b"old1")
     (pushed,) = peers.down(kept, 2)
@@ -332,10 +332,10 @@ def test_a_ue_that_has_begun_anew_keeps_one_observation_while_it_asks_for_many()
     asked = []
     for n in range(40):
         asked += peers.up(raw_get("%04x" % n, "746f%04x" % n, "d", 0))
-        assert len(peers.relay.flows) == 2 and peers.relay.n_observing == 1
+        assert len(peers.relay.flows()) == 2 and peers.relay.n_observing == 1
     (answer,) = peers.down(asked[-1].token(), 1)
     assert answer.token() == b"to\0\x27" and answer.uint(OBSERVE) == 1
-    (flow,) = peers.relay.flows
+    (flow,) = peers.relay.flows()
     assert flow.observing and flow.incoming.token == b"to\0\x27"
 
 
@@ -471,7 +471,7 @@ def test_want_of_memory_drops_nothing_that_is_whole():
     assert peers.up(raw_get("9003", "6f6c6432")) == []  # held back
     relay.lose(peers.now)
     assert relay.counters == {"no_memory": 1}
-    assert (relay.n_requests, relay.n_observing, len(relay.flows)) == (2, 1, 3)
+    assert (relay.n_requests, relay.n_observing, len(relay.flows())) == (2, 1, 3)
     assert relay.links.of_ue(UE_ID).n_requests == 2
     (answer,) = peers.down(waiting.token(), None)
     assert answer.token() == b"old1"
@@ -481,7 +481,7 @@ def test_want_of_memory_drops_nothing_that_is_whole():
     (pushed,) = peers.down(token, 2)
     assert pushed.token() == b"new1"
     peers.empty(RST, pushed.mid)
-    assert (relay.n_requests, relay.n_observing, relay.flows) == (0, 0, [])
+    assert (relay.n_requests, relay.n_observing, relay.flows()) == (0, 0, [])
 
 
 def test_a_request_that_there_was_no_memory_for_goes_up_when_it_is_repeated():
@@ -491,7 +491,7 @@ def test_a_request_that_there_was_no_memory_for_goes_up_when_it_is_repeated():
     endpoint.start = out_of_memory
     for document_id in ("d", "e"):
         assert peers.up(raw_get("9001", "6e657731", document_id, 0)) == []
-        assert peers.relay.flows == [] and peers.relay.n_requests == 0
+        assert peers.relay.flows() == [] and peers.relay.n_requests == 0
     endpoint.start = start
     peers.observe("9001", "6e657731")
     assert peers.relay.counters == {"no_memory": 2} and peers.relay.n_observing == 1

@@ -117,7 +117,7 @@ def packet(mtype, code, mid, token, options, payload=b""):
 
 def check_tables(relay, case):
     """What is counted is what is there."""
-    flows = relay.flows
+    flows = relay.flows()
     waiting = [flow for flow in flows if not flow.observing]
     assert relay.n_requests == len(waiting), case
     assert relay.n_observing == len(flows) - len(waiting), case
@@ -180,7 +180,7 @@ def test_whatever_happens_the_tables_hold_what_is_counted_and_end_empty():
         for n in range(n_ues):
             relay.link_down(name(n))
         endpoint = relay.endpoint
-        assert relay.flows == [] and relay.held_back == [], seed
+        assert relay.flows() == [] and relay.held_back == [], seed
         assert (relay.n_requests, relay.n_observing) == (0, 0), seed
         assert endpoint.exchanges == [] and endpoint.by_token == {}, seed
         # Not one place is lost: as many observe as at first.
@@ -205,7 +205,7 @@ def test_a_place_of_an_observation_is_taken_from_the_request_on_and_after_want_o
             peers.relay.lose(peers.now)
         assert peers.get(2, b"u%d" % n_lost, 0) == 1
         assert peers.relay.counters["observations_full"] == n_lost + 1
-    assert [flow.wants_observe for flow in peers.relay.flows].count(True) == 2
+    assert [flow.wants_observe for flow in peers.relay.flows()].count(True) == 2
 
 
 def test_a_relay_that_was_idle_for_more_than_six_days_asks_at_once():
@@ -280,7 +280,7 @@ def test_a_reset_of_the_server_for_a_request_is_5_02_for_its_ue_at_once():
         answer = peers.answers[-1]
         assert (answer.code, answer.token()) == (BAD_GATEWAY, b"t%d" % n)
         assert b"Reset by the server" in answer.payload()
-        assert len(peers.answers) == n + 1 and peers.relay.flows == []
+        assert len(peers.answers) == n + 1 and peers.relay.flows() == []
     assert peers.relay.n_requests == 0
 
 

@@ -215,7 +215,7 @@ def test_when_a_ue_is_linked_at_another_address_the_relay_sends_nothing_to_the_o
         for now in range(10, 100000, 500):
             relay.step(now)
             out += taken(relay, now)
-        assert (0, HERE) not in [(t, r) for t, _, r in out] and not relay.flows
+        assert (0, HERE) not in [(t, r) for t, _, r in out] and not relay.flows()
         # At its new address it is served.
         relay.receive(transport, get(LOWER, 9), remote, 200000)
         ((_, request, _),) = taken(relay, 200000)

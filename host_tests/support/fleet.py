@@ -764,7 +764,7 @@ class Fleet:
             "server observers": len(self.server.observers),
         }
         if self.middle == "relay":
-            left["flows"] = len(node.flows)
+            left["flows"] = len(node.flows())
             left["observing"] = node.n_observing
             left["held back"] = len(node.held_back)
         else:

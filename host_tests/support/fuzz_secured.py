@@ -7,8 +7,9 @@ gateway takes it; some of it is damaged afterwards.
 from fuzz_bytes import mutate
 from fuzz_gateway import GatewayTarget
 from gateway_builders import GATEWAY_ID
-from msgin5g.coap.message import Message, MessageFormatError, datagram_of, insert, set_header
+from msgin5g.coap.message import Message, MessageFormatError, datagram_of, insert
 from msgin5g.coap.numbers import ECHO, MAX_MESSAGE_SIZE
+from msgin5g.coap.retransmission import set_header
 from msgin5g.oscore.context import ProtectionError, SecurityContext
 from msgin5g.oscore.protect import Protection
 from oscore_gateway import server_security

@@ -8,11 +8,11 @@ from msgin5g.coap.message import (
     datagram_of,
     encode,
     insert,
-    set_header,
     size_of,
     uint_bytes,
 )
 from msgin5g.coap.numbers import ACCEPT, CON, GET, NON, URI_PATH, URI_QUERY
+from msgin5g.coap.retransmission import set_header
 
 # Encoded by hand: a request of 104 bytes, and a 4.04 of 69.
 REQUEST = unhex(

@@ -22,6 +22,9 @@ machine.state = io.BytesIO(bytes(16) + b"\\xff" * 96)
 for name in ("WDT", "reset", "reset_cause", "unique_id"):
     delattr(machine, name)
 """
+# What Python has cached of an application is taken for the next one that is stored in the same
+# second and has the same size.
+_NO_CACHE = "import sys\nsys.dont_write_bytecode = True\n"
 
 
 class ApplicationFile:
@@ -49,7 +52,7 @@ class ApplicationFile:
     def prelude(self):
         """What runs before the role, in the same interpreter."""
         if not self._is_micropython:
-            return ""
+            return _NO_CACHE
         return _PINS.format(onboard=os.fsencode(_ONBOARD).decode("utf-8", "replace"))
 
     def _fault(self, path):

@@ -339,7 +339,7 @@ def size_of(token, options, payload=b""):
 
 
 # A message to be sent is a bytearray. It gets its type and its message ID, which belong to the
-# message layer, when it is sent: see `set_header`.
+# message layer, when it is sent: see `set_header` in retransmission.py.
 
 
 def datagram_of(max_size, code, token, options, payload=b""):
@@ -350,13 +350,6 @@ def datagram_of(max_size, code, token, options, payload=b""):
     buf = bytearray(n)
     encode(buf, 0, code, 0, token, options, payload)
     return buf
-
-
-def set_header(datagram, mtype, mid):
-    """Write type and message ID into a message that was made without them."""
-    datagram[0] |= mtype << 4
-    datagram[2] = mid >> 8
-    datagram[3] = mid & 0xFF
 
 
 def _extension(n):

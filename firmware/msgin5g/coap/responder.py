@@ -6,9 +6,9 @@ RFC 7252 sections 5.2.1 to 5.2.3, RFC 7641 section 4.
 from micropython import const
 
 from msgin5g.coap.endpoint import Endpoint
-from msgin5g.coap.message import datagram_of, set_header
+from msgin5g.coap.message import datagram_of
 from msgin5g.coap.numbers import ACK, NON
-from msgin5g.coap.retransmission import CANCELLED, Exchange
+from msgin5g.coap.retransmission import CANCELLED, Exchange, set_header
 from msgin5g.coap.ticks import diff
 
 _RESERVED_SZX = const(7)  # RFC 7959 section 2.2

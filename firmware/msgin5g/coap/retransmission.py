@@ -9,7 +9,7 @@ QUEUED --first transmission--> SENT --acknowledged--> ACKED --response--> DONE o
 
 from micropython import const
 
-from msgin5g.coap.message import datagram_of, set_header
+from msgin5g.coap.message import datagram_of
 from msgin5g.coap.numbers import CON, NON
 from msgin5g.coap.ticks import add, diff
 
@@ -53,6 +53,13 @@ class Parameters:
         self.max_transmit_wait_ms = span_ms + (longest_ms << max_retransmit)
         self.exchange_lifetime_ms = span_ms + 2 * _MAX_LATENCY_MS + ack_timeout_ms
         self.non_lifetime_ms = span_ms + _MAX_LATENCY_MS
+
+
+def set_header(datagram, mtype, mid):
+    """Write type and message ID into a message that was made without them."""
+    datagram[0] |= mtype << 4
+    datagram[2] = mid >> 8
+    datagram[3] = mid & 0xFF
 
 
 class Exchange:
@@ -213,6 +220,11 @@ class Transmitter:
         if binding is not None:
             exchange.binding = binding
         return self.start(exchange)
+
+    def reply(self, transport, remote, code, token, options, payload, owner):
+        """Start the exchange of a confirmable response without OSCORE. See `start`."""
+        datagram = datagram_of(self.max_size, code, token, options, payload)
+        return self.start(Exchange(transport, remote, datagram, owner))
 
     def new_token(self):
         """A token for a request, which no other one has.

@@ -10,8 +10,8 @@ from micropython import const
 from msgin5g.cbor.encoder import array_of
 from msgin5g.coap.block2 import szx_of
 from msgin5g.coap.responder import cut, must_confirm
-from msgin5g.coap.retransmission import QUEUED, SENT, Exchange, Incoming
-from msgin5g.coap.message import datagram_of, uint_bytes
+from msgin5g.coap.retransmission import QUEUED, SENT, Incoming
+from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import (
     BAD_REQUEST,
     BLOCK2,
@@ -184,8 +184,9 @@ class Responder:
             if confirmable:
                 observer.confirmed_at = now
         if confirmable and former is None and request.binding is None:
-            datagram = datagram_of(MAX_MESSAGE_SIZE, code, token, options, payload)
-            exchange = self._endpoint.start(Exchange(ue.transport, remote, datagram, owner))
+            exchange = self._endpoint.reply(
+                ue.transport, remote, code, token, options, payload, owner
+            )
         else:
             incoming = Incoming(ue.transport, remote, None, token)
             incoming.confirmable = confirmable

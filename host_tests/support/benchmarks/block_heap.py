@@ -121,6 +121,7 @@ def alone():
     settings.service_id = "msgin5g"
     settings.ue_vendor = settings.ue_type = settings.ue_snr = None
     settings.parameters = settings.peer_key = None
+    settings.report_refused = False
     settings.recipient_option = 65020
     settings.content_format = 65001
     settings.observe = False
