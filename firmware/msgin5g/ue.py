@@ -19,7 +19,7 @@ from msgin5g.coap.endpoint import (
     Endpoint,
     Role,
 )
-from msgin5g.coap.message import code_text
+from msgin5g.coap.text import code_text
 from msgin5g.coap.ticks import add, diff, shorter
 from msgin5g.config.schema import redact
 from msgin5g.scm.client import ScmClient

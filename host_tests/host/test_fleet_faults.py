@@ -25,8 +25,7 @@ def searches(repository, tmp_path_factory):
     """{fault: future of its finished process}; two of them run at a time."""
     support, testkit = (repository / "host_tests" / name for name in ("support", "testkit"))
 
-    def search(fault):
-        folder = tmp_path_factory.mktemp("fault") / "firmware"
+    def search(fault, folder):
         fleet_faults.put_back(fault, repository / "firmware", folder)
         path = (folder, support, testkit, repository / "tools" / "simulate")
         return subprocess.run(
@@ -39,7 +38,10 @@ def searches(repository, tmp_path_factory):
         )
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield {fault: pool.submit(search, fault) for fault in fleet_faults.FAULTS}
+        # The factory is not for several threads at once.
+        folders = [tmp_path_factory.mktemp("fault") / "firmware" for _ in fleet_faults.FAULTS]
+        pairs = zip(fleet_faults.FAULTS, folders, strict=True)
+        yield {fault: pool.submit(search, fault, folder) for fault, folder in pairs}
         pool.shutdown(cancel_futures=True)
 
 

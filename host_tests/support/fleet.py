@@ -23,7 +23,8 @@ from gateway_builders import CLIENT, SEAL_C, name, new_gateway, new_seal_c, sepa
 from gateway_builders import gateway_settings
 from msgin5g.cbor.decoder import loads
 from msgin5g.coap.endpoint import RESPONSE
-from msgin5g.coap.message import code_text, insert, uint_bytes
+from msgin5g.coap.message import insert, uint_bytes
+from msgin5g.coap.text import code_text
 from msgin5g.coap.numbers import CONTENT, FORBIDDEN
 from msgin5g.coap.retransmission import Parameters
 from msgin5g.ue import ConstrainedUe

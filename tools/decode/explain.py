@@ -9,7 +9,7 @@ from msgin5g_tools.decode.values import value_text
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.coap.message import code_text  # noqa: E402
+from msgin5g.coap.text import code_text  # noqa: E402
 from msgin5g.coap.numbers import BLOCK2, CONTENT_FORMAT  # noqa: E402
 
 # heading: one line. lines: the options and the payload. fault: one line, or None.

@@ -9,7 +9,8 @@ from collections import namedtuple
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.coap.message import Message, MessageFormatError, code_text  # noqa: E402
+from msgin5g.coap.message import Message, MessageFormatError  # noqa: E402
+from msgin5g.coap.text import code_text  # noqa: E402
 from msgin5g.coap.numbers import ACK, MAX_MESSAGE_SIZE, RST  # noqa: E402
 
 # position: of the wrong byte. understood: the Message before it, or None.

@@ -7,7 +7,7 @@ from msgin5g_tools.decode.values import text_of
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.coap.message import code_text  # noqa: E402
+from msgin5g.coap.text import code_text  # noqa: E402
 from msgin5g.coap.numbers import (  # noqa: E402
     BLOCK2,
     CONTENT_FORMAT,

@@ -16,7 +16,7 @@ from msgin5g_tools.paths import import_firmware
 from msgin5g_tools.text import printable
 
 import_firmware()
-from msgin5g.coap.message import code_text  # noqa: E402
+from msgin5g.coap.text import code_text  # noqa: E402
 
 # seconds: since the first message. source, target: names of participants. note: a few words.
 Entry = namedtuple("Entry", "seconds source target datagram note")

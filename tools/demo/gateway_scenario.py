@@ -17,7 +17,8 @@ from msgin5g_tools.demo.scenario import OUTCOME_S, OUTCOMES, Scenario, stored_in
 from msgin5g_tools.paths import import_firmware
 
 import_firmware()
-from msgin5g.coap.message import Message, MessageFormatError, code_text  # noqa: E402
+from msgin5g.coap.message import Message, MessageFormatError  # noqa: E402
+from msgin5g.coap.text import code_text  # noqa: E402
 from msgin5g.coap.numbers import GET, URI_QUERY  # noqa: E402
 
 COUNT, WINDOW_S = 3, 3

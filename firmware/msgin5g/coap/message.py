@@ -306,11 +306,6 @@ def uint_bytes(number):
     return number.to_bytes(size, "big")
 
 
-def code_text(code):
-    """`4.04` for 0x84."""
-    return "%d.%02d" % (code >> 5, code & 31)
-
-
 def insert(options, number, value):
     """Insert an option into an ascending list of (number, value), after its equals."""
     i = len(options)

@@ -51,3 +51,8 @@ def printable(octets):
         i = at + (1 if number < 0x80 else 2 if number < 0x800 else 3)
         at = unsafe_at(octets, i)
     return text + str(octets[i:], "utf-8")
+
+
+def code_text(code):
+    """`4.04` for 0x84."""
+    return "%d.%02d" % (code >> 5, code & 31)

@@ -6,8 +6,8 @@ from binascii import hexlify
 
 from micropython import const
 from msgin5g import __version__
-from msgin5g.coap.message import Message, code_text
-from msgin5g.coap.text import printable
+from msgin5g.coap.message import Message
+from msgin5g.coap.text import code_text, printable
 from msgin5g.coap.ticks import add
 from msgin5g.coap.ticks import diff as ticks_diff
 from msgin5g.config.manager import EMPTY, MAX_RESETS

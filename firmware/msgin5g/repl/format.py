@@ -4,9 +4,9 @@ from binascii import hexlify
 from time import time
 
 from micropython import const
-from msgin5g.coap.message import MessageFormatError, code_text
+from msgin5g.coap.message import MessageFormatError
 from msgin5g.coap.numbers import BLOCK2, OBSERVE, URI_PATH, URI_QUERY
-from msgin5g.coap.text import printable
+from msgin5g.coap.text import code_text, printable
 from msgin5g.coap.ticks import diff as ticks_diff
 from msgin5g.config.schema import redact
 from msgin5g.port.remote import text_of
