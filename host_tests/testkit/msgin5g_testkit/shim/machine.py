@@ -1,7 +1,8 @@
 """MicroPython's `machine` with pins that a test drives; see msgin5g_testkit.board.
 
 A board of a Network has a module of its own. This one is for code that is imported outside of a
-Network: all its pins are those of one board, at which nothing is connected.
+Network: all its pins are those of one board, at which nothing is connected. It has no `unique_id`:
+a host is no board, and the numbers of a key of OSCORE are bound to the board that they are on.
 """
 
 import time
@@ -24,7 +25,6 @@ Pin = _made.machine.Pin
 ADC = _made.machine.ADC
 RTC = _made.machine.RTC
 WDT = _made.machine.WDT
-unique_id = _made.machine.unique_id
 reset_cause = _made.machine.reset_cause
 lightsleep = _made.machine.lightsleep
 idle = _made.machine.idle
