@@ -2,7 +2,6 @@
 
 import json
 import queue
-import time
 
 import cbor2
 import pytest
@@ -342,7 +341,6 @@ def test_ten_thousand_documents_are_found_by_index(run, write, tmp_path):
         store.rows = _explained(store.connection, rows, plans)
         store.each = _explained(store.connection, each, plans)
         several = tuple(f"urn:x-msgin5g:ue:{n}" for n in range(20))
-        started_at = time.perf_counter()
         for selector, n_found in (
             (Selector(None, None, None, several[:1], False), 1),
             (Selector(None, None, None, several, True), 20),
@@ -354,7 +352,6 @@ def test_ten_thousand_documents_are_found_by_index(run, write, tmp_path):
             assert len(store.select("msgin5g", selector)) == n_found, selector
         assert store.body_for("msgin5g", "ue-7", several)[1]
         assert store.first_denied(several) is None
-        assert time.perf_counter() - started_at < 1, "microseconds are usual"
         assert any("INTEGER PRIMARY KEY" in step for step in plans)
         tables = [step for step in plans if step != "SCAN part"]
         walks = [step for step in tables if step.startswith("SCAN") or "1 (service=?)" in step]

@@ -229,7 +229,7 @@ def test_a_locked_database_delays_the_record_and_no_request(scm, tmp_path):
         for _ in range(50):
             assert scm.peer.get(QUERY).code == "2.05"
             time.sleep(0.03)  # the record is to be written meanwhile
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15  # a wait for each would be minutes
         assert Fleet(other).find(UE7).state == "never"
     assert scm.ue(UE7).state == "older"  # "x" is new
 

@@ -309,9 +309,7 @@ def test_a_reader_of_the_live_log_that_stops_reading_is_dropped_and_counted(tmp_
             slow.sendall(b"GET /log/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             for _ in range(100):
                 add(200)
-                began = time.perf_counter()
                 await asyncio.sleep(0.05)
-                assert time.perf_counter() - began < 1
                 if page.web.n_dropped_readers:
                     break
             assert page.web.n_dropped_readers == 1
@@ -350,24 +348,26 @@ def test_connections_are_limited_and_a_silent_one_is_closed(tmp_path, monkeypatc
 
 
 @asynccontextmanager
-async def no_long_turn():
-    """The loop meanwhile never works for 20 ms without a turn of others."""
-    slowest, worked = [], []
+async def no_long_turn(share):
+    """No turn of the loop does more than this share of what the process works meanwhile.
+
+    CPU time of the loop's own thread, compared with that of all threads: how busy the
+    machine is with something else does not matter.
+    """
+    worked, process = [], time.process_time()
 
     async def watch():
         while True:
-            began = time.perf_counter(), time.thread_time()
+            began = time.thread_time()
             await asyncio.sleep(0.001)
-            slowest.append(time.perf_counter() - began[0])
-            worked.append(time.thread_time() - began[1])
+            worked.append(time.thread_time() - began)
 
     watcher = asyncio.create_task(watch())
     yield
     watcher.cancel()
-    print(f"slowest turns of the loop: {sorted(slowest)[-3:]} s; most work: {max(worked)} s")
-    assert max(worked) < 0.02
-    # Not the very slowest: other processes may take the processor once or twice.
-    assert sorted(slowest)[-3] < 0.05
+    process = time.process_time() - process
+    print(f"CPU: {process:.3f} s, of which in the longest turns {sorted(worked)[-3:]}")
+    assert max(worked) < share * process
 
 
 def test_no_page_of_100_000_documents_holds_up_the_loop(tmp_path):
@@ -377,7 +377,7 @@ def test_no_page_of_100_000_documents_holds_up_the_loop(tmp_path):
 
     async def scenario(page):
         paths = ("/documents", "/documents?q=099999", "/fleet?state=never", "/fleet?q=x:0199")
-        async with no_long_turn():
+        async with no_long_turn(1 / 4):
             for path in (*paths, "/ue?uri=urn:x:000001", "/", "/changes"):
                 status, _, _ = await page.get(path)
                 assert status == 200, path
@@ -409,7 +409,7 @@ def test_no_document_of_the_largest_size_holds_up_the_loop(tmp_path):
             ) as found:
                 return found.status
 
-        async with no_long_turn():
+        async with no_long_turn(1 / 25):
             for path in (f"/document{name}", f"/document/edit{name}", f"/ue?uri={UE7}"):
                 status, _, _ = await page.get(path)
                 assert status == 200, path
