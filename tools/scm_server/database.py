@@ -95,21 +95,35 @@ class Database:
                     engine.execute(statement)
             engine.set_version(SCHEMA_VERSION)
 
+    @contextmanager
+    def _faults(self):
+        """What the engine's library raises is a DatabaseError to us."""
+        try:
+            yield
+        except self._engine.Error as error:
+            raise self._engine.fault(error) from None
+
+    @contextmanager
+    def _committed(self):
+        """The end of a transaction that has begun."""
+        try:
+            yield
+            self._engine.commit()
+        except BaseException:
+            self._engine.rollback()
+            raise
+
     # SQL
 
     def rows(self, sql, *values):
         """All rows, tuples."""
-        try:
+        with self._faults():
             return self._engine.execute(sql, values).fetchall()
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     def each(self, sql, *values):
         """The rows one by one; who stops early does not read the rest."""
-        try:
+        with self._faults():
             yield from self._engine.execute(sql, values)
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     def row(self, sql, *values):
         """The first row, or None."""
@@ -123,19 +137,15 @@ class Database:
 
     def run(self, sql, *values):
         """Change something; how many rows."""
-        try:
+        with self._faults():
             return self._engine.execute(sql, values).rowcount
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     def run_many(self, sql, rows):
         """The same statement for each of these rows of values."""
         if not rows:
             return
-        try:
+        with self._faults():
             self._engine.execute_many(sql, rows)
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     @contextmanager
     def transaction(self):
@@ -147,16 +157,10 @@ class Database:
         if engine.in_transaction:
             yield
             return
-        try:
+        with self._faults():
             engine.begin()
-            try:
+            with self._committed():
                 yield
-                engine.commit()
-            except BaseException:
-                engine.rollback()
-                raise
-        except engine.Error as error:
-            raise engine.fault(error) from None
 
     @contextmanager
     def quick_transaction(self, waits=False):
@@ -166,18 +170,13 @@ class Database:
         somebody else, as `transaction` does; else it waits for nobody.
         """
         engine = self._engine
-        try:
+        with self._faults():
             engine.begin_quick(waits)
             try:
-                yield
-                engine.commit()
-            except BaseException:
-                engine.rollback()
-                raise
+                with self._committed():
+                    yield
             finally:
                 engine.end_quick()
-        except engine.Error as error:
-            raise engine.fault(error) from None
 
     # changes by others
 
@@ -193,10 +192,8 @@ class Database:
 
     def connect(self):
         """Connect again, in any thread; DatabaseUnavailable when this fails, too."""
-        try:
+        with self._faults():
             self._engine.connect()
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     def fileno(self):
         """A descriptor that can be read from when others have changed something, or None."""
@@ -204,17 +201,13 @@ class Database:
 
     def state(self):
         """A value that differs after every change, by this process or by another one."""
-        try:
+        with self._faults():
             return self._engine.state()
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     def check(self):
         """DatabaseError when the database does not answer, or is no longer there."""
-        try:
+        with self._faults():
             self._engine.check()
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     def damage(self):
         """What of it is damaged, in one line, or None. It reads all of it, in any thread."""
@@ -222,10 +215,8 @@ class Database:
 
     def size(self):
         """Bytes that it takes."""
-        try:
+        with self._faults():
             return self._engine.size()
-        except self._engine.Error as error:
-            raise self._engine.fault(error) from None
 
     # secrets
 
