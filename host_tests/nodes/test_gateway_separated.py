@@ -4,6 +4,7 @@ from msgin5g_testkit.checks import xorshift
 from builders import SERVER, FakeConfiguration, document
 from gateway_builders import (
     CLIENT,
+    GATEWAY,
     GATEWAY_ID,
     SEAL_C,
     address,
@@ -83,6 +84,21 @@ def test_killed_in_the_middle_it_is_504_in_time_and_when_it_is_back_all_is_well(
         assert sim.run(lambda: all(client.answers[-1].code == 0x45 for client in clients), 60000)
         for client in clients:
             assert client.documents() == [doc(client.n)]
+
+
+def test_a_dead_server_is_asked_no_more_when_the_gateway_has_gone_as_well():
+    for document_id, observe in ((None, None), (b"doc-1", 0)):
+        sim, _, _, clients = new_separated((1, 2), [doc(1), doc(2)])
+        scm_client = scm_client_of(sim)
+        sim.remove(SERVER)
+        for client in clients:
+            client.get(document_id, observe=observe)
+        assert sim.run(lambda: scm_client.pending_requests, 10000)
+        sim.remove(GATEWAY)
+        sim.remove(SEAL_C[0])
+        assert sim.run(lambda: not scm_client.pending_requests, 100000)
+        sim.run(None, 200000)  # its last answers to the gateway time out
+        assert scm_client.wait_ms(sim.now) is None
 
 
 def test_a_new_configuration_client_goes_on_where_the_old_one_was_killed():

@@ -117,6 +117,24 @@ def test_a_server_that_has_acknowledged_has_the_longest_time_and_then_it_is_5_04
     assert peers.node.counters == {"server_timeout": 1} and peers.node.pending_requests == []
 
 
+def test_a_server_that_acknowledges_nothing_is_asked_for_the_longest_time_then_it_is_5_04():
+    for n_requests in (1, 4):  # with NSTART 1 three of the four have not been sent before
+        for observe in (None, 0):
+            peers = Node(max_flows=1)
+            for n in range(n_requests):
+                peers.fetch(b"t%d" % n, observe)
+            asked, told = peers.wait(93000 + n_requests)  # one is given up in each step
+            assert {message.code for _, message in asked} == {1}
+            assert [(ms, m.code) for ms, m in told[:1]] == [(93000, 0xA4)]
+            assert peers.node.pending_requests == [] == list(peers.node.endpoint.by_token)
+            assert peers.node.counters == {"server_timeout": n_requests}
+            # The gateway has gone: it acknowledges nothing, and sends no Reset.
+            asked, told = peers.wait(1000000)
+            assert asked == [] and {message.code for _, message in told} == {0xA4}
+            assert {m.token() for _, m in told} <= {b"t%d" % n for n in range(n_requests)}
+            assert peers.node.wait_ms(peers.now) is None
+
+
 def test_what_the_server_rejects_is_5_02_and_what_cannot_be_asked_5_03():
     peers = Node()
     (asked,), _ = peers.fetch()

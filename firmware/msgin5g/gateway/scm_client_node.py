@@ -42,8 +42,9 @@ _SILENCE = const(10)  # times ACK_TIMEOUT
 class PendingRequest:
     """One request of the gateway."""
 
-    def __init__(self, incoming, arguments, observe):
+    def __init__(self, incoming, arguments, observe, expires_at):
         self.incoming = incoming
+        self.expires_at = expires_at  # of a request that the server has not acknowledged
         self.arguments = arguments
         self.observe = observe
         self.exchange = None  # the request to the server
@@ -100,16 +101,18 @@ class ScmClientNode(Role):
     def handle_timeout(self, exchange, now):
         request = exchange.owner
         if exchange is request.exchange:
-            self.endpoint.count("server_timeout")
-            self._fail(request, GATEWAY_TIMEOUT, "No answer from the server")
+            self._time_out(request)
         else:
             self._end(request)
 
     def run_due(self, now):
         for request in self.pending_requests:
-            if self._silent_ms(request, now) == 0:
-                self.endpoint.cancel(request.exchange)
-                self._ask(request, request.exchange.token, None, now)
+            if self._due_ms(request, now) == 0:
+                if diff(now, request.expires_at) >= 0:
+                    self._time_out(request)
+                else:
+                    self.endpoint.cancel(request.exchange)
+                    self._ask(request, request.exchange.token, None, now)
                 break  # it may have changed the list
 
     def drop_half_done(self, now):
@@ -127,15 +130,23 @@ class ScmClientNode(Role):
         """Milliseconds for which nothing will happen by itself; None: for ever."""
         wait = self.endpoint.wait_ms(now)
         for request in self.pending_requests:
-            wait = shorter(wait, self._silent_ms(request, now))
+            wait = shorter(wait, self._due_ms(request, now))
         return wait
 
-    def _silent_ms(self, request, now):
-        """Milliseconds until the server has been silent for so long that it is asked anew."""
-        if request.exchange is None or request.exchange.state != SENT:
+    def _due_ms(self, request, now):
+        """Milliseconds until the server is asked anew or no more; None: its exchange has a timer.
+
+        Each time that it is asked anew begins another exchange, which never times out. A gateway
+        that has gone sends no Reset, so the request itself has a limit, that of one exchange.
+        """
+        exchange = request.exchange
+        if exchange is None or exchange.state > SENT:
             return None
-        patience_ms = _SILENCE * self.endpoint.parameters.ack_timeout_ms
-        return max(diff(add(request.asked_at, patience_ms), now), 0)
+        ms = diff(request.expires_at, now)
+        if exchange.state == SENT:
+            patience_ms = _SILENCE * self.endpoint.parameters.ack_timeout_ms
+            ms = min(ms, diff(add(request.asked_at, patience_ms), now))
+        return max(ms, 0)
 
     def poll(self):
         """This node has no events."""
@@ -193,7 +204,8 @@ class ScmClientNode(Role):
         if incoming is None:
             endpoint.count("busy")
             return
-        request = PendingRequest(incoming, arguments, observe)
+        expires_at = add(now, endpoint.parameters.max_transmit_wait_ms)
+        request = PendingRequest(incoming, arguments, observe, expires_at)
         self.pending_requests.append(request)
         if arguments is None:
             code = BAD_REQUEST if message.code == FETCH else METHOD_NOT_ALLOWED
@@ -266,6 +278,10 @@ class ScmClientNode(Role):
         if request.incoming.open:
             self.endpoint.respond(request.incoming, code, options, compose(code, title), request)
         self._end(request)
+
+    def _time_out(self, request):
+        self.endpoint.count("server_timeout")
+        self._fail(request, GATEWAY_TIMEOUT, "No answer from the server")
 
     def _cancel_response(self, request):
         if request.response is not None and request.response.state != DONE:
