@@ -109,7 +109,7 @@ def test_what_a_clause_only_recommends_is_no_failure(should, verdict):
         profile = None
 
     async def run():
-        return await perform_all(checks.all, lambda c: Case(Bench()), lambda c: [], 1, print)
+        return await perform_all(checks.all, lambda: Case(Bench()), lambda c: [], 1, print)
 
     assert [row.verdict for row in asyncio.run(run())] == [verdict]
 

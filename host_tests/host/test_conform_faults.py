@@ -1,6 +1,7 @@
-"""The conformance kit names the one thing that is wrong with a server or a relay."""
+"""The conformance kit names the one thing that is wrong with a server, a relay or a UE."""
 
 import asyncio
+import functools
 
 import pytest
 from conform_setup import Examples, Kit, perform_role, with_verdict
@@ -72,27 +73,6 @@ async def _server_with(fault):
         return await perform_role("server", address=address, ues=ues, **facts)
 
 
-def _all_at_once(check, faults):
-    """{fault: rows}"""
-
-    async def gathered():
-        return await asyncio.gather(*map(check, faults))
-
-    return dict(zip(faults, asyncio.run(gathered()), strict=True))
-
-
-@pytest.fixture(scope="module")
-def servers():
-    return _all_at_once(_server_with, _SERVER_FAULTS)
-
-
-@pytest.mark.parametrize("fault", _SERVER_FAULTS)
-def test_the_fault_of_a_server_is_named(servers, fault):
-    rows = servers[fault]
-    assert with_verdict(rows, FAIL) == _SERVER_FAULTS[fault]
-    assert with_verdict(rows, INCONCLUSIVE) == []
-
-
 async def _relay_with(fault):
     address, server = (host(), PORT), (host(), 5683)
     links = {uri: (host(), PORT) for uri in _UES}
@@ -106,18 +86,6 @@ async def _relay_with(fault):
             recipient=SERVER_URI,
             ack_timeout_s=_TIMEOUT_S,
         )
-
-
-@pytest.fixture(scope="module")
-def relays():
-    return _all_at_once(_relay_with, _RELAY_FAULTS)
-
-
-@pytest.mark.parametrize("fault", _RELAY_FAULTS)
-def test_the_fault_of_a_relay_is_named(relays, fault):
-    rows = relays[fault]
-    assert with_verdict(rows, FAIL) == _RELAY_FAULTS[fault]
-    assert with_verdict(rows, INCONCLUSIVE) == []
 
 
 async def _ue_with(fault):
@@ -138,15 +106,31 @@ async def _ue_with(fault):
         return await task
 
 
-@pytest.fixture(scope="module")
-def ues():
-    return _all_at_once(_ue_with, _UE_FAULTS)
+# role -> (what checks a peer with one fault, {fault: checks that find it})
+_PEERS = {
+    "server": (_server_with, _SERVER_FAULTS),
+    "relay": (_relay_with, _RELAY_FAULTS),
+    "ue": (_ue_with, _UE_FAULTS),
+}
+_FAULTS = [(role, fault) for role, (_, faults) in _PEERS.items() for fault in faults]
 
 
-@pytest.mark.parametrize("fault", _UE_FAULTS)
-def test_the_fault_of_a_ue_is_named(ues, fault):
-    assert with_verdict(ues[fault], FAIL) == _UE_FAULTS[fault]
-    assert with_verdict(ues[fault], INCONCLUSIVE) == []
+@functools.cache
+def _rows_of(role):
+    """{fault: rows}; the peers of a role are checked at once."""
+    check, faults = _PEERS[role]
+
+    async def gathered():
+        return await asyncio.gather(*map(check, faults))
+
+    return dict(zip(faults, asyncio.run(gathered()), strict=True))
+
+
+@pytest.mark.parametrize(("role", "fault"), _FAULTS)
+def test_the_one_fault_of_a_peer_is_named(role, fault):
+    rows = _rows_of(role)[fault]
+    assert with_verdict(rows, FAIL) == _PEERS[role][1][fault]
+    assert with_verdict(rows, INCONCLUSIVE) == []
 
 
 @pytest.mark.parametrize(("role", "settings", "name"), _SETTINGS)

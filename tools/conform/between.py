@@ -5,9 +5,10 @@ import secrets
 import time
 
 from msgin5g_tools.conform import documents
-from msgin5g_tools.conform.case import Case, empty, is_response_with
+from msgin5g_tools.conform.bench import Bench
+from msgin5g_tools.conform.case import Case, empty, is_reset_of, is_response_with
 from msgin5g_tools.conform.check import Failure
-from msgin5g_tools.conform.station import AddressError, open_station, resolve
+from msgin5g_tools.conform.station import AddressError, resolve
 from msgin5g_tools.conform.wire import (
     ACCEPT,
     ACK,
@@ -16,8 +17,8 @@ from msgin5g_tools.conform.wire import (
     CONTENT_FORMAT,
     ETAG,
     MAX_AGE,
+    NON,
     NOT_FOUND,
-    RST,
     Message,
     uint,
 )
@@ -25,7 +26,6 @@ from msgin5g_tools.conform.wire import (
 _PROBE_S = 1.0
 _N_TRIES = 3
 _MIN_QUIET_S = 0.7
-_TWO_BYTES = 0xFFFF
 
 
 class KitUe:
@@ -47,42 +47,29 @@ class KitUe:
                 self.station.send(empty(ACK, message.mid).encode(), self._remote)
 
 
-class Between:
+class Between(Bench):
     """What all checks of a relay or gateway share. quiet_s: how long silence is proved."""
 
     case = None  # the class of its cases
 
     def __init__(self, profile):
-        self.profile = profile
+        super().__init__(profile)
         self.ues = []
-        self._mid = secrets.randbelow(65536)
-        self._open = []
+        self.stranger = None
 
-    async def __aenter__(self):
+    async def start(self):
         profile = self.profile
-        try:
-            self.remote = await resolve(profile.address)
-            self.server = await self._station(profile.server_bind)
-            for uri, bind in profile.ues:
-                self.ues.append(KitUe(uri, await self._station(bind), self.remote))
-            self.stranger = None
-            if profile.stranger_bind:
-                station = await self._station(profile.stranger_bind)
-                self.stranger = KitUe("urn:x-conform:stranger", station, self.remote)
-            self.quiet_s = max(_MIN_QUIET_S, 20 * await self._probe())
-        except AddressError:
-            await self.__aexit__()
-            raise
-        return self
+        self.remote = await resolve(profile.address)
+        self.server = await self.station(profile.server_bind)
+        for uri, bind in profile.ues:
+            self.ues.append(KitUe(uri, await self.station(bind), self.remote))
+        if profile.stranger_bind:
+            station = await self.station(profile.stranger_bind)
+            self.stranger = KitUe("urn:x-conform:stranger", station, self.remote)
+        self.quiet_s = max(_MIN_QUIET_S, 20 * await self._probe())
 
-    async def __aexit__(self, *_):
-        for station in self._open:
-            station.close()
-
-    async def _station(self, bind):
-        station = await open_station(bind)
-        self._open.append(station)
-        return station
+    def new_case(self):
+        return self.case(self)
 
     async def _probe(self):
         """The round-trip time of a ping, or that of a request to the server.
@@ -125,13 +112,6 @@ class Between:
         if arrival:
             case.ue = self.ues[0]
             case.answer(arrival, NOT_FOUND)
-
-    def new_mid(self):
-        self._mid = (self._mid + 1) & _TWO_BYTES
-        return self._mid
-
-    def new_case(self, check):
-        return self.case(self)
 
 
 def _is_request(arrival):
@@ -190,7 +170,7 @@ class BetweenCase(Case):
             payload = documents.problem(code, "Conform") if code >> 5 > 2 else b"\x80"
         values = {"type": ACK, "mid": request.mid, "token": request.token, "payload": payload}
         if request.type != CON and "type" not in how:
-            values |= {"type": 1, "mid": self.new_mid()}
+            values |= {"type": NON, "mid": self.new_mid()}
         message = Message(code=code, options=made, **{**values, **how})
         self.send(self.server, message, up.remote)
         return message
@@ -205,10 +185,5 @@ class BetweenCase(Case):
         mid = self.new_mid()
         start = len(station.arrivals)
         self.send(station, empty(CON, mid), self.bench.remote)
-
-        def is_reset(arrival):
-            message = arrival.message
-            return message and (message.type, message.mid) == (RST, mid)
-
-        if self.take(await station.next(is_reset, self.limit_s, start)) is None:
+        if self.take(await station.next(is_reset_of(mid), self.limit_s, start)) is None:
             raise Failure("a ping gets no Reset")

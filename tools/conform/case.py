@@ -3,7 +3,18 @@
 import secrets
 
 from msgin5g_tools.conform.check import Failure
-from msgin5g_tools.conform.wire import ACK, CON, EMPTY, GET, RST, Message, code_text, in_words
+from msgin5g_tools.conform.wire import (
+    ACK,
+    CON,
+    EMPTY,
+    GET,
+    RST,
+    URI_PATH,
+    URI_QUERY,
+    Message,
+    code_text,
+    in_words,
+)
 
 _MAX_EVIDENCE = 40  # messages of a row that are kept
 
@@ -56,8 +67,8 @@ class Case:
     def get(self, path, queries=(), options=(), **how):
         """A GET of the configuration management API."""
         values = {"type": CON, "code": GET, "mid": self.new_mid(), "token": self.new_token()}
-        made = [(11, part.encode()) for part in path]
-        made += [(15, item.encode() if isinstance(item, str) else item) for item in queries]
+        made = [(URI_PATH, part.encode()) for part in path]
+        made += [(URI_QUERY, item.encode() if isinstance(item, str) else item) for item in queries]
         return Message(**{**values, **how}, options=[*made, *options])
 
     @staticmethod
@@ -84,11 +95,19 @@ def require_code(message, *codes):
         raise Failure(f"{code_text(message.code)} in place of {wanted}")
 
 
+def is_ack_of(mid):
+    """For Station.next: an ACK of this message ID, with or without a response."""
+    return lambda arrival: _is_of(arrival, ACK, mid)
+
+
 def is_reset_of(mid):
     """For Station.next: a Reset of this message ID."""
-    return lambda arrival: (
-        arrival.message is not None and (arrival.message.type, arrival.message.mid) == (RST, mid)
-    )
+    return lambda arrival: _is_of(arrival, RST, mid)
+
+
+def _is_of(arrival, kind, mid):
+    message = arrival.message
+    return message is not None and (message.type, message.mid) == (kind, mid)
 
 
 def is_reply_to(mid, token):

@@ -118,7 +118,7 @@ async def perform_all(checks, new_case, missing_of, n_parallel, on_row):
 
     async def one(check):
         async with gate:
-            row = await perform(check, new_case(check), missing_of(check))
+            row = await perform(check, new_case(), missing_of(check))
         on_row(row)
         return row
 

@@ -8,7 +8,7 @@ from msgin5g_tools.conform import documents
 from msgin5g_tools.conform.between import Between, BetweenCase
 from msgin5g_tools.conform.case import require
 from msgin5g_tools.conform.check import Checks, Failure
-from msgin5g_tools.conform.wire import CONTENT, NOT_FOUND, URI_QUERY, block
+from msgin5g_tools.conform.wire import CONTENT, NOT_FOUND, URI_QUERY, block_of
 
 checks = Checks("gateway")
 PARALLEL = 1  # the requests of two checks would be collected into one
@@ -115,10 +115,8 @@ class GatewayCase(BetweenCase):
         if self.szx is None:
             return self.answer(arrival, CONTENT, recipient, options, body)
         number = (arrival.message.block2 or (0,))[0]
-        size = 16 << self.szx
-        part = body[number * size : (number + 1) * size]
-        options.append((23, block(number, (number + 1) * size < len(body), self.szx)))
-        return self.answer(arrival, CONTENT, recipient, options, part)
+        option, part = block_of(body, number, self.szx)
+        return self.answer(arrival, CONTENT, recipient, [*options, option], part)
 
     # The UEs
 

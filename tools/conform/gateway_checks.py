@@ -2,7 +2,14 @@
 
 import asyncio
 
-from msgin5g_tools.conform.case import empty, is_reset_of, require, require_code
+from msgin5g_tools.conform.case import (
+    empty,
+    is_ack_of,
+    is_reset_of,
+    is_response_with,
+    require,
+    require_code,
+)
 from msgin5g_tools.conform.check import NotApplicable
 from msgin5g_tools.conform.documents import array_of, load, made
 from msgin5g_tools.conform.gateway_bench import checks, is_bulk, queries_of, uris_of_request
@@ -125,26 +132,24 @@ def _alone(case, uri):
     return f"{uri} was asked for {'once more, alone' if alone else 'in the bulk GET only'}"
 
 
-@checks(_RULE, "4.04 for the bulk GET: each UE gets its own 4.04 or 2.05.", _TWO)
-async def bulk_not_found(case):
-    case.bulk_code = NOT_FOUND
-    case.codes[case.second.uri] = NOT_FOUND
+async def _bulk_refused(case, code):
+    """The bulk GET gets this code, and so does the second UE when it is asked for alone."""
+    case.bulk_code = case.codes[case.second.uri] = code
     requests = case.ask_for(*case.both)
     responses = await case.responses(requests)
-    require_code(responses[case.second.uri], NOT_FOUND)
-    require_code(responses[case.ue.uri], CONTENT, NOT_FOUND)
+    require_code(responses[case.second.uri], code)
+    require_code(responses[case.ue.uri], CONTENT, code)
     return _alone(case, case.ue.uri)
+
+
+@checks(_RULE, "4.04 for the bulk GET: each UE gets its own 4.04 or 2.05.", _TWO)
+async def bulk_not_found(case):
+    return await _bulk_refused(case, NOT_FOUND)
 
 
 @checks(_RULE, "4.03 for the bulk GET: each UE gets its own 4.03 or 2.05.", _TWO)
 async def bulk_forbidden(case):
-    case.bulk_code = FORBIDDEN
-    case.codes[case.second.uri] = FORBIDDEN
-    requests = case.ask_for(*case.both)
-    responses = await case.responses(requests)
-    require_code(responses[case.second.uri], FORBIDDEN)
-    require_code(responses[case.ue.uri], CONTENT, FORBIDDEN)
-    return _alone(case, case.ue.uri)
+    return await _bulk_refused(case, FORBIDDEN)
 
 
 @checks(_RULE, "5.03 for the bulk GET: no UE gets a 2.05.", _TWO)
@@ -198,11 +203,7 @@ async def acknowledged_in_time(case):
     case.on_request = lambda arrival: None
     requests = case.ask_for(case.ue)
     request = requests[case.ue.uri]
-
-    def is_ack(arrival):
-        message = arrival.message
-        return message and (message.type, message.mid) == (ACK, request.mid)
-
+    is_ack = is_ack_of(request.mid)
     ack = await case.ue.station.next(is_ack, case.profile.ack_timeout_s)
     require(case.take(ack) is not None, f"no ACK within {case.profile.ack_timeout_s:g} s")
 
@@ -212,11 +213,7 @@ async def repeated_con(case):
     case.on_request = lambda arrival: None
     requests = case.ask_for(case.ue)
     request = requests[case.ue.uri]
-
-    def is_ack(arrival):
-        message = arrival.message
-        return message and (message.type, message.mid) == (ACK, request.mid)
-
+    is_ack = is_ack_of(request.mid)
     for _ in range(2):
         ack = await case.ue.station.next(is_ack, case.limit_s)
         require(case.take(ack) is not None, "no ACK came")
@@ -234,11 +231,7 @@ async def response_is_sent_again(case):
     request = case.request(path=case.profile.collection)
     case.ue.unacknowledged.add(request.token)
     case.ask(request)
-
-    def is_response(arrival):
-        message = arrival.message
-        return message and message.is_response and message.token == request.token
-
+    is_response = is_response_with(request.token)
     first = await case.ue.station.next(is_response, case.limit_s)
     message = case.take(first)
     require(message is not None, "the UE gets no response")

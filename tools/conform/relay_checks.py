@@ -257,7 +257,7 @@ async def observe(case):
 
     arrival = await case.ue.station.next(is_news, case.limit_s, start)
     require(case.take(arrival) is not None, "a notification did not reach the UE")
-    end = case.ask(case.request(options=[(OBSERVE, b"\x01")], token=request.token))
+    case.ask(case.request(options=[(OBSERVE, b"\x01")], token=request.token))
 
     def is_end(arrival):
         return case.is_mine(arrival) and arrival.message.uint(OBSERVE) == 1
@@ -265,7 +265,6 @@ async def observe(case):
     last = await case.server.next(is_end, case.limit_s)
     if case.take(last) is not None:
         case.answer(last)
-    _ = end
 
 
 @checks("RFC 7252 5.3.1", "Two clients with one token get a response each.", ("second_ue",))

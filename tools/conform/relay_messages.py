@@ -2,7 +2,13 @@
 
 import asyncio
 
-from msgin5g_tools.conform.case import empty, is_reset_of, require
+from msgin5g_tools.conform.case import (
+    empty,
+    is_ack_of,
+    is_reset_of,
+    is_response_with,
+    require,
+)
 from msgin5g_tools.conform.check import Failure, NotApplicable
 from msgin5g_tools.conform.relay_bench import checks
 from msgin5g_tools.conform.wire import ACK, CON, CONTENT, EMPTY, RST
@@ -80,12 +86,8 @@ async def request_is_sent_again(case):
 async def slow_server(case):
     request, up = await _hop(case)
     case.send(case.server, empty(ACK, up.message.mid), up.remote)
-
-    def is_ack(arrival):
-        message = arrival.message
-        return message and (message.type, message.mid) == (ACK, request.mid)
-
-    ack = case.take(await case.ue.station.next(is_ack, case.profile.ack_timeout_s * (1 + _LATE)))
+    limit_s = case.profile.ack_timeout_s * (1 + _LATE)
+    ack = case.take(await case.ue.station.next(is_ack_of(request.mid), limit_s))
     require(ack is not None, "no ACK came")
     require(ack.code == EMPTY, "the ACK is not empty")
     mid = case.new_mid()
@@ -100,15 +102,10 @@ async def con_response_is_acknowledged(case):
     request, up = await _hop(case)
     case.send(case.server, empty(ACK, up.message.mid), up.remote)
     mid = case.new_mid()
-
-    def is_ack(arrival):
-        message = arrival.message
-        return message and (message.type, message.mid) == (ACK, mid)
-
     for _ in range(2):
         start = len(case.server.arrivals)
         case.answer(up, payload=b"late", type=CON, mid=mid)
-        ack = case.take(await case.server.next(is_ack, case.limit_s, start))
+        ack = case.take(await case.server.next(is_ack_of(mid), case.limit_s, start))
         require(ack is not None, "no ACK came")
     await asyncio.sleep(case.bench.quiet_s)
     responses = [
@@ -128,7 +125,8 @@ async def response_is_sent_again(case):
     # Longer than an ACK may be delayed: the response of the relay is a message of its own.
     await asyncio.sleep(case.profile.ack_timeout_s)
     case.answer(up, payload=b"late", type=CON, mid=case.new_mid())
-    first = await case.ue.station.next(lambda a: _is_response(a, request), case.limit_s)
+    is_response = is_response_with(request.token)
+    first = await case.ue.station.next(is_response, case.limit_s)
     message = case.take(first)
     require(message is not None, "the response did not reach the UE")
     if message.type != CON:
@@ -136,15 +134,10 @@ async def response_is_sent_again(case):
     start = case.ue.station.arrivals.index(first) + 1
     longest_s = case.profile.ack_timeout_s * case.profile.ack_random_factor
     limit_s = longest_s * (1 + _LATE)
-    again = await case.ue.station.next(lambda a: _is_response(a, request), limit_s, start)
+    again = await case.ue.station.next(is_response, limit_s, start)
     case.send(case.ue.station, empty(ACK, message.mid), case.bench.remote)
     require(case.take(again) is not None, f"nothing came within {longest_s:g} s")
     require(again.datagram == first.datagram, "it is another message")
-
-
-def _is_response(arrival, request):
-    message = arrival.message
-    return message is not None and message.is_response and message.token == request.token
 
 
 @checks("RFC 7252 4.2", "A Reset of the server becomes no 2.05 at the UE.")

@@ -21,6 +21,7 @@ from msgin5g_tools.conform.server_bench import checks
 from msgin5g_tools.conform.wire import (
     BAD_OPTION,
     BAD_REQUEST,
+    BLOCK2,
     CONTENT,
     CONTENT_FORMAT,
     DELETE,
@@ -29,6 +30,7 @@ from msgin5g_tools.conform.wire import (
     NOT_FOUND,
     PUT,
     UNAUTHORIZED,
+    block,
     code_text,
 )
 
@@ -50,7 +52,7 @@ async def whole(case, message):
     block2 = message.block2
     while block2 and block2[1]:
         number, _, szx = block2
-        part = await case.ask(options=[(23, ((number + 1) << 4 | szx).to_bytes(3, "big"))])
+        part = await case.ask(options=[(BLOCK2, block(number + 1, False, szx))])
         require_code(part, CONTENT)
         block2 = part.block2
         require(block2 is not None and block2[0] == number + 1, "not the block that was asked for")
@@ -244,8 +246,7 @@ async def recipient_of_forbidden(case):
 @checks(_RECIPIENT, "Each block of a response has the Recipient.", needs=("ue",))
 async def recipient_of_block(case):
     for number in (0, 1):
-        value = (number << 4 | 0).to_bytes(1, "big")
-        message = await case.ask(options=[(23, value)])
+        message = await case.ask(options=[(BLOCK2, bytes((number << 4,)))])
         if message.block2 is None:
             raise NotApplicable("the server sends no blocks: see early-negotiation")
         require_recipient(case, message, case.profile.ue)

@@ -4,9 +4,9 @@ Each check has a socket of its own, so that its messages cannot be those of anot
 """
 
 import asyncio
-import secrets
 import time
 
+from msgin5g_tools.conform.bench import Bench
 from msgin5g_tools.conform.case import (
     Case,
     empty,
@@ -45,33 +45,24 @@ _MAX_BUSY_S = 5
 _SEPARATE_S = 20
 
 
-class ServerBench:
+class ServerBench(Bench):
     """rtt_s: how long the server took for a first answer; quiet_s: how long silence is proved."""
 
     def __init__(self, profile):
-        self.profile = profile
+        super().__init__(profile)
         self.remote = None
         self.rtt_s = _PROBE_S
-        self._mid = secrets.randbelow(65536)
 
-    async def __aenter__(self):
+    async def start(self):
         self.remote = await resolve(self.profile.address)
         await self._probe()
-        return self
 
-    async def __aexit__(self, *_):
-        return None
+    def new_case(self):
+        return ServerCase(self)
 
     @property
     def quiet_s(self):
         return max(_MIN_QUIET_S, 10 * self.rtt_s)
-
-    def new_mid(self):
-        self._mid = (self._mid + 1) & 0xFFFF
-        return self._mid
-
-    def new_case(self, check):
-        return ServerCase(self)
 
     async def _probe(self):
         """Measure the round-trip time; AddressError when nobody is there."""

@@ -14,9 +14,10 @@ from pathlib import Path
 import cbor2
 
 from msgin5g_tools.conform import documents
+from msgin5g_tools.conform.bench import Bench
 from msgin5g_tools.conform.case import Case, empty, require
 from msgin5g_tools.conform.check import Checks, Failure, Inconclusive, NotApplicable
-from msgin5g_tools.conform.station import AddressError, open_station, resolve
+from msgin5g_tools.conform.station import AddressError, resolve
 from msgin5g_tools.conform.wire import (
     ACK,
     CON,
@@ -26,7 +27,6 @@ from msgin5g_tools.conform.wire import (
     MAX_AGE,
     NON,
     Message,
-    block,
     uint,
 )
 
@@ -39,11 +39,11 @@ _FIRST_NAME = "warm-up"
 _N_RESOURCES = 3  # requests until a UE asks for the same resource as before
 
 
-class UeBench:
+class UeBench(Bench):
     """requests: every Arrival of a new request so far; `current` is the one not answered yet."""
 
     def __init__(self, profile):
-        self.profile = profile
+        super().__init__(profile)
         self.requests = []
         self.current = None
         self.path = None  # of the resource that the UE asks for when all is well
@@ -52,31 +52,18 @@ class UeBench:
         self.events = []
         self._is_gone = False
         self._start = 0
-        self._mid = secrets.randbelow(65536)
-        self._open = []
 
-    async def __aenter__(self):
+    async def start(self):
         profile = self.profile
-        try:
-            self.remote = await resolve(profile.address)
-            self.server = await self._station(profile.bind)
-            self.other = await self._station((profile.bind[0], 0))
-            if profile.events:
-                self._read_events(profile.events)
-            await self._warm_up()
-        except AddressError:
-            await self.__aexit__()
-            raise
-        return self
+        self.remote = await resolve(profile.address)
+        self.server = await self.station(profile.bind)
+        self.other = await self.station((profile.bind[0], 0))
+        if profile.events:
+            self._read_events(profile.events)
+        await self._warm_up()
 
-    async def __aexit__(self, *_):
-        for station in self._open:
-            station.close()
-
-    async def _station(self, bind):
-        station = await open_station((bind[0], bind[1]))
-        self._open.append(station)
-        return station
+    def new_case(self):
+        return UeCase(self)
 
     def _read_events(self, path):
         try:
@@ -114,13 +101,6 @@ class UeBench:
                 break
         self.path = self.current.message.path
         self.sends_etag = _has_etag(self.current, _FIRST_NAME)
-
-    def new_mid(self):
-        self._mid = (self._mid + 1) & 0xFFFF
-        return self._mid
-
-    def new_case(self, check):
-        return UeCase(self)
 
     async def next_request(self):
         """The Arrival of a request that was not there before, or None; it is `current` then."""
@@ -341,12 +321,6 @@ class UeCase(Case):
 
         limit_s = self.profile.ack_timeout_s + QUIET_S
         return self.take(await station.next(is_reply, limit_s, start))
-
-    def part(self, body, number, szx):
-        """(Block2 option, payload) of a block of a body."""
-        size = 16 << szx
-        more = (number + 1) * size < len(body)
-        return (23, block(number, more, szx)), body[number * size : (number + 1) * size]
 
     def require_etag(self):
         if not self.bench.sends_etag:

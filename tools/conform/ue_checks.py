@@ -27,6 +27,7 @@ from msgin5g_tools.conform.wire import (
     URI_PORT,
     URI_QUERY,
     VALID,
+    block_of,
     uint,
 )
 
@@ -244,7 +245,7 @@ async def _next_block(case, number):
 
 
 def _block(case, up, body, number, szx, name):
-    option, part = case.part(body, number, szx)
+    option, part = block_of(body, number, szx)
     case.answer(up, CONTENT, [*case.options(name), option], part)
     return (number + 1) * (16 << szx) < len(body)
 

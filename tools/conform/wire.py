@@ -49,6 +49,13 @@ def block(number, more, szx):
     return uint(number << 4 | more << 3 | szx)
 
 
+def block_of(body, number, szx):
+    """(Block2 option, payload) of one block of a body."""
+    size = 16 << szx
+    start, end = number * size, (number + 1) * size
+    return (BLOCK2, block(number, end < len(body), szx)), body[start:end]
+
+
 def code_text(code):
     """A code as the RFC writes it: 4.04; a method by its name."""
     return METHODS.get(code) or f"{code >> 5}.{code & 31:02}"
