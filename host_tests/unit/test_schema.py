@@ -311,14 +311,6 @@ def test_a_document_must_be_one_object_of_limited_size():
     assert not Schema().check(_GOOD + b" " * (4096 - len(_GOOD)))[1]
 
 
-def test_a_rule_that_raises_refuses_the_document():
-    schema = Schema()
-    schema.declare("n", int, fault=lambda n: "too few" if 10 // n else None)
-    assert _reasons(_document(more=', "n": 20'), schema) == []
-    assert _reasons(_document(more=', "n": 2'), schema) == ["n: too few"]
-    assert _reasons(_document(more=', "n": 0'), schema) == ["n: fault"]
-
-
 def test_a_fault_in_the_json_is_the_reason():
     assert _reasons(b"{") == ["configData: JSON: no key at byte 1"]
     assert _reasons(b'{"a": 1, "a": 2}') == ["configData: JSON: key a twice at byte 12"]

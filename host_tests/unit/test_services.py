@@ -30,6 +30,7 @@ class Manager:
         self.boots = 0
         self.log = []
         self.schema = self
+        self.rules = []
 
     def check_passed(self):
         self.log.append("passed")

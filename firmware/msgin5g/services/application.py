@@ -19,6 +19,7 @@ import sys
 
 from micropython import const
 from msgin5g.coap.ticks import add, diff, shorter
+from msgin5g.config.schema import redact
 from msgin5g.config.store import TRIAL
 from msgin5g.services.ping import Ping
 
@@ -183,8 +184,7 @@ class Application:
 
     def fail(self, error):
         """The application has ended with an exception."""
-        if hasattr(sys, "print_exception"):
-            sys.print_exception(error)
+        _print(error)
         self.error = error
 
     # The verbs of a service
@@ -233,7 +233,7 @@ class Application:
             try:
                 self.module = __import__(self._name)
                 if schema and hasattr(self.module, "declare"):
-                    self.module.declare(schema)
+                    _declare(self.module, schema)
             except Exception as error:
                 self.fail(error)
             self._in_call = False
@@ -248,3 +248,40 @@ class Application:
         if hasattr(module, "step") and (self._step_at is None or diff(now, self._step_at) >= 0):
             ms = module.step(self, now)
             self._step_at = add(now, _LATER_MS if ms is None else ms)
+
+
+def _print(error):
+    """Print the traceback, where there is a console that does."""
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error)
+
+
+def _declare(module, schema):
+    """Let the module declare its keys. What one of its rules raises must not end the role."""
+    rules = schema.rules
+    first = len(rules)
+    try:
+        module.declare(schema)
+    finally:  # also after half of it: the role goes on with these keys
+        for i in range(first, len(rules)):
+            if rules[i][-1]:
+                rules[i] = rules[i][:-1] + (_guarded(rules[i][0], rules[i][-1]),)
+
+
+def _guarded(key, fault):
+    """A `fault` for Schema.declare: an exception of `fault` is a reason to refuse the document."""
+
+    def rule(value):
+        try:
+            return fault(value)
+        except MemoryError:  # not for what the value is: the manager refuses with that reason
+            raise
+        except Exception as error:
+            if redact(value, key) == value:  # the text of an exception may show the value
+                _print(error)
+            reason = type(error).__name__ + " in its rule"
+            if type(value) in (int, float) and redact(value, key) is value:
+                reason += ": " + str(error)
+            return reason
+
+    return rule
