@@ -119,6 +119,61 @@ def test_a_starved_watchdog_resets_the_board(board):
     assert board.resets[-1] == "watchdog"
 
 
+_SLEEPER = """
+import machine
+rtc = machine.RTC()
+print('cause', machine.reset_cause(), rtc.memory(), machine.ADC(26).read_u16())
+if len(rtc.memory()) < 2:
+    rtc.memory(rtc.memory() + b'z')
+    machine.deepsleep(50)
+print('awake')
+"""
+
+
+def test_deep_sleep_ends_everything_but_the_rtc_memory(board):
+    write(board, "main.py", _SLEEPER)
+    board.set_analog(26, 513)
+    mark = board.output.mark()
+    board.reset()
+    wakes = "cause 2 b'' 513\ncause 4 b'z' 513\ncause 4 b'zz' 513\nawake"
+    board.output.wait_for(wakes, since=mark)
+    assert board.resets[-3:] == ("hard reset", "deep sleep", "deep sleep")
+    mark = board.output.mark()
+    board.power_cut()
+    board.power_on()
+    board.output.wait_for("cause 1 b'' 513\n", since=mark)
+
+
+def test_the_reset_button_ends_a_deep_sleep(board):
+    for ms in ("", "3600000"):
+        write(
+            board,
+            "main.py",
+            "import machine\nprint('cause', machine.reset_cause())\n"
+            f"if machine.reset_cause() == 1:\n machine.deepsleep({ms})\n",
+        )
+        mark = board.output.mark()
+        board.power_cut()
+        board.power_on()
+        board.output.wait_for("cause 1\n", since=mark)
+        board.reset()
+        board.output.wait_for("cause 2\n", since=mark)
+
+
+def test_the_rtc_memory_is_that_of_an_esp32_and_an_analog_input_has_16_bits(board):
+    with Terminal(board) as terminal:
+        terminal.types("from machine import *")
+        terminal.types("RTC().memory(bytes(range(256)) * 8)")
+        assert terminal.types("RTC().memory() == bytes(range(256)) * 8") == "True\r\n"
+        assert "ValueError: buffer too long" in terminal.types("RTC().memory(bytes(2049))")
+        assert terminal.types("ADC(Pin(3)).read_u16()") == "0\r\n"
+        board.set_analog(3, 65535)
+        assert terminal.types("ADC(Pin(3)).read_u16()") == "65535\r\n"
+        assert "ValueError: invalid pin" in terminal.types("ADC(48)")
+    with pytest.raises(ValueError, match="analog value 65536: 0 to 65535"):
+        board.set_analog(3, 65536)
+
+
 def test_pins_and_identity(board):
     with Terminal(board) as terminal:
         terminal.types("from machine import *")

@@ -1,11 +1,13 @@
 """The examples start, and end as their pages say."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from node_board import NodeBoard
 
 from msgin5g_tools.device.settings_check import read_settings
 from msgin5g_tools.paths import ROOT
@@ -25,3 +27,17 @@ def test_the_sensor_is_that_of_the_page_and_its_settings_are_valid():
     page, file = ast.parse(applications()[-1]), ast.parse((_SENSOR / "app.py").read_text())
     assert ast.dump(page) == ast.dump(ast.Module(file.body[1:], []))  # without its docstring
     assert read_settings(_SENSOR / "settings.json")[1].observe is False
+
+
+def test_the_sensor_sleeps_and_wakes_on_a_virtual_board(tmp_path):
+    settings = json.loads((_SENSOR / "settings.json").read_text())
+    mine = {key: settings[key] for key in ("start_delay_s", "observe", "confirm")}
+    app = (_SENSOR / "app.py").read_text().replace("low=10", "low=1")
+    with NodeBoard(tmp_path, app, **mine) as ue:
+        ue.serve(sleep_s=1)
+        mark = ue.reset()
+        wake = "app: measurement %d\n(.*\n)*?.*%s "
+        ue.told(wake % (1, "applied"), mark)
+        for n in (2, 3):  # 2.03: what is stored is the newest
+            ue.told(wake % (n, "unchanged"), mark)
+        assert ue.board.resets[-2:] == ("deep sleep", "deep sleep")

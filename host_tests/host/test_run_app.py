@@ -145,3 +145,15 @@ def test_a_file_that_cannot_be_an_application_is_one_line(folder):
     assert done.returncode == 1 and "take the .py file" in done.stderr
     done = runs(folder, None, "Gerät 7/app.mpy", application="blink")
     assert done.returncode == 1 and "give both the same name" in done.stderr
+
+
+@pytest.mark.parametrize("interpreter", [MPY, CPY])
+def test_where_a_board_would_sleep_the_role_ends_and_says_so(scm, folder, interpreter):
+    app = "import machine\n\nasync def main(node):\n"
+    app += "    await node.wait_changed()\n    rtc = machine.RTC()\n    rtc.memory(b'kept')\n"
+    app += "    print(rtc.memory(), machine.ADC(26).read_u16())\n    machine.deepsleep(600)\n"
+    (folder / "app.py").write_text(app)
+    done = runs(folder, scm, "Gerät 7/app.py", "--interpreter", interpreter)
+    assert done.returncode == 8, done.stdout + done.stderr
+    assert "b'kept' 0\n" in done.stdout
+    assert "a board would sleep for 600 ms, and start again" in done.stdout, done.stdout

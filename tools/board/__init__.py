@@ -13,10 +13,12 @@ VirtualBoard(heap="192K", image=None, link=None, image_size=1 << 20, board="RPI_
     start() stop()              or `with`; the image is a temporary one unless it is named
     port                        the path of the pty
     output                      a Console: all that the board has printed, beside the port
-    resets                      ("power on", "soft reset", "hard reset", "watchdog", "crash", ...)
+    resets                      ("power on", "soft reset", "hard reset", "watchdog", "deep sleep",
+                                "crash", ...)
     reset()                     the reset button
     power_cut() power_on()      the flash keeps what was written, nothing else
     pin(n) set_pin(n, level)    what machine.Pin(n) drives, and what it reads
+    set_analog(n, value)        what machine.ADC(n).read_u16() gives
     wait()                      until the board ends by itself, which is an error
 
 Console
@@ -27,7 +29,8 @@ Console
 
 BoardError is the only exception for what a person can put right; TimeoutError is what waiting
 raises. The watchdog of machine.WDT, once started, goes on in the REPL and through a soft reset,
-as an RP2040's does.
+as an RP2040's does. machine.deepsleep ends the interpreter and starts it again after its time,
+with the RTC memory and the reset cause of an ESP32.
 """
 
 from msgin5g_tools.board.console import Console

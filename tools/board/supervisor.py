@@ -19,7 +19,10 @@ POWER_ON = ("power on", 1)  # what the owner reads, what machine.reset_cause() g
 HARD_RESET = ("hard reset", 2)
 CRASH = ("crash", 2)
 WATCHDOG = ("watchdog", 3)
+DEEP_SLEEP = ("deep sleep", 4)
 SOFT_RESET = ("soft reset", 5)
+
+RTC_MEMORY = 208  # where in the shared state it is: see onboard/machine.py
 
 _MAX_EARLY_ENDS = 3
 _NUDGES_S = (0.01, 0.1, 1)  # after a Ctrl-C: see launch.py
@@ -45,6 +48,7 @@ class Supervisor:
         self._shown = bytearray()
         self._exception = None  # the pieces of a traceback that is being written
         self._starve_at = None
+        self._wake_at = None  # from deep sleep
         self._nudge_at = []
         self._boot_mark = 0
         self._n_early_ends = 0
@@ -100,7 +104,7 @@ class Supervisor:
     def power_off(self):
         """The interpreter is gone from one instruction to the next, and what was typed with it."""
         self._end_child()
-        self._starve_at = None
+        self._starve_at = self._wake_at = None
         self._keyboard.clear()
         self._in_raw_repl = False
 
@@ -129,7 +133,8 @@ class Supervisor:
             if self._running and self._keyboard.waiting:
                 poller.register(self._keyboard.stdin_end, select.POLLOUT)
         timers = [*self._nudge_at]
-        timers += [at for at in (self._starve_at, self._port.drop_at()) if at is not None]
+        ends = (self._starve_at, self._wake_at, self._port.drop_at())
+        timers += [at for at in ends if at is not None]
         timeout = max(0, min(timers) - now) * 1000 + 1 if timers else None
         events = dict(poller.poll(timeout))
 
@@ -157,6 +162,8 @@ class Supervisor:
             self._child.nudge()
         if self._starve_at is not None and now >= self._starve_at:
             self.reset(WATCHDOG)
+        if self._wake_at is not None and now >= self._wake_at:
+            self._boot(DEEP_SLEEP)
         self._flush()
 
     def _flush(self):
@@ -208,6 +215,10 @@ class Supervisor:
             self._soft_reset()
         elif word == b"reset":
             self.reset()
+        elif word.startswith(b"deepsleep"):
+            self.power_off()
+            if len(word) > len(b"deepsleep"):
+                self._wake_at = time.monotonic() + int(word[10:]) / 1000
         elif word.startswith(b"watchdog "):
             self._starve_at = time.monotonic() + int(word[9:]) / 1000
         elif word.startswith(b"failed "):
@@ -217,10 +228,13 @@ class Supervisor:
     # Beginnings and ends.
 
     def _boot(self, cause):
+        self._wake_at = None
         self.resets.append(cause[0])
         os.pwrite(self._state, bytes((cause[1],)), 0)
         if cause is not SOFT_RESET:
             os.pwrite(self._state, b"\xff" * 48, 16)  # no pin is driven by the board
+        if cause is POWER_ON:
+            os.pwrite(self._state, bytes(2), RTC_MEMORY)
         self._boot_mark = self._console.mark()
         self._screen.restart()
         self._exception = None

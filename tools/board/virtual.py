@@ -21,9 +21,11 @@ _MAX_HEAP = 256 << 20
 _N_PINS = 48
 # What sys, machine and the flash take here, see onboard/: on a board they are part of the
 # interpreter, and not on its heap.
-_OWN_HEAP = 8 << 10
+_OWN_HEAP = 19 << 9
 _BOARD_PINS = 16  # where in the shared state the board's levels begin, and the host's
 _HOST_PINS = 64
+_ANALOG = 112
+_MAX_ANALOG = 65535
 
 
 def heap_bytes(text):
@@ -93,6 +95,7 @@ class VirtualBoard:
         try:
             os.pwrite(state, b"\xff" * (_HOST_PINS + _N_PINS), 0)
             os.pwrite(state, self._unique_id(), 1)
+            os.pwrite(state, bytes(2 * _N_PINS), _ANALOG)
             self.output = Console()
             port = self._host_port = HostPort(self._link)
             self.port = port.path
@@ -130,7 +133,10 @@ class VirtualBoard:
 
     @property
     def resets(self):
-        """How it came to start, each time: power on, soft reset, hard reset, watchdog, crash."""
+        """How it came to start, each time.
+
+        power on, soft reset, hard reset, watchdog, deep sleep, crash.
+        """
         return tuple(self._supervisor.resets)
 
     def power_cut(self):
@@ -155,6 +161,13 @@ class VirtualBoard:
         """Drive a pin from outside; None lets it go."""
         value = b"\xff" if level is None else bytes((bool(level),))
         os.pwrite(self._descriptors[1], value, _HOST_PINS + _checked(number))
+
+    def set_analog(self, number, value):
+        """What machine.ADC(number).read_u16() gives: 0 to 65535."""
+        if not 0 <= value <= _MAX_ANALOG:
+            raise ValueError(f"analog value {value}: 0 to {_MAX_ANALOG}")
+        at = _ANALOG + 2 * _checked(number)
+        os.pwrite(self._descriptors[1], value.to_bytes(2, "little"), at)
 
     def _unique_id(self):
         """Six bytes that belong to the image, so that a board keeps its ID."""

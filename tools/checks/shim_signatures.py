@@ -1,8 +1,9 @@
-"""Check that the test kit promises nothing that a board has not: names and arguments.
+"""Check that test kit and virtual board promise nothing that a board has not: names, arguments.
 
-The test kit's machine, network, espnow, socket and so on are compared with the stubs of the ports
-(see checks.types): each public name is in the stub of a port, and each function takes at most the
-arguments that it takes there, by their names where a caller may use a name.
+The test kit's machine, network, espnow, socket and so on, and the virtual board's machine, are
+compared with the stubs of the ports (see checks.types): each public name is in the stub of a port,
+and each function takes at most the arguments that it takes there, by their names where a caller
+may use a name.
 """
 
 import ast
@@ -15,6 +16,7 @@ from msgin5g_tools.paths import ROOT, SHIM
 Signature = namedtuple("Signature", "required at_most names")
 
 _KIT = SHIM.parent
+_ONBOARD = ROOT / "tools" / "board" / "onboard" / "machine.py"
 # The class of the test kit, "" for the module itself -> what it stands for on a board.
 _STANDS_FOR = (
     (SHIM / "network.py", "WLAN", "network", "WLAN"),
@@ -28,15 +30,21 @@ _STANDS_FOR = (
     (_KIT / "board.py", "ADC", "machine", "ADC"),
     (_KIT / "board.py", "RTC", "machine", "RTC"),
     (_KIT / "board.py", "WDT", "machine", "WDT"),
+    (_ONBOARD, "", "machine", ""),
+    (_ONBOARD, "Pin", "machine", "Pin"),
+    (_ONBOARD, "ADC", "machine", "ADC"),
+    (_ONBOARD, "RTC", "machine", "RTC"),
+    (_ONBOARD, "WDT", "machine", "WDT"),
     (_KIT / "virtual_modules.py", "VirtualTime", "time", ""),
     (_KIT / "virtual_modules.py", "Socket", "socket", "socket"),
     (_KIT / "virtual_modules.py", "VirtualSocket", "socket", ""),
     (_KIT / "virtual_modules.py", "VirtualSelect", "select", ""),
     (_KIT / "virtual_modules.py", "_Poller", "select", "poll"),
 )
-# The test kit's own hands: no application calls them. `begin` is called by `__new__`.
+# The shims' own hands: no application calls them. `begin` is called by `__new__`.
 _HANDS = {
     ("WLAN", "begin"),
+    ("", "ending"),
     ("_Machine", "__init__"),
     ("VirtualTime", "__init__"),
     ("Socket", "__init__"),
@@ -56,7 +64,7 @@ _LIKE_CONSTRUCTOR = ("__init__", "__new__")
 
 
 def faults(stands_for=_STANDS_FOR, root=ROOT):
-    """One line for each thing that the test kit has and a board has not."""
+    """One line for each thing that the shims have and a board has not."""
     for path, own, module, name in stands_for:
         place = f"{path.relative_to(root)}: {own or module}"
         for port in PORTS:

@@ -38,10 +38,12 @@ _FAILED = 1  # MicroPython's exit code after a traceback; those of main are othe
 
 # The exit statuses of every command for those of the firmware's main.
 _STATUSES = {2: WRONG_INPUT, 3: WOULD_RESTART}
-# Runs on either interpreter, after a line that sets `path` and `options`.
-_START = """
-import sys
+# Runs on either interpreter, in this order; what is between them depends on the options.
+_SET_PATH = """import sys
+path, options = {path!a}, {options!a}
 sys.path[:] = path + sys.path
+"""
+_START = """
 try:
     from msgin5g.main import main
     status = main(*options, control=control)
@@ -155,7 +157,7 @@ def command_of(settings, state, interpreter="micropython", heap=None, **flags):
         before += app.prelude
     control = flags.get("control")
     before += "control = None" if control is None else _CONTROL % control
-    return [*start, "-c", f"path, options = {path!a}, {options!a}\n{before}{_START}"]
+    return [*start, "-c", _SET_PATH.format(path=path, options=options) + before + _START]
 
 
 def _as_utf8(path):
@@ -217,7 +219,8 @@ def run(role, settings, app, interpreter, heap, state, once, as_json, trace, log
     working directory of the role is the application's folder.
 
     Exit status: 0 ended by a person, or --once applied or unchanged   1 wrong settings or an
-    address that cannot be used   7 --once with any other outcome   8 the board would restart
+    address that cannot be used   7 --once with any other outcome
+    8 the board would restart or sleep
     """
     heap = heap or default_heap(settings, role)
     try:

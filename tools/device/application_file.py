@@ -18,9 +18,18 @@ import io, sys
 sys.path.insert(0, {onboard!a})
 import machine
 sys.path.remove({onboard!a})
-machine.state = io.BytesIO(bytes(16) + b"\\xff" * 96)
+machine.state = io.BytesIO(bytes(16) + b"\\xff" * 96 + bytes(98))
 for name in ("WDT", "reset", "reset_cause", "unique_id"):
     delattr(machine, name)
+"""
+# A host does not sleep: the role ends, as where the board would restart (see commands.run).
+_DEEP_SLEEP = """
+import sys, machine
+def deepsleep(time_ms=None):
+    print("deepsleep: a board would sleep " + ("until a reset" if time_ms is None else
+          "for %d ms" % time_ms) + ", and start again: here the role ends")
+    sys.exit(3)
+machine.deepsleep = deepsleep
 """
 # What Python has cached of an application is taken for the next one that is stored in the same
 # second and has the same size.
@@ -52,8 +61,9 @@ class ApplicationFile:
     def prelude(self):
         """What runs before the role, in the same interpreter."""
         if not self._is_micropython:
-            return _NO_CACHE
-        return _PINS.format(onboard=os.fsencode(_ONBOARD).decode("utf-8", "replace"))
+            return _NO_CACHE + _DEEP_SLEEP
+        pins = _PINS.format(onboard=os.fsencode(_ONBOARD).decode("utf-8", "replace"))
+        return pins + _DEEP_SLEEP
 
     def _fault(self, path):
         try:

@@ -1,13 +1,15 @@
 """The `machine` module of the virtual board: what the Unix port's own lacks.
 
-`control` carries words to the supervisor, which resets the board and keeps the watchdog. `state`
-is shared with it: the reset cause, the unique ID, and for each pin the level that the board and
-the level that the host has set (255: none).
+`control` carries words to the supervisor, which resets the board, wakes it from deep sleep and
+keeps the watchdog. `state` is shared with it: the reset cause, the unique ID, for each pin the
+level that the board and the level that the host has set (255: none), what each analog input reads
+(two bytes), and the size and the bytes of the RTC memory.
 """
 
 import gc
 import sys
 
+from micropython import const
 from umachine import PinBase, Signal, idle, soft_reset, time_pulse_us  # noqa: F401
 
 PWRON_RESET = 1
@@ -15,6 +17,10 @@ HARD_RESET = 2
 WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
+
+_ANALOG = const(112)
+_RTC_MEMORY = const(208)
+_MAX_RTC_MEMORY = const(2048)  # of an ESP32
 
 control = None
 state = None
@@ -39,6 +45,12 @@ def ending(namespace):
 
 def reset():
     control.write(b"reset")
+    while True:
+        idle()
+
+
+def deepsleep(time_ms=None):
+    control.write(b"deepsleep" if time_ms is None else b"deepsleep %d" % max(time_ms, 0))
     while True:
         idle()
 
@@ -101,6 +113,30 @@ class Pin(PinBase):
 
     def toggle(self):
         self.value(not self.value())
+
+
+class ADC:
+    """An analog input; it reads what the host has set, 0 at first."""
+
+    def __init__(self, id):
+        self._id = Pin(id)._id if not isinstance(id, Pin) else id._id
+
+    def read_u16(self):
+        state.seek(_ANALOG + 2 * self._id)
+        return int.from_bytes(state.read(2), "little")
+
+
+class RTC:
+    """Its memory survives deep sleep and resets, not a power cut."""
+
+    def memory(self, data=None):
+        state.seek(_RTC_MEMORY)
+        if data is None:
+            return state.read(int.from_bytes(state.read(2), "little"))
+        if len(data) > _MAX_RTC_MEMORY:
+            raise ValueError("buffer too long")
+        state.write(len(data).to_bytes(2, "little") + data)
+        return None
 
 
 class WDT:
