@@ -8,7 +8,9 @@ import sys
 
 import pytest
 import tour
+from click.testing import CliRunner
 
+from msgin5g_tools.commands.decode import decode
 from msgin5g_tools.decode.explain import explain
 from msgin5g_tools.decode.names import Registry
 from msgin5g_tools.demo import actors
@@ -62,14 +64,15 @@ def finish(process, tmp_path):
 def two(repository, tmp_path_factory):
     """What two demos at once print, one for a person and one as JSON."""
     places = tmp_path_factory.mktemp("person"), tmp_path_factory.mktemp("json")
-    diagram = places[0] / "relay.svg"
+    diagram, capture = places[0] / "relay.svg", places[0] / "relay.pcap"
+    drawing = ("--diagram", str(diagram), "--pcap", str(capture))
     processes = [
-        start(repository, places[0], COMMAND, "demo", "--diagram", str(diagram)),
+        start(repository, places[0], COMMAND, "demo", *drawing),
         start(repository, places[1], COMMAND, "demo", "--json"),
     ]
     done = [finish(process, place) for process, place in zip(processes, places, strict=True)]
     assert [status for status, _ in done] == [0, 0], done
-    return done[0][1], json.loads(done[1][1]), diagram.read_text()
+    return done[0][1], json.loads(done[1][1]), diagram.read_text(), capture
 
 
 def test_the_diagram_and_the_picture_of_the_tour_show_this_run(two):
@@ -78,6 +81,25 @@ def test_the_diagram_and_the_picture_of_the_tour_show_this_run(two):
     picture = (tour.IMAGES / "tour-relay.svg").read_text()
     assert tour.exchanged(tour.sentences(picture)) == tour.exchanged(drawn)
     assert len(tour.exchanged(drawn)) > 10
+
+
+def test_decode_draws_the_capture_of_this_run_as_the_demo_draws_it(two, tmp_path):
+    picture = tmp_path / "capture.svg"
+    done = CliRunner().invoke(decode, ["--pcap", str(two[3]), "--svg", str(picture)])
+    assert done.exit_code == 0 and "13 messages between 5 addresses" in done.output
+    # Its participants have addresses, and the demo's have names, in the same order.
+    expected, shown = (
+        tour.sentences(text) for text in (two[2], picture.read_text(encoding="utf-8"))
+    )
+    names = dict(zip(tour.heads(picture.read_text()), tour.heads(two[2]), strict=True))
+    assert list(names.values()) == ["UE 0007", "UE 0008", "UE 0009", "relay", "server"]
+    named = [
+        f"{names[source]} to {names[target]}: {what}"
+        for source, target, what in (
+            re.fullmatch(r"(\S+) to (\S+): (.*)", sentence).groups() for sentence in shown
+        )
+    ]
+    assert named == [sentence.removesuffix(", planted") for sentence in expected]
 
 
 def test_one_is_configured_one_forbidden_one_unknown(two):

@@ -96,6 +96,12 @@ def sentences(text):
     return [group.findtext(f"{_SVG}title") for group in groups]
 
 
+def heads(text):
+    """The names of the participants of an SVG, from left to right."""
+    found = ET.fromstring(text).findall(f"{_SVG}text[@class='head']")
+    return [each.text for each in sorted(found, key=lambda each: int(each.get("x")))]
+
+
 def said(ladder):
     """The same of the ladder that `msgin5g demo --json` prints."""
     return [sentence_of(row["from"], row["to"], row, row.get("note", "")) for row in ladder]

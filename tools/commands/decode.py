@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
@@ -13,6 +14,7 @@ from msgin5g_tools.decode.oneline import one_line
 from msgin5g_tools.decode.sequence_diagram import fields_of
 from msgin5g_tools.device.events import is_log_line, parse_event, visible
 from msgin5g_tools.number import UINT16
+from msgin5g_tools.picture_file import check_picture
 from msgin5g_tools.text import printable
 
 __all__ = ["decode"]
@@ -28,7 +30,7 @@ class _Reader:
     """Explains datagrams one after the other; `sound`: none of them was malformed."""
 
     def __init__(self, registry, as_json, as_line):
-        self._registry = registry
+        self.registry = registry
         self._as_json = as_json
         self._as_line = as_line
         self._n = 0
@@ -44,7 +46,7 @@ class _Reader:
         if self._n:
             click.echo()
         self._n += 1
-        explanation = explain(datagram, self._registry)
+        explanation = explain(datagram, self.registry)
         if where:
             click.secho(where, dim=True)
         click.secho(explanation.heading, bold=True)
@@ -55,7 +57,7 @@ class _Reader:
         sys.stdout.flush()
 
     def _show_line(self, datagram, where):
-        line, code, fault = one_line(datagram, self._registry)
+        line, code, fault = one_line(datagram, self.registry)
         if where:
             click.secho(where + "  ", dim=True, nl=False)
         if fault:
@@ -65,11 +67,11 @@ class _Reader:
         sys.stdout.flush()
 
     def _show_json(self, datagram, where):
-        explanation = explain(datagram, self._registry)
+        explanation = explain(datagram, self.registry)
         self.sound = self.sound and not explanation.fault
         row = {
             "where": where,
-            **fields_of(datagram, self._registry),
+            **fields_of(datagram, self.registry),
             "lines": [explanation.heading, *explanation.lines],
             "fault": explanation.fault,
             "hex": datagram.hex(),
@@ -122,10 +124,24 @@ class _Reader:
     show_default=True,
     help="Content-Format of UeConfigDoc.",
 )
+@click.option(
+    "--svg",
+    "picture",
+    metavar="FILE.svg",
+    help="With --pcap: also draw the messages as a sequence diagram, the first 1000 of them.",
+)
 @click.option("--oneline", "as_line", is_flag=True, help="One line for each datagram.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each datagram.")
 def decode(
-    datagrams, capture, interface, ports, recipient_option, content_format, as_line, as_json
+    datagrams,
+    capture,
+    interface,
+    ports,
+    recipient_option,
+    content_format,
+    picture,
+    as_line,
+    as_json,
 ):
     """Explain CoAP datagrams: given in hex, read from a capture, or with - one a line from stdin.
 
@@ -139,6 +155,7 @@ def decode(
     Examples:
       msgin5g decode 40011234b573752d7563
       msgin5g decode --pcap trace.pcapng
+      msgin5g decode --pcap trace.pcapng --oneline --svg trace.svg
       msgin5g decode --live lo --oneline
       msgin5g run --role relay --settings relay.json --trace | msgin5g decode --oneline -
 
@@ -149,8 +166,12 @@ def decode(
     reader = _Reader(Registry(recipient_option, content_format), as_json, as_line)
     if sum((capture is not None, interface is not None, bool(datagrams))) > 1:
         raise click.UsageError("HEX, --pcap and --live exclude each other")
+    if picture is not None and capture is None:
+        raise click.UsageError("--svg draws a capture: --pcap FILE is missing")
+    if picture is not None:
+        check_picture("--svg", picture, (".svg",))
     if capture is not None:
-        _read_capture(reader, capture, ports or _PORTS)
+        _read_capture(reader, capture, ports or _PORTS, picture)
     elif interface is not None:
         _read_live(reader, interface, ports or _PORTS)
     elif datagrams == ("-",):
@@ -215,15 +236,29 @@ def _show_event(reader, line, event):
     reader.show(datagram, printable(f"{direction} {event.get('remote', '?')}"))
 
 
-def _read_capture(reader, name, ports):
+def _read_capture(reader, name, ports, picture):
+    from msgin5g_tools.decode.capture_diagram import CaptureDiagram
+
+    diagram = CaptureDiagram(reader.registry) if picture is not None else None
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:
-            _read_datagrams(reader, name, file, ports)
+            _read_datagrams(reader, name, file, ports, diagram)
+        if diagram is not None:
+            _draw(diagram, "a capture from stdin" if name == "-" else Path(name).name, picture)
     except OSError as error:
         # One of the output has no name, or another: it is for main.
-        if error.filename != name:
+        if error.filename not in (name, picture):
             raise
-        raise click.ClickException(f"{name}: {error.strerror}") from None
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+
+
+def _draw(diagram, title, picture):
+    text = diagram.svg(title)
+    if text is None:
+        raise click.ClickException(f"{picture}: not written, there is nothing to draw")
+    # What cannot be encoded is of a file name that is no text.
+    Path(picture).write_text(text, encoding="utf-8", errors="replace")
+    click.echo(f"{picture}: {diagram.counted}", err=True)
 
 
 def _read_live(reader, interface, ports):
@@ -239,7 +274,7 @@ def _read_live(reader, interface, ports):
         raise click.ClickException(f"--live: {error}") from None
 
 
-def _read_datagrams(reader, name, file, ports):
+def _read_datagrams(reader, name, file, ports, diagram=None):
     # Only a capture needs dpkt, which takes a tenth of a second to import.
     from msgin5g_tools.decode.capture import Capture, CaptureError
 
@@ -249,6 +284,8 @@ def _read_datagrams(reader, name, file, ports):
         for datagram in capture.datagrams():
             if datagram.source[1] in ports or datagram.target[1] in ports:
                 n_found += 1
+                if diagram is not None:
+                    diagram.add(datagram)
                 way = f"{_address(datagram.source)} -> {_address(datagram.target)}"
                 reader.show(
                     datagram.payload, f"#{datagram.number}  {datagram.seconds:.6f} s  {way}"

@@ -1,10 +1,8 @@
 """The command `msgin5g simulate`."""
 
 import json
-import os
 import sys
 import time
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -13,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from msgin5g_tools.number import Number
 from msgin5g_tools.paths import import_firmware
 from msgin5g_tools.person_file import FileError, parse_json, read_text
+from msgin5g_tools.picture_file import check_picture
 from msgin5g_tools.simulate import intermediary
 from msgin5g_tools.simulate.population import identities
 from msgin5g_tools.simulate.report import Report, as_json_object
@@ -98,7 +97,8 @@ def simulate(ues, role, loss, seed, missing, denied, settings, picture, as_json)
     try:
         if denied + missing > 100:
             raise click.UsageError("--missing and --denied: the sum is more than 100 percent")
-        _check_picture(picture)
+        if picture is not None:
+            check_picture("--picture", picture, _FORMATS)
         given = _read(settings)
         roles = [role]
         if picture is not None:
@@ -154,19 +154,6 @@ class _Bar:
         """A new bar; returns the function that sets it to a number of UEs."""
         task = self._progress.add_task(name, total=total)
         return lambda n: self._progress.update(task, completed=n)
-
-
-def _check_picture(path):
-    """ClickException, before the simulation, when the chart could not be written."""
-    if path is None:
-        return
-    folder = Path(path).parent
-    if Path(path).suffix.lower() not in _FORMATS:
-        raise click.UsageError(f"--picture: '{path}' does not end in .png or .svg")
-    if not folder.is_dir():
-        raise click.ClickException(f"--picture: '{path}': there is no folder {folder}")
-    if not os.access(folder, os.W_OK) or Path(path).is_dir():
-        raise click.ClickException(f"--picture: '{path}' cannot be written")
 
 
 def _draw(path, about, done, curves):

@@ -28,20 +28,23 @@ stroke-linejoin:round}
 .heading{font-size:15px;font-weight:600}"""
 
 _TOP, _ROW, _LEFT = 72, 28, 58
-_NEAR, _FAR = 88, 168  # from one lifeline to the next: between UEs, between different nodes
+_BOX, _HEAD_CHAR = 76, 8  # width of a participant's box, at least; of a character in it
+_NEAR, _FAR = 12, 92  # from one box to the next: between UEs, between different nodes
 _BESIDE, _CHAR = 88, 6.1  # from the last lifeline to the text beside it; width of a character
 _MAX_RECIPIENT = 24
 
 
 def sequence_svg(title, about, participants, entries, registry):
     """The text of an SVG file. participants, entries: as of a SequenceDiagram."""
-    at, x = {}, _LEFT + 54
+    longest = max(len(printable(name)) for names in participants for name in names)
+    box = max(_BOX, _HEAD_CHAR * longest + 12)
+    at, x = {}, _LEFT + 16 + box // 2
     for names in participants:
         for name in names:
             at[name] = x
-            x += _NEAR
+            x += box + _NEAR
         x += _FAR - _NEAR
-    right = max(at.values())
+    right = max(at.values()) + box // 2 - _BOX // 2
     rows = [(entry, fields_of(entry.datagram, registry)) for entry in entries]
     longest = max((len(_beside(entry, fields)) for entry, fields in rows), default=0)
     width = right + _BESIDE + round(_CHAR * max(longest, len("Recipient"))) + 14
@@ -61,7 +64,7 @@ def sequence_svg(title, about, participants, entries, registry):
     for name, middle in at.items():
         parts.append(f'<path class="life" d="M{middle} 70V{height - 14}"/>')
         parts.append(
-            f'<rect class="box" x="{middle - 38}" y="44" width="76" height="25" rx="4"/>'
+            f'<rect class="box" x="{middle - box // 2}" y="44" width="{box}" height="25" rx="4"/>'
             f'<text class="head" x="{middle}" y="61">{_text(name)}</text>'
         )
     for number, (entry, fields) in enumerate(rows):
