@@ -23,6 +23,9 @@ _MAKE = "test_docs.py::test_targets_of_make_and_modules_exist"
 _ELSEWHERE = {
     r"make ": _MAKE,
     r"msgin5g bench --plan": "test_bench_plan.py::test_figures_are_measured_with_each_engine",
+    r"msgin5g simulate --ues 100 ": (
+        "test_tour.py::test_the_chart_shows_the_figures_that_the_command_beside_it_draws_today"
+    ),
     r"msgin5g simulate": "test_readme.py::test_the_simulation_of_the_page_on_gateways",
     r"msgin5g (conform|.* examples/conform/|scm-server .* --db conform.db)": (
         "test_conform.py::test_ours_passes"

@@ -2,11 +2,14 @@
 
 import json
 import re
+import shlex
 import xml.etree.ElementTree as ET
 
 import pytest
 import tour
+from click.testing import CliRunner
 
+from msgin5g_tools.cli import msgin5g
 from msgin5g_tools.demo.recording import last_picture
 from msgin5g_tools.decode.names import Registry
 from msgin5g_tools.decode.sequence_diagram import Entry
@@ -26,6 +29,26 @@ def test_a_picture_of_the_virtual_network_has_the_messages_of_a_run_today(file):
     shown = tour.sentences((tour.IMAGES / file).read_text())
     assert shown == tour.sentences(tour.drawn(tour.VIRTUAL[file]()))
     assert len(shown) > 5
+
+
+def labels(picture):
+    """The texts of a chart, without the numbers at the axes, which the drawing library chooses."""
+    texts = [text.text for text in ET.parse(picture).getroot().iter(f"{_SVG}text")]
+    return [text for text in texts if re.search("[a-z]", text)]
+
+
+def test_the_chart_shows_the_figures_that_the_command_beside_it_draws_today(tmp_path):
+    command = re.search(r"^    (msgin5g simulate .*)$", _PAGE, re.MULTILINE)[1]
+    *words, file = shlex.split(command)[1:]
+    done = CliRunner().invoke(msgin5g, [*words, str(tmp_path / file)])
+    assert done.exit_code == 0, done.output
+    shown, today = labels(tour.IMAGES / "simulate.svg"), labels(tmp_path / file)
+    assert len(today) > 10 and shown == today, f"draw docs/images/simulate.svg anew: {command}"
+    words_for_it = re.search(
+        r"!\[(.*?)\]\(docs/images/simulate", (ROOT / "README.md").read_text()
+    )[1]
+    for role, n in re.findall(r"(relay|gateway): (\d+) requests at the server", " ".join(today)):
+        assert re.search(rf"\b{n} (?:requests at the server )?with a {role}", words_for_it), role
 
 
 @pytest.mark.parametrize("picture", _PICTURES, ids=lambda picture: picture.name)
