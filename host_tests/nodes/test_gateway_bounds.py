@@ -22,9 +22,9 @@ from gateway_builders import (
     separated,
 )
 from builders import document
+from datagrams import taken
 from msgin5g.cbor.decoder import loads
 from msgin5g.cbor.encoder import dumps
-from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, ECHO
 from msgin5g.gateway.scm_client_node import ScmClientNode
 from msgin5g.intermediary.numbers import FETCH
@@ -148,15 +148,6 @@ def test_a_bulk_body_that_keeps_changing_ends_as_5_03_after_three_restarts():
 # Echo
 
 
-def taken(node, now=0):
-    out = []
-    while True:
-        item = node.transmit(now)
-        if item is None:
-            return out
-        out.append((item[2], Message(32).decode(bytes(item[1]))))
-
-
 def test_a_server_that_asks_seal_c_for_echo_again_and_again_gets_one_repeat():
     client = ScmClientNode(gateway_settings(), xorshift(5), SERVER, SEAL_C[0])
     body = dumps([None, None, None, [name(1).encode()], []])
@@ -165,7 +156,7 @@ def test_a_server_that_asks_seal_c_for_echo_again_and_again_gets_one_repeat():
     asked = []
     to_gateway = []
     for n in range(1, 10):
-        for remote, message in taken(client):
+        for message, remote in taken(client):
             (asked if remote == SERVER else to_gateway).append(message)
         if len(asked) < n:
             break

@@ -1,6 +1,5 @@
 """A board that does not run, inspected by a person: settings and store are opened, and stay."""
 
-import gc
 import os
 
 import msgin5g.node as node_module
@@ -12,30 +11,9 @@ from msgin5g.config.schema import Schema
 from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
 from msgin5g.settings import settings_of
-
-try:
-    import ram_disk
-except ImportError:
-    ram_disk = None
-    import tempfile
+from flash_directory import with_flash
 
 TRIAL_S = 300
-
-
-def with_flash(test):
-    """Call `test` with an empty directory."""
-    if ram_disk:
-        disk = ram_disk.RamDisk(512, 32)
-        ram_disk.format_disk(disk)
-        ram_disk.mount(disk, "/flash")
-        try:
-            test("/flash")
-        finally:
-            ram_disk.unmount("/flash")
-            gc.collect()
-    else:
-        with tempfile.TemporaryDirectory() as directory:
-            test(directory)
 
 
 def document(name):

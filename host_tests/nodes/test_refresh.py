@@ -16,6 +16,7 @@ from builders import (
     ue_address,
     ue_settings,
 )
+from ue_alone import alone, answer, asked, body
 from msgin5g_testkit.network_sim import all_but
 
 UE = ue_address(2)
@@ -136,32 +137,14 @@ def test_what_the_store_refused_is_asked_for_without_etag_so_that_it_is_refused_
 # One UE and answers made by hand
 
 
-def alone():
-    ue = ConstrainedUe(ue_settings(), xorshift(3), FakeConfiguration(), RELAY, 0)
+def ue_with_request():
+    """A UE without a network, and its first request."""
+    ue = alone()
     return ue, asked(ue, 0)
 
 
-def asked(ue, now):
-    ue.step(now)
-    _, datagram, _ = ue.transmit(now)
-    return Message(32).decode(bytes(datagram))
-
-
-def answer(request, code, options=(), payload=b""):
-    buf = bytearray(1152)
-    options = list(options) + [(65020, UE_ID.encode())]
-    token = request.token()
-    return bytes(buf[: encode(buf, ACK, code, request.mid, token, options, payload)])
-
-
-def body():
-    from msgin5g.cbor.encoder import dumps
-
-    return dumps([document(UE_ID, DATA)])
-
-
 def test_valid_means_nothing_when_nothing_is_held_or_something_else():
-    ue, request = alone()
+    ue, request = ue_with_request()
     for _ in range(3):
         ue.receive(0, answer(request, VALID, [(ETAG, b"old")]), RELAY, 0)
         assert ue.poll() is None
@@ -169,7 +152,7 @@ def test_valid_means_nothing_when_nothing_is_held_or_something_else():
         assert request.find(ETAG) < 0
     ue.receive(0, answer(request, VALID), RELAY, 0)
     assert names(ue) == ["refused", "backing_off"]
-    ue, request = alone()
+    ue, request = ue_with_request()
     ue.receive(0, answer(request, CONTENT, [(ETAG, b"one")], body()), RELAY, 0)
     now = ue.wait_ms(0) + 54000
     drain(ue)
@@ -185,7 +168,7 @@ def test_valid_means_nothing_when_nothing_is_held_or_something_else():
 
 def test_an_etag_of_a_length_that_is_none_is_not_used():
     for etag in (b"", b"123456789", 100 * b"x"):
-        ue, request = alone()
+        ue, request = ue_with_request()
         ue.receive(0, answer(request, CONTENT, [(ETAG, etag)], body()), RELAY, 0)
         assert names(ue) == ["applied"] and ue.client.etag is None
         assert asked(ue, 54000).find(ETAG) < 0
@@ -227,7 +210,7 @@ def refresh_size(ue, ue_id, request, tag):
 
 
 def test_max_age_in_a_valid_answer_counts_anew():
-    ue, request = alone()
+    ue, request = ue_with_request()
     ue.receive(0, answer(request, CONTENT, [(ETAG, b"one"), (MAX_AGE, b"\x64")], body()), RELAY, 0)
     drain(ue)
     request = asked(ue, 90000)

@@ -1,7 +1,7 @@
 """The relay, TS 24.538 6.2.2.1: what it passes, what it discards, and its silence then."""
 
 from msgin5g_testkit.checks import no_alloc, unhex, xorshift
-from msgin5g.coap.message import Message, encode
+from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST
 from msgin5g.relay import Relay
 from msgin5g.scm.client import problem_of
@@ -13,6 +13,7 @@ from builders import (
     relay_settings,
     ue_address,
 )
+from datagrams import packet, taken
 
 UE = ue_address(2)
 OTHER = ue_address(3)
@@ -36,21 +37,6 @@ def get(ue_id=UE_ID, recipient=b"coap://scm.example", code=GET, mtype=CON, mid=7
             i += 1
         options.insert(i, (number, value))
     return packet(mtype, code, mid, token, options)
-
-
-def packet(mtype, code, mid, token, options, payload=b""):
-    buf = bytearray(1152)
-    return bytes(buf[: encode(buf, mtype, code, mid, token, options, payload)])
-
-
-def taken(node, now=0):
-    """What a node has to send: list of (message, remote)."""
-    out = []
-    while True:
-        item = node.transmit(now)
-        if item is None:
-            return out
-        out.append((Message(32).decode(bytes(item[1])), item[2]))
 
 
 def forwarded(relay, datagram=None, now=0):

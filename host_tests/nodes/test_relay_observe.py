@@ -4,10 +4,11 @@ DESIGN: an observation is named by peer and token. Requests and responses are wr
 """
 
 from msgin5g_testkit.checks import xorshift
-from msgin5g.coap.message import Message, encode, uint_bytes
+from msgin5g.coap.message import uint_bytes
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, OBSERVE, RST
 from msgin5g.relay import Relay
 from builders import SERVER, raw_get, relay_settings, ue_address
+from datagrams import packet, taken
 
 UE = ue_address(2)
 UE_ID = b"urn:x-msgin5g:ue:0042"
@@ -43,12 +44,7 @@ class Peers:
         self.relay.receive(0, bytes((0x40 | mtype << 4, 0, mid >> 8, mid & 255)), remote, self.now)
 
     def sent(self):
-        out = []
-        while True:
-            item = self.relay.transmit(self.now)
-            if item is None:
-                return out
-            out.append((Message(32).decode(bytes(item[1])), item[2]))
+        return taken(self.relay, self.now)
 
     def wait(self, ms):
         """Let time pass; everything that the relay sends meanwhile: list of (Message, remote)."""
@@ -67,11 +63,6 @@ class Peers:
         (answer,) = self.down(request.token(), 1)
         assert answer.mtype == ACK and answer.find(OBSERVE) >= 0
         return request.token()
-
-
-def packet(mtype, code, mid, token, options, payload=b""):
-    buf = bytearray(1152)
-    return bytes(buf[: encode(buf, mtype, code, mid, token, options, payload)])
 
 
 def test_a_notification_older_than_the_last_one_passed_on_is_dropped_and_counted():

@@ -2,12 +2,13 @@
 
 from msgin5g_testkit.checks import xorshift
 from msgin5g.cbor.encoder import dumps
-from msgin5g.coap.message import Message, encode, insert
+from msgin5g.coap.message import insert
 from msgin5g.coap.numbers import ACCEPT, ACK, BLOCK2, CON, CONTENT, GET, NO_RESPONSE, NON
 from msgin5g.coap.ticks import add
 from msgin5g.relay import Relay
 from msgin5g.scm.request import ScmRequest
 from builders import SERVER, UE_ID, relay_settings, ue_address
+from datagrams import packet, taken
 
 UE = ue_address(2)
 
@@ -16,11 +17,6 @@ def new(**settings):
     relay = Relay(relay_settings(**settings), xorshift(5), SERVER, 0)
     relay.link_up(UE_ID.encode(), 0, UE)
     return relay
-
-
-def packet(mtype, code, mid, token, options, payload=b""):
-    buf = bytearray(1152)
-    return bytes(buf[: encode(buf, mtype, code, mid, token, options, payload)])
 
 
 def get(mtype=CON, mid=7, token=b"toke", more=(), ue_id=UE_ID):
@@ -35,16 +31,6 @@ def core(more=(), mtype=CON, mid=9, token=b"c"):
     for number, value in more:
         insert(options, number, value)
     return packet(mtype, GET, mid, token, options)
-
-
-def taken(node, now=0):
-    """What a node has to send: list of (message, remote)."""
-    out = []
-    while True:
-        item = node.transmit(now)
-        if item is None:
-            return out
-        out.append((Message(32).decode(bytes(item[1])), item[2]))
 
 
 def asked(relay, datagram, now=0):

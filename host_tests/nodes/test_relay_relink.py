@@ -1,27 +1,13 @@
 """A relay is told of a link that it knows already, as when a station associates again."""
 
 from msgin5g_testkit.checks import xorshift
-from msgin5g.coap.message import Message, encode
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET
 from msgin5g.relay import Relay
 from msgin5g.scm.request import ScmRequest
 from builders import SERVER, UE_ID, relay_settings, ue_address
+from datagrams import packet, taken
 
 UE = ue_address(2)
-
-
-def packet(mtype, code, mid, token, options):
-    buf = bytearray(1152)
-    return bytes(buf[: encode(buf, mtype, code, mid, token, options, b"")])
-
-
-def sent(relay):
-    out = []
-    while True:
-        item = relay.transmit(0)
-        if item is None:
-            return out
-        out.append((Message(32).decode(bytes(item[1])), item[2]))
 
 
 def observing():
@@ -30,10 +16,10 @@ def observing():
     relay.link_up(UE_ID.encode(), 0, UE)
     resource = ScmRequest("msgin5g", [UE_ID.encode()], b"coap://scm.example")
     relay.receive(0, packet(CON, GET, 1, b"watch", resource.options(b"doc-1", None, 0)), UE, 0)
-    ((request, remote),) = sent(relay)
+    ((request, remote),) = taken(relay)
     assert remote == SERVER
     relay.receive(0, told(ACK, request.mid, request.token(), 1), SERVER, 0)
-    assert [remote for _, remote in sent(relay)] == [UE]
+    assert [remote for _, remote in taken(relay)] == [UE]
     return relay, request
 
 
@@ -46,7 +32,7 @@ def test_an_observation_outlives_a_second_link_up():
     relay, request = observing()
     assert relay.link_up(UE_ID.encode(), 0, UE)
     relay.receive(0, told(CON, 77, request.token(), 2), SERVER, 0)
-    assert [remote for _, remote in sent(relay)] == [SERVER, UE]
+    assert [remote for _, remote in taken(relay)] == [SERVER, UE]
 
 
 def test_link_down_after_a_second_link_up_still_ends_all_that_was_under_way():
@@ -54,5 +40,5 @@ def test_link_down_after_a_second_link_up_still_ends_all_that_was_under_way():
     assert relay.link_up(UE_ID.encode(), 0, UE)
     relay.link_down(UE_ID.encode())
     relay.receive(0, told(CON, 77, request.token(), 2), SERVER, 0)
-    assert UE not in [remote for _, remote in sent(relay)]
+    assert UE not in [remote for _, remote in taken(relay)]
     assert relay.wait_ms(0) is None

@@ -13,10 +13,11 @@ from builders import (
     relay_settings,
     ue_settings,
 )
+from datagrams import packet
 from msgin5g_testkit.checks import xorshift
 from gateway_builders import GATEWAY, answered, doc, name, new, new_gateway
 from msgin5g.cbor.encoder import dumps
-from msgin5g.coap.message import Message, encode
+from msgin5g.coap.message import Message
 from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NOT_FOUND, OBSERVE, URI_QUERY
 from msgin5g.relay import Relay
 from msgin5g.scm.request import ScmRequest
@@ -27,11 +28,6 @@ UPPER = "urn:x-msgin5g:ue:ABC"
 SCHEME = "URN:x-msgin5g:ue:abc"
 HERE = ("192.168.4.2", 65401)
 THERE = ("192.168.4.77", 65401)
-
-
-def packet(mtype, code, mid, token, options, payload=b""):
-    buf = bytearray(1152)
-    return bytes(buf[: encode(buf, mtype, code, mid, token, options, payload)])
 
 
 def get(ue_id, mid=7, observe=None, document_id=None, token=b"toke"):

@@ -1,6 +1,6 @@
 """The message layer and the matching of responses: RFC 7252 sections 4 and 5.3."""
 
-from msgin5g_testkit.checks import no_alloc, unhex, xorshift
+from msgin5g_testkit.checks import no_alloc, unhex
 from msgin5g.coap.endpoint import (
     NOTHING,
     REJECTED,
@@ -8,9 +8,7 @@ from msgin5g.coap.endpoint import (
     RESPONSE,
     UNMATCHED,
 )
-from msgin5g.coap.message import Message
-from msgin5g.coap.numbers import ACK, CON, CONTENT, EMPTY, GET, NON, RST, URI_PATH
-from msgin5g.coap.responder import ServerEndpoint
+from msgin5g.coap.numbers import ACK, CON, CONTENT, EMPTY, GET, NON, RST
 from msgin5g.coap.ticks import add
 from msgin5g.coap.retransmission import (
     ACKED,
@@ -21,11 +19,7 @@ from msgin5g.coap.retransmission import (
     Exchange,
     Parameters,
 )
-
-PEER = ("192.0.2.1", 5683)
-OTHER = ("192.0.2.2", 5683)
-PATH = [(URI_PATH, b"test")]
-T0 = 0x3FFFFFFF - 5000  # the clock wraps within every test
+from endpoint_setup import OTHER, PATH, PEER, T0, new, packet, sent
 
 
 def ping(confirmable=True):
@@ -34,30 +28,12 @@ def ping(confirmable=True):
     return exchange
 
 
-def new(**options):
-    return ServerEndpoint(xorshift(7), {}, **options)
-
-
-def sent(endpoint, now=T0):
-    """All that the endpoint has to send, decoded."""
-    out = []
-    while True:
-        item = endpoint.transmit(now)
-        if item is None:
-            return out
-        out.append((Message(8).decode(bytes(item[1])), item[2]))
-
-
 def asked(endpoint, now=T0, confirmable=True):
     """An exchange whose request has been sent, and that request."""
     exchange = endpoint.request(0, PEER, GET, PATH, None, confirmable)
     ((message, remote),) = sent(endpoint, now)
     assert remote == PEER
     return exchange, message
-
-
-def packet(mtype, code, mid, token=b"", rest=b""):
-    return bytes((0x40 | mtype << 4 | len(token), code, mid >> 8, mid & 255)) + token + rest
 
 
 def test_a_piggybacked_response_ends_the_exchange():

@@ -1,22 +1,15 @@
 """When a message is another one, and where an endpoint's tables end: RFC 7252 4 and 5.3."""
 
-from msgin5g_testkit.checks import xorshift
 from msgin5g.coap.endpoint import NOTHING, REQUEST
 from msgin5g.coap.message import Message
-from msgin5g.coap.numbers import CONTENT, GET, RST, URI_PATH
+from msgin5g.coap.numbers import CONTENT, GET, RST
 from msgin5g.coap.responder import ServerEndpoint
 from msgin5g.coap.retransmission import CANCELLED, SENT
 from msgin5g.coap.ticks import add
+from endpoint_setup import PATH, PEER, T0, new
 
-PEER = ("192.0.2.1", 5683)
-PATH = [(URI_PATH, b"test")]
-T0 = 0x3FFFFFFF - 5000  # the clock wraps within every test
 EXCHANGE_LIFETIME_MS = 247000
 HALF_PERIOD_MS = 1 << 29  # from here on a moment that has passed looks as if it lay ahead
-
-
-def new(**options):
-    return ServerEndpoint(xorshift(7), {}, **options)
 
 
 def sent(endpoint, now=T0):

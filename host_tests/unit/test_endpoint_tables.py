@@ -1,10 +1,9 @@
 """What an endpoint remembers and forgets, and the edges of its numbers: RFC 7252 section 4."""
 
-from msgin5g_testkit.checks import raises, xorshift
+from msgin5g_testkit.checks import raises
 from msgin5g.coap.endpoint import NOTHING, REJECTED, REQUEST, RESPONSE, UNMATCHED
-from msgin5g.coap.message import Message
-from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST, URI_PATH
-from msgin5g.coap.responder import ServerEndpoint, must_confirm
+from msgin5g.coap.numbers import ACK, CON, CONTENT, GET, NON, RST
+from msgin5g.coap.responder import must_confirm
 from msgin5g.coap.retransmission import (
     ACKED,
     CANCELLED,
@@ -16,31 +15,10 @@ from msgin5g.coap.retransmission import (
     Parameters,
 )
 from msgin5g.coap.ticks import add
+from endpoint_setup import OTHER, PATH, PEER, T0, new, packet, sent
 
-PEER = ("192.0.2.1", 5683)
-OTHER = ("192.0.2.2", 5683)
-PATH = [(URI_PATH, b"test")]
-T0 = 0x3FFFFFFF - 5000  # the clock wraps within every test
 LIFETIME_MS = 247000
 NON_LIFETIME_MS = 145000
-
-
-def new(**options):
-    return ServerEndpoint(xorshift(7), {}, **options)
-
-
-def sent(endpoint, now=T0):
-    """All that the endpoint has to send, as (Message, remote)."""
-    out = []
-    while True:
-        item = endpoint.transmit(now)
-        if item is None:
-            return out
-        out.append((Message(8).decode(bytes(item[1])), item[2]))
-
-
-def packet(mtype, code, mid, token=b"", rest=b""):
-    return bytes((0x40 | mtype << 4 | len(token), code, mid >> 8, mid & 255)) + token + rest
 
 
 def answered(endpoint, mid, token=b"tok", size=1, now=T0, mtype=CON):

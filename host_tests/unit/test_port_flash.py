@@ -1,11 +1,11 @@
 """The files under the store: of LittleFS on MicroPython, of the host on CPython."""
 
-import gc
 import os
 from binascii import crc32
 
 import msgin5g.port.flash as flash_module
 from msgin5g_testkit.checks import raises
+from flash_directory import with_flash
 from heap_in_pieces import HeapInPieces
 from msgin5g.config.store import GOOD, TRIAL, StorageError, Store
 from msgin5g.port.flash import Flash
@@ -14,7 +14,6 @@ try:
     import ram_disk
 except ImportError:
     ram_disk = None
-    import tempfile
 
 
 def _store(flash):
@@ -25,22 +24,6 @@ def _store(flash):
 
 def _text(store):
     return store.texts(store.newest)[0]
-
-
-def _with_files(test):
-    """Call `test` with an empty directory."""
-    if ram_disk:
-        disk = ram_disk.RamDisk(512, 16)
-        ram_disk.format_disk(disk)
-        ram_disk.mount(disk, "/flash")
-        try:
-            test("/flash")
-        finally:
-            ram_disk.unmount("/flash")
-            gc.collect()
-    else:
-        with tempfile.TemporaryDirectory() as directory:
-            test(directory)
 
 
 def test_files_are_written_read_renamed_and_removed():
@@ -67,7 +50,7 @@ def test_files_are_written_read_renamed_and_removed():
         flash.remove(("g",))
         assert os.listdir(directory) == []
 
-    _with_files(test)
+    with_flash(test, n_blocks=16)
 
 
 def test_a_file_that_is_not_there_is_a_storage_error():
@@ -83,7 +66,7 @@ def test_a_file_that_is_not_there_is_a_storage_error():
             with raises(StorageError, "storage: error 2"):
                 call()
 
-    _with_files(test)
+    with_flash(test, n_blocks=16)
 
 
 def test_the_store_lives_in_files():
@@ -96,7 +79,7 @@ def test_the_store_lives_in_files():
         store.erase()
         assert os.listdir(directory) == []
 
-    _with_files(test)
+    with_flash(test, n_blocks=16)
 
 
 def test_in_a_heap_in_small_pieces_documents_are_stored_and_confirmed():
@@ -115,7 +98,7 @@ def test_in_a_heap_in_small_pieces_documents_are_stored_and_confirmed():
             heap.release()
         assert (_text(store), store.texts(store.other)[0]) == (new, old)
 
-    _with_files(test)
+    with_flash(test, n_blocks=16)
 
 
 def test_a_full_file_system_refuses_and_keeps_what_it_has():
@@ -135,7 +118,7 @@ def test_a_full_file_system_refuses_and_keeps_what_it_has():
             store.write(GOOD, n_slots, b"", b"", (b"o" * 600,))
             assert _text(_store(flash)) == b"o" * 600
 
-    _with_files(test)
+    with_flash(test, n_blocks=16)
 
 
 def _contents(directory):
@@ -213,7 +196,7 @@ def test_a_folder_goes_with_its_last_file():
         flash.remove(("new/f",))
         assert os.listdir(directory) == []
 
-    _with_files(test)
+    with_flash(test, n_blocks=16)
 
 
 class _File:
@@ -316,4 +299,4 @@ def test_the_crc_of_the_first_file_that_is_there():
         assert crc == crc32(bytes(600)) == flash_module.crc_of((first,))
         assert flash_module.crc_of((second, first)) == crc32(b"\0")
 
-    _with_files(test)
+    with_flash(test, n_blocks=16)
