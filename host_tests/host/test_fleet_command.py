@@ -9,7 +9,7 @@ import time
 
 import pytest
 from peers import ScmProcess, configuration, host, relay, ue
-from scm_setup import UE7, UE8, document
+from scm_setup import UE7, UE8, configured, document
 from test_gateway_process import gateway
 
 from msgin5g_tools.scm_server.fleet import Fleet
@@ -34,10 +34,8 @@ def fleet(folder, *arguments, status=0):
     return done.stdout if status == 0 else done.stderr
 
 
-def unusable(*uris):
-    data = json.dumps({**configuration(), "Segment-size": 0})
-    configs = [{"configType": "ON_NETWORK", "configData": data}]
-    return document(*uris, ueConfigs=configs)
+def unusable(uri):
+    return configured(uri, {**configuration(), "Segment-size": 0})
 
 
 def until(folder, uri, state):
@@ -134,8 +132,7 @@ def test_what_a_ue_behind_a_relay_refuses_is_seen_by_the_operator_and_outlives_k
             (line,) = (line for line in fleet(tmp_path).splitlines() if UE7 in line)
             assert f"refused: {REFUSED}" in line
             with ScmProcess(tmp_path, "--max-age", "1", bind=scm.address) as again:
-                usable = [{"configType": "ON_NETWORK", "configData": json.dumps(configuration())}]
-                again.put("ue-7", document(UE7, ueConfigs=usable))
+                again.put("ue-7", configured(UE7, configuration()))
                 one.event("applied")
                 assert until(tmp_path, UE7, "newest").refused_reason in (None, REFUSED)
 

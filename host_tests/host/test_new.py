@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from addresses import network
-from scm_setup import Scm, document
+from scm_setup import Scm, configured
 
 UE_ID = "urn:x-msgin5g:ue:0007"
 NET = network()
@@ -56,8 +56,7 @@ def test_its_application_runs(project):
         "interval-s": 7,
     }
     with Scm(project, bind=(NET + "1", 0)) as server:
-        config = {"configType": "ON_NETWORK", "configData": json.dumps(data)}
-        server.call(lambda store: store.put("msgin5g", "a", document(UE_ID, ueConfigs=[config])))
+        server.call(lambda store: store.put("msgin5g", "a", configured(UE_ID, data)))
         settings = json.loads((project / "settings.json").read_text())
         settings.update(bind=[NET + "2", 0], next_hop=list(server.address), start_delay_s=0)
         (project / "settings.json").write_text(json.dumps(settings))

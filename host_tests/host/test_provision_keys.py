@@ -2,16 +2,16 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import pytest
 from board_tools import mpremote
+from cut_off import Cut, CutOff
 from flash_setup import BUNDLES, Silent, msgin5g, ue_id, ue_settings
 from key_search import keys_of, pieces_shown
 from number_receiver import NumberReceiver
 
 from msgin5g_tools.board import VirtualBoard
-from msgin5g_tools.device import flashing, server_keys
+from msgin5g_tools.device import server_keys
 from msgin5g_tools.device.errors import NOT_CONFIGURED, WRONG_INPUT, DeviceError
 from msgin5g_tools.device.flashing import Job, Options, flash_board
 from msgin5g_tools.device.server_keys import KeySource
@@ -150,45 +150,14 @@ def test_what_is_wrong_is_said_before_a_board_is_touched(tmp_path, db):
     assert contexts_of(db) == []
 
 
-class _Cut(Exception):
-    pass
-
-
 def test_wherever_a_run_is_cut_off_a_second_one_mends_it(tmp_path, db, monkeypatch):
     """Cut before each program on the board, before and after each use of the database."""
-    steps = SimpleNamespace(n=0, cut_at=0)
-
-    def step():
-        steps.n += 1
-        if steps.n == steps.cut_at:
-            raise _Cut
-
-    real_session_at, real_open = flashing.session_at, server_keys.open_contexts
-
-    class Session:
-        def __init__(self, session):
-            self._session = session
-
-        def run(self, program, *more):
-            step()
-            return self._session.run(program, *more)
-
-        def __getattr__(self, name):
-            return getattr(self._session, name)
-
-    class Cutting:
-        def __init__(self, *arguments):
-            self._inner = real_session_at(*arguments)
-
-        def __enter__(self):
-            return Session(self._inner.__enter__())
-
-        def __exit__(self, *error):
-            return self._inner.__exit__(*error)
+    cut_off = CutOff(monkeypatch)
+    real_open = server_keys.open_contexts
 
     class Opening:
         def __init__(self, path):
-            step()
+            cut_off.step()
             self._inner = real_open(path)
 
         def __enter__(self):
@@ -196,17 +165,15 @@ def test_wherever_a_run_is_cut_off_a_second_one_mends_it(tmp_path, db, monkeypat
 
         def __exit__(self, *error):
             done = self._inner.__exit__(*error)
-            step()
+            cut_off.step()
             return done
 
-    monkeypatch.setattr(flashing, "session_at", Cutting)
     monkeypatch.setattr(server_keys, "open_contexts", Opening)
     with VirtualBoard() as board:
         settings = json.dumps({**ue_settings(0), **_OSCORE}).encode()
         source = KeySource(db, UE, ue_id(0))
         job = Job(board.port, "ue", settings, b'{"psk": "1"}', source)
         options = Options("mpremote", None, False, False, 5)
-        steps.cut_at = 0
         flash_board(job, options, BUNDLES, Silent())
         bounds = {}
 
@@ -228,16 +195,16 @@ def test_wherever_a_run_is_cut_off_a_second_one_mends_it(tmp_path, db, monkeypat
         for cut_at in range(1, 60):
             # The board has lost its numbers, so that it needs another key.
             mpremote(board, "rm", "oscore-a", "oscore-b")
-            steps.n, steps.cut_at = 0, cut_at
+            cut_off.at(cut_at)
             try:
                 flash_board(job, options, BUNDLES, Silent())
                 is_cut = False
             except DeviceError as error:
-                assert "_Cut" in str(error)
+                assert "Cut" in str(error)
                 is_cut = True
-            except _Cut:
+            except Cut:
                 is_cut = True
-            steps.cut_at = 0
+            cut_off.at(0)
             flash_board(job, options, BUNDLES, Silent())
             kid, bound = check(cut_at)
             assert bound >= bounds.get(kid, 0)

@@ -7,13 +7,13 @@ import pytest
 from addresses import network
 from board_tools import mpremote
 from click.testing import CliRunner
+from cut_off import CutOff
 from flash_setup import CONFIG, PORT, msgin5g, ue_id
 from key_search import keys_of, pieces_shown
 from scm_setup import Scm
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.commands.provision import provision
-from msgin5g_tools.device import flashing
 from msgin5g_tools.device.errors import PORT_MISSING, WRONG_INPUT
 from msgin5g_tools.scm_server import json_form
 from msgin5g_tools.scm_server.contexts import ACTIVE, GATEWAY, Contexts
@@ -22,10 +22,6 @@ from msgin5g_tools.scm_server.database import Database
 _OSCORE = {"security": {"mode": "oscore"}}
 _GATEWAY = "urn:x-msgin5g:gateway:1"
 _SEAL_C, _SEPARATED, _UE = range(3)
-
-
-class _Cut(Exception):
-    pass
 
 
 @pytest.fixture
@@ -161,38 +157,10 @@ def test_wherever_provision_is_cut_off_a_second_run_mends_it(site, tmp_path, mon
     table, boards = site
     db = tmp_path / "scm.db"
     arguments = [str(table(0, 1, 2)), "--db", str(db), "--no-watch"]
-    real_session_at = flashing.session_at
-    n_programs, cut_at = 0, 0
+    cut_off = CutOff(monkeypatch)
 
-    class Session:
-        def __init__(self, session):
-            self._session = session
-
-        def run(self, program, *more):
-            nonlocal n_programs
-            n_programs += 1
-            if n_programs == cut_at:
-                raise _Cut
-            return self._session.run(program, *more)
-
-        def __getattr__(self, name):
-            return getattr(self._session, name)
-
-    class Cutting:
-        def __init__(self, *arguments):
-            self._inner = real_session_at(*arguments)
-
-        def __enter__(self):
-            return Session(self._inner.__enter__())
-
-        def __exit__(self, *error):
-            return self._inner.__exit__(*error)
-
-    monkeypatch.setattr(flashing, "session_at", Cutting)
-
-    def run(its_cut):
-        nonlocal n_programs, cut_at
-        n_programs, cut_at = 0, its_cut
+    def run(cut_at):
+        cut_off.at(cut_at)
         done = CliRunner().invoke(provision, arguments)
         return done.exit_code, done.output
 
@@ -202,7 +170,7 @@ def test_wherever_provision_is_cut_off_a_second_run_mends_it(site, tmp_path, mon
         # SEAL-C has lost its numbers, so that all three need another key.
         mpremote(boards[_SEAL_C], "rm", "oscore-a", "oscore-b")
         is_cut, said = run(at)
-        assert bool(is_cut) == ("_Cut" in said), said
+        assert bool(is_cut) == ("Cut" in said), said
         status, more = run(0)
         assert status == 0, (at, more)
         keys = _keys_on(boards)

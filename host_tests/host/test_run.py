@@ -15,7 +15,7 @@ from aiocoap.numbers import OptionNumber
 from aiocoap.optiontypes import OpaqueOption
 from addresses import network
 from board_tools import Terminal, mpremote
-from scm_setup import Scm, document
+from scm_setup import Scm, configured
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.build.mpy import build_firmware
@@ -55,8 +55,7 @@ def lines_of(command, timeout=30):
 @pytest.fixture(scope="module")
 def scm(tmp_path_factory):
     with Scm(tmp_path_factory.mktemp("scm"), bind=(NET + "4", 0)) as server:
-        data = json.dumps(CONFIGURATION)
-        doc = document(UE_ID, ueConfigs=[{"configType": "ON_NETWORK", "configData": data}])
+        doc = configured(UE_ID, CONFIGURATION)
         server.call(lambda store: store.put("msgin5g", "ue-0007", doc))
         yield server
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from addresses import network
-from scm_setup import Scm, document
+from scm_setup import Scm, configured
 
 from msgin5g_tools.paths import FIRMWARE
 
@@ -42,8 +42,7 @@ async def main(node):
 @pytest.fixture(scope="module")
 def scm(tmp_path_factory):
     with Scm(tmp_path_factory.mktemp("scm"), bind=(NET + "4", 0)) as server:
-        data = json.dumps(CONFIGURATION)
-        doc = document(UE_ID, ueConfigs=[{"configType": "ON_NETWORK", "configData": data}])
+        doc = configured(UE_ID, CONFIGURATION)
         server.call(lambda store: store.put("msgin5g", "ue-0007", doc))
         yield server
 

@@ -1,16 +1,14 @@
 """The configuration management server: an error of the database leaves nothing half done."""
 
-import contextlib
 import json
-import os
 import random
-import signal
 import sqlite3
 import time
 
 import cbor2
 import pytest
 from click.testing import CliRunner
+from killed_writers import UES, KilledWriters
 from scm_setup import (
     COLLECTION,
     GET,
@@ -185,55 +183,22 @@ def test_a_disk_that_is_full_refuses_changes_loses_nothing_and_is_used_again(tmp
         assert client.put("b", large).code == "2.01"
 
 
-def _write_until_killed(db, folder, acknowledged, n):
-    """Import and PUT in turns; each name is written to a pipe after it was stored."""
-    file = folder / f"in-{n}.json"
-    with Store(db) as store:
-        i = 0
-        while True:
-            names = [f"import-{n}-{i}-{k}" for k in range(30)]
-            entry = {"valServiceDomain": "example.com", "ues": ["urn:a:1", "urn:a:2"]}
-            documents = [{**entry, "ueConfigDocId": name} for name in names]
-            file.write_text(json.dumps({"documents": documents}))
-            command = ["documents", "import", str(file), "--db", db]
-            assert CliRunner().invoke(msgin5g, command).exit_code == 0
-            os.write(acknowledged, "".join(f"{name}\n" for name in names).encode())
-            for k in range(10):
-                name = f"put-{n}-{i}-{k}"
-                store.put("msgin5g", name, document("urn:a:1", "urn:a:2"))
-                os.write(acknowledged, f"{name}\n".encode())
-            i += 1
-
-
 def test_kill_9_at_any_moment_of_imports_and_puts_loses_and_halves_no_document(tmp_path):
     db = database_in(tmp_path)
     Store(db).close()
-    ours, theirs = os.pipe()
-    os.set_blocking(ours, False)
     chance = random.Random(7)
-    acknowledged = ""
-    for n in range(100):
-        child = os.fork()
-        if child == 0:
-            try:
-                _write_until_killed(db, tmp_path, theirs, n)
-            finally:
-                os._exit(1)
-        time.sleep(chance.uniform(0.005, 0.06))
-        os.kill(child, signal.SIGKILL)
-        assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "it ended by itself"
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(ours, 65536):
-                acknowledged += data.decode()
-    os.close(ours)
-    os.close(theirs)
+    with KilledWriters(db, tmp_path) as writers:
+        for _ in range(100):
+            writers.start()
+            time.sleep(chance.uniform(0.005, 0.06))
+            writers.kill()
     with Scm(tmp_path) as scm, scm.client() as client:
         assert client.get("ue-uri=urn:a:none").code == "4.04"
         assert client.put("after", document(UE7)).code == "2.01"
     with Store(db) as store:
         assert store.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         names = {doc_id for _, doc_id in store.names()}
-        assert names >= set(acknowledged.split()) != set()
-        for uri in ("urn:a:1", "urn:a:2"):
+        assert names >= writers.names != set()
+        for uri in UES:
             found = store.connection.execute("SELECT count(*) FROM uris WHERE uri = ?", (uri,))
             assert found.fetchone() == (len(names) - 1,), "each document whole"

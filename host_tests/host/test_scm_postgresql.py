@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from aiocoap.numbers import codes
 from click.testing import CliRunner
+from killed_writers import UES, KilledWriters
 from oscore_client import KeyHolder
 from scm_setup import COLLECTION, GET, MAX_AGE, OBSERVE, UE7, UE8, Client, Scm
 from scm_setup import document, ids, problem
@@ -194,55 +195,24 @@ def test_a_database_that_does_not_answer_stops_the_server_for_less_than_a_second
         until_served(client)
 
 
-def _write_until_ended(db, folder, acknowledged, n):
-    """Import and PUT in turns; each name is written to a pipe after it was stored."""
-    file = folder / f"in-{n}.json"
-    with Store(db) as store:
-        for i in range(1000):
-            names = [f"import-{n}-{i}-{k}" for k in range(20)]
-            entry = {"valServiceDomain": "example.com", "ues": ["urn:a:1", "urn:a:2"]}
-            documents = [{**entry, "ueConfigDocId": name} for name in names]
-            file.write_text(json.dumps({"documents": documents}))
-            if run("documents", "import", str(file), "--db", db)[0]:
-                return
-            os.write(acknowledged, "".join(f"{name}\n" for name in names).encode())
-            for k in range(10):
-                name = f"put-{n}-{i}-{k}"
-                store.put("msgin5g", name, document("urn:a:1", "urn:a:2"))
-                os.write(acknowledged, f"{name}\n".encode())
-
-
 def test_kill_9_of_writers_and_of_the_database_loses_and_halves_no_document(
     postgresql, db, tmp_path
 ):
-    ours, theirs = os.pipe()
-    os.set_blocking(ours, False)
     chance = random.Random(7)
-    acknowledged = ""
-    for n in range(10):
-        child = os.fork()
-        if child == 0:
-            try:
-                _write_until_ended(db, tmp_path, theirs, n)
-            finally:
-                os._exit(1)
-        time.sleep(chance.uniform(0.05, 0.25))
-        if n % 3 == 2:
-            postgresql.kill()
-            os.waitpid(child, 0)
-            postgresql.start()
-        else:
-            os.kill(child, signal.SIGKILL)
-            assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "it ended by itself"
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(ours, 65536):
-                acknowledged += data.decode()
-    os.close(ours)
-    os.close(theirs)
+    with KilledWriters(db, tmp_path) as writers:
+        for n in range(10):
+            writers.start()
+            time.sleep(chance.uniform(0.05, 0.25))
+            if n % 3 == 2:
+                postgresql.kill()
+                writers.wait()
+                postgresql.start()
+            else:
+                writers.kill()
     with Store(db) as store:
         names = {doc_id for _, doc_id in store.names()}
-        assert names >= set(acknowledged.split()) != set()
-        for uri in ("urn:a:1", "urn:a:2"):
+        assert names >= writers.names != set()
+        for uri in UES:
             n_uris = store.value("SELECT count(*) FROM uris WHERE uri = ?", uri)
             assert n_uris == len(names), "each document whole"
         numbers = [number for (number,) in store.rows("SELECT number FROM changes ORDER BY 1")]

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 from addresses import network, port
-from scm_setup import Scm, document
+from scm_setup import Scm, configured
 
 from msgin5g_testkit.shim import espnow
 from msgin5g_testkit.shim import network as shim_network
@@ -37,9 +37,7 @@ _TEXT = "24:0a:c4:00:00:07"
 @pytest.fixture(scope="module")
 def scm(tmp_path_factory):
     with Scm(tmp_path_factory.mktemp("scm"), bind=("127.0.0.1", 0)) as server:
-        doc = document(
-            UE_ID, ueConfigs=[{"configType": "ON_NETWORK", "configData": json.dumps(DATA)}]
-        )
+        doc = configured(UE_ID, DATA)
         server.call(lambda store: store.put("msgin5g", "ue-0007", doc))
         yield server
 

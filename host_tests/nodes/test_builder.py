@@ -163,13 +163,17 @@ def test_a_configuration_is_good_at_once_unless_something_is_to_confirm_it():
     ue(short, confirm="lasting", trial_s=60)
 
 
+def store_one_and_try_two(manager):
+    """One configuration is good, another one on trial."""
+    manager.start(0)
+    manager.offer(DOCUMENT % b"one", b"one", 0)
+    manager.confirm(0)
+    manager.offer(DOCUMENT % b"two", b"two", 0)
+
+
 def test_what_happened_to_the_configuration_at_the_start_is_an_event():
     def store(manager):
-        manager.start(0)
-        for name in (b"one", b"two"):
-            manager.offer(DOCUMENT % name, name, 0)
-            if name == b"one":
-                manager.confirm(0)
+        store_one_and_try_two(manager)
         for _ in range(2):
             manager.start(0)
 
@@ -183,11 +187,7 @@ def test_what_happened_to_the_configuration_at_the_start_is_an_event():
 
 def test_without_a_trial_a_start_after_a_roll_back_is_good_at_once():
     def store(manager):
-        manager.start(0)
-        for name in (b"one", b"two"):
-            manager.offer(DOCUMENT % name, name, 0)
-            if name == b"one":
-                manager.confirm(0)
+        store_one_and_try_two(manager)
         manager.roll_back(0)
 
     def test(node, builder):

@@ -13,7 +13,7 @@ import tty
 
 from addresses import host
 from board_tools import mpremote
-from scm_setup import Scm, document
+from scm_setup import Scm, configured
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.build.mpy import build_firmware
@@ -80,10 +80,9 @@ class NodeBoard:
             "MSGin5G-UE-Service-id": "user-7@example.com",
             **{key.replace("_", "-"): value for key, value in values.items()},
         }
-        data = json.dumps({key: value for key, value in data.items() if value is not None})
-        doc = document(UE_ID, ueConfigs=[{"configType": "ON_NETWORK", "configData": data}])
+        data = {key: value for key, value in data.items() if value is not None}
         with Store(self.scm.settings.db) as store:  # as another process would
-            store.put("msgin5g", "ue-0007", doc)
+            store.put("msgin5g", "ue-0007", configured(UE_ID, data))
 
     def reset(self):
         """Press reset; the position in the output from which on the new start is told."""

@@ -60,9 +60,7 @@ def configuration(name="user-7"):
 
 def document(ue_id=scm_setup.UE7, name="user-7", **more):
     """A UeConfigDoc with that configuration."""
-    data = json.dumps(configuration(name))
-    configs = [{"configType": "ON_NETWORK", "configData": data}]
-    return scm_setup.document(ue_id, ueConfigs=configs, **more)
+    return scm_setup.configured(ue_id, configuration(name), **more)
 
 
 class Process:

@@ -6,6 +6,7 @@ The codec is written from RFC 7252 alone, so that not aiocoap checks the bytes o
 
 import asyncio
 import itertools
+import json
 import queue
 import socket
 import sqlite3
@@ -39,6 +40,12 @@ def document(*uris, **more):
     if uris:
         made["valUeIds"] = {"uris": list(uris)}
     return {**made, **more}
+
+
+def configured(uri, configuration, **more):
+    """A UeConfigDoc for this UE, with one configuration."""
+    data = json.dumps(configuration)
+    return document(uri, ueConfigs=[{"configType": "ON_NETWORK", "configData": data}], **more)
 
 
 def uint(value):
