@@ -9,7 +9,7 @@ may use a name.
 import ast
 from collections import namedtuple
 
-from msgin5g_tools.checks.types import PORTS, names_of, stubs_of
+from msgin5g_tools.checks.types import PORTS, documented, names_of, stub_of
 from msgin5g_tools.paths import ROOT, SHIM
 
 # required, at_most: numbers of arguments; at_most None: any. names: None for one without a name.
@@ -36,6 +36,7 @@ _STANDS_FOR = (
     (_ONBOARD, "RTC", "machine", "RTC"),
     (_ONBOARD, "WDT", "machine", "WDT"),
     (_KIT / "virtual_modules.py", "VirtualTime", "time", ""),
+    (_KIT / "virtual_modules.py", "VirtualOs", "os", ""),
     (_KIT / "virtual_modules.py", "Socket", "socket", "socket"),
     (_KIT / "virtual_modules.py", "VirtualSocket", "socket", ""),
     (_KIT / "virtual_modules.py", "VirtualSelect", "select", ""),
@@ -47,6 +48,8 @@ _HANDS = {
     ("", "ending"),
     ("_Machine", "__init__"),
     ("VirtualTime", "__init__"),
+    ("VirtualOs", "__init__"),
+    ("VirtualOs", "drop_drawn"),
     ("Socket", "__init__"),
     ("Socket", "arrived"),
     ("VirtualSocket", "__init__"),
@@ -57,6 +60,10 @@ _HANDS = {
     ("VirtualSelect", "__init__"),
     ("_Poller", "__init__"),
 }
+# Where functions are added to modules of CPython: those of the test kit, and of `msgin5g run`.
+ADDS = (SHIM / "micropython.py", ROOT / "tools" / "commands" / "run.py")
+# What a program of `msgin5g run` replaces by the same with another place for its output.
+_REPLACED = {("builtins", "print")}
 # A module that a port does not have -> the reason.
 _NOT_ON = {("espnow", "rp2"): "RP2 boards have no ESP-NOW"}
 # What Python calls: their names are in no list of functions.
@@ -70,8 +77,8 @@ def faults(stands_for=_STANDS_FOR, root=ROOT):
         for port in PORTS:
             if (module, port) in _NOT_ON:
                 continue
-            known = functions(_stub(port, module), name)
-            constants = names_of(_stub(port, module)) | _constants(_stub(port, module), name)
+            known = functions(stub_of(port, module), name)
+            constants = names_of(stub_of(port, module)) | _constants(stub_of(port, module), name)
             for function, signatures in functions(path, own).items():
                 if (own, function) in _HANDS or _private(function):
                     continue
@@ -83,8 +90,51 @@ def faults(stands_for=_STANDS_FOR, root=ROOT):
                     yield f"{place}: {function}(): {port} {fault}"
 
 
-def _stub(port, module):
-    return stubs_of(port) / f"{module}.pyi"
+def added_faults(files=ADDS, root=ROOT):
+    """One line for each function that is added to a module of CPython, and differs on a board."""
+    for path in files:
+        for module, name, ours in added(path):
+            if (module, name) in _REPLACED:
+                continue
+            place = f"{path.relative_to(root)}: {module}.{name}()"
+            for port in PORTS:
+                stub = stub_of(port, module)
+                known = functions(stub, "") if stub and name in documented(stub) else {}
+                if name not in known:
+                    yield f"{place}: {port} has no such function"
+                    continue
+                for fault in (*_compared(ours, known[name]), *_named(ours, known[name])):
+                    yield f"{place}: {port} {fault}"
+
+
+def added(path):
+    """(module, name, Signature) of each `module.name = function`, also in a program in a text."""
+    trees = [ast.parse(path.read_text())]
+    for node in ast.walk(trees[0]):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and "import" in node.value
+        ):
+            try:
+                trees.append(ast.parse(node.value))
+            except SyntaxError:  # a text
+                continue
+    for tree in trees:
+        own = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        modules = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Attribute):
+                continue
+            target, value = node.targets[0], node.value
+            if isinstance(target.value, ast.Name) and target.value.id in modules:
+                function = value if isinstance(value, ast.Lambda) else own[value.id]
+                yield target.value.id, target.attr, _signature(function.args, False)
 
 
 def _private(name):
@@ -131,6 +181,13 @@ def _signature(args, method):
     names = positional[method:] + named
     open_end = args.vararg or args.kwarg
     return Signature(max(required, 0), None if open_end else len(names), names)
+
+
+def _named(ours, theirs):
+    """The arguments that only ours takes by name. For what CPython alone runs: it has `/`."""
+    for i, name in enumerate(ours.names):
+        if name is not None and all(signature.names[i : i + 1] == [None] for signature in theirs):
+            yield f"does not take argument {name} by its name"
 
 
 def _compared(ours, theirs):

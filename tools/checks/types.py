@@ -6,9 +6,13 @@ The stubs of the two ports have the same file names, so each is installed below 
 the version that constraints.txt pins, when it is not there yet. The firmware has no annotations:
 what counts is a module, function, attribute or argument that a port does not have. What a shim of
 the host tests has must be in the stubs, too.
+
+The stubs of os, sys, struct, json and others also have names of CPython that no port has. What
+MicroPython has is documented there, so the firmware may use the documented names only.
 """
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -16,6 +20,7 @@ import sys
 from msgin5g_tools.paths import BUILD, FIRMWARE, ROOT, SHIM
 
 PORTS = ("esp32", "rp2")
+_STDLIB = "stdlib"  # the folder of the stubs that also have names of CPython
 _CODES = {
     "attr-defined",
     "call-arg",
@@ -76,10 +81,13 @@ def check(port, own, root=ROOT):
     command += ["--custom-typeshed-dir", str(stubs), "--cache-dir", str(stubs / ".mypy_cache")]
     if root != ROOT:
         command[-1] = str(root / ".mypy_cache")
+    firmware = root / FIRMWARE.name
+    files = [*firmware.glob("*.py"), *(firmware / "examples").glob("*.py")]
+    command += itertools.chain(*(("-m", file.stem) for file in files))
     done = subprocess.run(
         [*command, "-p", "msgin5g", "-p", "microcoapy"],
         cwd=root,
-        env={"MYPYPATH": f"{stubs}:{root / FIRMWARE.name}", "PATH": ""},
+        env={"MYPYPATH": f"{stubs}:{firmware}:{firmware / 'examples'}", "PATH": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -87,6 +95,62 @@ def check(port, own, root=ROOT):
     if done.returncode not in (0, 1):
         return [f"mypy: {port}: {done.stdout}{done.stderr}"]
     return errors_in(done.stdout, port, own)
+
+
+def stub_of(port, module):
+    """The stub of a module; None where it has none, as a module of our own."""
+    folder = stubs_of(port)
+    stdlib = folder / _STDLIB
+    paths = (folder / f"{module}.pyi", stdlib / f"{module}.pyi", stdlib / module / "__init__.pyi")
+    return next((path for path in paths if path.exists()), None)
+
+
+def documented(path):
+    """The names of a stub, without those of CPython where the stub has these, too."""
+    if _STDLIB not in path.parts:
+        return names_of(path)
+    found, ahead = set(), [ast.parse(path.read_text()).body]
+    while ahead:
+        body = ahead.pop()
+        for node, after in itertools.zip_longest(body, body[1:]):
+            if isinstance(node, ast.If):  # for a version of Python
+                ahead += [node.body, node.orelse]
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+                found.add(node.name)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                text = after.value if isinstance(after, ast.Expr) else None
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    found.add(node.target.id)
+    return found
+
+
+def undocumented(port, root=ROOT):
+    """A line for each name of such a module that the firmware uses and a port does not have."""
+    for file in sorted((root / FIRMWARE.name).rglob("*.py")):
+        tree = ast.parse(file.read_text())
+        for line, module, name in sorted(_uses(tree)):
+            stub = stub_of(port, module)
+            # mypy knows what the others have, and asyncio, whose stub is a package.
+            if stub is None or _STDLIB not in stub.parts or module == "asyncio":
+                continue
+            if name not in documented(stub):
+                yield f"{file.relative_to(root)}:{line}: {port}: no {module}.{name}"
+
+
+def _uses(tree):
+    """(line, module, name) of each name of a module, but those that are asked for by `hasattr`."""
+    modules, imported, found, asked = set(), set(), set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {(node.lineno, node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add((node.lineno, node.value.id, node.attr))
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "hasattr":
+            asked.add((getattr(node.args[0], "id", ""), getattr(node.args[1], "value", "")))
+    found = {use for use in found if use[1] in modules}
+    return {use for use in found | imported if use[1:] not in asked}
 
 
 def names_of(path):
@@ -124,7 +188,8 @@ def shim_faults():
 
 def main():
     own = classes()
-    found = [line for port in PORTS for line in check(port, own)] + list(shim_faults())
+    found = [line for port in PORTS for line in (*check(port, own), *undocumented(port))]
+    found += shim_faults()
     for line in found:
         print(line)
     sys.exit(1 if found else 0)

@@ -90,7 +90,7 @@ builtins.print = print_apart
 _START_CPYTHON = """
 import signal, sys, traceback
 signal.signal(signal.SIGINT, signal.default_int_handler)
-def print_exception(error, file=None):
+def print_exception(error, file=None, /):
     traceback.print_exception(type(error), error, error.__traceback__, file=file or sys.stdout)
 sys.print_exception = print_exception
 """

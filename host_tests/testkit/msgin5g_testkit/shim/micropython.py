@@ -28,13 +28,13 @@ def kbd_intr(chr):
     return None
 
 
-def _ticks_diff(end, start):
+def _ticks_diff(end, start, /):
     return ((end - start + _PERIOD // 2) & (_PERIOD - 1)) - _PERIOD // 2
 
 
 if not hasattr(time, "ticks_ms"):
     time.ticks_ms = lambda: (time.monotonic_ns() // 1_000_000) & (_PERIOD - 1)
     time.ticks_us = lambda: (time.monotonic_ns() // 1_000) & (_PERIOD - 1)
-    time.ticks_add = lambda ticks, delta: (ticks + delta) & (_PERIOD - 1)
+    time.ticks_add = lambda ticks, delta, /: (ticks + delta) & (_PERIOD - 1)
     time.ticks_diff = _ticks_diff
-    time.sleep_ms = lambda ms: time.sleep(ms / 1000)
+    time.sleep_ms = lambda ms, /: time.sleep(ms / 1000)
