@@ -24,7 +24,7 @@ from scm_setup import (
     problem,
 )
 
-from msgin5g_tools.scm_server import site
+from msgin5g_tools.scm_server import access
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.settings import Settings
 
@@ -35,7 +35,7 @@ REMOTE = "127.0.0.9"
 @pytest.fixture
 def far(monkeypatch):
     """Let 127.0.0.9 be another machine."""
-    monkeypatch.setattr(site, "is_loopback", lambda host: host != REMOTE)
+    monkeypatch.setattr(access, "is_loopback", lambda host: host != REMOTE)
 
 
 def test_sources_are_verified_unless_the_server_is_bound_to_loopback():

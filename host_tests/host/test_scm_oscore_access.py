@@ -9,7 +9,7 @@ from aiocoap.numbers import codes
 from oscore_client import KeyHolder, recipients
 from scm_setup import COLLECTION, UE7, UE8, Scm, database_in, document, problem
 
-from msgin5g_tools.scm_server import security, site
+from msgin5g_tools.scm_server import access, security
 from msgin5g_tools.scm_server.contexts import ADMINISTRATOR, GATEWAY, UE, Contexts
 from msgin5g_tools.scm_server.store import Store
 
@@ -409,7 +409,7 @@ def test_events_name_the_key_and_nothing_shows_a_secret(rig, caplog):
 def test_the_server_on_another_machine_serves_holders_of_a_key_only_what_is_theirs(
     rig, monkeypatch
 ):
-    monkeypatch.setattr(site, "is_loopback", lambda host: host != REMOTE)
+    monkeypatch.setattr(access, "is_loopback", lambda host: host != REMOTE)
     ue, anna = rig.holder(UE7, REMOTE), rig.holder("Anna", REMOTE)
     body = cbor2.dumps(config(UE7))
     assert ue.ask(codes.PUT, doc(UE7), payload=body).code == codes.FORBIDDEN
