@@ -1,6 +1,5 @@
 """The documentation: links resolve, files and commands exist, and no setting is missing."""
 
-import functools
 import itertools
 import json
 import re
@@ -8,61 +7,54 @@ import shlex
 
 import click
 import pytest
+from docs_pages import (
+    CODE,
+    PAGES,
+    firmware_source,
+    name_of,
+    settings_of_the_firmware,
+    spans,
+    text_of,
+)
 
 from msgin5g_tools.cli import msgin5g
 from msgin5g_tools.device.settings_check import checked_secrets, checked_settings
 from msgin5g_tools.paths import FIRMWARE, ROOT
 from msgin5g_tools.scm_server import json_form
 
-_PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("boards/*.md")]
-    + [*ROOT.glob("host_tests/*.md"), *ROOT.glob("host_tests/host/*.md")]
-)
 _README_LINES = 170
 _LINE_SIZE = 120
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-_CODE = re.compile(r"^ {4}.*$", re.MULTILINE)
 _JSON = re.compile(r"^ {4}\{.*\n(?: {4}.*\n)*", re.MULTILINE)
 # A path in backticks that ends in / or in a file name with one of our endings.
 _PATH = re.compile(r"`((?:[\w.*-]+/)+(?:[\w.*-]+\.(?:py|md|json|toml|mpy))?)`")
 _PLACEHOLDER = re.compile(r"_[A-Z]+\.")  # test_COMMAND.py
 _ROOTS = (ROOT, FIRMWARE, FIRMWARE / "msgin5g", ROOT / "host_tests")
 _ELSEWHERE = ("ports/", "build/", "mpy-cross/")  # of MicroPython's tree, or made by us
-_SETTING = re.compile(r"^([a-z_.:]+) ([acfhntu])(?: (.*?))?(?:\"\"\"\))?$", re.MULTILINE)
 _ROW = re.compile(r"^\| `([a-z_.]+)` \| (.*?) \| (.*?) \|", re.MULTILINE)
 _COUNT = re.compile(r'\b(?:count|ProtectionError)\("([a-z_]+)"')
 _EVENT = re.compile(r'(?:"event": |\b(?:tell|emit|note)\((?:now, )?)"([a-z_]+)"')
 _MESSAGE = re.compile(r"^\| `([^|]*?)`.*?\|", re.MULTILINE)
-_SPAN = re.compile(r"`([^`\n]*)`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 # In running text, of docker, pip, pytest, mpremote, http.server, and of our checks.
 _OF_OTHERS = {"--network", "--constraint", "--randomly-seed", "--target", "--directory", "--write"}
 _SHORTEST = 6  # letters of a piece of a message that must be in the source
 
 
-def name_of(page):
-    return page.relative_to(ROOT).as_posix()
-
-
-@functools.cache
-def text_of(page):
-    return page.read_text()
-
-
 def anchors(page):
     """The anchors of a page's headings, as GitHub makes them."""
     seen = {}
-    for heading in _HEADING.findall(_CODE.sub("", text_of(page))):
+    for heading in _HEADING.findall(CODE.sub("", text_of(page))):
         words = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-")
         n = seen[words] = seen.get(words, -1) + 1
         yield f"{words}-{n}" if n else words
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_and_anchors_resolve(page):
-    for target in _LINK.findall(_CODE.sub("", text_of(page))):
+    for target in _LINK.findall(CODE.sub("", text_of(page))):
         if target.startswith(("http:", "https:")):
             continue
         path, _, anchor = target.partition("#")
@@ -72,7 +64,7 @@ def test_links_and_anchors_resolve(page):
             assert anchor in set(anchors(linked)), target
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_lines_are_short(page):
     lines = text_of(page).splitlines()
     assert [line for line in lines if len(line) > _LINE_SIZE] == []
@@ -81,35 +73,34 @@ def test_lines_are_short(page):
 
 
 def test_the_pages_have_links_anchors_and_files_to_check():
-    targets = [t for page in _PAGES for t in _LINK.findall(_CODE.sub("", text_of(page)))]
+    targets = [t for page in PAGES for t in _LINK.findall(CODE.sub("", text_of(page)))]
     assert len(targets) > 60 and len([t for t in targets if "#" in t]) > 10
-    assert sum(len(_PATH.findall(text_of(page))) for page in _PAGES) > 60
+    assert sum(len(_PATH.findall(text_of(page))) for page in PAGES) > 60
 
 
 def exists(path):
     return any(next(iter(root.glob(path.rstrip("/"))), None) for root in _ROOTS)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=name_of)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_files_that_a_page_names_exist(page):
     if name_of(page) == "CHANGELOG.md":
         return  # which names what was removed
     named = {path for path in _PATH.findall(text_of(page)) if not path.startswith(_ELSEWHERE)}
-    named |= set(re.findall(r"(?<![\w/])((?:firmware|examples|docs)/[\w/.-]*\w)", text_of(page)))
     named = {path for path in named if not _PLACEHOLDER.search(path)}
     assert sorted(path for path in named if not exists(path)) == []
 
 
 def test_the_readme_has_an_index_of_all_pages():
     linked = set(_LINK.findall(text_of(ROOT / "README.md")))
-    pages = {name_of(page) for page in _PAGES if page.parent in (ROOT / "docs", ROOT / "boards")}
+    pages = {name_of(page) for page in PAGES if page.parent in (ROOT / "docs", ROOT / "boards")}
     assert pages <= linked
 
 
 def documented_commands():
     """(page, words) of each `msgin5g ...` in the code blocks of the pages."""
-    for page in _PAGES:
-        for line in _CODE.findall(text_of(page)):
+    for page in PAGES:
+        for line in CODE.findall(text_of(page)):
             for part in re.split(r" [|&] | +#| {2,}\(", line.strip().removeprefix("$ ")):
                 if part.startswith("msgin5g ") and "<" not in part:
                     yield name_of(page), shlex.split(part.rstrip(" &"))[1:]
@@ -134,7 +125,7 @@ def test_commands_and_options_exist():
 def test_targets_of_make_and_modules_exist():
     makefile = text_of(ROOT / "Makefile")
     n_targets = n_modules = 0
-    for page in _PAGES:
+    for page in PAGES:
         for target in re.findall(r"(?:^ {4}|`)make ([a-z-]+)(?= |`|$)", text_of(page), re.M):
             assert re.search(rf"^{target}:", makefile, re.M), (name_of(page), target)
             n_targets += 1
@@ -147,12 +138,12 @@ def test_targets_of_make_and_modules_exist():
 
 def test_every_setting_is_documented_with_its_range_and_default():
     rows = {row[0]: row[1:] for row in _ROW.findall(text_of(ROOT / "docs/settings.md"))}
-    source = "".join(file.read_text() for file in (FIRMWARE / "msgin5g/settings").glob("*.py"))
-    found = _SETTING.findall(source)
+    found = settings_of_the_firmware()
     assert len(found) > 60
-    for key, kind, rule in found:
-        key = key.replace(":", ".")
-        assert key in rows, key
+    assert sorted(rows.keys() ^ found.keys()) == []
+    for key, (kind, rule) in found.items():
+        if kind is None:  # an object or a list, whose row is in words
+            continue
         kind_of_row, default = rows[key]
         assert kind_of_row == range_text(kind, rule.split(" ")), key
         expected = default_text(kind, rule.split(" "))
@@ -160,10 +151,6 @@ def test_every_setting_is_documented_with_its_range_and_default():
         assert default.strip("`") == expected or (expected == "none" and default != ""), key
         if expected != "none":
             assert default.split(";")[0].strip("`") == expected, key
-    taken = re.findall(r'(?:take|_object)\(values, "([a-z_.]+)"', source)
-    assert len(taken) > 2
-    for key in taken:
-        assert key in rows, key
 
 
 def range_text(kind, rule):
@@ -196,7 +183,7 @@ def default_text(kind, rule):
 
 def test_examples_of_settings_secrets_and_documents_are_good():
     n_checked = 0
-    for page in _PAGES:
+    for page in PAGES:
         for block in _JSON.findall(text_of(page)):
             values = json.loads(block)
             n_checked += 1
@@ -210,8 +197,7 @@ def test_examples_of_settings_secrets_and_documents_are_good():
 
 
 def test_every_counter_is_documented():
-    source = "".join(file.read_text() for file in (FIRMWARE / "msgin5g").rglob("*.py"))
-    counters = set(_COUNT.findall(source))
+    counters = set(_COUNT.findall(firmware_source()))
     assert len(counters) > 25
     page = text_of(ROOT / "docs/operation.md")
     named = set(re.findall(r"`([a-z_]+)`", page[page.index("## Counters") :]))
@@ -220,8 +206,7 @@ def test_every_counter_is_documented():
 
 
 def test_every_event_is_documented():
-    source = "".join(file.read_text() for file in (FIRMWARE / "msgin5g").rglob("*.py"))
-    events = set(_EVENT.findall(source))
+    events = set(_EVENT.findall(firmware_source()))
     assert len(events) > 15
     page = text_of(ROOT / "docs/operation.md")
     table = page[page.index("## Events") : page.index("## Counters")]
@@ -256,8 +241,7 @@ def options_of(command):
 
 def unknown_options(text, known):
     """The options in the running text of a page that nothing has."""
-    spans = _SPAN.findall(_CODE.sub("", text))
-    return {option for span in spans for option in _OPTION.findall(span)} - known
+    return {option for span in spans(text) for option in _OPTION.findall(span)} - known
 
 
 def test_an_option_in_running_text_exists():
@@ -265,7 +249,7 @@ def test_an_option_in_running_text_exists():
     assert len(known) > 60
     assert unknown_options("With `msgin5g run --gone` and `--json`", known) == {"--gone"}
     # What a changelog says of the past may be gone.
-    pages = [page for page in _PAGES if name_of(page) != "CHANGELOG.md"]
+    pages = [page for page in PAGES if name_of(page) != "CHANGELOG.md"]
     gone = [(name_of(page), unknown_options(text_of(page), known)) for page in pages]
     assert [(page, options) for page, options in gone if options] == []
 
