@@ -244,6 +244,35 @@ def unknown_options(text, known):
     return {option for span in spans(text) for option in _OPTION.findall(span)} - known
 
 
+def commands_below(command, name):
+    """(name, command) of each command that does something."""
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    context = click.Context(command)
+    for each in command.list_commands(context):
+        yield from commands_below(command.get_command(context, each), f"{name} {each}")
+
+
+def undocumented(text):
+    """The commands, and the long options of each, that a text does not have."""
+    for name, command in commands_below(msgin5g, "msgin5g"):
+        words = name.split()
+        # `msgin5g keys list`, `rotate` and `revoke` may follow each other.
+        if not re.search(rf"\b{words[0]} {words[1]}\b", text) or f"{words[-1]}" not in text:
+            yield name
+        for option in {o for p in command.params for o in p.opts if o.startswith("--")}:
+            if not re.search(rf"{option}(?![\w-])", text):
+                yield f"{name} {option}"
+
+
+def test_every_command_and_every_option_is_documented():
+    text = "".join(text_of(page) for page in PAGES if name_of(page) != "CHANGELOG.md")
+    assert sorted(undocumented(text)) == []
+    gone = re.sub(r"--limit\b", "", text.replace("msgin5g wireshark", "wireshark"))
+    assert sorted(undocumented(gone)) == ["msgin5g fleet --limit", "msgin5g wireshark"]
+
+
 def test_an_option_in_running_text_exists():
     known = options_of(msgin5g) | _OF_OTHERS | {"--help"}
     assert len(known) > 60
