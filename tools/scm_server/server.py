@@ -61,39 +61,14 @@ class ScmServer:
         settings = self.settings
         self.store = Store(settings.db, timeout_s=_LOCK_S, answer_s=_ANSWER_S)
         self.fleet = FleetRecorder(self.store, settings, self._drops)
-        self._site = Site(
-            self.store, settings, self.fleet, self._on_event, self.documents_changed
-        )  # fmt: skip
-        if settings.administrator:
-            # Only here: the cryptography takes 10 MB.
-            from msgin5g_tools.scm_server.administrator import Administrator
-
-            self._site.security.administrator = Administrator(settings.administrator)
+        self._site = self._new_site()
         self._integrity = Integrity(self.store, settings.integrity_s, _report_damage)
         self._site.on_damage = self._integrity.met
         self._follower = ChangeFollower(
             self.store, self._site.observers, settings.poll_s or self.store.poll_s
         )
-        self._connections = Connections(
-            within_descriptor_limit(settings.max_connections),
-            settings.max_connections_of_host,
-            settings.connection_idle_s,
-            settings.connection_reply_s,
-            time.monotonic,
-            self._drops,
-        )
-        site = self._metrics.timed(self._site) if self._metrics else self._site
-        self._context = aiocoap_internals.Context(
-            self._drops, serversite=site, loggername="coap-server"
-        )
         try:
-            with _exclusive_ports():
-                self.address = await self._open(settings.bind, aiocoap_internals.udp_server())
-                if settings.tcp:
-                    self.tcp_address = await self._open(settings.tcp, aiocoap_internals.TcpServer)
-                if settings.ws:
-                    ws = aiocoap_internals.WebSocketServer
-                    self.ws_address = await self._open(settings.ws, ws)
+            await self._open_sockets()
         except BaseException:
             await self.stop()
             raise
@@ -111,6 +86,38 @@ class ScmServer:
         for task in self._tasks:
             task.add_done_callback(_report_failure)
         self._on_event(self._started())
+
+    def _new_site(self):
+        site = Site(
+            self.store, self.settings, self.fleet, self._on_event, self.documents_changed
+        )  # fmt: skip
+        if self.settings.administrator:
+            # Only here: the cryptography takes 10 MB.
+            from msgin5g_tools.scm_server.administrator import Administrator
+
+            site.security.administrator = Administrator(self.settings.administrator)
+        return site
+
+    async def _open_sockets(self):
+        settings = self.settings
+        self._connections = Connections(
+            within_descriptor_limit(settings.max_connections),
+            settings.max_connections_of_host,
+            settings.connection_idle_s,
+            settings.connection_reply_s,
+            time.monotonic,
+            self._drops,
+        )
+        site = self._metrics.timed(self._site) if self._metrics else self._site
+        self._context = aiocoap_internals.Context(
+            self._drops, serversite=site, loggername="coap-server"
+        )
+        with _exclusive_ports():
+            self.address = await self._open(settings.bind, aiocoap_internals.udp_server())
+            if settings.tcp:
+                self.tcp_address = await self._open(settings.tcp, aiocoap_internals.TcpServer)
+            if settings.ws:
+                self.ws_address = await self._open(settings.ws, aiocoap_internals.WebSocketServer)
 
     async def stop(self):
         """Safe to call twice, and on a server that did not start."""
