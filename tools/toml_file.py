@@ -16,11 +16,14 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class TomlFile:
-    """`values` is its content; FileError names line and column of what is not TOML."""
+    """`values` is its content; FileError names line and column of what is not TOML.
 
-    def __init__(self, path):
+    text: what is in the file, from whoever has read it already.
+    """
+
+    def __init__(self, path, text=None):
         self.path = path
-        self._text = read_text(path).replace("\r\n", "\n")
+        self._text = (read_text(path) if text is None else text).replace("\r\n", "\n")
         try:
             self.values = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:

@@ -251,43 +251,49 @@ def observers(folder, n_observers, report):
         idle_s = _percentile(peers.latencies, 99)
         report("GET, idle: p99", f"{idle_s * 1000:.1f} ms")
         for way in ("import", "PUT"):
-            delays, others = [], []
-            for n in range(2, min(42, n_observers)):
-                peers.notified.clear()
-                started_at = time.monotonic()
-                if way == "PUT":
-                    body = cbor2.dumps(document(n, f"{way}-{started_at}"))
-                    peers.request(_PROBER, _PUT, n, payload=body)
-                else:
-                    with Store(server.db) as store:
-                        store.put(_SERVICE, f"d{n:06}", document(n, f"{way}-{started_at}"))
-                    started_at = time.monotonic()
-                peers.probe(lambda n=n: n in peers.notified)
-                delays.append(peers.notified[n] - started_at)
-                others += peers.latencies
-            report(
-                f"one document changed by {way}: notified, median", _ms(statistics.median(delays))
-            )
-            over_s = _percentile(others, 99) - idle_s
-            report(f"one document changed by {way}: GETs of others, p99 above idle", _ms(over_s))
-        peers.notified.clear()
+            _change_one_by_one(server, peers, way, range(2, min(42, n_observers)), idle_s, report)
         file = Path(folder) / "all.json"
         _write_file(file, n_observers, "all")
-        before_s, started_at = server.cpu_s(), time.monotonic()
-        importing = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, "documents", "import", file, "--db", server.db],
-            stdout=subprocess.DEVNULL,
-        )
-        peers.probe(lambda: importing.poll() or len(peers.notified) == n_done)
-        if importing.wait():
-            raise BenchError("the documents were not imported")
-        report(
-            "all documents changed: all notified after", f"{time.monotonic() - started_at:.1f} s"
-        )
-        report("all documents changed: slowest GET of others", _ms(max(peers.latencies)))
-        cost_us = (server.cpu_s() - before_s) / n_done * 1e6
-        report("processor time of a notification", f"{cost_us:.0f} us")
+        _change_all(server, peers, file, n_done, report)
         peers.close()
+
+
+def _change_one_by_one(server, peers, way, numbers, idle_s, report):
+    """way: "PUT" by a peer, or "import" by another process. idle_s: a GET when nothing changes."""
+    delays, others = [], []
+    for n in numbers:
+        peers.notified.clear()
+        started_at = time.monotonic()
+        if way == "PUT":
+            body = cbor2.dumps(document(n, f"{way}-{started_at}"))
+            peers.request(_PROBER, _PUT, n, payload=body)
+        else:
+            with Store(server.db) as store:
+                store.put(_SERVICE, f"d{n:06}", document(n, f"{way}-{started_at}"))
+            started_at = time.monotonic()
+        peers.probe(lambda n=n: n in peers.notified)
+        delays.append(peers.notified[n] - started_at)
+        others += peers.latencies
+    report(f"one document changed by {way}: notified, median", _ms(statistics.median(delays)))
+    over_s = _percentile(others, 99) - idle_s
+    report(f"one document changed by {way}: GETs of others, p99 above idle", _ms(over_s))
+
+
+def _change_all(server, peers, file, n_observers, report):
+    """Import a file that changes every document."""
+    peers.notified.clear()
+    before_s, started_at = server.cpu_s(), time.monotonic()
+    importing = subprocess.Popen(
+        [sys.executable, "-c", _COMMAND, "documents", "import", file, "--db", server.db],
+        stdout=subprocess.DEVNULL,
+    )
+    peers.probe(lambda: importing.poll() or len(peers.notified) == n_observers)
+    if importing.wait():
+        raise BenchError("the documents were not imported")
+    report("all documents changed: all notified after", f"{time.monotonic() - started_at:.1f} s")
+    report("all documents changed: slowest GET of others", _ms(max(peers.latencies)))
+    cost_us = (server.cpu_s() - before_s) / n_observers * 1e6
+    report("processor time of a notification", f"{cost_us:.0f} us")
 
 
 def throughput(folder, report, n_many=100_000, n_gets=4000):

@@ -118,7 +118,13 @@ class Supervisor:
     # The loop.
 
     def _turn(self):
-        now = time.monotonic()
+        child = self._child
+        self._handle(self._wait(), child)
+        self._check_timers()
+        self._flush()
+
+    def _wait(self):
+        """{descriptor: events} once one is ready or a timer ends."""
         poller = select.poll()
         poller.register(self._wake_end, select.POLLIN)
         port_events = 0 if self._keyboard.full else select.POLLIN
@@ -135,9 +141,11 @@ class Supervisor:
         timers = [*self._nudge_at]
         ends = (self._starve_at, self._wake_at, self._port.drop_at())
         timers += [at for at in ends if at is not None]
-        timeout = max(0, min(timers) - now) * 1000 + 1 if timers else None
-        events = dict(poller.poll(timeout))
+        timeout_ms = max(0, min(timers) - time.monotonic()) * 1000 + 1 if timers else None
+        return dict(poller.poll(timeout_ms))
 
+    def _handle(self, events, child):
+        """child: the one whose descriptors were polled; a request may have ended it."""
         if self._wake_end in events:
             os.read(self._wake_end, 1)
             action, done = self._requests.get()
@@ -151,9 +159,11 @@ class Supervisor:
             if child.lifeline.fileno() in events:
                 self._listen(child, None)
                 if child is self._child:
-                    self._ended(child)
+                    self._ended()
             elif child.inbox.fileno() in events:
                 self._listen(child, _BATCH)
+
+    def _check_timers(self):
         now = time.monotonic()
         if self._running and self._keyboard.waiting and self._keyboard.pump(self._child):
             self._nudge_at = [now + delay for delay in _NUDGES_S]
@@ -164,7 +174,6 @@ class Supervisor:
             self.reset(WATCHDOG)
         if self._wake_at is not None and now >= self._wake_at:
             self._boot(DEEP_SLEEP)
-        self._flush()
 
     def _flush(self):
         now = time.monotonic()
@@ -264,7 +273,7 @@ class Supervisor:
         self._keyboard.restart(self._in_raw_repl)
         self._boot(SOFT_RESET)
 
-    def _ended(self, child):
+    def _ended(self):
         """The interpreter has ended by itself: Ctrl-D, sys.exit() at the prompt, or a crash."""
         was_running = self._running
         status = self._end_child()

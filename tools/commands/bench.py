@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -95,15 +96,28 @@ def bench(as_json, markdown, only, server, sizes, n_ues, max_age_s, db):
         return
     if db:
         raise click.UsageError("--db: is for --plan")
-    console = Console(stderr=True)
+    _bench_firmware(as_json, markdown, only)
+
+
+@contextmanager
+def _one_line_errors():
     try:
-        with console.status("bench") as status, tempfile.TemporaryDirectory() as folder:
-            # Built apart, so that whoever builds meanwhile does not change what is measured.
-            firmware = build_firmware(Path(folder) / "firmware")
-            interpreter = Interpreter(firmware)
-            figures = measure(interpreter, lambda text: status.update(f"bench: {text}"), only)
+        yield
     except (BenchError, BuildError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _bench_firmware(as_json, markdown, only):
+    console = Console(stderr=True)
+    with (
+        _one_line_errors(),
+        console.status("bench") as status,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        # Built apart, so that whoever builds meanwhile does not change what is measured.
+        firmware = build_firmware(Path(folder) / "firmware")
+        interpreter = Interpreter(firmware)
+        figures = measure(interpreter, lambda text: status.update(f"bench: {text}"), only)
     if as_json:
         print(json.dumps(figures))
     elif markdown:
@@ -117,50 +131,48 @@ def _bench_server(as_json):
     def report(what, figure):
         click.echo(json.dumps({what: figure}) if as_json else f"{what}: {figure}")
 
-    try:
+    with _one_line_errors():
         measure_server(report)
-    except BenchError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _bench_plan(as_json, n_ues, max_age_s, db):
     if db and not is_url(db):
         raise click.UsageError(f"--db: '{db}' is no postgresql:// URL")
-    try:
+    with _one_line_errors():
         measured = measure_plan(db)
-    except BenchError as error:
-        raise click.ClickException(str(error)) from None
     needs = plan_for(measured, n_ues, max_age_s)
     if as_json:
         shown = {"ues": n_ues, "max_age_s": max_age_s}
         click.echo(json.dumps({**shown, "measured": measured._asdict(), "plan": needs}))
         return
-    n_processes = needs["processes"]
-    click.echo(f"Measured here, with {measured.engine}:")
-    for what, figure in (
+    measured_rows = (
         ("processor time of a GET", f"{measured.get_s * 1e6:,.0f} us"),
         ("GETs a second of one process", f"{measured.n_get_per_s:,.0f}"),
         ("documents imported a second", f"{measured.n_import_per_s:,.0f}"),
         ("database for a UE and its document", f"{measured.ue_size:,} bytes"),
         ("memory for an observer", f"{measured.observer_size:,} bytes"),
-    ):
-        click.echo(f"  {what:<44} {figure:>16}")
-    click.echo(f"For {n_ues:,} UEs with a Max-Age of {max_age_s:,} s:")
-    for what, figure in (
+    )
+    needed_rows = (
         ("requests a second", f"{needs['requests_per_s']:,}"),
-        ("server processes, at most half busy", f"{n_processes:,}"),
+        ("server processes, at most half busy", f"{needs['processes']:,}"),
         ("if all ask at once, all served after", f"{needs['all_ask_at_once_s']:,} s"),
         ("database", f"{needs['database_bytes'] / 1e6:,.0f} MB"),
         ("import of all documents", f"{needs['import_s']:,} s"),
         ("memory of all servers, if all observe", f"{needs['observers_bytes'] / 1e6:,.0f} MB"),
+    )
+    for title, lines in (
+        (f"Measured here, with {measured.engine}:", measured_rows),
+        (f"For {n_ues:,} UEs with a Max-Age of {max_age_s:,} s:", needed_rows),
     ):
-        click.echo(f"  {what:<44} {figure:>16}")
+        click.echo(title)
+        for what, figure in lines:
+            click.echo(f"  {what:<44} {figure:>16}")
 
 
 def _bench_simulate(sizes, as_json):
     if not as_json:
         click.echo("role          UEs   CPU time   peak memory   time a UE   memory a UE")
-    try:
+    with _one_line_errors():
         for cost in costs(sizes):
             if as_json:
                 click.echo(json.dumps(cost._asdict()))
@@ -171,8 +183,6 @@ def _bench_simulate(sizes, as_json):
                     f" {cost.time_ratio:>11.2f} {cost.memory_ratio:>13.2f}"
                 )
             sys.stdout.flush()
-    except BenchError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _table(figures):

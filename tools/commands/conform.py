@@ -120,10 +120,7 @@ def conform():
     """
 
 
-_command = conform.command
-
-
-@_command(context_settings={"show_default": True})
+@conform.command(context_settings={"show_default": True})
 @_options(
     _ADDRESSED,
     _UE,
@@ -145,7 +142,7 @@ def server(**values):
     _conform("server", **values)
 
 
-@_command(context_settings={"show_default": True})
+@conform.command(context_settings={"show_default": True})
 @_options(
     *_BETWEEN,
     click.option("--strict-codes", is_flag=True, help="Only 2.05, 4.03 and 4.04 are to pass."),
@@ -158,7 +155,7 @@ def relay(**values):
     _conform("relay", **values)
 
 
-@_command(context_settings={"show_default": True})
+@conform.command(context_settings={"show_default": True})
 @_options(
     *_BETWEEN,
     _BULK_ID,
@@ -174,7 +171,7 @@ def gateway(**values):
     _conform("gateway", **values)
 
 
-@_command(context_settings={"show_default": True})
+@conform.command(context_settings={"show_default": True})
 @_options(
     _ADDRESSED,
     click.option("--bind", type=_ADDRESS, help="Address of its next hop: the kit."),

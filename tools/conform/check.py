@@ -105,8 +105,6 @@ async def perform(check, case, missing):
             verdict, why = INCONCLUSIVE, f"{why} (the clause says SHOULD)"
     except Ended as ended:
         verdict, why = ended.verdict, str(ended)
-    except asyncio.CancelledError:
-        raise
     except Exception as error:  # bytes that nobody thought of: say so, and go on
         verdict, why = INCONCLUSIVE, f"{KIT_FAILED}: {type(error).__name__}: {error}"
     return Row(check, verdict, why, case.sent, case.came, time.monotonic() - started_at)

@@ -8,11 +8,7 @@ import json
 from dataclasses import dataclass, field
 
 from msgin5g_tools.person_file import FileError, parse_json, read_text
-
-try:
-    import tomllib
-except ImportError:  # Python 3.10
-    import tomli as tomllib
+from msgin5g_tools.toml_file import TomlFile
 
 ANY = "any"
 
@@ -100,10 +96,7 @@ def read_profile(path):
     if path.endswith(".json") or text.lstrip().startswith("{"):
         values = parse_json(text, path)
     else:
-        try:
-            values = tomllib.loads(text.replace("\r\n", "\n"))
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise FileError(f"{path}: not TOML: {error}") from None
+        values = TomlFile(path, text).values
     if not isinstance(values, dict):
         raise FileError(f"{path}: must be an object, {{...}}, not {json.dumps(values)[:30]}")
     return values

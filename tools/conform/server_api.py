@@ -266,7 +266,7 @@ def _bulk(case, *uris, comma=False):
     return [flag, *(f"ue-uri={uri}" for uri in uris)]
 
 
-def _require_all(case, documents, uris):
+def _require_all(documents, uris):
     named = {uri for document in documents for uri in uris_of(document)}
     for_everybody = any("valUeIds" not in document for document in documents)
     for uri in uris:
@@ -280,7 +280,7 @@ async def bulk(case):
     require_code(message, CONTENT)
     if message.block2 and message.block2[1]:
         raise Inconclusive("the response has more than one block")
-    _require_all(case, array_of(message), uris)
+    _require_all(array_of(message), uris)
 
 
 @checks(_BULK, "A UE without a document spoils no bulk GET.", needs=("ue", "no_document"))
@@ -288,7 +288,7 @@ async def bulk_with_ue_without_document(case):
     message = await case.ask(_bulk(case, case.profile.ue, case.profile.no_document))
     require_code(message, CONTENT)
     if not (message.block2 and message.block2[1]):
-        _require_all(case, array_of(message), [case.profile.ue])
+        _require_all(array_of(message), [case.profile.ue])
 
 
 @checks(_BULK, "The answer to a bulk GET is addressed to none of its UEs.", ("ue", "second_ue"))
@@ -305,7 +305,7 @@ async def bulk_with_commas(case):
     message = await case.ask(_bulk(case, *uris, comma=True))
     require_code(message, CONTENT)
     if not (message.block2 and message.block2[1]):
-        _require_all(case, array_of(message), uris)
+        _require_all(array_of(message), uris)
 
 
 @checks(_BULK, "Several ue-uri without bulkConfFlag: 4.00, or all of them.", ("ue", "second_ue"))
@@ -314,7 +314,7 @@ async def several_ues_without_flag(case):
     message = await case.ask([f"ue-uri={uri}" for uri in uris])
     require_code(message, CONTENT, BAD_REQUEST, FORBIDDEN)
     if message.code == CONTENT and not (message.block2 and message.block2[1]):
-        _require_all(case, array_of(message), uris)
+        _require_all(array_of(message), uris)
 
 
 @checks(_BULK, "A denied UE in a bulk GET gets no document.", needs=("ue", "denied"))

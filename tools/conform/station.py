@@ -77,9 +77,7 @@ class Station(asyncio.DatagramProtocol):
             self._waiting.append(waiter)
             try:
                 await asyncio.wait_for(waiter, left_s)
-            except TimeoutError:
-                return None
-            except asyncio.TimeoutError:  # another class on Python 3.10
+            except (TimeoutError, asyncio.TimeoutError):  # two classes on Python 3.10
                 return None
             finally:
                 self._waiting.remove(waiter)
