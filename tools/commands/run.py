@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -121,43 +122,54 @@ def default_heap(settings, role=None):
     return SECURED_HEAP if is_secured and role != "relay" else HEAP
 
 
-def command_of(settings, state, interpreter="micropython", heap=None, **flags):
-    """The command line that runs a role; flags: as_json, once, trace, role, control, app.
+def command_of(
+    settings,
+    state,
+    interpreter="micropython",
+    heap=None,
+    *,
+    role=None,
+    as_json=None,
+    once=False,
+    trace=False,
+    control=None,
+    app=None,
+):
+    """The command line that runs a role; as_json None: what the settings say.
 
     heap: as `-X heapsize` takes it; None for the role's default. control: the descriptor of a
     pipe; each byte that comes makes the role print its counters. app: an ApplicationFile, whose
     folder is to be the working directory.
     """
-    heap = heap or default_heap(settings, flags.get("role"))
-    of_bytes = str if interpreter == "cpython" else _as_utf8
-    app = flags.get("app")
-    options = (
-        of_bytes(os.path.abspath(settings) if app else settings),
-        of_bytes(os.path.abspath(state) if app else state),
-        flags.get("as_json"),
-        flags.get("once", False),
-        flags.get("trace", False),
-        flags.get("role"),
-        app and app.name,
-    )
-    if interpreter == "cpython":
+    if app:
+        settings, state = os.path.abspath(settings), os.path.abspath(state)
+    is_cpython = interpreter == "cpython"
+    of_bytes = str if is_cpython else _as_utf8
+    options = of_bytes(settings), of_bytes(state), as_json, once, trace, role, app and app.name
+    if is_cpython:
         path = [str(SHIM), str(FIRMWARE), *([str(TESTKIT), str(app.folder)] if app else [])]
         start = [sys.executable, "-u"]
-        before = _START_CPYTHON
     else:
         path = [_as_utf8(build_firmware()), *([_as_utf8(app.folder)] if app else [])]
-        start, ctrl_c = find_interpreter()
-        if ctrl_c != signal.SIGINT:  # as safe as on a board, when it is asked for
-            start = [*start, "--sigint"]
-        start = [*start, "-X", f"heapsize={heap}"]
-        before = ""
-    if flags.get("as_json"):
-        before += _START_JSON
-    if app:
-        before += app.prelude
-    control = flags.get("control")
-    before += "control = None" if control is None else _CONTROL % control
-    return [*start, "-c", _SET_PATH.format(path=path, options=options) + before + _START]
+        start = _micropython(heap or default_heap(settings, role))
+    program = "".join(
+        (
+            _SET_PATH.format(path=path, options=options),
+            _START_CPYTHON if is_cpython else "",
+            _START_JSON if as_json else "",
+            app.prelude if app else "",
+            "control = None" if control is None else _CONTROL % control,
+            _START,
+        )
+    )
+    return [*start, "-c", program]
+
+
+def _micropython(heap):
+    start, ctrl_c = find_interpreter()
+    if ctrl_c != signal.SIGINT:  # as safe as on a board, when it is asked for
+        start = [*start, "--sigint"]
+    return [*start, "-X", f"heapsize={heap}"]
 
 
 def _as_utf8(path):
@@ -222,7 +234,6 @@ def run(role, settings, app, interpreter, heap, state, once, as_json, trace, log
     address that cannot be used   7 --once with any other outcome
     8 the board would restart or sleep
     """
-    heap = heap or default_heap(settings, role)
     try:
         _, checked = read_settings(settings, role)
         if app is not None:
@@ -236,36 +247,41 @@ def run(role, settings, app, interpreter, heap, state, once, as_json, trace, log
     values = _values_of(settings)
     metrics = _metrics(metrics) if metrics else None
     as_json = as_json or values.get("log") == "json"
-    temporary = None
-    if state is None:
-        state = temporary = tempfile.mkdtemp(prefix="msgin5g-")
-    try:
-        Path(state).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise click.ClickException(f"--state: {state}: {error.strerror}") from None
-    try:
-        code = _run(
-            settings,
-            state,
-            interpreter,
-            heap,
-            role=role,
-            as_json=as_json or None,
-            once=once,
-            trace=trace,
-            app=app,
-            # At a terminal a role with a prompt is what a board is: a console.
-            log=None
-            if _is_console(values) and not metrics
-            else RoleLog(Log(as_json, log_level), metrics),
-            metrics=metrics,
-        )
-    except (BoardError, BuildError) as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+    # At a terminal a role with a prompt is what a board is: a console.
+    is_console = _is_console(values) and not metrics
+    with _state_folder(state) as folder:
+        try:
+            code = _run(
+                settings,
+                folder,
+                interpreter,
+                heap,
+                role=role,
+                as_json=as_json or None,
+                once=once,
+                trace=trace,
+                app=app,
+                log=None if is_console else RoleLog(Log(as_json, log_level), metrics),
+                metrics=metrics,
+            )
+        except (BoardError, BuildError) as error:
+            raise click.ClickException(str(error)) from None
     sys.exit(code)
+
+
+@contextmanager
+def _state_folder(state):
+    """The folder of this name; for None one that is removed afterwards."""
+    folder = tempfile.mkdtemp(prefix="msgin5g-") if state is None else state
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"--state: {folder}: {error.strerror}") from None
+    try:
+        yield folder
+    finally:
+        if state is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _metrics(text):
@@ -368,11 +384,10 @@ class _Child:
             pass  # it has not read the last requests yet, or has ended
 
 
-def _run(*arguments, log, metrics, **flags):
-    """Run a role until it ends; its exit status."""
+def _run(*arguments, app, log, metrics, **more):
+    """Run a role until it ends; its exit status. The rest is as for command_of."""
     child = _Child(log)
-    app = flags["app"]
-    command = command_of(*arguments, control=child.control, **flags)
+    command = command_of(*arguments, app=app, control=child.control, **more)
     child.start(command, app and app.folder)
     if metrics:
         metrics.start(lambda: child.ask(b"m"))
