@@ -50,7 +50,7 @@ Exit status, the same in every command:
   0 done                  5 no MicroPython that fits
   1 something is wrong    6 the board refused or went away
   2 command line wrong    7 no configuration
-  3 no such serial port   8 the board would restart
+  3 no such serial port   8 the board would restart or sleep
   4 serial port in use    130 Ctrl-C
 """
 
