@@ -5,6 +5,7 @@ import re
 
 from board_tools import mpremote
 from flash_setup import BUNDLES, Site, address, msgin5g, put, ue_file, ue_id
+from person_shell import blocks, shown
 
 from msgin5g_tools.board import VirtualBoard
 from msgin5g_tools.device.errors import FAILED, PORT_MISSING, DeviceError
@@ -60,6 +61,11 @@ def test_a_board_that_is_well_and_goes_on_afterwards(tmp_path):
         hop = re.escape(f"next hop {address(1)}:65401")
         assert _line(said, OK, "network", rf"{hop} answers a CoAP ping in \d+ ms")
         board.output.wait_for("soft reboot\n(.*\n)*started ", since=mark)
+        page = blocks("docs/operation.md")
+        (lines,) = [block for block in page if block[0].startswith("    ok    MicroPython")]
+        for line in lines:
+            assert shown(line.removesuffix("...")).search(said), line
+        assert len(lines) == said.count("\n")
     msgin5g("doctor", "--port", tmp_path / "none", status=PORT_MISSING)
 
 

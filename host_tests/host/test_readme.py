@@ -9,7 +9,7 @@ import re
 
 import pytest
 from addresses import network
-from person_shell import Shell, blocks, commands, end_of_what_names
+from person_shell import Shell, blocks, commands, end_of_what_names, shown
 
 from msgin5g_tools.device import bundle
 from msgin5g_tools.device.settings_check import checked_settings
@@ -38,14 +38,6 @@ def shell(tmp_path):
     yield person
     person.close()
     end_of_what_names(tmp_path)
-
-
-def shown(line):
-    """A pattern for a line of output: numbers and hashes are other ones each time."""
-    parts = re.split(r"([0-9a-f.,]*\d[0-9a-f.,]*|\s+)", line.strip())
-    others = [r"\s+" if part.isspace() else "[0-9a-f.,]+" for part in parts[1::2]]
-    texts = [re.escape(part) for part in parts[::2]]
-    return re.compile("".join(a + b for a, b in zip(texts, [*others, ""], strict=True)))
 
 
 def test_from_an_empty_board_to_configured_as_the_readme_says(shell):

@@ -41,6 +41,14 @@ def commands(block):
     return [match[2] for match in map(_COMMAND.match, block) if match]
 
 
+def shown(line):
+    """A pattern for a line of output: numbers and hashes are other ones each time."""
+    parts = re.split(r"([0-9a-f.,]*\d[0-9a-f.,]*|\s+)", line.strip())
+    others = [r"\s+" if part.isspace() else "[0-9a-f.,]+" for part in parts[1::2]]
+    texts = [re.escape(part) for part in parts[::2]]
+    return re.compile("".join(a + b for a, b in zip(texts, [*others, ""], strict=True)))
+
+
 class Shell:
     """A person at an interactive bash; `seen` is all that was on the screen.
 
