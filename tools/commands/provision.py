@@ -94,30 +94,31 @@ def provision(
     options = Options(tool, BOARDS.get(board), dry_run, watch, wait_s)
     status, results = _run_in_order(jobs, options, as_json)
     good = {port for port, (_, error) in results.items() if error is None}
-    list_ = [
-        (row.label, row.parsed.ue_id, row.parsed.role, found[port], port)
-        for row, port in rows
-        if port in good and not dry_run
+    about = {port: _about(row, found[port]) for row, port in rows}
+    label_rows = [
+        (*about[port].values(), port) for _, port in rows if port in good and not dry_run
     ]
     if as_json:
-        about = {
-            port: {
-                "label": row.label,
-                "ue_id": row.parsed.ue_id,
-                "role": row.parsed.role,
-                "unique_id": found[port],
-            }
-            for row, port in rows
-        }
         print_results(results, about)
-    elif list_:
-        _print_labels(list_)
+    elif label_rows:
+        _print_labels(label_rows)
     for row, port in rows:
         if port not in good:
             click.echo(f"{_name(row)}: failed, no label", err=True)
     if labels:
-        status = max(status, _write_labels(labels, list_))
+        status = max(status, _write_labels(labels, label_rows))
     sys.exit(status)
+
+
+def _about(row, unique_id):
+    """What is known of a board beside its port, in the order of _LABEL_COLUMNS."""
+    parsed = row.parsed
+    return {
+        "label": row.label,
+        "ue_id": parsed.ue_id,
+        "role": parsed.role,
+        "unique_id": unique_id,
+    }
 
 
 def _run_in_order(jobs, options, quiet):

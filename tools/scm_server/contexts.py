@@ -374,16 +374,7 @@ class Contexts:
         if kid is None:
             kid = self._unused_kid(server_id)
         text = printable(name)
-        for what, value, sizes in (
-            ("identifier", kid, range(MAX_ID_SIZE + 1)),
-            ("identifier of the server", server_id, range(MAX_ID_SIZE + 1)),
-            ("ID context", id_context or b"", range(_MAX_ID_CONTEXT_SIZE + 1)),
-            ("master secret", secret, (SECRET_SIZE,)),
-            ("master salt", salt, range(_MAX_SALT_SIZE + 1)),
-        ):
-            if len(value) not in sizes:
-                wanted = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else sizes[0]
-                raise ScmError(f"{text}: {what} has {len(value)} bytes, not {wanted}")
+        _require_sizes(text, kid, id_context, server_id, secret, salt)
         if kid == server_id:
             raise ScmError(f"{text}: identifier '{kid.hex()}' is that of the server")
         if self._store.value(
@@ -423,6 +414,20 @@ class Contexts:
                 *values,
                 REVOKED,
             )
+
+
+def _require_sizes(text, kid, id_context, server_id, secret, salt):
+    """ScmError, which begins with a text, for a value that is too long or too short."""
+    for what, value, sizes in (
+        ("identifier", kid, range(MAX_ID_SIZE + 1)),
+        ("identifier of the server", server_id, range(MAX_ID_SIZE + 1)),
+        ("ID context", id_context or b"", range(_MAX_ID_CONTEXT_SIZE + 1)),
+        ("master secret", secret, (SECRET_SIZE,)),
+        ("master salt", salt, range(_MAX_SALT_SIZE + 1)),
+    ):
+        if len(value) not in sizes:
+            wanted = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else sizes[0]
+            raise ScmError(f"{text}: {what} has {len(value)} bytes, not {wanted}")
 
 
 def advance(highest, seen, number):

@@ -15,7 +15,7 @@ _RESERVED = 64  # sequence numbers with one write (RFC 8613 appendix B.1.1)
 _MAX_SKIPPED = 2**24
 
 
-class _Unjudged:
+class _NoReplayWindow:
     """A window that takes every number: ServerContext judges them."""
 
     def is_initialized(self):
@@ -36,7 +36,7 @@ class ServerContext(oscore.CanProtect, oscore.CanUnprotect, oscore.SecurityConte
     unknown at first: nobody can tell which numbers have come before (appendix B.1.2).
     """
 
-    recipient_replay_window = _Unjudged()
+    recipient_replay_window = _NoReplayWindow()
     echo_recovery = None
 
     def __init__(self, row, reserve):

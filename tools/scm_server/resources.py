@@ -26,7 +26,8 @@ _METHODS = {
 }
 _CONDITIONS = (OptionNumber.IF_MATCH, OptionNumber.IF_NONE_MATCH)
 _MAX_COLLECTION = 1024 * 1024  # bytes of several documents in one response
-_MAX_KEPT = 8  # large payloads kept while the client fetches their blocks
+_MAX_KEPT = 8  # payloads kept while their clients fetch the blocks
+_ONE_BLOCK = 1024  # bytes: what fits in one block is not kept
 
 Route = namedtuple("Route", "kind service doc_id")
 Reply = namedtuple("Reply", "code payload content_format etag location")
@@ -162,7 +163,7 @@ class Resources:
             raise Problem(codes.NOT_FOUND, "no document for this UE")
         payload = store.array(bodies)
         tag = store.etag(payload)
-        if len(payload) > 1024:
+        if len(payload) > _ONE_BLOCK:
             self._kept.pop(key, None)
             if len(self._kept) >= _MAX_KEPT:
                 del self._kept[next(iter(self._kept))]

@@ -32,11 +32,11 @@ from msgin5g_tools.scm_server.problem import DatabaseUnavailable, Problem
 # What a protected message has more than a plain one: the OSCORE option 8, the code 1, a second
 # Observe 1 and payload marker 1, a longer option number of the Recipient 1, the tag 8.
 OVERHEAD = 20
+SUPPRESS_ALL = 26  # RFC 7967: the bits of all classes
 
 _MAX_CONTEXTS = 65_536  # in memory, 2 KB each: the one that was not used for longest is dropped
 _MAX_PARTIAL_IV = 5
 _KID, _KID_CONTEXT = 8, 16
-_SUPPRESS_ALL = 26  # RFC 7967: the bits of all classes
 
 # name: in its normal form. number: of the row, None for the directory of an administrator.
 Owner = namedtuple("Owner", "kind name spelling number")
@@ -116,7 +116,7 @@ class Protection:
         for option in recipients:
             outer.opt.add_option(option)
         if no_response & 1 << message.code.class_ - 1:
-            outer.opt.no_response = _SUPPRESS_ALL
+            outer.opt.no_response = SUPPRESS_ALL
         return outer
 
 

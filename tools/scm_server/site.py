@@ -37,6 +37,7 @@ from msgin5g_tools.scm_server.problem import (
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.responses import Responses, asks_from_start
 from msgin5g_tools.scm_server.security import (
+    SUPPRESS_ALL,
     Answered,
     Challenge,
     Replayed,
@@ -48,7 +49,6 @@ from msgin5g_tools.scm_server.settings import address_text
 
 _BUSY_S = 2
 _WAIT_S = 0.5
-_SUPPRESS_ALL = 26  # RFC 7967: the bits of classes 2, 4 and 5
 _ENDED_S = 0.05  # after its end a key works no more for sure
 _COAP_PORT = 5683
 
@@ -118,7 +118,7 @@ class Site(interfaces.Resource):
             return inner
         except Replayed:
             message = LongTokenMessage(code=codes.UNAUTHORIZED)
-            message.opt.no_response = _SUPPRESS_ALL
+            message.opt.no_response = SUPPRESS_ALL
             self._report("replayed", request, message)
             pipe.add_response(message, is_last=True)
         except Answered as raised:
