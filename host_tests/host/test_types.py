@@ -51,6 +51,17 @@ def test_what_a_port_does_not_have_is_found(tmp_path):
         assert 'module named "espnow"' not in found  # which RP2 boards are known not to have
 
 
+def test_a_shim_has_what_each_port_has(tmp_path):
+    (tmp_path / "network.py").write_text("STA_IF = STAT_BEACON_TIMEOUT = NOTHING = 0\n")
+    (tmp_path / "espnow.py").write_text("class ESPNow:\n    def shout(self): ...\n")
+    assert list(check_types.shim_faults(tmp_path, tmp_path)) == [
+        "network.py: esp32 has no NOTHING",
+        "network.py: rp2 has no NOTHING",
+        "network.py: rp2 has no STAT_BEACON_TIMEOUT",
+        "espnow.py: esp32 has no shout",
+    ]
+
+
 _OF_CPYTHON = """
 import os, sys, struct, machine
 from json import dumps, detect_encoding

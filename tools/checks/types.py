@@ -34,7 +34,18 @@ _NO_ATTRIBUTE = re.compile(r'^"(?:type\[)?(\w+)[^"]*" has no attribute')
 # RP2 has no ESP-NOW: the builder reports that in one line.
 _EXPECTED = {("rp2", 'Cannot find implementation or library stub for module named "espnow"')}
 # Of the shims: their own hands, which a board has not.
-_HANDS = {"air", "apart", "boards", "here", "lost", "power_on", "remove_radio", "reset", "slow"}
+_HANDS = {
+    "air",
+    "apart",
+    "begin",
+    "boards",
+    "here",
+    "lost",
+    "power_on",
+    "remove_radio",
+    "reset",
+    "slow",
+}
 
 
 def stubs_of(port):
@@ -165,25 +176,26 @@ def names_of(path):
     return found
 
 
-def shim_faults():
-    """Names of the board in the shims that no port's stub has."""
+def shim_faults(folder=SHIM, root=ROOT):
+    """Names of the board in the shims that a port's stubs do not have."""
     for name, ports in (("network", PORTS), ("espnow", ("esp32",))):
-        known = set()
+        own = set(_public(ast.parse((folder / f"{name}.py").read_text()))) - _HANDS
         for port in ports:
-            for stub in (name, f"_{name}"):
-                path = stubs_of(port) / f"{stub}.pyi"
-                if path.exists():
-                    known |= names_of(path)
-        tree = ast.parse((SHIM / f"{name}.py").read_text())
-        for node in tree.body:
-            own = [node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else []
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                own += [n.name for n in node.body if isinstance(n, ast.FunctionDef)]
-            elif isinstance(node, ast.Assign):
-                own = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            for one in own:
-                if not one.startswith("_") and one not in known | _HANDS | {"begin"}:
-                    yield f"{(SHIM / name).relative_to(ROOT)}.py: {one} is in no port's stubs"
+            stubs = (stub_of(port, module) for module in (name, f"_{name}"))
+            known = set().union(*(names_of(stub) for stub in stubs if stub))
+            for one in sorted(own - known):
+                yield f"{(folder / name).relative_to(root)}.py: {port} has no {one}"
+
+
+def _public(tree):
+    """The names of a shim that an application can use."""
+    for node in tree.body:
+        names = [node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else []
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            names += [n.name for n in node.body if isinstance(n, ast.FunctionDef)]
+        elif isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        yield from (name for name in names if not name.startswith("_"))
 
 
 def main():
