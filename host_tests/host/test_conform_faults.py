@@ -8,7 +8,12 @@ from conform_setup import Examples, Kit, perform_role, with_verdict
 from peers import PORT, Role, host
 from tiny_peers import DENIED, SERVER_URI, TinyRelay, TinyServer, TinyUe, running
 
-from msgin5g_tools.conform.check import FAIL, INCONCLUSIVE
+from msgin5g_tools.conform import station
+from msgin5g_tools.conform.check import FAIL, INCONCLUSIVE, perform
+from msgin5g_tools.conform.profile import Profile
+from msgin5g_tools.conform.ue_bench import UeBench
+from msgin5g_tools.conform.ue_bench import checks as ue_checks
+from msgin5g_tools.conform.wire import CON, GET, Message
 
 _UES = ("urn:x:ue:1", "urn:x:ue:2")
 _TIMEOUT_S = 0.5
@@ -131,6 +136,51 @@ def test_the_one_fault_of_a_peer_is_named(role, fault):
     rows = _rows_of(role)[fault]
     assert with_verdict(rows, FAIL) == _PEERS[role][1][fault]
     assert with_verdict(rows, INCONCLUSIVE) == []
+
+
+class UeOnTime:
+    """The socket of the kit, with a UE behind it. It asks anew when it has a response.
+
+    moments: for each of its requests when it comes and when its copies do.
+    """
+
+    def __init__(self, bench, moments, monkeypatch):
+        self._bench, self._moments, self._now = bench, list(moments), 0
+        monkeypatch.setattr(station, "time", self)
+        self.sendto(b"", None)
+
+    def monotonic(self):
+        return self._now
+
+    def sendto(self, datagram, remote):
+        if self._moments:
+            mid = len(self._moments)
+            request = Message(CON, GET, mid, bytes([mid]), [(11, b"x")])
+            for self._now in self._moments.pop(0):
+                self._bench.server.datagram_received(request.encode(), ("127.0.0.1", 1))
+
+
+@pytest.mark.parametrize(
+    ("moments", "verdict", "why"),
+    [
+        ([(0, 2, 6)], "pass", ""),
+        ([(0, 3.9, 6.1), (10, 12, 16)], "pass", ""),  # a copy was late once
+        ([(0, 2, 4), (10, 12, 14), (20, 22, 24.5)], "fail", "after 2.00 s and 2.50 s"),
+        ([(0, 1, 5), (10, 11, 15), (20, 21, 25)], "fail", "copy 1 after 1.00 s already"),
+    ],
+)
+def test_back_off_fails_when_a_copy_comes_at_the_wrong_time_each_time(
+    monkeypatch, moments, verdict, why
+):
+    async def row():
+        bench = UeBench(Profile(address=None, bind=None, ues=[(_UES[0], None)]))
+        bench.server, bench.path = station.Station(), ["x"]
+        bench.server.connection_made(UeOnTime(bench, moments, monkeypatch))
+        (check,) = [check for check in ue_checks.all if check.name == "retransmission"]
+        return await perform(check, bench.new_case(), [])
+
+    found = asyncio.run(row())
+    assert (found.verdict, found.why) == (verdict, why)
 
 
 @pytest.mark.parametrize(("role", "settings", "name"), _SETTINGS)

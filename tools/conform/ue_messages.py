@@ -3,13 +3,14 @@
 import asyncio
 
 from msgin5g_tools.conform.case import empty, require
-from msgin5g_tools.conform.check import NotApplicable
+from msgin5g_tools.conform.check import Failure, NotApplicable
 from msgin5g_tools.conform.ue_bench import QUIET_S, checks
 from msgin5g_tools.conform.wire import ACK, CON, CONTENT, CRITICAL_UNSAFE, GET, NON, RST, Message
 
 _EARLY, _LATE = 0.9, 1.3  # of a time-out: clocks, networks and busy machines
 _GROWTH = 1.5  # of a time-out that doubles, where the first copy may have come late
 _LONGEST_S = 15  # a check that takes longer is left out
+_TRIES = 3  # a copy that came late on a busy machine proves nothing about the UE
 
 
 async def _again(case, up, start, limit_s):
@@ -19,11 +20,8 @@ async def _again(case, up, start, limit_s):
     return arrival
 
 
-@checks("RFC 7252 4.2", "A CON without an ACK is sent again, the same bytes, with back-off.")
-async def retransmission(case):
-    up = await case.request()
-    if up.message.type != CON:
-        raise NotApplicable("the UE asks with a NON")
+async def _fault_of_copies(case, up):
+    """What is wrong with the first two copies of a request, or None."""
     profile = case.profile
     # Only the first copy is on time: the checks before this one may have used it up.
     start = case.bench.server.arrivals.index(up) + 1
@@ -31,13 +29,30 @@ async def retransmission(case):
     for n in range(2):
         longest_s = profile.ack_timeout_s * profile.ack_random_factor * 2**n * _LATE + QUIET_S
         arrival = await _again(case, up, start, longest_s)
-        require(arrival is not None, f"copy {n + 1} did not come within {longest_s:.1f} s")
+        if arrival is None:
+            return f"copy {n + 1} did not come within {longest_s:.1f} s"
         start = case.bench.server.arrivals.index(arrival) + 1
         times.append(arrival.at)
     first_s, second_s = times[1] - times[0], times[2] - times[1]
-    require(first_s >= _EARLY * profile.ack_timeout_s, f"copy 1 after {first_s:.2f} s already")
-    require(second_s >= _GROWTH * first_s, f"after {first_s:.2f} s and {second_s:.2f} s")
-    case.serve(case.name, up)
+    if first_s < _EARLY * profile.ack_timeout_s:
+        return f"copy 1 after {first_s:.2f} s already"
+    if second_s < _GROWTH * first_s:
+        return f"after {first_s:.2f} s and {second_s:.2f} s"
+    return None
+
+
+@checks("RFC 7252 4.2", "A CON without an ACK is sent again, the same bytes, with back-off.")
+async def retransmission(case):
+    fault = ""
+    for _ in range(_TRIES):
+        up = await case.request()
+        if up.message.type != CON:
+            raise NotApplicable("the UE asks with a NON")
+        fault = await _fault_of_copies(case, up)
+        case.serve(case.name, up)
+        if fault is None:
+            return
+    raise Failure(fault)
 
 
 @checks("RFC 7252 4.2", "It is sent MAX_RETRANSMIT times again, and no more.")
