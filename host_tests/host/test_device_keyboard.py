@@ -35,7 +35,7 @@ def test_every_key_comes_at_once_and_as_it_was_typed():
             for typed in (b"\x03", b"\x1a", b"\x11\x13", b"\r", b"\n", b"\x16", b"\x04", b"\xe4"):
                 os.write(master, typed)
                 seen = b""
-                until = time.monotonic() + 2
+                until = time.monotonic() + 20
                 while seen != typed and time.monotonic() < until:
                     seen += keys.read()
                 assert seen == typed

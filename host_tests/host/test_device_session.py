@@ -303,7 +303,7 @@ def test_another_process_that_reads_the_port_is_named_and_this_one_is_not():
         with open(repl.port, "rb") as port:
             other = subprocess.Popen(["sleep", "60"], stdin=port)
         try:
-            until = time.monotonic() + 5
+            until = time.monotonic() + 20
             while readers(repl.port) != [(other.pid, "sleep")] and time.monotonic() < until:
                 time.sleep(0.01)  # until it has become `sleep`
             assert readers(repl.port) == [(other.pid, "sleep")]

@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -39,9 +38,7 @@ def test_an_empty_board_ends_configured_and_then_nothing_is_copied(tool, site, b
     (tmp_path / "secrets").write_text('{"psk": "0102"}')
     arguments = ["flash", "--board", "RPI_PICO_W", "--port", board.port, "--tool", tool]
     arguments += ["--settings", settings, "--secrets", tmp_path / "secrets"]
-    began = time.monotonic()
     said = msgin5g(*arguments)
-    first_s = time.monotonic() - began
     assert _CONFIGURED.search(said), said
     assert board.resets[-1] == "hard reset"
     listing = mpremote(board, "exec", "import os; print(sorted(os.listdir()))")
@@ -49,15 +46,8 @@ def test_an_empty_board_ends_configured_and_then_nothing_is_copied(tool, site, b
     assert not re.search(r"\.new|\.tmp", listing)
     assert json.loads(mpremote(board, "cat", "settings.json")) == json.loads(settings.read_text())
 
-    fastest = first_s
-    for _ in range(3):  # the machine may be busy with something else
-        began = time.monotonic()
-        said = msgin5g(*arguments)
-        fastest = min(fastest, time.monotonic() - began)
-        assert "nothing to copy, ue running after" in said, said
-        if fastest < first_s:
-            break
-    assert fastest < first_s
+    said = msgin5g(*arguments)
+    assert "nothing to copy, ue running after" in said, said
     said = msgin5g(*arguments, "--watch")
     assert re.search(r"nothing to copy, configured after \d+\.\d s\n", said), said
 

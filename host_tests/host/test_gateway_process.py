@@ -3,7 +3,6 @@
 import select
 import signal
 import socket
-import time
 
 import cbor2
 import pytest
@@ -136,9 +135,7 @@ def test_the_configuration_client_killed_in_the_middle_is_504_and_comes_back(tmp
         with seal_c(tmp_path, scm.address, ends) as client:
             assert cbor2.loads(ask(1).removesuffix(b"\n"))
             client.kill()
-            started_at = time.monotonic()
             assert ask(2).startswith(b"5.04")
-            assert time.monotonic() - started_at < 10
         with seal_c(tmp_path, scm.address, ends):
             assert cbor2.loads(ask(2).removesuffix(b"\n"))
 

@@ -142,7 +142,7 @@ def test_nothing_that_arrives_stops_a_server(start):
     server = start("coap_server", at)
     assert server.stdout.readline() == b"started\n"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        peer.settimeout(5)
+        peer.settimeout(20)
         peer.connect(("127.0.0.1", at))
         for datagram in (b"", b"\x40", b"\x40\x01\x00", b"\xff" * 40, b"\x49\x01\x00\x01\xff"):
             peer.send(datagram)

@@ -2,55 +2,75 @@
 
 import socket
 import threading
-import time
 
-from scm_setup import ACK, CON, NON, RST, decode, encode
-from proxy import ANSWER_S, Proxy
+import proxy
+import pytest
+
+from scm_setup import ACK, CON, NON, RST, TIMEOUT_S, decode, encode
+from proxy import Proxy
 
 
 def peer():
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.bind(("127.0.0.1", 0))
-    made.settimeout(5)
+    made.settimeout(TIMEOUT_S)
     return made
 
 
-def end_after(request, answer):
-    """A proxy ends as its client does. answer: what the server makes of a request.
+def end_after(request, *answers):
+    """The messages that a proxy passes whose client ends when it has sent a request.
 
-    Gives (messages, seconds that the end took).
+    answers: what the server makes of it, each in a datagram of its own.
     """
 
     def serve():
         datagram, remote = server.recvfrom(2048)
-        time.sleep(0.1)
-        if answer:
+        for answer in answers:
+            has_ended.wait(0.1)
             server.sendto(answer(decode(datagram)), remote)
 
+    has_ended = threading.Event()
     with peer() as server, peer() as client:
         serving = threading.Thread(target=serve)
         serving.start()
-        with Proxy(server.getsockname()) as proxy:
-            client.sendto(request, proxy.address)
-            begun = time.monotonic()
-        took = time.monotonic() - begun
+        with Proxy(server.getsockname()) as ending:
+            client.sendto(request, ending.address)
+        has_ended.set()
         serving.join()
-    return [(up, m.type, m.code) for up, m in proxy.passed()], took
+    return [(up, m.type, m.code) for up, m in ending.passed()]
 
 
-def test_what_a_client_sends_as_it_ends_is_forwarded_and_its_answer_awaited():
+@pytest.fixture
+def patient(monkeypatch):
+    """It waits so long for an answer that the test fails."""
+    monkeypatch.setattr(proxy, "ANSWER_S", 10 * TIMEOUT_S)
+
+
+def not_found(message):
+    return encode(NON, "4.04", 9, message.token, [])
+
+
+def acknowledged(message):
+    return encode(ACK, "0.00", message.mid, b"", [])
+
+
+def test_what_a_client_sends_as_it_ends_is_forwarded_and_its_answer_awaited(patient):
     request = encode(NON, "0.01", 7, b"t", [(6, b"\x01")])
-    passed, _ = end_after(request, lambda m: encode(NON, "2.05", 9, m.token, []))
-    assert passed == [(True, NON, "0.01"), (False, NON, "2.05")]
+    assert end_after(request, not_found) == [(True, NON, "0.01"), (False, NON, "4.04")]
 
 
-def test_a_reset_is_an_answer():
+def test_a_reset_is_an_answer(patient):
     request = encode(NON, "0.01", 7, b"t", [])
-    passed, took = end_after(request, lambda m: encode(RST, "0.00", m.mid, b"", []))
-    assert passed[-1] == (False, RST, "0.00") and took < ANSWER_S
+    passed = end_after(request, lambda m: encode(RST, "0.00", m.mid, b"", []))
+    assert passed == [(True, NON, "0.01"), (False, RST, "0.00")]
 
 
-def test_an_acknowledgement_alone_is_no_answer_and_the_wait_for_one_ends():
+def test_an_acknowledgement_alone_is_no_answer(patient):
     request = encode(CON, "0.01", 7, b"t", [])
-    passed, took = end_after(request, lambda m: encode(ACK, "0.00", m.mid, b"", []))
-    assert passed[-1] == (False, ACK, "0.00") and took >= ANSWER_S
+    passed = end_after(request, acknowledged, not_found)
+    assert passed == [(True, CON, "0.01"), (False, ACK, "0.00"), (False, NON, "4.04")]
+
+
+def test_the_wait_for_an_answer_ends(monkeypatch):
+    monkeypatch.setattr(proxy, "ANSWER_S", 0.1)
+    assert end_after(encode(CON, "0.01", 7, b"t", [])) == [(True, CON, "0.01")]

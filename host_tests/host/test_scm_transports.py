@@ -15,6 +15,7 @@ from scm_setup import (
     GET,
     NON,
     RST,
+    TIMEOUT_S,
     UE7,
     URI_PATH,
     URI_QUERY,
@@ -116,7 +117,7 @@ def test_what_is_not_coap_over_tcp_or_websockets_ends_that_connection_only(tmp_p
         with scm.client() as client:
             client.put("ue-0007", document(UE7))
         for hostile in (get, b"\x0f\x01" + b"a" * 15, b"\xf0\xff\xff\xff\xff\x01"):
-            with socket.create_connection(scm.server.tcp_address, timeout=5) as stream:
+            with socket.create_connection(scm.server.tcp_address, timeout=TIMEOUT_S) as stream:
                 stream.sendall(csm + hostile)
                 while stream.recv(4096):
                     pass
@@ -126,21 +127,21 @@ def test_what_is_not_coap_over_tcp_or_websockets_ends_that_connection_only(tmp_p
             stream.send(csm)
             observe = encode(CON, GET, 0, b"o", [*PATH, (URI_PATH, b"ue-0007"), (6, b"")])
             stream.send(b"\x01" + observe[1:2] + observe[4:])
-            assert stream.recv(timeout=5)[1] == 0xE1 and stream.recv(timeout=5)[1] == 0x45
+            assert [stream.recv(timeout=TIMEOUT_S)[1] for _ in range(2)] == [0xE1, 0x45]
             assert scm.n_observers() == 1
             stream.send(b"\x00\x01\xb1\xff")
             with pytest.raises(websockets.exceptions.ConnectionClosed):
                 while True:
-                    stream.recv(timeout=5)
-        deadline = time.monotonic() + 5
+                    stream.recv(timeout=TIMEOUT_S)
+        deadline = time.monotonic() + TIMEOUT_S
         while scm.n_observers() and time.monotonic() < deadline:
             pass
         assert scm.n_observers() == 0
         idle = websockets.sync.client.connect(uri, subprotocols=["coap"])
-        idle.recv(timeout=5)
+        idle.recv(timeout=TIMEOUT_S)
         with pytest.raises(websockets.exceptions.InvalidStatus, match="404"):
             websockets.sync.client.connect(uri + "/x")
-        with socket.create_connection(scm.server.tcp_address, timeout=5) as stream:
+        with socket.create_connection(scm.server.tcp_address, timeout=TIMEOUT_S) as stream:
             stream.sendall(csm + b"\x00\x00" + b"\x01\x01a")
             answer = b""
             while b"\x84a" not in answer:  # 4.04 with our token
@@ -223,8 +224,8 @@ CSM, PING, PONG = b"\x00\xe1", b"\x00\xe2", b"\x00\xe3"
 
 
 def connection(scm, host="127.0.0.1"):
-    stream = socket.create_connection(scm.server.tcp_address, timeout=5, source_address=(host, 0))
-    return stream
+    address = scm.server.tcp_address
+    return socket.create_connection(address, timeout=TIMEOUT_S, source_address=(host, 0))
 
 
 def is_closed(stream):
@@ -275,11 +276,11 @@ def test_a_connection_without_a_message_is_closed_and_a_silent_one_is_pinged(tmp
         uri = f"ws://{host}:{port}/.well-known/coap"
         with websockets.sync.client.connect(uri, subprotocols=["coap"]) as stream:
             stream.send(CSM)
-            received = [stream.recv(timeout=5), stream.recv(timeout=5)]
+            received = [stream.recv(timeout=TIMEOUT_S), stream.recv(timeout=TIMEOUT_S)]
             assert received[1] == PING
             with pytest.raises(websockets.exceptions.ConnectionClosed):
                 while True:
-                    stream.recv(timeout=5)
+                    stream.recv(timeout=TIMEOUT_S)
 
 
 def test_connections_are_limited_for_each_host_and_in_all_and_udp_goes_on(tmp_path):
@@ -300,7 +301,7 @@ def test_connections_are_limited_for_each_host_and_in_all_and_udp_goes_on(tmp_pa
         with websockets.sync.client.connect(
             uri, subprotocols=["coap"], source_address=("127.0.0.4", 0)
         ) as stream:
-            assert stream.recv(timeout=5)[1] == 0xE1
+            assert stream.recv(timeout=TIMEOUT_S)[1] == 0xE1
             assert is_closed(opened[0]), "the one that was silent for longest"
             assert all(map(serves, [opened[1], *others]))
         with scm.client() as client:

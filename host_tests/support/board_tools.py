@@ -43,7 +43,7 @@ class Terminal:
     """A terminal program with a person at it."""
 
     def __init__(self, board):
-        self.serial = serial.Serial(board.port, timeout=5)
+        self.serial = serial.Serial(board.port, timeout=20)
 
     def __enter__(self):
         return self
@@ -77,7 +77,7 @@ def write(board, name, text):
         terminal.types(f"f = open({name!r}, 'w'); n = f.write({text!r}); f.close()")
 
 
-def wait_until(condition, timeout=5):
+def wait_until(condition, timeout=20):
     until = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"

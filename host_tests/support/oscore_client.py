@@ -5,7 +5,7 @@ import itertools
 from aiocoap import Message
 from aiocoap.numbers import codes
 from aiocoap.numbers.optionnumbers import OptionNumber
-from scm_setup import COLLECTION, CON, RECIPIENT
+from scm_setup import COLLECTION, CON, RECIPIENT, TIMEOUT_S
 from oscore_peer import PeerContext, decoded
 
 from msgin5g_tools.scm_server.security import read_option
@@ -74,7 +74,7 @@ class KeyHolder:
         self.client.send(datagram)
         return self.receive(identifiers), identifiers
 
-    def receive(self, identifiers, timeout_s=5):
+    def receive(self, identifiers, timeout_s=TIMEOUT_S):
         """The next message, unprotected if it is protected; TimeoutError without one."""
         self.datagram = self.client.receive_datagram(timeout_s)
         self.outer = outer = decoded(self.datagram)

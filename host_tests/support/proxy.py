@@ -52,6 +52,8 @@ class Proxy:
             each.close()
         if kind is not None:
             print(self.diagram())  # pytest shows it with the failure
+        else:
+            assert not self._thread.is_alive(), "the proxy has not ended"
 
     def _run(self):
         sockets = [self._front, self._back]

@@ -29,7 +29,7 @@ GET, POST, PUT, DELETE = "0.01", "0.02", "0.03", "0.04"
 PROBLEM = 257
 UE7, UE8 = "urn:x-msgin5g:ue:0007", "urn:x-msgin5g:ue:0008"
 COLLECTION = "su-uc/v1/val-services/msgin5g/ue-configurations"
-TIMEOUT_S = 5
+TIMEOUT_S = 20  # the machine may be busy with something else
 
 Message = namedtuple("Message", "type code mid token options payload size")
 
