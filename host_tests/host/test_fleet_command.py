@@ -28,7 +28,7 @@ def fleet(folder, *arguments, status=0):
         check=False,
         capture_output=True,
         text=True,
-        env={"COLUMNS": "150", "LC_ALL": "C.UTF-8"},
+        env={"LC_ALL": "C.UTF-8"},
     )
     assert done.returncode == status, done.stderr
     return done.stdout if status == 0 else done.stderr

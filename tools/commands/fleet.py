@@ -16,6 +16,7 @@ from msgin5g_tools.scm_server.store import Store
 from msgin5g_tools.text import printable
 
 _SHOWN = 50
+_UNFOLDED = 10_000  # columns, more than the longest names of a UE fill
 _FIELDS = (
     "uri",
     "state",
@@ -148,6 +149,8 @@ def _table(opened, state, search, limit):
         if not limit or len(shown) < limit:
             shown.append(ue)
     console = Console(emoji=False)
+    if not console.is_terminal:  # in a pipe or a file a UE is one line
+        console.width = _UNFOLDED
     listed = [name for name in STATES if state in (None, name)]
     text = ", ".join(f"{counts[name]} {name}" for name in listed)
     console.print(f"{sum(counts.values())} UEs: {text}", highlight=False)
