@@ -1,10 +1,29 @@
-"""Fixtures of the tests of the ETSI catalogue; each module defines its own `etsi`."""
+"""Fixtures of several modules: a configuration management server, and the ETSI catalogue.
+
+A module that needs another server has a fixture `scm` of its own; each one of the catalogue
+defines its own `etsi`.
+"""
 
 import pytest
 from etsi_clients import HastyReliable
 from etsi_setup import DIRECT, CLIENT_PAIRS, PAIRS, UES, EtsiSetup
+from scm_setup import Scm
 
 from msgin5g_tools.scm_server import site
+
+
+@pytest.fixture
+def scm(tmp_path):
+    """A server in this process, with an empty database."""
+    with Scm(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def client(scm):
+    """A peer of that server."""
+    with scm.client() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

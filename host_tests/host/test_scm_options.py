@@ -1,7 +1,6 @@
 """The configuration management server: the options of requests and answers."""
 
 import cbor2
-import pytest
 from scm_setup import (
     ACCEPT,
     BLOCK1,
@@ -25,18 +24,6 @@ from scm_setup import (
 )
 
 DOC = f"{COLLECTION}/ue-0007"
-
-
-@pytest.fixture
-def scm(tmp_path):
-    with Scm(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def client(scm):
-    with scm.client() as made:
-        yield made
 
 
 def test_accept_is_ours_or_cbor_or_missing_and_the_answer_has_what_was_accepted(client):

@@ -32,18 +32,6 @@ pytestmark = pytest.mark.usefixtures("each_engine")
 DOC = f"{COLLECTION}/ue-0007"
 
 
-@pytest.fixture
-def scm(tmp_path):
-    with Scm(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def client(scm):
-    with scm.client() as made:
-        yield made
-
-
 def test_the_bytes_of_a_request_and_its_response(tmp_path):
     request = bytes.fromhex(
         "44011234a1b2c3d4b573752d7563027631"

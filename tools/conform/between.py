@@ -7,7 +7,7 @@ import time
 from msgin5g_tools.conform import documents
 from msgin5g_tools.conform.bench import Bench
 from msgin5g_tools.conform.case import Case, empty, is_reset_of, is_response_with
-from msgin5g_tools.conform.check import Failure
+from msgin5g_tools.conform.check import Failure, NotApplicable
 from msgin5g_tools.conform.station import AddressError, resolve
 from msgin5g_tools.conform.wire import (
     ACCEPT,
@@ -26,6 +26,7 @@ from msgin5g_tools.conform.wire import (
 _PROBE_S = 1.0
 _N_TRIES = 3
 _MIN_QUIET_S = 0.7
+LATE = 0.3  # of a time-out, for the delays of a network and of both ends
 
 
 class KitUe:
@@ -179,6 +180,25 @@ class BetweenCase(Case):
         """The options of a 2.05 with documents."""
         made = [(CONTENT_FORMAT, uint(self.profile.content_format)), (MAX_AGE, uint(max_age))]
         return [(ETAG, etag), *made] if etag else made
+
+    async def require_response_again(self, request):
+        """Failure unless the UE gets its response once more when it does not acknowledge it."""
+        station = self.ue.station
+        is_response = is_response_with(request.token)
+        first = await station.next(is_response, self.limit_s)
+        message = self.take(first)
+        if message is None:
+            raise Failure("the UE gets no response")
+        if message.type != CON:
+            raise NotApplicable("the response is no CON")
+        start = station.arrivals.index(first) + 1
+        longest_s = self.profile.ack_timeout_s * self.profile.ack_random_factor
+        again = await station.next(is_response, longest_s * (1 + LATE), start)
+        self.send(station, empty(ACK, message.mid), self.bench.remote)
+        if self.take(again) is None:
+            raise Failure(f"nothing came within {longest_s:g} s")
+        if again.datagram != first.datagram:
+            raise Failure("it is another message")
 
     async def require_pong(self, station):
         """Failure unless a ping from this socket gets a Reset."""

@@ -6,11 +6,9 @@ from msgin5g_tools.conform.case import (
     empty,
     is_ack_of,
     is_reset_of,
-    is_response_with,
     require,
     require_code,
 )
-from msgin5g_tools.conform.check import NotApplicable
 from msgin5g_tools.conform.documents import array_of, load, made
 from msgin5g_tools.conform.gateway_bench import checks, is_bulk, queries_of, uris_of_request
 from msgin5g_tools.conform.wire import (
@@ -30,7 +28,6 @@ _RULE = "TS 24.538 6.2.2.x"
 _TWO = ("second_ue",)
 _FOREIGN = "urn:x-conform:ue:foreign"
 _MAX_MESSAGE = 1152
-_LATE = 0.3
 
 
 async def _bulk(case):
@@ -231,18 +228,7 @@ async def response_is_sent_again(case):
     request = case.request(path=case.profile.collection)
     case.ue.unacknowledged.add(request.token)
     case.ask(request)
-    is_response = is_response_with(request.token)
-    first = await case.ue.station.next(is_response, case.limit_s)
-    message = case.take(first)
-    require(message is not None, "the UE gets no response")
-    if message.type != CON:
-        raise NotApplicable("the response is no CON")
-    start = case.ue.station.arrivals.index(first) + 1
-    longest_s = case.profile.ack_timeout_s * case.profile.ack_random_factor
-    again = await case.ue.station.next(is_response, longest_s * (1 + _LATE), start)
-    case.send(case.ue.station, empty(ACK, message.mid), case.bench.remote)
-    require(case.take(again) is not None, f"nothing came within {longest_s:g} s")
-    require(again.datagram == first.datagram, "it is another message")
+    await case.require_response_again(request)
 
 
 @checks("RFC 7252 4.2", "A CON response of the server is acknowledged.")

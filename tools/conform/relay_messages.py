@@ -2,18 +2,16 @@
 
 import asyncio
 
+from msgin5g_tools.conform.between import LATE
 from msgin5g_tools.conform.case import (
     empty,
     is_ack_of,
     is_reset_of,
-    is_response_with,
     require,
 )
 from msgin5g_tools.conform.check import Failure, NotApplicable
 from msgin5g_tools.conform.relay_bench import checks
 from msgin5g_tools.conform.wire import ACK, CON, CONTENT, EMPTY, RST
-
-_LATE = 0.3  # of a time-out, for the delays of a network and of both ends
 
 
 async def _hop(case):
@@ -72,11 +70,11 @@ async def request_is_sent_again(case):
     request, up = await _hop(case)
     start = case.server.arrivals.index(up) + 1
     longest_s = case.profile.ack_timeout_s * case.profile.ack_random_factor
-    again = await case.server.next(case.is_mine, longest_s * (1 + _LATE), start)
+    again = await case.server.next(case.is_mine, longest_s * (1 + LATE), start)
     require(case.take(again) is not None, f"nothing came within {longest_s:g} s")
     require(again.datagram == up.datagram, "it is another message")
     waited_s = again.at - up.at
-    shortest_s = case.profile.ack_timeout_s * (1 - _LATE)
+    shortest_s = case.profile.ack_timeout_s * (1 - LATE)
     require(waited_s >= shortest_s, f"after {waited_s:.2f} s already")
     case.answer(again)
     require(await case.down(request) is not None, "the response did not reach the UE")
@@ -86,7 +84,7 @@ async def request_is_sent_again(case):
 async def slow_server(case):
     request, up = await _hop(case)
     case.send(case.server, empty(ACK, up.message.mid), up.remote)
-    limit_s = case.profile.ack_timeout_s * (1 + _LATE)
+    limit_s = case.profile.ack_timeout_s * (1 + LATE)
     ack = case.take(await case.ue.station.next(is_ack_of(request.mid), limit_s))
     require(ack is not None, "no ACK came")
     require(ack.code == EMPTY, "the ACK is not empty")
@@ -125,19 +123,7 @@ async def response_is_sent_again(case):
     # Longer than an ACK may be delayed: the response of the relay is a message of its own.
     await asyncio.sleep(case.profile.ack_timeout_s)
     case.answer(up, payload=b"late", type=CON, mid=case.new_mid())
-    is_response = is_response_with(request.token)
-    first = await case.ue.station.next(is_response, case.limit_s)
-    message = case.take(first)
-    require(message is not None, "the response did not reach the UE")
-    if message.type != CON:
-        raise NotApplicable("the response is no CON")
-    start = case.ue.station.arrivals.index(first) + 1
-    longest_s = case.profile.ack_timeout_s * case.profile.ack_random_factor
-    limit_s = longest_s * (1 + _LATE)
-    again = await case.ue.station.next(is_response, limit_s, start)
-    case.send(case.ue.station, empty(ACK, message.mid), case.bench.remote)
-    require(case.take(again) is not None, f"nothing came within {longest_s:g} s")
-    require(again.datagram == first.datagram, "it is another message")
+    await case.require_response_again(request)
 
 
 @checks("RFC 7252 4.2", "A Reset of the server becomes no 2.05 at the UE.")
