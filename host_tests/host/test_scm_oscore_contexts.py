@@ -126,7 +126,7 @@ def test_the_last_use_is_known_to_the_day(opened):
     made = contexts.add(UE, UE7)
     for passed_s, expected in ((0, 0), (5, 0), (DAY_S, DAY_S + 5), (DAY_S - 1, DAY_S + 5)):
         clock.now += passed_s
-        contexts.used(contexts.find(made.kid))
+        contexts.note_use(contexts.find(made.kid))
         assert contexts.list()[0].used_at == Clock.now + expected
     assert store.last_change() == 0, "nobody is woken for it"
 
@@ -218,9 +218,9 @@ def test_the_ues_of_a_gateway_are_a_list(opened):
 
 def test_who_was_given_which_ue_service_id_is_recorded(opened):
     contexts, clock, _ = opened
-    contexts.given([(UE7, "a", 1)])
+    contexts.note_service_ids([(UE7, "a", 1)])
     clock.now += 5
-    contexts.given([(UE7, "b", 1), (UE7, "a", 2)])
+    contexts.note_service_ids([(UE7, "b", 1), (UE7, "a", 2)])
     assert contexts.service_ids() == [(UE7, "a", 2, clock.now), (UE7, "b", 1, clock.now)]
 
 

@@ -10,7 +10,7 @@ _RETRY_S = 0.25
 
 
 class ChangeFollower:
-    """Reads the log of changes: after `hurry()` and when the database tells, else every `poll_s`.
+    """Reads the log of changes: after `wake()` and when the database tells, else every `poll_s`.
 
     It also connects again to a database that was away, and then catches up.
     """
@@ -19,13 +19,13 @@ class ChangeFollower:
         self._store = store
         self._observers = observers
         self._poll_s = poll_s
-        self._hurried = asyncio.Event()
+        self._woken = asyncio.Event()
         self._state = store.state()
         self._number = store.last_change()
         self._fd = None  # a copy, because the library closes its own when it likes
 
-    def hurry(self):
-        self._hurried.set()
+    def wake(self):
+        self._woken.set()
 
     async def run(self):
         """Follow, for ever."""
@@ -34,8 +34,8 @@ class ChangeFollower:
             while True:
                 wait_s = _RETRY_S if self._store.is_away else self._poll_s
                 with suppress(TimeoutError, asyncio.TimeoutError):
-                    await asyncio.wait_for(self._hurried.wait(), wait_s)
-                self._hurried.clear()
+                    await asyncio.wait_for(self._woken.wait(), wait_s)
+                self._woken.clear()
                 try:
                     if self._store.is_away:
                         await self._connect()
@@ -65,7 +65,7 @@ class ChangeFollower:
         fd = self._store.fileno()
         if fd is not None:
             self._fd = os.dup(fd)
-            asyncio.get_running_loop().add_reader(self._fd, self.hurry)
+            asyncio.get_running_loop().add_reader(self._fd, self.wake)
 
     def _stop_listening(self):
         if self._fd is not None:

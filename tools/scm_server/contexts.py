@@ -295,7 +295,7 @@ class Contexts:
                 number,
             )
 
-    def used(self, row):
+    def note_use(self, row):
         """Note that a Context is in use, at most once a day."""
         now = int(self._now())
         if row.used_at is None or now - row.used_at >= DAY_S:
@@ -322,7 +322,7 @@ class Contexts:
             )
         return True
 
-    def given(self, entries):
+    def note_service_ids(self, entries):
         """Note that UEs were given UE Service IDs: (URI, UE Service ID, number of the context).
 
         A loss of power may take the last ones: then they are noted when they are given again.

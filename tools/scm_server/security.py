@@ -151,9 +151,9 @@ class Security:
         """The first of these UEs that is not one of a gateway, or None."""
         return self._contexts.first_foreign(gateway, uris)
 
-    def given(self, entries):
+    def note_service_ids(self, entries):
         """Record that UEs were given UE Service IDs (TS 33.501 Y.2), see Contexts."""
-        self._contexts.given(entries)
+        self._contexts.note_service_ids(entries)
 
     def unprotect(self, request):
         """The request that it protects, with a `protection`.
@@ -240,7 +240,7 @@ class Security:
 
     def _note_use(self, row):
         try:
-            self._contexts.used(row)
+            self._contexts.note_use(row)
         except DatabaseUnavailable:
             pass  # the database is busy: the next request will do
 

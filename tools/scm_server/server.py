@@ -167,7 +167,7 @@ class ScmServer:
 
     def documents_changed(self):
         """Look for changes now, and notify the observers of what has changed."""
-        self._follower.hurry()
+        self._follower.wake()
 
     async def _check_connections(self):
         while True:

@@ -11,10 +11,10 @@ _MAX_NOTED = 20_000  # responses that need not be looked at again
 
 
 class ServiceIds:
-    """given([(uri, service_id, number of the context)]) stores entries; see contexts."""
+    """store(entries): see Contexts.note_service_ids."""
 
-    def __init__(self, given):
-        self._given = given
+    def __init__(self, store):
+        self._store = store
         self._noted = OrderedDict()
 
     def note(self, owner, uris, reply):
@@ -31,7 +31,7 @@ class ServiceIds:
                 if not named or normal_uri(uri) in named:
                     given += [(uri, service_id, owner.number) for service_id in ids]
         if given:
-            self._given(given)
+            self._store(given)
         self._noted[key] = None
         if len(self._noted) > _MAX_NOTED:
             self._noted.popitem(last=False)

@@ -75,7 +75,7 @@ class Site(interfaces.Resource):
         self.security = Security(documents, settings.recipient_option, verifier)
         self._access = Access(documents, settings, self.security)
         self._amplification = AmplificationLimit(settings.echo, verifier)
-        self._service_ids = ServiceIds(self.security.given)
+        self._service_ids = ServiceIds(self.security.note_service_ids)
         self.on_damage = lambda error: None  # called with a DatabaseError of a damaged database
         self._ends = set()  # (number of a context, its end) for which there is a timer
         self.observers = Observers(settings.max_observers, self._notify)
