@@ -15,7 +15,7 @@ import psycopg
 from msgin5g_tools.scm_server.store import Store
 
 _USER = "postgres"  # initdb refuses to run as root
-_READY_S = 20
+_READY_S = 60
 _CONFIGURATION = """
 listen_addresses = ''
 unix_socket_directories = '{folder}'

@@ -209,7 +209,7 @@ class MessageManagerByRemote(MessageManager):
         # A board without entropy begins with the same message IDs after each restart: with
         # another token it is another message.
         key = (*self._address_of(message.remote), message.mid)
-        if self._duplicates.token(key) != message.token:
+        if not self._duplicates.is_remembered(key, message.token):
             self._duplicates.add(key, message.token)
             if self._expiry is None:
                 self._expiry = self.loop.call_later(_EXPIRE_S, self._expire)

@@ -123,7 +123,7 @@ class Database:
     def each(self, sql, *values):
         """The rows one by one; who stops early does not read the rest."""
         with self._faults():
-            yield from self._engine.execute(sql, values)
+            yield from self._engine.each(sql, values)
 
     def row(self, sql, *values):
         """The first row, or None."""

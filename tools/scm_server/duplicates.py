@@ -6,17 +6,19 @@ amount of memory. The oldest entry is dropped: its request is processed again if
 so much later.
 """
 
-from collections import OrderedDict
+from msgin5g_tools.scm_server.duplicates_table import DuplicatesTable
 
 MAX_ENTRIES = 32_768
 MAX_OF_HOST = 4096
+_FEW = 1024  # entries, for which the table is not made smaller
 
 
 class Duplicates:
     """Entries by key: a flat tuple that begins with the host and ends with the message ID.
 
-    Of requests with the same key only the newest is remembered. All of it is made of numbers,
-    texts and bytes, so the garbage collector has nothing to follow.
+    Of requests with the same key only the newest is remembered. Keys, tokens and hosts are
+    compared by their hashes, which nobody outside can foresee; hosts of which 16 bits are equal
+    have their limit together.
     """
 
     def __init__(self, lifetime_s, now, max_entries=MAX_ENTRIES, max_of_host=MAX_OF_HOST):
@@ -24,58 +26,52 @@ class Duplicates:
         self._now = now
         self._max_entries = max_entries
         self._max_of_host = max_of_host
-        # OrderedDict: a dict takes long to find its oldest entry after others were removed.
-        self._entries = OrderedDict()  # key -> (expires_at, token, datagram or None), oldest first
-        self._of_host = {}  # host -> list of its keys, oldest first
+        self._table = DuplicatesTable(max_entries)
 
     def __len__(self):
-        return len(self._entries)
+        return self._table.n_entries
 
-    def token(self, key):
-        """The token of the request, None when it is not remembered."""
-        entry = self._entries.get(key)
-        return None if entry is None else entry[1]
+    @property
+    def n_rows(self):
+        """How many entries its memory is for: the most that there were since it was small."""
+        return self._table.n_rows
+
+    def is_remembered(self, key, token):
+        """Whether there was a request with this key and this token."""
+        entry = self._table.find(hash(key))
+        return entry != 0 and self._table.token[entry] == hash(token)
 
     def add(self, key, token):
         """Remember a new request, in place of one with the same key."""
         self.expire()
-        if key in self._entries:
-            self._remove(key)
-        host = key[0]
-        keys = self._of_host.get(host, ())
-        if len(keys) >= self._max_of_host:
-            self._remove(keys[0])
-        if len(self._entries) >= self._max_entries:
-            self._remove(next(iter(self._entries)))
-        self._entries[key] = (self._now() + self._lifetime_s, token, None)
-        self._of_host.setdefault(host, []).append(key)
+        table, number, host = self._table, hash(key), hash(key[0]) & 0xFFFF
+        former = table.find(number)
+        if former:
+            table.disown(former)
+        if table.n_of_host[host] >= self._max_of_host:
+            table.remove(table.oldest_of_host[host])
+        if table.n_entries >= self._max_entries:
+            table.remove(table.oldest)
+        table.add(number, host, hash(token), self._now() + self._lifetime_s)
 
     def answered(self, key, token, datagram):
         """Keep the response to a request, if that is still remembered.
 
         token: None for an acknowledgement, which has none.
         """
-        entry = self._entries.get(key)
-        if entry is not None and token in (None, entry[1]):
-            self._entries[key] = (*entry[:2], datagram)
+        table = self._table
+        entry = table.find(hash(key))
+        if entry and (token is None or table.token[entry] == hash(token)):
+            table.keep(entry, datagram)
 
     def datagram(self, key):
-        """What was sent for this request, or None."""
-        return self._entries[key][2]
+        """What was sent for this request; None for nothing, and for more than MAX_DATAGRAM."""
+        return self._table.datagram(self._table.find(hash(key)))
 
     def expire(self):
-        now = self._now()
-        while self._entries:
-            key = next(iter(self._entries))
-            if self._entries[key][0] > now:
-                return
-            self._remove(key)
-        # An empty dict keeps the room that it had.
-        self._entries, self._of_host = OrderedDict(), {}
-
-    def _remove(self, key):
-        del self._entries[key]
-        keys = self._of_host[key[0]]
-        keys.remove(key)  # nearly always the first one
-        if not keys:
-            del self._of_host[key[0]]
+        table, now = self._table, self._now()
+        while table.n_entries and table.expires_at[table.oldest] <= now:
+            table.remove(table.oldest)
+        if table.n_rows > 8 * table.n_entries + _FEW:
+            # After a flood: the memory of a table goes back to the system as a whole.
+            self._table = table.copy()

@@ -228,6 +228,8 @@ class PostgresqlEngine:
         connection = self._require_connection()
         return connection.execute(_translated(sql), values) if values else connection.execute(sql)
 
+    each = execute
+
     def execute_many(self, sql, rows):
         with self._require_connection().cursor() as cursor:
             cursor.executemany(_translated(sql), rows)

@@ -73,6 +73,7 @@ class SqliteEngine:
             raise ScmError(f"{path}: unable to open: it is a folder; name a file")
         try:
             self.connection = self._connect("rwc" if create else "rw", timeout_s)
+            self._cursor = self.connection.cursor()
         except sqlite3.Error as error:
             raise ScmError(f"{path}: {error}") from None
 
@@ -92,61 +93,66 @@ class SqliteEngine:
         self.connection.close()
 
     def execute(self, sql, values=()):
+        """A cursor, whose rows are to be read before the next statement."""
+        return self._cursor.execute(sql, values)
+
+    def each(self, sql, values):
+        """A cursor whose rows may be read while there are other statements."""
         return self.connection.execute(sql, values)
 
     def execute_many(self, sql, rows):
-        self.connection.executemany(sql, rows)
+        self._cursor.executemany(sql, rows)
 
     @property
     def in_transaction(self):
         return self.connection.in_transaction
 
     def begin(self):
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._cursor.execute("BEGIN IMMEDIATE")
 
     def begin_quick(self, waits):
         try:
             if not waits:
-                self.connection.execute("PRAGMA busy_timeout = 0")
-            self.connection.execute("PRAGMA synchronous = NORMAL")
+                self._cursor.execute("PRAGMA busy_timeout = 0")
+            self._cursor.execute("PRAGMA synchronous = NORMAL")
             self.begin()
         except self.Error:
             self.end_quick()
             raise
 
     def end_quick(self):
-        self.connection.execute("PRAGMA synchronous = FULL")
-        self.connection.execute(f"PRAGMA busy_timeout = {self._timeout_ms}")
+        self._cursor.execute("PRAGMA synchronous = FULL")
+        self._cursor.execute(f"PRAGMA busy_timeout = {self._timeout_ms}")
 
     def commit(self):
-        self.connection.execute("COMMIT")
+        self._cursor.execute("COMMIT")
 
     def rollback(self):
         if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+            self._cursor.execute("ROLLBACK")
 
     # the schema
 
     def prepare(self):
         """The version of its schema, 0 for an empty file; ScmError when it is not ours."""
-        self.connection.execute("BEGIN")  # a consistent view: another process may be creating it
+        self._cursor.execute("BEGIN")  # a consistent view: another process may be creating it
         application = self._one("PRAGMA application_id")
         version = self.version()
         n_tables = self._one("SELECT count(*) FROM sqlite_master")
-        self.connection.execute("COMMIT")
+        self._cursor.execute("COMMIT")
         if application != APPLICATION_ID and (application or version or n_tables):
             raise ScmError(f"{self.name}: is a database of another program")
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute("PRAGMA synchronous = FULL")
-        self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._cursor.execute("PRAGMA journal_mode = WAL")
+        self._cursor.execute("PRAGMA synchronous = FULL")
+        self._cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return version
 
     def version(self):
         return self._one("PRAGMA user_version")
 
     def set_version(self, version):
-        self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self.connection.execute(f"PRAGMA user_version = {version}")
+        self._cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._cursor.execute(f"PRAGMA user_version = {version}")
 
     @staticmethod
     def of_table(statement):
@@ -193,7 +199,7 @@ class SqliteEngine:
     # secrets
 
     def erase_for_good(self):
-        self.connection.execute("PRAGMA secure_delete = ON")
+        self._cursor.execute("PRAGMA secure_delete = ON")
 
     def keep_private(self):
         """Take the file from everybody but its owner.

@@ -59,17 +59,16 @@ def _updates(times):
     return ", ".join(f"{column} = {value}" for column, value in updates.items())
 
 
-@lru_cache(256)
-def _write(times, n):
-    """SQL that writes n rows which have these groups: the fewer values, the faster.
+@lru_cache(2 ** len(_GROUPS))
+def _write(times):
+    """SQL that writes a row which has these groups: the fewer values, the faster.
 
     What was seen under a key is not changed by what comes without one, which anybody can send,
     before a day has passed.
     """
     columns = _columns(times)
-    marks = "(" + ", ".join("?" * len(columns)) + ")"
     return (
-        f"INSERT INTO ues ({', '.join(columns)}) VALUES {', '.join([marks] * n)}"
+        f"INSERT INTO ues ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
         f" ON CONFLICT (uri) DO UPDATE SET {_updates(times)}"
         " WHERE ues.key_of IS NULL OR excluded.key_of IS NOT NULL"
         " OR excluded.seen_at > ues.seen_at + 86400"
@@ -82,6 +81,15 @@ _LISTED = (
     " UNION SELECT uri FROM gateway_ues WHERE uri IN ({0})"
     " UNION SELECT uri FROM denied WHERE uri IN ({0})"
 )
+
+
+def _padded(uris):
+    """The same URIs, and the last one again, up to a power of two.
+
+    So there are few different statements, which the engine keeps prepared.
+    """
+    n = 1 << (len(uris) - 1).bit_length()
+    return uris + uris[-1:] * (n - len(uris))
 
 
 class FleetTable:
@@ -99,22 +107,21 @@ class FleetTable:
         """
         # In one order, so that several servers do not wait for each other in a circle.
         rows = sorted(rows, key=lambda row: row["uri"])
-        listed = self._listed([row["uri"] for row in rows])
+        uris = _padded([row["uri"] for row in rows])
+        listed = self._listed(uris)
         times = tuple(time for time in _GROUPS if any(time in row for row in rows))
         columns, values = _columns(times), []
         for row in rows:
             given_at = row.get("given_at")
             rank = LISTED if row["uri"] in listed else 0 if given_at is None else 1
             row = {**row, "rank": rank, "first_at": row["seen_at"]}
-            values += map(row.get, columns)
+            values.append(tuple(map(row.get, columns)))
         with self._store.quick_transaction():
             if self._n_ues is None:
                 self.count()
-            marks = ", ".join("?" * len(rows))
-            n_known = self._store.value(
-                f"SELECT count(*) FROM ues WHERE uri IN ({marks})", *(row["uri"] for row in rows)
-            )
-            self._store.run(_write(times, len(rows)), *values)
+            marks = ", ".join("?" * len(uris))
+            n_known = self._store.value(f"SELECT count(*) FROM ues WHERE uri IN ({marks})", *uris)
+            self._store.run_many(_write(times), values)
             n_ues = self._n_ues + len(rows) - n_known
             if n_ues > self._max_ues:
                 n_ues -= self._forget(min(n_ues - self._max_ues, _FORGOTTEN_AT_ONCE))
