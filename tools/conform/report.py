@@ -3,7 +3,7 @@
 import json
 from xml.etree import ElementTree
 
-from msgin5g_tools.conform.check import FAIL, INCONCLUSIVE, PASS, VERDICTS
+from msgin5g_tools.conform.check import FAIL, PASS, VERDICTS
 from msgin5g_tools.text import printable
 
 _MAX_CELL = 48
@@ -103,8 +103,8 @@ def as_junit(role, rows):
         if row.verdict == FAIL:
             ElementTree.SubElement(case, "failure", message=printable(row.why))
         elif row.verdict != PASS:
-            label = "inconclusive" if row.verdict == INCONCLUSIVE else "not applicable"
-            ElementTree.SubElement(case, "skipped", message=printable(f"{label}: {row.why}"))
+            message = printable(f"{row.verdict}: {row.why}")
+            ElementTree.SubElement(case, "skipped", message=message)
         lines = [row.check.sentence]
         lines += [f"sent {text}" for text in row.sent] + [f"came {text}" for text in row.came]
         ElementTree.SubElement(case, "system-out").text = "\n".join(map(printable, lines))

@@ -196,7 +196,7 @@ class ServerCase(Case):
         return self.request(**how).encode()
 
 
-def respoil(datagram, first=None, tail=b""):
+def altered(datagram, first=None, tail=b""):
     """These bytes with another first byte, or with a tail."""
-    decode(datagram)
+    decode(datagram)  # well-formed, so that nothing but the change is wrong
     return bytes([datagram[0] if first is None else first]) + datagram[1:] + tail

@@ -9,7 +9,7 @@ from msgin5g_tools.conform.case import (
     require_code,
 )
 from msgin5g_tools.conform.check import Failure, NotApplicable
-from msgin5g_tools.conform.server_bench import checks, respoil
+from msgin5g_tools.conform.server_bench import checks, altered
 from msgin5g_tools.conform.wire import (
     ACCEPT,
     ACK,
@@ -52,27 +52,27 @@ async def reserved_class(case):
 
 @checks("RFC 7252 3", "A CON with a token length of 9 gets a Reset.")
 async def token_length_of_nine(case):
-    await case.require_reset(respoil(case.datagram(), 0x49))
+    await case.require_reset(altered(case.datagram(), 0x49))
 
 
 @checks("RFC 7252 3", "A CON with a payload marker and no payload gets a Reset.")
 async def marker_without_payload(case):
-    await case.require_reset(respoil(case.datagram(), tail=b"\xff"))
+    await case.require_reset(altered(case.datagram(), tail=b"\xff"))
 
 
 @checks("RFC 7252 3.1", "A CON with an option nibble of 15 gets a Reset.")
 async def reserved_nibble(case):
-    await case.require_reset(respoil(case.datagram(), tail=b"\xf0"))
+    await case.require_reset(altered(case.datagram(), tail=b"\xf0"))
 
 
 @checks("RFC 7252 3.1", "A CON that ends within an option gets a Reset.")
 async def cut_option(case):
-    await case.require_reset(respoil(case.datagram(), tail=b"\x05ab"))
+    await case.require_reset(altered(case.datagram(), tail=b"\x05ab"))
 
 
 @checks("RFC 7252 3", "A message of another version is ignored.")
 async def other_version(case):
-    await case.require_silence(respoil(case.datagram(), 0x80 | case.datagram()[0] & 0x3F))
+    await case.require_silence(altered(case.datagram(), 0x80 | case.datagram()[0] & 0x3F))
 
 
 @checks("RFC 7252 3", "Fewer than four bytes are ignored.")
@@ -82,7 +82,7 @@ async def three_bytes(case):
 
 @checks("RFC 7252 4.3", "A malformed NON gets no response.")
 async def malformed_non(case):
-    await case.require_silence(respoil(case.datagram(type=NON), tail=b"\xff"), may_reset=True)
+    await case.require_silence(altered(case.datagram(type=NON), tail=b"\xff"), may_reset=True)
 
 
 @checks("RFC 7252 4.2", "An ACK and a Reset that belong to nothing are ignored.")
