@@ -188,8 +188,10 @@ def test_kill_9_at_any_moment_of_imports_and_puts_loses_and_halves_no_document(t
     Store(db).close()
     chance = random.Random(7)
     with KilledWriters(db, tmp_path) as writers:
-        for _ in range(100):
+        for n in range(100):
             writers.start()
+            if n % 10 == 0:
+                writers.wait_for_a_name()
             time.sleep(chance.uniform(0.005, 0.06))
             writers.kill()
     with Scm(tmp_path) as scm, scm.client() as client:

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import os
+import select
 import signal
 
 from click.testing import CliRunner
-from scm_setup import document
+from scm_setup import TIMEOUT_S, document
 
 from msgin5g_tools.cli import msgin5g
 from msgin5g_tools.scm_server.store import Store
@@ -45,6 +46,10 @@ class KilledWriters:
                 self._write()
             finally:
                 os._exit(1)
+
+    def wait_for_a_name(self):
+        """Wait until the writer has stored its first documents."""
+        assert select.select([self._ours], [], [], TIMEOUT_S)[0], "it stores nothing"
 
     def kill(self):
         os.kill(self._child, signal.SIGKILL)
