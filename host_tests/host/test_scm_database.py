@@ -3,6 +3,7 @@
 import json
 import random
 import sqlite3
+import threading
 import time
 
 import cbor2
@@ -204,3 +205,22 @@ def test_kill_9_at_any_moment_of_imports_and_puts_loses_and_halves_no_document(t
         for uri in UES:
             found = store.connection.execute("SELECT count(*) FROM uris WHERE uri = ?", (uri,))
             assert found.fetchone() == (len(names) - 1,), "each document whole"
+
+
+def test_who_opens_a_database_waits_for_another_process_that_makes_its_tables(tmp_path):
+    path = tmp_path / "scm.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("BEGIN IMMEDIATE")
+    made = threading.Timer(0.3, other.execute, ["COMMIT"])
+    made.start()
+    with Store(path, timeout_s=0) as store:
+        assert store.put("msgin5g", "ue-0007", document(UE7))
+        # From then on it waits for nobody longer than it was told to.
+        assert store.value("PRAGMA busy_timeout") == 0
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseUnavailable):
+            store.put("msgin5g", "ue-0008", document(UE8))
+        other.execute("COMMIT")
+    made.join()
+    other.close()

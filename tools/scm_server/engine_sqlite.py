@@ -13,6 +13,7 @@ from msgin5g_tools.scm_server.problem import DatabaseError, DatabaseUnavailable,
 from msgin5g_tools.scm_server.schema import APPLICATION_ID
 
 _CACHE_KIB = 65_536  # at most: the indexes of 100,000 documents and more
+_PREPARE_S = 30.0  # for the tables: another process may be making them
 
 _TRIGGERS_2 = """
 CREATE TRIGGER documents_inserted AFTER INSERT ON documents BEGIN
@@ -72,7 +73,7 @@ class SqliteEngine:
         if Path(path).is_dir():
             raise ScmError(f"{path}: unable to open: it is a folder; name a file")
         try:
-            self.connection = self._connect("rwc" if create else "rw", timeout_s)
+            self.connection = self._connect("rwc" if create else "rw", _PREPARE_S)
             self._cursor = self.connection.cursor()
         except sqlite3.Error as error:
             raise ScmError(f"{path}: {error}") from None
@@ -160,7 +161,8 @@ class SqliteEngine:
         return statement
 
     def limit(self):
-        """sqlite3 has been told its limits when it opened the file."""
+        """From now on nothing waits for longer than it was told to."""
+        self._cursor.execute(f"PRAGMA busy_timeout = {self._timeout_ms}")
 
     # changes
 
