@@ -16,11 +16,10 @@ from msgin5g_tools.paths import ROOT
 
 FOLDERS = ("firmware", "tools", "host_tests")
 # The files that may use private names of a library: the one place that a new release may break.
-ADAPTERS = {
-    "host_tests/support/aiocoap_internals.py",
+ADAPTERS = (
     "host_tests/testkit/msgin5g_testkit/asyncio_internals.py",
-    "tools/scm_server/aiocoap_internals.py",
-}
+    "tools/scm_server/aiocoap_internals/",
+)
 _OWNERS = ("self", "cls")
 # Public in spite of the underscore: a namedtuple's methods, two functions of the standard library.
 _PUBLIC = {"_asdict", "_exit", "_fields", "_getframe", "_make", "_replace"}
@@ -82,7 +81,7 @@ def faults():
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).glob("**/*.py")):
             where = file.relative_to(ROOT).as_posix()
-            if where in ADAPTERS:
+            if where.startswith(ADAPTERS):
                 continue
             for line, expression in faults_of(file.read_text()):
                 yield f"{where}:{line}: {expression} is private to another file"

@@ -7,6 +7,8 @@ which closes it at once.
 import resource
 from collections import Counter
 
+PING = b"\x00\xe2"  # code 7.02, no token: the same bytes on TCP and WebSockets (RFC 8323)
+BACKLOG = 16  # connections that are accepted at one go
 _RESERVED = 100  # file descriptors for all that is no connection
 _LEAST = 8
 

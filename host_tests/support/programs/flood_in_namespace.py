@@ -31,9 +31,9 @@ _CON, _ACK, _GET = 0, 2, 1
 SERVER = """
 import signal, time
 from types import SimpleNamespace
-from msgin5g_tools.scm_server import aiocoap_internals
+from msgin5g_tools.scm_server.aiocoap_internals import message_manager
 ahead = [0]
-aiocoap_internals.time = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0])
+message_manager.time = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0])
 def move(number, frame):
     ahead[0] += 300
 signal.signal(signal.SIGUSR1, move)
