@@ -13,7 +13,7 @@ from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.protect import Binding, Protection, ProtectionError, read_option
 
 from oscore_peer import PeerContext, decoded, options_of
-from oscore_server import Numbers
+from msgin5g_testkit.security import Numbers
 
 _N = 1000
 _RECIPIENT = 65020

@@ -14,7 +14,8 @@ import pytest
 from addresses import network
 from builders import FakeConfiguration, ue_settings
 from oscore_gateway import check_no_nonce_twice
-from oscore_server import SERVER_KID, kid_of, protect_ue, secret_of
+from msgin5g_testkit.security import SERVER_KID, kid_of, secret_of
+from oscore_server import protect_ue
 from peers import PORT, SERVER_URI, Role, ScmProcess, host
 from proxy import Proxy
 from scm_setup import document

@@ -12,7 +12,7 @@ from addresses import network
 from builders import DATA, document
 from msgin5g_testkit.checks import xorshift
 from key_search import keys_of, pieces_shown
-from oscore_server import Numbers
+from msgin5g_testkit.security import Numbers
 from msgin5g_testkit.servers import Server
 from msgin5g.oscore.server import ServerSecurity
 

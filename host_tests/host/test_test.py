@@ -57,7 +57,7 @@ def failing(tmp_path):
 
 @pytest.fixture(scope="module")
 def board():
-    with VirtualBoard(heap="320K") as started:
+    with VirtualBoard(heap="304K") as started:
         yield started
 
 
@@ -125,17 +125,17 @@ def _of_python():
 
 def test_each_block_of_the_page_runs(tmp_path):
     application, test, *others, fixture = _of_python()
-    assert len(others) == 3
+    assert len(others) == 6
     (tmp_path / "lamp.py").write_text(application)
     (tmp_path / "test_lamp.py").write_text(test)
     for n, text in enumerate(others):
         body = textwrap.indent(text, "    ")
         (tmp_path / "test_lamp.py").open("a").write(f"\ndef test_block_{n}():\n{body}\n")
     status, output = command_test(tmp_path / "test_lamp.py", "--micropython")
-    assert status == 0 and "4 passed" in output, output
+    assert status == 0 and "7 passed" in output, output
     (tmp_path / "test_fixture.py").write_text(fixture)
     status, output = command_test(tmp_path / "test_lamp.py", tmp_path / "test_fixture.py")
-    assert status == 0 and "5 passed" in output, output
+    assert status == 0 and "8 passed" in output, output
 
 
 def test_the_fixture_disturbs_nobody(tmp_path):

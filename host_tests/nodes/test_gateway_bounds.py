@@ -53,10 +53,10 @@ def more(sim, client, limit_ms=30000):
 class Halving(BulkServer):
     """A server that, for the same reason as the gateway, gives blocks of 512 bytes at most."""
 
-    def representation(self, what, individual, block, etag, sequence):
-        if block & 7 == 6:
-            block = block >> 4 << 5 | 5
-        return super().representation(what, individual, block, etag, sequence)
+    def representation(self, request, sequence):
+        if request.block & 7 == 6:
+            request.block = request.block >> 4 << 5 | 5
+        return super().representation(request, sequence)
 
 
 def test_a_large_document_for_a_ue_with_a_248_byte_id_comes_in_smaller_blocks():
@@ -112,12 +112,12 @@ class Changing(BulkServer):
 
     n_changes = 1000
 
-    def representation(self, what, individual, block, etag, sequence):
+    def representation(self, request, sequence):
         if self.n_changes:
             self.n_changes -= 1
             letter = chr(65 + self.n_changes % 26)
             self.documents = [doc(n, text=700 * letter) for n in (1, 2)]
-        return super().representation(what, individual, block, etag, sequence)
+        return super().representation(request, sequence)
 
 
 def test_a_bulk_body_that_keeps_changing_ends_as_5_03_after_three_restarts():

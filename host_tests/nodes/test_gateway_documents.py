@@ -463,7 +463,7 @@ def test_a_document_is_asked_for_in_the_name_of_one_who_wants_it():
 def test_what_ends_an_observation_is_told_to_all_without_the_name_of_one():
     for code, told in ((0x84, 0x84), (0x9D, 0x9D), (0xA0, 0xA3), (0xA4, 0xA4)):
         sim, gateway, server, clients = observe_both()
-        server.representation = lambda what, *_: (code, [], b"for " + what[0][0].encode())
+        server.representation = lambda request, _: (code, [], b"for " + request.ids[0].encode())
         server.change("shared", None)
         sim.run(None, 1000)
         for client in clients[:2]:

@@ -16,7 +16,8 @@ from msgin5g_testkit.checks import xorshift
 from malicious_relay import MaliciousRelay, with_header
 from msgin5g.coap.message import Message, encode
 from msgin5g_testkit.network_sim import NetworkSim
-from oscore_server import kid_of, protect_server, protect_ue
+from msgin5g_testkit.security import kid_of
+from oscore_server import protect_server, protect_ue
 
 UE = ue_address(2)
 OTHER = ue_address(3)

@@ -13,7 +13,8 @@ from builders import (
 from msgin5g.coap.message import Message, encode, uint_bytes
 from msgin5g.oscore.security import largest_block
 from msgin5g_testkit.network_sim import NetworkSim, all_but, chance
-from oscore_server import kid_of, protect_server, protect_ue
+from msgin5g_testkit.security import kid_of
+from oscore_server import protect_server, protect_ue
 
 UE = ue_address(2)
 
@@ -81,7 +82,7 @@ def test_errors_of_the_server_are_protected_too():
         assert sim.run(lambda: ue.events)
         event = ue.events[0]
         assert (event["event"], event["code"]) == ("rejected", code)
-        assert event["detail"] == "for " + UE_ID
+        assert event["detail"] == {"4.04": "for " + UE_ID, "4.03": UE_ID + " is not allowed"}[code]
         assert {d[1] for d in from_server(sim)} == {0x44}
 
 

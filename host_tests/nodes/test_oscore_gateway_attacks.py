@@ -30,7 +30,7 @@ from oscore_gateway import (
     seal_c_security,
     side_of,
 )
-from oscore_server import Numbers
+from msgin5g_testkit.security import Numbers
 
 HEAD = 8  # header and token: they are not protected, and prove nothing
 

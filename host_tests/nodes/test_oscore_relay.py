@@ -19,7 +19,8 @@ from msgin5g.coap.message import Message, encode
 from msgin5g.ue import ConstrainedUe
 from gateway_builders import address, new_gateway
 from msgin5g_testkit.network_sim import NetworkSim, all_but, chance
-from oscore_server import kid_of, protect_server, protect_ue
+from msgin5g_testkit.security import kid_of
+from oscore_server import protect_server, protect_ue
 
 UE = ue_address(2)
 OTHER = ue_address(3)

@@ -1,6 +1,7 @@
 """Nodes in a NetworkSim: a UE, a relay and a server at their addresses."""
 
 from msgin5g_testkit.checks import xorshift
+from msgin5g_testkit.documents import document
 
 SERVER = ("192.0.2.1", 5683)
 RELAY = ("192.168.4.1", 65401)
@@ -110,18 +111,6 @@ class DefaultSettings:
         for name, value in more.items():
             assert hasattr(self, name), name
             setattr(self, name, value)
-
-
-def document(ue_id, data, document_id="doc-1", **more):
-    """A UeConfigDoc as a dict."""
-    doc = {
-        "ueConfigDocId": document_id,
-        "valServiceDomain": "example.com",
-        "valUeIds": {"uris": [ue_id]},
-        "ueConfigs": [{"configType": "ON_NETWORK", "configData": data}],
-    }
-    doc.update(more)
-    return doc
 
 
 def raw_get(mid, token, document_id="", observe=None):

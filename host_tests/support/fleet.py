@@ -23,7 +23,7 @@ from gateway_builders import CLIENT, SEAL_C, name, new_gateway, new_seal_c, sepa
 from gateway_builders import gateway_settings
 from msgin5g.cbor.decoder import loads
 from msgin5g.coap.endpoint import RESPONSE
-from msgin5g.coap.message import insert, uint_bytes
+from msgin5g.coap.message import insert
 from msgin5g.coap.text import code_text
 from msgin5g.coap.numbers import CONTENT, FORBIDDEN
 from msgin5g.coap.retransmission import Parameters
@@ -121,82 +121,39 @@ class FleetServer(BulkServer):
     """A server with the rules of tools/scm_server: whom a document is for, and who is denied.
 
     A notification does not wait until the one before it is acknowledged, and takes its place then.
-    strange: whether its answers have a critical option that nobody knows. observers: a list for
-    each, [incoming, what, sequence, exchange of the last notification].
+    strange: whether its answers have a critical option that nobody knows.
     """
 
-    number = 0  # the Observe value, one sequence for all
+    replaces = True
     strange = False
+    _number = 0  # the Observe value, one sequence for all
 
     def __init__(self, random, documents, denied, **options):
         super().__init__(random, documents, denied, **options)
         self.endpoint.parameters = Parameters(nstart=8)
 
-    def _answer(self, order):
-        _, incoming, what, individual, observe, block, etag = order
-        self.observers = [
-            o
-            for o in self.observers
-            if o[0].token != incoming.token or o[0].remote != incoming.remote
-        ]
-        sequence = None
-        if individual and observe == 0 and not self.refusal(what):
-            sequence = self._next_number()
-            self.observers.append([incoming, what, sequence, None])
-        code, options, payload = self.representation(what, individual, block, etag, sequence)
-        self.endpoint.respond(incoming, code, options, payload)
+    def following(self, sequence):
+        self._number += 1
+        return self._number
 
-    def _next_number(self):
-        self.number += 1
-        return self.number
+    def refusal(self, request):
+        refusal = super().refusal(request)
+        if (refusal and refusal[0] == FORBIDDEN) or self.documents_of(request):
+            return refusal
+        if any(d["ueConfigDocId"] == request.document_id for d in self.documents):
+            return FORBIDDEN, "Forbidden", "for another UE"
+        return refusal
 
-    def refusal(self, what):
-        """The code of the error that answers a request, or None."""
-        ids, document_id, _, _ = what
-        if any(i in self.denied for i in ids):
-            return 0x83
-        if self.documents_of(what):
-            return None
-        known = any(d["ueConfigDocId"] == document_id for d in self.documents)
-        return 0x83 if known else 0x84 if len(ids) == 1 else None
-
-    def representation(self, what, individual, block, etag, sequence):
-        code = self.refusal(what)
-        if code == 0x83 and not any(i in self.denied for i in what[0]):
-            options = [(12, uint_bytes(257)), (65020, what[0][0].encode())]
-            code, payload = 0x83, b"\xa1\x20\x69Forbidden"
-        else:
-            code, options, payload = super().representation(
-                what, individual, block, etag, sequence
-            )
+    def representation(self, request, sequence):
+        code, options, payload = super().representation(request, sequence)
         if self.strange:
             insert(options, _UNKNOWN_OPTION, b"")
         return code, options, payload
 
-    def change(self, document_id, doc):
-        """Give a document, None for none, a new content, and notify its observers."""
-        self.documents = [d for d in self.documents if d["ueConfigDocId"] != document_id]
-        if doc is not None:
-            self.documents.append(doc)
-        self.notify(lambda what: what[1] == document_id)
-
     def deny(self, ue_id, denied):
         """Put a UE on the deny list, or take it off."""
         self.denied = [i for i in self.denied if i != ue_id] + ([ue_id] if denied else [])
-        self.notify(lambda what: ue_id in what[0])
-
-    def notify(self, chosen):
-        for observer in list(self.observers):
-            if chosen(observer[1]):
-                observer[2] = self._next_number()
-                code, options, payload = self.representation(
-                    observer[1], True, 6, None, observer[2]
-                )
-                if code >> 5 != 2:
-                    self.observers.remove(observer)
-                observer[3] = self.endpoint.notify(
-                    observer[0], code, options, payload, observer, True, observer[3]
-                )
+        self.notify(lambda request: ue_id in request.ids)
 
 
 class Fleet:

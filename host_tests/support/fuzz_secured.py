@@ -12,8 +12,8 @@ from msgin5g.coap.numbers import ECHO, MAX_MESSAGE_SIZE
 from msgin5g.coap.retransmission import set_header
 from msgin5g.oscore.context import ProtectionError, SecurityContext
 from msgin5g.oscore.protect import Protection
-from oscore_gateway import server_security
-from oscore_server import RECIPIENT, SERVER_KID, Numbers, kid_of, secret_of
+from msgin5g_testkit.security import server_security
+from msgin5g_testkit.security import Numbers, RECIPIENT, SERVER_KID, kid_of, secret_of
 
 SERVER = -1  # in place of the number of a UE
 EMPTY = b"\x70\0\0\1"  # a Reset of nothing

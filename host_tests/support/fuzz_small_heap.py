@@ -33,7 +33,7 @@ from msgin5g.config.store import StorageError
 from msgin5g.oscore.context import SecurityContext
 from msgin5g.oscore.sequence_store import SequenceStore, board_mark
 from msgin5g.port.flash import Flash
-from oscore_server import SERVER_KID, kid_of, secret_of
+from msgin5g_testkit.security import SERVER_KID, kid_of, secret_of
 from peers import micropython
 from small_heap_events import EVENTS
 

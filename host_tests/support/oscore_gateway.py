@@ -12,38 +12,20 @@ from gateway_builders import (
     protected_seal_c,
 )
 from msgin5g.coap.message import Message
-from msgin5g.oscore.context import SecurityContext
-from msgin5g.oscore.security import Security
-from msgin5g.oscore.server import ServerSecurity
 from msgin5g_testkit.network_sim import NetworkSim
-from oscore_server import RECIPIENT, SERVER_KID, Numbers, kid_of, protect_server, protect_ue
-from oscore_server import secret_of
+from msgin5g_testkit.security import Numbers, key_of, kid_of, server_security
+from oscore_server import protect_server, protect_ue
 
 load("msgin5g.gateway.gateway")
 SEAL_C_SECRET = bytes(range(16))
 
 
-def server_security(asks_with, asked_by, numbers, required=True, echo=None):
-    """A ServerSecurity whose contexts share their numbers.
-
-    asks_with: (secret, kid) of what the node asks for. asked_by: [(UE ID, secret, kid)].
-    """
-    own = SecurityContext(asks_with[0], asks_with[1], SERVER_KID, numbers)
-    security = ServerSecurity(RECIPIENT, Security(RECIPIENT, own), required)
-    for ue_id, secret, kid in asked_by:
-        context = SecurityContext(secret, SERVER_KID, kid, numbers)
-        context.peer = ue_id.encode()
-        context.echo = echo
-        security.contexts[kid] = context
-    return security
-
-
 def gateway_security(ues, numbers=None, required=True, echo=None, seal_c=False):
     """The ServerSecurity of a gateway that has keys with these UEs (their numbers)."""
-    secret = SEAL_C_SECRET if seal_c else secret_of(GATEWAY_ID)
+    own = (SEAL_C_SECRET, kid_of(GATEWAY_ID)) if seal_c else key_of(GATEWAY_ID)
     return server_security(
-        (secret, kid_of(GATEWAY_ID)),
-        [(name(n), secret_of(name(n)), kid_of(name(n))) for n in ues],
+        own,
+        [(name(n),) + key_of(name(n)) for n in ues],
         numbers or Numbers(),
         required,
         echo,
@@ -53,7 +35,7 @@ def gateway_security(ues, numbers=None, required=True, echo=None, seal_c=False):
 def seal_c_security(echo=None, first=0):
     """The ServerSecurity of a configuration client that is a node of its own."""
     return server_security(
-        (secret_of(GATEWAY_ID), kid_of(GATEWAY_ID)),
+        key_of(GATEWAY_ID),
         [(GATEWAY_ID, SEAL_C_SECRET, kid_of(GATEWAY_ID))],
         Numbers(first),
         True,

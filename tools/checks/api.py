@@ -22,6 +22,7 @@ PING = FIRMWARE / "msgin5g" / "services" / "ping.py"
 _SCHEMA = FIRMWARE / "msgin5g" / "config" / "schema.py"
 _REPL = FIRMWARE / "msgin5g" / "repl" / "__init__.py"
 _KIT = TESTKIT / "msgin5g_testkit"
+_MAX_SIGNATURE = 105
 _VERBS = {"receive", "step", "transmit", "wait_ms"}  # of a node, for the network
 # What follows in the file is not for the application.
 _END_OF_NODE = "# What the builder and the loops call"
@@ -110,7 +111,12 @@ def _signature(node):
     arguments = call.args
     if arguments.args and arguments.args[0].arg == "self":
         arguments.args = arguments.args[1:]
-    return f"{node.name}({ast.unparse(arguments)})"
+    text = f"{node.name}({ast.unparse(arguments)})"
+    if len(text) > _MAX_SIGNATURE:  # without types, so that it is one line
+        for argument in arguments.args:
+            argument.annotation = None
+        text = f"{node.name}({ast.unparse(arguments)})"
+    return text
 
 
 def _text(file, node, name):

@@ -19,17 +19,20 @@ import sys
 HOMES = {
     "Board": "board",
     "Datagram": "datagram",
+    "GatewayNode": "gateway",
     "Inspector": "inspector",
+    "Intermediary": "intermediary",
     "MemoryFlash": "memory_flash",
     "Network": "network",
     "NetworkSim": "network_sim",
     "PowerCut": "memory_flash",
-    "RelayNode": "network",
+    "RelayNode": "intermediary",
     "ScmServer": "scm",
+    "Switch": "intermediary",
     "Ue": "ue",
     "all_but": "network_sim",
     "chance": "network_sim",
-    "document": "scm",
+    "document": "documents",
     "explain": "datagram",
     "raises": "checks",
     "xorshift": "checks",
@@ -37,13 +40,16 @@ HOMES = {
 __all__ = [
     "Board",
     "Datagram",
+    "GatewayNode",
     "Inspector",
+    "Intermediary",
     "MemoryFlash",
     "Network",
     "NetworkSim",
     "PowerCut",
     "RelayNode",
     "ScmServer",
+    "Switch",
     "Ue",
     "all_but",
     "chance",
@@ -58,11 +64,14 @@ if TYPE_CHECKING:
     from msgin5g_testkit.board import Board
     from msgin5g_testkit.checks import raises, xorshift
     from msgin5g_testkit.datagram import Datagram, explain
+    from msgin5g_testkit.documents import document
+    from msgin5g_testkit.gateway import GatewayNode
     from msgin5g_testkit.inspector import Inspector
+    from msgin5g_testkit.intermediary import Intermediary, RelayNode, Switch
     from msgin5g_testkit.memory_flash import MemoryFlash, PowerCut
-    from msgin5g_testkit.network import Network, RelayNode
+    from msgin5g_testkit.network import Network
     from msgin5g_testkit.network_sim import NetworkSim, all_but, chance
-    from msgin5g_testkit.scm import ScmServer, document
+    from msgin5g_testkit.scm import ScmServer
     from msgin5g_testkit.ue import Ue
 
 

@@ -3,6 +3,7 @@
 import json
 
 from msgin5g_testkit.checks import xorshift
+from msgin5g_testkit.documents import document
 from msgin5g_testkit.servers import Server
 
 
@@ -18,8 +19,10 @@ class ScmServer(Server):
     def __init__(self, address: tuple, seed: int, configurations: dict, **options) -> None:
         self.address = address
         self.is_silent = False
+        self.inspector = None
+        self._known: list = []  # UE IDs, in the order of their documents' IDs
         documents = {ue_id: self._document(ue_id, configurations[ue_id])
-                     for ue_id in configurations}  # fmt: skip
+                     for ue_id in sorted(configurations)}  # fmt: skip
         Server.__init__(self, xorshift(seed), documents, **options)
         self.denied = list(self.denied)
 
@@ -45,6 +48,22 @@ class ScmServer(Server):
         """End `deny`."""
         self.denied = [other for other in self.denied if other != ue_id]
 
+    def add_key(self, ue_id: str) -> None:
+        """Share a key with a UE or a gateway, as `oscore=True` does; see security.key_of."""
+        from msgin5g_testkit.security import add_key, server_security
+
+        endpoint = self.endpoint
+        if endpoint.security is None:
+            endpoint.security = server_security(None, (), None, False)
+        add_key(endpoint.security, ue_id)
+
+    def note(self, request):
+        """A request has come: it is counted, and what its ciphertext held is checked."""
+        Server.note(self, request)
+        binding = self.endpoint.binding
+        if binding is not None and self.inspector:
+            self.inspector.inside(binding.context.peer.decode(), request.ids)
+
     def receive(self, transport, datagram, remote, now):
         if not self.is_silent:
             Server.receive(self, transport, datagram, remote, now)
@@ -63,16 +82,6 @@ class ScmServer(Server):
             "MSGin5G-UE-Service-id": "user@example.com",
         }
         data.update(configuration)
-        return document(ue_id, json.dumps(data))
-
-
-def document(ue_id: str, data: str, document_id: str = "doc-1", **more) -> dict:
-    """A UeConfigDoc; data: its configData, JSON text."""
-    doc = {
-        "ueConfigDocId": document_id,
-        "valServiceDomain": "example.com",
-        "valUeIds": {"uris": [ue_id]},
-        "ueConfigs": [{"configType": "ON_NETWORK", "configData": data}],
-    }
-    doc.update(more)
-    return doc
+        if ue_id not in self._known:
+            self._known.append(ue_id)
+        return document(ue_id, json.dumps(data), "doc-%d" % (1 + self._known.index(ue_id)))

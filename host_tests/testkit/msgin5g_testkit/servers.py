@@ -1,7 +1,8 @@
 """A configuration management server small enough for virtual time, on both interpreters.
 
 The real one is tools/scm_server. This one is a node of a NetworkSim. It responds as TS 24.546
-specifies, block by block, with ETag, and notifies its observers.
+specifies, block by block, with ETag, to one UE and to a gateway's bulk requests, and notifies its
+observers.
 """
 
 from msgin5g.cbor.encoder import dumps
@@ -29,13 +30,34 @@ from msgin5g.scm.problem_details import compose
 RECIPIENT = 65020
 
 
+class Request:
+    """What was asked: ids (tuple of UE IDs), document_id (None for the collection), observe, block
+    (the value of Block2), etag, queries (list of the others, bytes), number (from 0).
+    """
+
+    def __init__(self, message, number):
+        queries = option_values(message, URI_QUERY)
+        # Sorted: on MicroPython the order of nodes in a network is random.
+        self.ids = tuple(sorted([q[7:].decode() for q in queries if q.startswith(b"ue-uri=")]))
+        self.queries = [q for q in queries if not q.startswith(b"ue-uri=")]
+        last = option_values(message, URI_PATH)[-1]
+        self.document_id = None if last == b"ue-configurations" else last.decode()
+        self.observe = message.uint(OBSERVE)
+        self.block = message.uint(BLOCK2, 6)
+        self.etag = message.option(ETAG)
+        self.number = number
+
+
 class Server:
     """documents: {UE ID: UeConfigDoc as dict, or the whole body as bytes}; denied: those that get
     4.03.
 
     slow_ms: how long a response takes. n_requests: the requests that were worked, without repeats.
-    observers: a list for each, [incoming, ue_id, sequence, the Block2 of its request].
+    observers: a list for each, [incoming, Request, sequence, exchange of its last notification].
+    requests: (UE ID, Observe) of the last 64, one for each UE that a bulk request names.
     """
+
+    replaces = False  # whether a notification takes the place of one that is not acknowledged
 
     def __init__(self, random, documents, denied=(), slow_ms=0, max_age_s=None, max_exchanges=64,
                  max_incoming=64):  # fmt: skip
@@ -49,10 +71,10 @@ class Server:
         self.max_age_s = max_age_s
         self.n_requests = 0
         self.n_bodies = 0
-        self.requests = []  # (ue_id, observe) of the last ones
-        self._slow = []
+        self.requests = []
+        self._slow = []  # (when, incoming, Request)
         self.untag()
-        self.observers = []  # [incoming, ue_id, sequence, the Block2 they asked with]
+        self.observers = []
 
     def untag(self):
         """Forget the ETag of a body whose bytes have changed."""
@@ -61,38 +83,34 @@ class Server:
     def receive(self, transport, datagram, remote, now):
         kind = self.endpoint.receive(transport, datagram, remote, now)
         if kind == REJECTED:
-            owner = self.endpoint.exchange.owner
-            self.observers = [o for o in self.observers if o is not owner]
+            self._drop(self.endpoint.exchange.owner)
         if kind != REQUEST:
             return
-        message = self.endpoint.message
-        queries = option_values(message, URI_QUERY)
-        ue_id = next(q[7:].decode() for q in queries if q.startswith(b"ue-uri="))
-        paths = option_values(message, URI_PATH)
-        observe = message.uint(OBSERVE)
-        block = message.uint(BLOCK2, 6)
-        etag = message.option(ETAG)
+        request = Request(self.endpoint.message, self.n_requests)
+        self.note(request)
         incoming = self.endpoint.accept(now)
         self.n_requests += 1
-        self.requests = self.requests[-63:] + [(ue_id, observe)]
-        individual = paths[-1] != b"ue-configurations"
-        order = (add(now, self.slow_ms), incoming, ue_id, individual, observe, block, etag)
         if self.slow_ms:
             self.endpoint.acknowledge(incoming)
-            self._slow.append(order)
+            self._slow.append((add(now, self.slow_ms), incoming, request))
         else:
-            self._answer(order)
+            self._answer(incoming, request)
+
+    def note(self, request):
+        """A request has come; the endpoint has its message."""
+        self.requests += [(ue_id, request.observe) for ue_id in request.ids]
+        del self.requests[:-64]
 
     def step(self, now):
         while True:
             exchange = self.endpoint.step(now)
             if exchange is None:
                 break
-            self.observers = [o for o in self.observers if o is not exchange.owner]
+            self._drop(exchange.owner)
         for order in list(self._slow):
             if diff(now, order[0]) >= 0:
                 self._slow.remove(order)
-                self._answer(order)
+                self._answer(order[1], order[2])
 
     def transmit(self, now):
         return self.endpoint.transmit(now)
@@ -105,74 +123,96 @@ class Server:
         return wait
 
     def change(self, ue_id, doc):
-        """Give a UE another document, None for none, and tell its observers."""
+        """Give a UE another document, None for none, and notify its observers."""
         if doc is None:
             self.documents.pop(ue_id, None)
         else:
             self.documents[ue_id] = doc
+        self.notify(lambda request: ue_id in request.ids)
+
+    def notify(self, is_about):
+        """Notify the observers of whose Request `is_about` is true."""
         for observer in list(self.observers):
-            if observer[1] == ue_id:
-                observer[2] += 1
-                code, options, payload = self.representation(
-                    ue_id, True, observer[3], None, observer[2]
-                )
+            if is_about(observer[1]):
+                observer[2] = self.following(observer[2])
+                code, options, payload = self.representation(observer[1], observer[2])
                 if code >> 5 != 2:
                     self.observers.remove(observer)
-                self.endpoint.notify(observer[0], code, options, payload, observer)
+                former = observer[3] if self.replaces else None
+                observer[3] = self.endpoint.notify(
+                    observer[0], code, options, payload, observer, True, former
+                )
 
-    def _answer(self, order):
-        _, incoming, ue_id, individual, observe, block, etag = order
+    def following(self, sequence):
+        """The value of Observe after this one; None: the first of an observation."""
+        return 1 if sequence is None else sequence + 1
+
+    def _drop(self, observer):
+        self.observers = [o for o in self.observers if o is not observer]
+
+    def _answer(self, incoming, request):
         self.observers = [
             o
             for o in self.observers
             if o[0].token != incoming.token or o[0].remote != incoming.remote
         ]
         sequence = None
-        if individual and observe == 0 and ue_id in self.documents:
-            sequence = 1
-            self.observers.append([incoming, ue_id, sequence, block & 7])
-        code, options, payload = self.representation(ue_id, individual, block, etag, sequence)
+        if request.document_id and request.observe == 0 and not self.refusal(request):
+            sequence = self.following(None)
+        code, options, payload = self.representation(request, sequence)
         self.endpoint.respond(incoming, code, options, payload)
+        if sequence is not None:
+            request.block &= 7
+            request.etag = None
+            self.observers.append([incoming, request, sequence, None])
 
-    def representation(self, ue_id, individual, block, etag, sequence):
-        """(code, options, payload) of the answer for a UE. `sequence` is None without Observe."""
-        recipient = (RECIPIENT, ue_id.encode())
-        if ue_id in self.denied or ue_id not in self.documents:
-            code = FORBIDDEN if ue_id in self.denied else NOT_FOUND
-            title = "Forbidden" if ue_id in self.denied else "Not found"
-            options = [(CONTENT_FORMAT, uint_bytes(257)), recipient]
-            return code, options, compose(code, title, "for " + ue_id)
-        doc = self.documents[ue_id]
-        if isinstance(doc, (bytes, bytearray)):
-            body = doc
-        else:
-            body = dumps(doc if individual else [doc])
+    def documents_of(self, request):
+        """The documents that a request is about, a list."""
+        return [self.documents[i] for i in request.ids if i in self.documents]
+
+    def refusal(self, request):
+        """(code, title, detail) of the error that answers a request, or None."""
+        for ue_id in request.ids:
+            if ue_id in self.denied:
+                return FORBIDDEN, "Forbidden", ue_id + " is not allowed"
+        if len(request.ids) == 1 and not self.documents_of(request):
+            return NOT_FOUND, "Not found", "for " + request.ids[0]
+        return None
+
+    def representation(self, request, sequence):
+        """(code, options, payload) of a response. sequence: the value of Observe, or None."""
+        recipient = [(RECIPIENT, request.ids[0].encode())] if len(request.ids) == 1 else []
+        refusal = self.refusal(request)
+        if refusal:
+            options = [(CONTENT_FORMAT, uint_bytes(257))] + recipient
+            return refusal[0], options, compose(*refusal)
+        documents = self.documents_of(request)
+        body = documents[0] if documents else None
+        if not isinstance(body, (bytes, bytearray)):
+            body = dumps(body if request.document_id else documents)
         if body is not self._tagged[0]:
             self._tagged = (body, etag_of(body))
         tag = self._tagged[1]
         options = [(ETAG, tag)]
         if sequence is not None:
             options.append((OBSERVE, uint_bytes(sequence)))
-        if etag == tag and not block >> 4:
-            if self.max_age_s is not None:
-                options.append((MAX_AGE, uint_bytes(self.max_age_s)))
-            options.append(recipient)
-            return VALID, options, b""
+        age = [] if self.max_age_s is None else [(MAX_AGE, uint_bytes(self.max_age_s))]
+        block = request.block
+        if request.etag == tag and not block >> 4:
+            return VALID, options + age + recipient, b""
         self.n_bodies += 1
         options.append((CONTENT_FORMAT, uint_bytes(65001)))
-        if self.max_age_s is not None:
-            options.append((MAX_AGE, uint_bytes(self.max_age_s)))
+        options.extend(age)
         size = 16 << (block & 7)
         start = (block >> 4) * size
-        if len(body) > size or block >> 4:
-            more = 8 if start + size < len(body) else 0
+        if len(body) > size or start:
             if start >= len(body):
-                return BAD_REQUEST, [recipient], b""
+                return BAD_REQUEST, recipient, b""
+            more = 8 if start + size < len(body) else 0
             options.append((BLOCK2, uint_bytes(block & ~8 | more)))
             if not start:
                 options.append((SIZE2, uint_bytes(len(body))))
-        options.append(recipient)
-        return CONTENT, options, body[start : start + size]
+        return CONTENT, options + recipient, body[start : start + size]
 
 
 def option_values(message, number):

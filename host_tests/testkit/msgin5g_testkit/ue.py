@@ -9,7 +9,6 @@ import sys
 
 import msgin5g.builder as firmware_builder
 from msgin5g.port import event_loop, system
-from msgin5g.settings import settings_of
 from msgin5g_testkit.board import (
     HARD_RESET,
     PWRON_RESET,
@@ -17,6 +16,7 @@ from msgin5g_testkit.board import (
     Board,
     Restart,
 )
+from msgin5g_testkit.board_settings import copy_of, settings_from
 from msgin5g_testkit.memory_flash import MemoryFlash, PowerCut
 from msgin5g_testkit.virtual_modules import (
     Modules,
@@ -49,6 +49,18 @@ class _Builder(firmware_builder.Builder):
     def open_flash(self):
         return self._flash
 
+    def protect(self, role, owner=None):
+        if self.settings.security_mode != "oscore":
+            return
+        from msgin5g.builder import security
+
+        of_board = security.Flash
+        security.Flash = lambda directory, error: self._flash
+        try:
+            firmware_builder.Builder.protect(self, role, owner)
+        finally:
+            security.Flash = of_board
+
 
 class Ue:
     """A UE in a Network; its methods return when the network's clock has moved, or at once.
@@ -57,10 +69,13 @@ class Ue:
     the last 1000, of all starts: {"event": name, ...}, see docs/settings.md for the names. app:
     the module of the application that runs, None before the start and in safe mode. board: pins
     and the like, see Board. flash: see MemoryFlash. n_boots: how often it has started.
+    is_on_espnow: whether its next hop is reached over ESP-NOW, without IP.
     """
 
-    def __init__(self, network, ue_id: str, address: tuple, settings: dict, application, radio):
-        """radio: {name: module} of its radios, see Network.ue."""
+    def __init__(self, network, ue_id: str, address: tuple, settings: dict, application, radio,
+                 has_key: bool = False):  # fmt: skip
+        """radio: {name: module} of its radios, see Network.ue. has_key: see `oscore` there."""
+        self.is_on_espnow = "espnow" in settings
         self.ue_id = ue_id
         self.address = address
         self.events: list = []
@@ -68,7 +83,7 @@ class Ue:
         self.flash = MemoryFlash()
         self.n_boots = 0
         self._network = network
-        self._settings = settings
+        self._has_wifi = "wifi" in settings
         self._application = application
         self._radio = radio
         self._n_read = 0  # events that `wait` has passed
@@ -78,6 +93,11 @@ class Ue:
         self._was_stopped = False
         self._on_at = 0
         self.board = Board(network, self._sleep, self._interrupt, ue_id.encode()[-6:])
+        if has_key:
+            from msgin5g_testkit.security import give_key
+
+            give_key(settings, self.flash, self.board.unique_id, ue_id)
+        self._settings = settings_from(settings)
 
     def __repr__(self):
         return "<Ue " + self.ue_id + ", " + ("on" if self._node else "off") + ">"
@@ -167,7 +187,7 @@ class Ue:
         if self._is_busy:
             return None
         left = self.board.watchdog_left_ms()
-        if not self._has_begun or self._socket.has_arrived():
+        if not self._has_begun or self._has_arrived():
             wait = 0
         elif self._program:
             wait = self._program.wait_ms(now)
@@ -221,7 +241,7 @@ class Ue:
                 self._radio["network"].power_on()
             self._radio["espnow"].here = self.board.unique_id
         self._os.drop_drawn(system.random_byte)
-        settings = settings_of(self._settings)
+        settings = copy_of(self._settings)
         before = self._take_application(settings)
         try:
             node = _Builder(settings, self.flash).build()
@@ -285,7 +305,7 @@ class Ue:
         if coroutine:
             from msgin5g_testkit.programs import Program
 
-            self._program = Program(node, coroutine, self._network, self._socket.has_arrived)
+            self._program = Program(node, coroutine, self._network, self._has_arrived)
 
     def _emit(self, event):
         self.events.append(event)
@@ -313,6 +333,8 @@ class Ue:
                 self._program.close()
             finally:
                 self._modules.leave()
+        if self.is_on_espnow:
+            self._radio["espnow"].boards.pop(self.board.unique_id, None)
         self._node = self._program = self._inbox = self._modules = self.app = None
         self._on_at = self._network.elapsed_ms + self.board.off_ms
 
@@ -328,7 +350,7 @@ class Ue:
     def _pass(self, ms, until_datagram):
         was_busy, self._is_busy = self._is_busy, True
         try:
-            self._network.pass_time(self, ms, self._socket.has_arrived if until_datagram else None)
+            self._network.pass_time(self, ms, self._has_arrived if until_datagram else None)
         finally:
             self._is_busy = was_busy
         if self.board.off_ms is not None:
@@ -341,9 +363,16 @@ class Ue:
         finally:
             self._modules.leave()
 
+    def _has_arrived(self):
+        """Whether a datagram waits at a socket, or a frame at ESP-NOW."""
+        if self._socket.has_arrived():
+            return True
+        radio = self.is_on_espnow and self._radio["espnow"].boards.get(self.board.unique_id)
+        return bool(radio and radio.any())
+
     def _is_up(self):
         """Whether the link carries datagrams: a UE with Wi-Fi needs its access point."""
-        if "wifi" not in self._settings:
+        if not self._has_wifi:
             return True
         wlan = self._radio["network"].WLAN
         return wlan(wlan.IF_STA).isconnected()

@@ -188,7 +188,12 @@ class _Poller:
         self._sockets.append(obj)
 
     def _ready(self):
-        return [(socket, 1) for socket in self._sockets if socket.waiting]
+        # ESP-NOW has `any`, as on a board.
+        return [
+            (socket, 1)
+            for socket in self._sockets
+            if (socket.any() if hasattr(socket, "any") else socket.waiting)
+        ]
 
     def poll(self, ms=0):
         ready = self._ready()

@@ -7,6 +7,7 @@
     espnow.air.receive_errors, send_errors      exceptions of the next calls
     espnow.boards[mac].lost_place = True        its ring buffer is corrupt until it is restarted
     espnow.lost.add(2)           this frame, counted from 0, does not arrive
+    espnow.air.loses = f         f(frame): whether this one does not
 
 A peer's radio acknowledges a frame whenever it is active and in range, whoever it is.
 """
@@ -33,6 +34,7 @@ class _Air:
         self.receive_errors = []
         self.send_errors = []
         self.n_sent = 0
+        self.loses = None
 
 
 here = b""
@@ -122,6 +124,7 @@ class ESPNow:
             peer is None
             or not peer.is_active
             or number in lost
+            or (air.loses is not None and air.loses(msg))
             or (self.mac, mac) in apart
             or (mac, self.mac) in apart
         ):
