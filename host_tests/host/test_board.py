@@ -163,7 +163,7 @@ def test_the_command_prints_the_port_and_cleans_up(tmp_path):
         found = children(process.pid)
         assert found and not any(_gone(child) for child in found)
         process.send_signal(number)
-        process.communicate(timeout=5)
+        process.communicate(timeout=30)
         assert process.returncode == 0
         assert not link.is_symlink()
         assert all(_gone(child) for child in found)

@@ -212,7 +212,7 @@ def test_another_program_that_reads_the_port_without_a_lock_is_named(command):
         )  # fmt: skip
         try:
             expected = f"python3 (process {thief.pid}): end it, then run this again"
-            until = time.monotonic() + 10
+            until = time.monotonic() + 30
             while not _has_open(thief.pid, board.port) and time.monotonic() < until:
                 time.sleep(0.05)
             said = msgin5g(*command, "--port", board.port, status=PORT_BUSY)

@@ -112,7 +112,7 @@ def test_the_level_decides_what_is_printed_and_not_how_the_role_ends(tmp_path):
     options = ("--bind", "127.0.0.1:0", "--db", tmp_path / "db", "--log-level", "error")
     with running("scm-server", *options) as process:
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=10) == ("", "")
+        assert process.communicate(timeout=30) == ("", "")
 
 
 def test_what_is_asked_for_is_printed_at_every_level(tmp_path):
@@ -154,7 +154,7 @@ def test_a_reader_that_stops_reading_does_not_stop_a_role(tmp_path):
                 pinging.sendto(b"\x40\x00" + mid.to_bytes(2, "big"), (ROLE, 65401))
                 assert pinging.recv(100) == b"\x70\x00" + mid.to_bytes(2, "big")
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
 
 
 def test_a_log_on_a_full_disk_does_not_stop_a_role(tmp_path):

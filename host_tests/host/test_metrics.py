@@ -63,7 +63,7 @@ def http(at, path, method="GET"):
     """(status, text)."""
     request = urllib.request.Request(f"http://{at}{path}", method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -179,7 +179,7 @@ def test_clients_that_say_nothing_hold_up_neither_coap_nor_the_end(tmp_path):
         with Client(address(started)) as client:
             assert client.get().code == "2.05"
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
         for each in silent:
             each.close()
 
@@ -203,7 +203,7 @@ def test_a_role_gives_its_counters_and_prints_nothing_for_it(tmp_path, name):
         linked.bind((LINKED, 65401))
         for n in (1, 2, 3):
             linked.sendto(b"\x47\x01\xff", (ROLE, 65401))
-            until = time.monotonic() + 10
+            until = time.monotonic() + 30
             key = ("msgin5g_role_counter_total", "malformed")
             while (found := figures(at)).get(key) != n and time.monotonic() < until:
                 pass

@@ -50,7 +50,7 @@ class Person:
     def types(self, keys):
         os.write(self.master, keys)
 
-    def sees(self, text, timeout=15):
+    def sees(self, text, timeout=30):
         """Wait for a text; what came up to its end is forgotten then."""
         until = time.monotonic() + timeout
         while text not in self._seen:
@@ -62,7 +62,7 @@ class Person:
 
     def ends(self, status=0):
         """Wait for the end; the terminal is as it was."""
-        assert self.process.wait(timeout=10) == status
+        assert self.process.wait(timeout=30) == status
         assert termios.tcgetattr(self.slave) == self._before
 
 

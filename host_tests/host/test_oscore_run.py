@@ -126,7 +126,7 @@ def test_a_ue_is_configured_end_to_end_through_a_relay_and_no_key_is_shown(tmp_p
             check_not_shown(done.stdout + done.stderr)
     finally:
         process.send_signal(2)
-        printed = process.communicate(timeout=10)[0]
+        printed = process.communicate(timeout=30)[0]
         thread.ends = True
         thread.join()
     check_not_shown(printed)

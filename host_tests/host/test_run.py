@@ -84,7 +84,7 @@ def test_a_ue_is_configured_through_a_relay(scm, tmp_path, interpreter):
         )
     finally:
         relay.send_signal(2)
-        rest = relay.communicate(timeout=10)[0]
+        rest = relay.communicate(timeout=30)[0]
     assert code == 0
     assert [event["event"] for event in events] == ["started", "applied", "stopped"]
     assert events[1]["configuration"] == CONFIGURATION
@@ -161,7 +161,7 @@ def test_sigusr1_prints_the_counters_and_the_role_goes_on(tmp_path, interpreter)
             assert event["counters"] == {"malformed": n}
         run.terminate()
         events = [
-            json.loads(line)["event"] for line in run.communicate(timeout=10)[0].splitlines()
+            json.loads(line)["event"] for line in run.communicate(timeout=30)[0].splitlines()
         ]
         assert events[-1] == "stopped" and run.returncode == 0
 
@@ -173,13 +173,13 @@ def test_a_command_that_is_killed_leaves_no_role_behind(tmp_path, interpreter):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         assert json.loads(run.stdout.readline())["event"] == "started"
         run.kill()
-        assert run.communicate(timeout=10)[0] == ""
+        assert run.communicate(timeout=30)[0] == ""
     wait_for_free_address()
 
 
 def wait_for_free_address():
     """The role ends by itself when its command is gone, a little later."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             try:
@@ -309,7 +309,7 @@ def test_what_ends_the_command_ends_the_role(tmp_path, number, end, interpreter)
     )
     assert json.loads(run.stdout.readline())["event"] == "started"
     end(run, number)
-    (rest,) = run.communicate(timeout=10)[0].splitlines()
+    (rest,) = run.communicate(timeout=30)[0].splitlines()
     assert json.loads(rest)["event"] == "stopped"
     assert run.returncode == 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
@@ -345,7 +345,7 @@ def test_what_a_script_has_started_in_the_background_ends_as_well(tmp_path, inte
     ) as run:
         assert json.loads(run.stdout.readline())["event"] == "started"
         run.terminate()
-        assert json.loads(run.communicate(timeout=10)[0])["event"] == "stopped"
+        assert json.loads(run.communicate(timeout=30)[0])["event"] == "stopped"
 
 
 def test_a_heap_that_is_none_is_one_line(tmp_path):

@@ -83,7 +83,7 @@ def test_json_lines_say_what_started_was_served_and_notified_and_stopped(start):
         assert (notified["code"], notified["recipient"]) == ("4.04", UE7)
         assert notified["detail"] == "no document 'ue-0007'"
     process.send_signal(signal.SIGTERM)
-    rest, errors = process.communicate(timeout=10)
+    rest, errors = process.communicate(timeout=30)
     assert [json.loads(line)["event"] for line in rest.splitlines()] == ["stopped"]
     assert (process.returncode, errors) == (0, "")
 
@@ -102,7 +102,7 @@ def test_a_person_reads_one_line_a_request_and_the_network_cannot_move_the_curso
     assert f"Z warning 4.00 GET /{COLLECTION}?ue-uri=urn:%1B%5B2Jx from 127.0.0.1:" in line
     assert "\\x1b[2Jx" in line and "\x1b" not in line
     process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=10)
+    rest, errors = process.communicate(timeout=30)
     assert rest.endswith("Z info stopped\n") and rest.count("\n") == 1
     assert (process.returncode, errors) == (0, "")
 
@@ -129,7 +129,7 @@ def test_a_reader_who_goes_away_does_not_stop_the_service(start):
         for _ in range(3):
             assert client.get().code == "2.05"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0 and process.stderr.read() == ""
+    assert process.wait(timeout=30) == 0 and process.stderr.read() == ""
 
 
 def test_bad_input_is_one_line_and_a_failure(repository, tmp_path):
@@ -203,7 +203,7 @@ def test_a_reader_that_stops_reading_does_not_stop_the_service_and_sigterm_ends_
         for _ in range(600):  # 150 bytes each: more than the 64 KiB that a pipe takes
             assert client.get().code == "2.05"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=30) == 0
 
 
 def test_a_reader_that_comes_back_reads_how_many_lines_were_dropped():
@@ -250,7 +250,7 @@ def test_at_the_limit_of_open_files_there_is_one_line_and_udp_goes_on(start):
     for stream in streams:
         stream.close()
     process.send_signal(signal.SIGTERM)
-    errors = process.communicate(timeout=10)[1].splitlines()
+    errors = process.communicate(timeout=30)[1].splitlines()
     assert len(errors) == 1 and "system resource" in errors[0]
 
 

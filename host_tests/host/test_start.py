@@ -61,7 +61,7 @@ def events_until(process, name):
 def ended(process):
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
-    return [json.loads(line) for line in process.communicate(timeout=10)[0].splitlines()]
+    return [json.loads(line) for line in process.communicate(timeout=30)[0].splitlines()]
 
 
 @pytest.mark.parametrize("beside", [None, "beside"])

@@ -1,7 +1,6 @@
 """What the commands of the REPL print, word for word, for nodes in each state."""
 
 import json
-import time
 
 import msgin5g.builder as builder_module
 import msgin5g.node as node_module
@@ -16,7 +15,6 @@ from msgin5g.coap.ticks import add
 from msgin5g.config.schema import Schema
 from msgin5g.config.store import StorageError
 from msgin5g.node import Node
-from msgin5g.port import system
 from msgin5g.port.resolver import resolve
 from msgin5g.port.trace import Trace
 from msgin5g.repl import commands, format
@@ -46,6 +44,7 @@ def node_of(board, **settings):
 
 
 _TICKS_MS = commands.ticks_ms
+_TIME = format.time
 
 
 def restore():
@@ -53,7 +52,8 @@ def restore():
     for module in (repl, commands, format):
         if hasattr(module, "print"):
             del module.print
-    commands.ticks_ms = _TICKS_MS
+    commands.ticks_ms = format.ticks_ms = _TICKS_MS
+    format.time = _TIME
 
 
 def printed(board, command, *arguments):
@@ -307,7 +307,7 @@ def test_status_has_the_version_and_how_long_the_node_has_run():
         restore()
     assert lines[1].startswith("  version      0.1.0, ") and "Python " in lines[1]
     assert lines[2] == "  state        running"
-    ticks, seconds = system.ticks_ms(), int(time.time())
+    ticks, seconds = 4000, 800_000_100
     for ms, clock_s, text in (
         (0, 0, "0 s"),
         (65_000, 65, "1 min 5 s"),
@@ -317,6 +317,8 @@ def test_status_has_the_version_and_how_long_the_node_has_run():
         (65_000, -5, "1 min 5 s"),
     ):
         node.started_at, node.started_s = (ticks - ms) & 0x3FFFFFFF, seconds - clock_s
+        format.ticks_ms = lambda: ticks
+        format.time = lambda: seconds
         assert "\n  state        running for " + text + "\n" in status(board, node), text
 
 

@@ -90,7 +90,7 @@ class NodeBoard:
         self.board.reset()
         return mark
 
-    def told(self, pattern, since=0, timeout=15):
+    def told(self, pattern, since=0, timeout=30):
         return self.board.output.wait_for(pattern, timeout=timeout, since=since)
 
 
@@ -117,7 +117,7 @@ class Person:
     def __exit__(self, *_):
         os.write(self._master, b"\x1d")  # Ctrl-]
         try:
-            self._tool.wait(timeout=5)
+            self._tool.wait(timeout=30)
         finally:
             self._tool.kill()
             self._tool.wait()
