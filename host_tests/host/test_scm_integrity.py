@@ -9,7 +9,7 @@ from msgin5g_tools.scm_server.problem import DatabaseError
 from msgin5g_tools.scm_server.store import Store
 
 _N_DOCUMENTS = 2000
-_LIMIT_S = 10
+_LIMIT_S = 30
 
 
 @pytest.fixture
