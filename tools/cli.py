@@ -35,6 +35,7 @@ COMMANDS = {
     "run": ("run", "run", "Run a role on this host."),
     "scm-server": ("scm_server", "scm_server", "Run the configuration management server."),
     "simulate": ("simulate", "simulate", "Simulate very many UEs behind one relay or gateway."),
+    "start": ("start", "start", "Start the nodes of a folder of settings on this computer."),
     "test": ("test", "test", "Run tests of an application: CPython, MicroPython, a board."),
     "wireshark": ("wireshark", "wireshark", "Show our messages in Wireshark and tshark."),
 }

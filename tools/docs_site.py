@@ -17,6 +17,7 @@ OUTSIDE = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "boards/README.md": "images.md",
+    "examples/README.md": "examples.md",
     "host_tests/README.md": "host-tests.md",
 }
 _CODE = re.compile(r"^ {4}.*$|`[^`\n]*`", re.MULTILINE)

@@ -36,6 +36,7 @@ _ELSEWHERE = {
     r"msgin5g demo --gateway --diagram": (
         "test_demo_gateway.py::test_the_picture_of_the_tour_shows_this_run"
     ),
+    r"msgin5g start ": "test_examples.py::test_an_example_ends_as_its_page_says",
     r"msgin5g test ": "test_test.py::test_each_block_of_the_page_runs",
     r"msgin5g decode --live": "test_decode_live.py::test_datagrams_of_an_interface_as_they_come",
     r"sudo -u postgres |export MSGIN5G_DB=|msgin5g (scm-server|documents import)( [^ ]+){1,2}$": (
@@ -142,6 +143,8 @@ class Desk:
         for name in ("firmware", "boards"):
             (self.folder / name).symlink_to(ROOT / name)
         (self.folder / "examples").mkdir()
+        light = ROOT / "examples" / "blinking-light"
+        (self.folder / "examples" / light.name).symlink_to(light)
         for file in (ROOT / "examples").glob("*.json"):
             text = file.read_text().replace("127.0.0.", self.prefix)
             (self.folder / "examples" / file.name).write_text(text)

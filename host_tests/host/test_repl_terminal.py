@@ -11,7 +11,7 @@ COMMANDS = (
     "status config history why diff confirm rollback fetch trace links link_up link_down "
     "factory_reset help"
 ).split()
-BLINK = "firmware/examples/blink.py"
+BLINK = "examples/blinking-light/app.py"
 SECRETS = {"wifi": {"key": "swordfish-1"}, "mine": "swordfish-2"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from addresses import network
 from scm_setup import Scm, configured
 
-from msgin5g_tools.paths import FIRMWARE
+from msgin5g_tools.paths import ROOT
 
 UE_ID = "urn:x-msgin5g:ue:0007"
 COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()", "run"]
@@ -119,7 +119,7 @@ def test_what_is_not_python_is_shown_too(folder, interpreter):
 
 
 def test_a_blinking_light_needs_no_board(scm, folder):
-    done = runs(folder, scm, str(FIRMWARE / "examples" / "blink.py"), "--once")
+    done = runs(folder, scm, str(ROOT / "examples" / "blinking-light" / "app.py"), "--once")
     assert done.returncode == 0 and "Error" not in done.stdout + done.stderr, done.stdout
 
 

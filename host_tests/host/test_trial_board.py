@@ -142,7 +142,7 @@ def test_an_application_with_a_loop_of_its_own_polls(tmp_path, heap):
 
 
 def test_the_example_blinks_and_confirms_the_configuration(repository, tmp_path):
-    example = (repository / "firmware/examples/blink.py").read_text()
+    example = (repository / "examples/blinking-light/app.py").read_text()
     with trial(tmp_path, example) as ue:
         ue.serve(blink_ms=50)
         mark = ue.reset()

@@ -36,8 +36,9 @@ def test_what_a_port_does_not_have_is_found(tmp_path):
         (tmp_path / "firmware" / package / "__init__.py").write_text("")
     (tmp_path / "firmware" / "msgin5g" / "probe.py").write_text(_PROBE)
     (tmp_path / "firmware" / "main.py").write_text("import os\nos.rename(1)\n")
-    (tmp_path / "firmware" / "examples").mkdir()
-    (tmp_path / "firmware" / "examples" / "app.py").write_text("import gc\ngc.freeze()\n")
+    example = tmp_path / "examples" / "blinking-light"
+    example.mkdir(parents=True)
+    (example / "app.py").write_text("import gc\ngc.freeze()\n")
     for port in check_types.PORTS:
         found = "\n".join(check_types.check(port, {"Own"}, tmp_path))
         assert f'probe.py:8: {port}: "WLAN" has no attribute "frobnicate"' in found
@@ -47,7 +48,9 @@ def test_what_a_port_does_not_have_is_found(tmp_path):
         assert 'module named "nothing"' in found and "never_set" not in found
         assert ('no attribute "transmit"' in found) == (port == "esp32")
         assert f'firmware/main.py:2: {port}: Missing positional argument "new_path"' in found
-        assert f'firmware/examples/app.py:2: {port}: Module has no attribute "freeze"' in found
+        assert (
+            f'examples/blinking-light/app.py:2: {port}: Module has no attribute "freeze"' in found
+        )
         assert 'module named "espnow"' not in found  # which RP2 boards are known not to have
 
 

@@ -29,7 +29,7 @@ _CODES = {
     "name-defined",
     "syntax",
 }
-_LINE = re.compile(r"^(firmware/\S+?):(\d+): error: (.*?)  \[([a-z-]+)\]$")
+_LINE = re.compile(r"^((?:firmware|examples)/\S+?):(\d+): error: (.*?)  \[([a-z-]+)\]$")
 _NO_ATTRIBUTE = re.compile(r'^"(?:type\[)?(\w+)[^"]*" has no attribute')
 # RP2 has no ESP-NOW: the builder reports that in one line.
 _EXPECTED = {("rp2", 'Cannot find implementation or library stub for module named "espnow"')}
@@ -85,7 +85,7 @@ def errors_in(output, port, own):
 
 
 def check(port, own, root=ROOT):
-    """What is wrong on one port with root/firmware, a line each."""
+    """What is wrong on one port with root/firmware and the example application, a line each."""
     stubs = stubs_of(port)
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--check-untyped-defs"]
     command += ["--config-file", "", "--python-version", "3.10", "--no-strict-optional"]
@@ -93,12 +93,13 @@ def check(port, own, root=ROOT):
     if root != ROOT:
         command[-1] = str(root / ".mypy_cache")
     firmware = root / FIRMWARE.name
-    files = [*firmware.glob("*.py"), *(firmware / "examples").glob("*.py")]
+    example = root / "examples" / "blinking-light"
+    files = [*firmware.glob("*.py"), *example.glob("*.py")]
     command += itertools.chain(*(("-m", file.stem) for file in files))
     done = subprocess.run(
         [*command, "-p", "msgin5g", "-p", "microcoapy"],
         cwd=root,
-        env={"MYPYPATH": f"{stubs}:{firmware}:{firmware / 'examples'}", "PATH": ""},
+        env={"MYPYPATH": f"{stubs}:{firmware}:{example}", "PATH": ""},
         capture_output=True,
         text=True,
         check=False,

@@ -134,12 +134,13 @@ def command_of(
     trace=False,
     control=None,
     app=None,
+    prelude="",
 ):
     """The command line that runs a role; as_json None: what the settings say.
 
     heap: as `-X heapsize` takes it; None for the role's default. control: the descriptor of a
     pipe; each byte that comes makes the role print its counters. app: an ApplicationFile, whose
-    folder is to be the working directory.
+    folder is to be the working directory. prelude: a program that runs before the role.
     """
     if app:
         settings, state = os.path.abspath(settings), os.path.abspath(state)
@@ -158,6 +159,7 @@ def command_of(
             _START_CPYTHON if is_cpython else "",
             _START_JSON if as_json else "",
             app.prelude if app else "",
+            prelude,
             "control = None" if control is None else _CONTROL % control,
             _START,
         )

@@ -18,6 +18,7 @@ MSGIN5G = (sys.executable, "-c", "from msgin5g_tools.cli import main; main()")
 _POLL_S = 0.005
 _HOST_TOOL_S = 60
 _TAIL = 12
+_COLUMNS = "140"  # of the tables that a process prints
 
 
 class DemoError(Exception):
@@ -25,35 +26,56 @@ class DemoError(Exception):
 
 
 class Process:
-    """A child process. lines: its output so far.
+    """A child process. lines: its output so far. n_events: how many of them were events.
 
     on_event: called with each event that it prints; when it returns true the line is not kept.
+    on_line: called with each line.
     """
 
-    def __init__(self, name, child, on_event):
+    def __init__(self, name, child, on_event, on_line=None):
         self.name = name
         self.lines = []
         self._child = child
         self._on_event = on_event
+        self._on_line = on_line
         self._events = []
         self._reader = asyncio.create_task(self._read())
 
-    async def event(self, names, timeout_s):
-        """The first event with this name, or with one of these names.
+    @property
+    def n_events(self):
+        return len(self._events)
+
+    async def event(self, names, timeout_s, since=0):
+        """The first event with this name, or with one of these names, from number `since` on.
 
         DemoError when the process ends before it, or after timeout_s.
         """
         names = (names,) if isinstance(names, str) else names
+
+        def found():
+            return next((e for e in self._events[since:] if e["event"] in names), None)
+
+        return await self._found(found, f"event {names[0]!r}", timeout_s)
+
+    async def line(self, part, timeout_s):
+        """The first line with this in it; DemoError as for `event`."""
+
+        def found():
+            return next((line for line in self.lines if part in line), None)
+
+        return await self._found(found, f"line with {part!r}", timeout_s)
+
+    async def _found(self, found, what, timeout_s):
         until = time.monotonic() + timeout_s
         while True:
             ended = self._reader.done()
-            for event in self._events:
-                if event["event"] in names:
-                    return event
+            result = found()
+            if result is not None:
+                return result
             if ended:
-                raise DemoError(f"{self.name}: ended without the event {names[0]!r}")
+                raise DemoError(f"{self.name}: ended without the {what}")
             if time.monotonic() > until:
-                raise DemoError(f"{self.name}: no event {names[0]!r} within {timeout_s} s")
+                raise DemoError(f"{self.name}: no {what} within {timeout_s} s")
             await asyncio.sleep(_POLL_S)
 
     async def finish(self, timeout_s):
@@ -89,6 +111,8 @@ class Process:
     async def _read(self):
         async for line in self._child.stdout:
             text = line.decode("utf-8", "replace").rstrip()
+            if self._on_line:
+                self._on_line(text)
             event = parse_event(text)
             if event and self._on_event and self._on_event(event):
                 continue
@@ -129,18 +153,23 @@ class Processes:
     def seconds(self):
         return time.monotonic() - self.began
 
-    async def start(self, name, *command, on_event=None):
-        """A Process in its own session, so that Ctrl-C at the terminal reaches only the demo."""
+    async def start(self, name, *command, on_event=None, on_line=None, folder=None):
+        """A Process in its own session, so that Ctrl-C at the terminal reaches only the demo.
+
+        folder: its working directory, if not that of this command.
+        """
+        environment = {**streams.utf8_environment(), "COLUMNS": _COLUMNS}
         child = await asyncio.create_subprocess_exec(
             *map(str, command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            env=streams.utf8_environment(),
+            cwd=folder,
+            env=environment,
             limit=1 << 20,
         )
-        process = Process(name, child, on_event)
+        process = Process(name, child, on_event, on_line)
         self._processes.append(process)
         return process
 

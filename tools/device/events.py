@@ -93,6 +93,11 @@ def _value(text):
     return text
 
 
+def without_stamp(line):
+    """What is visible of a line, without time and level."""
+    return _split(line)[1]
+
+
 def is_log_line(line):
     """Whether there are time and level in it: a line of `msgin5g run`."""
     return bool(_split(line)[0])

@@ -1,6 +1,6 @@
 """Blinks at the rate that the configuration sets, and registers with the server that it names.
 
-    mpremote cp firmware/examples/blink.py :app.py
+    mpremote cp examples/blinking-light/app.py :app.py
 
 The board's main.py runs app.py beside the UE. The configuration has one key of this application:
 

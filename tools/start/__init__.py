@@ -1,0 +1,1 @@
+"""`msgin5g start`: the nodes of a folder of settings, together on this computer."""
