@@ -232,6 +232,25 @@ def test_observers_share_one_observation_and_each_is_told():
     assert [a[0] for a in server.asked[3:]] == [(name(3),)] and gateway.observers.n_observers == 2
 
 
+def test_whoever_is_told_of_a_change_gets_it_with_all_its_documents_too():
+    both = shared([name(1), name(2)])
+    sim, _, server, clients = new((1, 2), [both], {"max_age_s": 100})
+    for client in clients:
+        client.get()
+    assert answered(sim, clients)
+    for client in clients:
+        assert client.documents() == [for_one(both, client.n)]
+        client.get(b"shared", observe=0)
+        assert more(sim, client).uint(6) is not None
+    changed = shared([name(1), name(2)], text="new")
+    server.change("shared", changed)
+    sim.run(None, 1000)
+    for client in clients:
+        client.get()
+        more(sim, client)
+        assert client.documents() == [for_one(changed, client.n)]
+
+
 def test_a_document_that_goes_ends_its_observations():
     both = shared([name(1), name(2)])
     sim, gateway, server, clients = new((1, 2), [both])

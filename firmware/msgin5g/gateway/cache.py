@@ -118,6 +118,10 @@ class Cache:
     def revoke(self, ue):
         """The server has refused something to a UE: nothing that is kept is for it any more."""
         ue.permission = None
+        self.drop_collections(ue)
+
+    def drop_collections(self, ue):
+        """Forget the collections of a UE: one of its documents is not what it was."""
         entries = self._entries
         for i in range(len(entries) - 1, -1, -1):
             if entries[i].key[0] == ue.ue_id:

@@ -212,6 +212,7 @@ class SharedDocument(DocumentTransfer):
             permitted = []
             for observer in self.observers:
                 ue = observer.ue
+                documents.cache.drop_collections(ue)
                 if ue is self.ue or entry.is_permitted(ue, now):
                     permitted.append(observer)
                 else:
