@@ -9,6 +9,8 @@ import psycopg
 from msgin5g_tools.postgresql_cluster import PostgresqlCluster
 from msgin5g_tools.scm_server.store import Store
 
+WITH_PASSWORD = "with_password"  # a role that needs one: right
+
 
 class PostgresqlServer(PostgresqlCluster):
     """`with PostgresqlServer() as server: server.new_database()` is a URL."""
@@ -20,13 +22,21 @@ class PostgresqlServer(PostgresqlCluster):
 
     def __enter__(self):
         super().__enter__()
+        access = Path(self.folder, "data", "pg_hba.conf")
+        access.write_text(f"local all {WITH_PASSWORD} scram-sha-256\n{access.read_text()}")
+        self.stop()
+        self.start()
+        self.sql(f"CREATE ROLE {WITH_PASSWORD} LOGIN PASSWORD 'right'")
         Store(self.create("made")).close()
         return self
 
-    def new_database(self, is_empty=False):
-        """The URL of a database, with the tables of the server unless it is empty."""
-        name = f"test{next(self._numbers)}"
-        return self.create(name, "template0" if is_empty else "made")
+    def new_database(self, is_empty=False, more=""):
+        """The URL of a database, with the tables of the server unless it is empty.
+
+        more: of the statement that makes it.
+        """
+        template = "template0" if is_empty else "made"
+        return self.create(f"test{next(self._numbers)}", f"{template} {more}")
 
     def database_of(self, folder):
         """The same; one for each folder."""

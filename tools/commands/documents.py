@@ -301,4 +301,4 @@ def _open(db, create=False):
     except ScmError as error:
         raise click.ClickException(str(error)) from None
     except DatabaseError as error:
-        raise click.ClickException(f"{shown(db)}: {error}") from None
+        raise click.ClickException(f"{shown(db)}: {error.line}") from None

@@ -227,4 +227,4 @@ def _open(db):
     except ScmError as error:
         raise click.ClickException(str(error)) from None
     except DatabaseError as error:
-        raise click.ClickException(f"{shown(db)}: {error}") from None
+        raise click.ClickException(f"{shown(db)}: {error.line}") from None

@@ -21,4 +21,4 @@ def open_contexts(path):
         named = text if text.startswith(f"{name}: ") else f"{name}: {text}"
         raise DeviceError(WRONG_INPUT, named) from None
     except DatabaseError as error:
-        raise DeviceError(WRONG_INPUT, f"{shown(path)}: {error}") from None
+        raise DeviceError(WRONG_INPUT, f"{shown(path)}: {error.line}") from None

@@ -41,6 +41,7 @@ def shown(db):
 class Database:
     """ScmError, one line, when it cannot be opened; then DatabaseError, or DatabaseUnavailable.
 
+    create: it may be new, and must be one that can be changed; without, it may be read-only.
     timeout_s: how long a change waits for those of others. answer_s: how long PostgreSQL may take
     for one statement. `name` names it for people, without a password.
     """
@@ -51,13 +52,15 @@ class Database:
         self._engine = kind(db, create, timeout_s, answer_s)
         try:
             self._prepare()
+            if create:
+                self._engine.require_rights()
             self._engine.limit()
         except BaseException as error:
-            self._engine.close()
             if isinstance(error, kind.Error):
                 error = self._engine.fault(error)
+            self._engine.close()
             if isinstance(error, DatabaseError):
-                raise ScmError(f"{self.name}: {error}") from None
+                raise ScmError(f"{self.name}: {error.line}") from None
             raise
 
     @property
@@ -86,8 +89,11 @@ class Database:
             raise ScmError(
                 f"{self.name}: has schema {version}, this program knows {SCHEMA_VERSION}"
             )
-        if version == SCHEMA_VERSION:
-            return
+        if version < SCHEMA_VERSION:
+            self._migrate()
+
+    def _migrate(self):
+        engine = self._engine
         with self.transaction():
             # From what an older release, or another process since, has made of it.
             for version in range(engine.version(), SCHEMA_VERSION):

@@ -18,11 +18,13 @@ from msgin5g_tools.scm_server.problem import (
     ScmError,
     UnstorableText,
 )
-from msgin5g_tools.scm_server.schema import APPLICATION_ID
+from msgin5g_tools.scm_server.schema import APPLICATION_ID, TABLES
 
 _CHANNEL = "msgin5g_changes"
 _SCHEMA = "msgin5g_schema"  # the table that says which version the others have
 _PREPARE_S = 30.0  # for the tables: another process may be making them
+_ENCODING = "UTF8"
+_IDLE_SESSION_TIMEOUT_SINCE = 14_00_00
 _LEFT_OPEN_S = 15  # then the server of PostgreSQL ends a transaction of a machine that is gone
 
 # Writers take one lock, so that the numbers of changes have no gaps and appear in their order.
@@ -100,6 +102,24 @@ _TYPES = (
     (r" WITHOUT ROWID", ""),
 )
 
+# What the operator can do, by SQLSTATE. A connection that fails has none, only a text; in English
+# unless `lc_messages` of the server is something else.
+_ADVICE = {
+    "25006": "name the primary, as with ?target_session_attrs=read-write",
+    "3F000": "make the schema that search_path of the role names: CREATE SCHEMA",
+    "42501": "the first server of a release makes tables: let the owner of the database start it",
+    "53100": "make room on the disk of PostgreSQL",
+    "57014": "is statement_timeout of the role or of the database too short?",
+}
+_ADVICE_BY_TEXT = (
+    ("no password supplied", "put it into ~/.pgpass, or into the file of PGPASSFILE"),
+    ("password authentication failed", "look at the URL, ~/.pgpass, and the file of PGPASSFILE"),
+    (
+        "too many connections|too many clients|connection slots",
+        "each server and each command takes one, one more with --web: raise the limit",
+    ),
+)
+
 
 class _Connection(psycopg.Connection):
     """One that waits for each answer no longer than `answer_s`."""
@@ -129,7 +149,7 @@ class PostgresqlEngine:
             self.connection = self._connected()
         except psycopg.Error as error:
             self.connection = None
-            raise ScmError(f"{self.name}: {self.fault(error)}") from None
+            raise ScmError(f"{self.name}: {self.fault(error).line}") from None
 
     def fault(self, error):
         """The DatabaseError for an Error; also closes a connection that is of no use any more."""
@@ -141,7 +161,9 @@ class PostgresqlEngine:
             return UnstorableText(text)
         # A former primary that is read-only now gets a successor.
         later = psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction
-        return (DatabaseUnavailable if isinstance(error, later) else DatabaseError)(text)
+        fault = (DatabaseUnavailable if isinstance(error, later) else DatabaseError)(text)
+        fault.advice = _advice(error, text)
+        return fault
 
     def close(self):
         self._is_closed = True
@@ -174,16 +196,27 @@ class PostgresqlEngine:
         return self.connection.fileno() if self.connection else None
 
     def _connected(self):
-        return _Connection.connect(
+        connection = _Connection.connect(
             self._url,
             autocommit=True,
             connect_timeout=2,
             application_name="msgin5g",
+            client_encoding=_ENCODING,  # whatever PGCLIENTENCODING is
             keepalives_idle=5,
             keepalives_interval=2,
             keepalives_count=3,
             tcp_user_timeout=int(self._answer_s * 1000),
         )
+        # What an administrator has set for people does not hold for a server.
+        settings = dict.fromkeys(("statement_timeout", "lock_timeout"), f"{int(_PREPARE_S)}s")
+        if connection.info.server_version >= _IDLE_SESSION_TIMEOUT_SINCE:
+            settings["idle_session_timeout"] = "0"
+        try:
+            _set(connection, settings)
+        except psycopg.Error:
+            connection.close()
+            raise
+        return connection
 
     def _limit(self, connection):
         connection.add_notify_handler(lambda notification: None)  # else psycopg keeps them all
@@ -196,9 +229,9 @@ class PostgresqlEngine:
             "tcp_keepalives_count": "3",
             "default_transaction_isolation": "read committed",
         }
-        for name, value in settings.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
-        connection.execute(f"LISTEN {_CHANNEL}")
+        _set(connection, settings)
+        if self._create:  # a command that only reads may do so at a standby, which has no LISTEN
+            connection.execute(f"LISTEN {_CHANNEL}")
         connection.answer_s = self._answer_s
 
     def _drop(self):
@@ -270,6 +303,14 @@ class PostgresqlEngine:
 
     def prepare(self):
         """The version of its schema, 0 without tables; ScmError when they are not ours."""
+        encoding = self.connection.info.parameter_status("server_encoding")
+        if encoding != _ENCODING:
+            raise ScmError(
+                f"{self.name}: has the encoding {encoding}, and documents are UTF-8: make another"
+                " one with createdb --encoding=UTF8 --template=template0"
+            )
+        if self._create and self._one("SELECT current_setting('transaction_read_only')") == "on":
+            raise ScmError(f"{self.name}: is read-only: {_ADVICE['25006']}")
         if self._has_table(_SCHEMA):
             return self.version()
         if self._has_table("documents"):
@@ -293,6 +334,23 @@ class PostgresqlEngine:
             " AND relnamespace = current_schema()::regnamespace",
             name,
         )
+
+    def require_rights(self):
+        """ScmError unless this role may read and change every table."""
+        missing = self.execute(
+            "SELECT relname, current_schema(), current_user FROM pg_class WHERE relkind = 'r'"
+            " AND relnamespace = current_schema()::regnamespace AND relname = ANY(?)"
+            " AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')"
+            " AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))",
+            ([*TABLES, _SCHEMA],),
+        ).fetchone()
+        if missing:
+            table, schema, role = missing
+            raise ScmError(
+                f"{self.name}: {role} may not change the table {table}: as its owner,"
+                " GRANT SELECT, INSERT, UPDATE, DELETE"
+                f" ON ALL TABLES IN SCHEMA {schema} TO {role}"
+            )
 
     @staticmethod
     def of_table(statement):
@@ -326,6 +384,18 @@ class PostgresqlEngine:
     def _one(self, sql, *values):
         row = self.execute(sql, values).fetchone()
         return row[0] if row else None
+
+
+def _set(connection, settings):
+    for name, value in settings.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+
+
+def _advice(error, text):
+    """What the operator can do about an Error, or None."""
+    if error.diag.sqlstate:
+        return _ADVICE.get(error.diag.sqlstate)
+    return next((advice for part, advice in _ADVICE_BY_TEXT if re.search(part, text)), None)
 
 
 def _common(sql):

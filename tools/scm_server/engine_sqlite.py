@@ -76,7 +76,7 @@ class SqliteEngine:
             self.connection = self._connect("rwc" if create else "rw", _PREPARE_S)
             self._cursor = self.connection.cursor()
         except sqlite3.Error as error:
-            raise ScmError(f"{path}: {error}") from None
+            raise ScmError(f"{path}: {self.fault(error).line}") from None
 
     def _connect(self, mode, timeout_s):
         quoted = self.name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
@@ -86,9 +86,13 @@ class SqliteEngine:
 
     def fault(self, error):
         """The DatabaseError for an Error."""
-        if isinstance(error, sqlite3.OperationalError):
-            return DatabaseUnavailable(str(error))
-        return DatabaseError(str(error))
+        later = isinstance(error, sqlite3.OperationalError)
+        fault = (DatabaseUnavailable if later else DatabaseError)(str(error))
+        if "readonly" in str(error) or "unable to open" in str(error):
+            fault.advice = self._missing_right()
+        elif "full" in str(error):
+            fault.advice = f"make room on the disk of {Path(self.name).absolute().parent}"
+        return fault
 
     def close(self):
         self.connection.close()
@@ -159,6 +163,21 @@ class SqliteEngine:
     def of_table(statement):
         """A statement of schema.VERSIONS as this engine takes it."""
         return statement
+
+    def require_rights(self):
+        """ScmError unless it can be changed: else SQLite opens it, and only reads."""
+        fault = self._missing_right() if os.path.exists(self.name) else None  # not :memory:
+        if fault:
+            raise ScmError(f"{self.name}: it cannot be changed: {fault}")
+
+    def _missing_right(self):
+        """What this user may not do with the file or its folder, and what helps, or None."""
+        if os.path.exists(self.name) and not os.access(self.name, os.R_OK | os.W_OK):
+            return "this user may not read and write the file: see its owner and mode"
+        folder = Path(self.name).absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return f"SQLite writes more files beside it, and this user may not write to {folder}"
+        return None
 
     def limit(self):
         """From now on nothing waits for longer than it was told to."""

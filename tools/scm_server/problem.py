@@ -20,7 +20,17 @@ class ScmError(Exception):
 
 
 class DatabaseError(Exception):
-    """The database has not done something, and will not do it the next time either."""
+    """The database has not done something, and will not do it the next time either.
+
+    advice: what the operator can do about it, or None. It may name files: not for peers.
+    """
+
+    advice = None
+
+    @property
+    def line(self):
+        """For the operator."""
+        return f"{self}: {self.advice}" if self.advice else str(self)
 
 
 class DatabaseUnavailable(DatabaseError):

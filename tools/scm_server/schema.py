@@ -8,6 +8,8 @@ INTEGER PRIMARY KEY is a number that the database chooses; BLOB, BOOLEAN, INTEGE
 types; TEXT is compared byte by byte.
 """
 
+import re
+
 APPLICATION_ID = 0x53434D53  # "SCMS": marks a database as ours
 
 _VERSION_1 = """
@@ -154,6 +156,7 @@ CREATE INDEX gateway_ues_uri ON gateway_ues (uri)
 
 VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 SCHEMA_VERSION = len(VERSIONS)
+TABLES = tuple(re.findall(r"CREATE TABLE (\w+)", "".join(VERSIONS)))
 
 
 def statements(version, engine):
