@@ -23,6 +23,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgin5g_tools.scm_server.rate_limiter import RateLimiter
 from msgin5g_tools.scm_server.web.elements import tag, url
+from msgin5g_tools.scm_server.web.kept_text import kept_text
 from msgin5g_tools.scm_server.web.layout import VISITOR, message, page
 
 _SESSION_S = 12 * 3600  # since the last request
@@ -137,12 +138,12 @@ class Access:
         if request.path.startswith(_OPEN):
             return await handler(request)
         if visitor is None:
-            wanted = request.path_qs if request.method == "GET" and request.path != "/" else None
-            raise web.HTTPSeeOther(url("/login", next=wanted))
+            return await self._before_login(request)
         if request.method == "POST":
             fault = await self._change_fault(request, visitor)
             if fault:
-                return page(request, "Refused", message("bad", fault), status=403)
+                content = message("bad", fault), await kept_text(request)
+                return page(request, "Refused", *content, status=403)
         return await handler(request)
 
     def _host_fault(self, request):
@@ -188,6 +189,18 @@ class Access:
         if visitor.is_read_only and request.path != "/logout":
             return "The page was started with --web-read-only: it changes nothing."
         return None
+
+    @staticmethod
+    async def _before_login(request):
+        """The way to the login; an edit that comes after the end of one is not lost."""
+        kept = await kept_text(request)
+        if kept:
+            text = "Your login has ended; nothing was saved. Copy your text, then "
+            link = tag("a", "log in again", href="/login")
+            content = message("bad", text, link, "."), kept
+            return page(request, "Log in again", *content, status=403)
+        wanted = request.path_qs if request.method == "GET" and request.path != "/" else None
+        raise web.HTTPSeeOther(url("/login", next=wanted))
 
     async def login(self, request, fault=None, status=200):
         if request[VISITOR] is not None:

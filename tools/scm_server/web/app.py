@@ -24,6 +24,7 @@ from msgin5g_tools.scm_server.web.deny_list import DenyList
 from msgin5g_tools.scm_server.web.documents import Documents
 from msgin5g_tools.scm_server.web.editor import Editor
 from msgin5g_tools.scm_server.web.fleet import FleetList
+from msgin5g_tools.scm_server.web.kept_text import kept_text
 from msgin5g_tools.scm_server.web.layout import VISITOR, message, page
 from msgin5g_tools.scm_server.web.log_page import LiveLog
 from msgin5g_tools.scm_server.web.log_ring import LogRing
@@ -109,7 +110,10 @@ class WebServer:
 
     def _app(self, server, access):
         settings = server.settings
-        store = self._store = StoreThread(lambda: Store(settings.db, timeout_s=_LOCK_S))
+        # Not created: the server has done so, and a file that is gone is no new, empty one.
+        store = self._store = StoreThread(
+            lambda: Store(settings.db, create=False, timeout_s=_LOCK_S)
+        )
         self._log = LiveLog(self.log_ring)
         self._overview = Overview(server, store, self._dropped)
         changed = server.documents_changed
@@ -181,10 +185,13 @@ class WebServer:
             return page(request, "Too large", message("bad", text), status=413)
         except Busy:
             text = "Too many pages wait for the database: try again in a moment."
-            return page(request, "Busy", message("bad", text), status=503)
+            content = message("bad", text), await kept_text(request)
+            return page(request, "Busy", *content, status=503)
         except (DatabaseError, ScmError) as error:
-            text = f"The database does not answer: {error}. Try again in a moment."
-            return page(request, "Not available", message("bad", text), status=503)
+            line = getattr(error, "line", error)
+            text = f"The database does not answer: {line}. Try again in a moment."
+            content = message("bad", text), await kept_text(request)
+            return page(request, "Not available", *content, status=503)
 
 
 async def _static(request):

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 from msgin5g_tools.scm_server import identity, listing
+from msgin5g_tools.scm_server.web.documents import not_found_so_far
 from msgin5g_tools.scm_server.web.elements import join, tag, url
 from msgin5g_tools.scm_server.web.layout import (
     PAGE_SIZE,
@@ -33,26 +34,27 @@ class DenyList:
 
     async def list(self, request, fault=None, uri="", status=200):
         text, after = query_text(request), request.query.get("after")
-        found = await self._store.call(listing.denied, text, PAGE_SIZE + 1, after)
-        shown = found[:PAGE_SIZE]
+        found = await self._store.call(listing.denied, text, PAGE_SIZE, after)
         is_read_only = request[VISITOR].is_read_only
         content = [
             tag("p", "The requests of these UEs get 4.03, whatever they ask for."),
             message("bad", fault) if fault else "",
             "" if is_read_only else _add_form(request, uri),
         ]
-        if shown or text or after:
+        if found.entries or text or after:
             content.append(search("/denied", text, "UE on the list"))
-        if shown:
+        if found.entries:
             heads = ("UE",) if is_read_only else ("UE", "Change")
-            rows = [_row(request, each)[: len(heads)] for each in shown]
+            rows = [_row(request, each)[: len(heads)] for each in found.entries]
             content.append(table(heads, rows, "Denied UEs"))
+        elif found.after is not None:
+            content.append(not_found_so_far("denied UEs"))
         elif text or after:
             link = tag("a", "Show the whole list", href="/denied")
             content.append(empty("No denied UE matches.", link, "."))
         else:
             content.append(empty("No UE is denied.", "Add one above to refuse its requests."))
-        following = {"after": shown[-1]} if len(found) > PAGE_SIZE else None
+        following = {"after": found.after} if found.after is not None else None
         content.append(pages("/denied", after is None, following, q=text or None))
         return page(request, "Deny list", *content, status=status)
 

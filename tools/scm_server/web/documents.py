@@ -50,10 +50,7 @@ class Documents:
         after = None
         if "after_service" in request.query:
             after = request.query["after_service"], request.query.get("after_id", "")
-        found = await self._store.call(_found, text, service, after)
-        entries, services = found
-        more = entries[PAGE_SIZE:]
-        entries = entries[:PAGE_SIZE]
+        found, services = await self._store.call(_found, text, service, after)
         visitor = request[VISITOR]
         new = tag("a", "New document", href="/document/edit", class_="button primary")
         content = [
@@ -64,14 +61,16 @@ class Documents:
                 class_="controls",
             )
         ]
-        if entries:
+        if found.entries:
             content.append(
                 table(
                     ("Document", "Service", "For", "Bytes", "ETag"),
-                    map(_row, entries),
+                    map(_row, found.entries),
                     "Documents",
                 )
             )
+        elif found.after is not None:
+            content.append(not_found_so_far("documents"))
         elif text or service or after:
             content.append(
                 empty(
@@ -87,9 +86,8 @@ class Documents:
                 )
             )
         following = None
-        if more:
-            last = entries[-1]
-            following = {"after_service": last.service, "after_id": last.doc_id}
+        if found.after is not None:
+            following = dict(zip(("after_service", "after_id"), found.after, strict=True))
         query = {"q": text or None, "service": service}
         content.append(pages("/documents", after is None, following, **query))
         return page(request, "Documents", *content)
@@ -169,6 +167,11 @@ class Documents:
         following = {"before": rows[-1].number} if len(found) > PAGE_SIZE else None
         below = pages("/changes", before is None, following)
         return page(request, "Changes", about, changes_table(rows), below)
+
+
+def not_found_so_far(things):
+    """In place of a part of a list in which a search has found nothing."""
+    return empty("Not found so far.", f"{listing.MAX_READ:,} {things} were searched: go on below.")
 
 
 def name_of(request):
@@ -302,7 +305,7 @@ def _hex(body):
 
 
 def _found(store, text, service, after):
-    return listing.documents(store, text, service, PAGE_SIZE + 1, after), store.services(100)
+    return listing.documents(store, text, service, PAGE_SIZE, after), store.services(100)
 
 
 def _with_history(store, service, doc_id, before):

@@ -12,14 +12,9 @@ from msgin5g_tools.scm_server import json_form, ue_config
 from msgin5g_tools.scm_server.problem import ScmError
 from msgin5g_tools.scm_server.store import etag
 from msgin5g_tools.scm_server.web import text_diff
-from msgin5g_tools.scm_server.web.documents import (
-    crumbs,
-    name_of,
-    shown_text,
-    source_text,
-    text_field,
-)
+from msgin5g_tools.scm_server.web.documents import crumbs, name_of, source_text, text_field
 from msgin5g_tools.scm_server.web.elements import block, tag, url
+from msgin5g_tools.scm_server.web.kept_text import form_text, kept_text
 from msgin5g_tools.scm_server.web.layout import VISITOR, code, form, message, page
 
 _NEW = """{
@@ -70,11 +65,11 @@ class Editor:
 
     async def edit_again(self, request):
         sent = await request.post()
-        return await self._editor(request, _text(sent, "text"), _text(sent, "base"))
+        return await self._editor(request, form_text(sent, "text"), form_text(sent, "base"))
 
     async def review(self, request):
         sent = await request.post()
-        text, base = _text(sent, "text"), _text(sent, "base")
+        text, base = form_text(sent, "text"), form_text(sent, "base")
         read = await asyncio.to_thread(self._read, request, text)
         service, doc_id, document, mistakes, warnings = read
         if mistakes:
@@ -85,7 +80,7 @@ class Editor:
                 request, text, base, [f"ueConfigDocId: '{doc_id}' exists already"]
             )
         if _tag(old) != base:
-            return await self._conflict(request, service, doc_id, text, base)
+            return await self._conflict(request, service, doc_id)
         if old is not None and old == ue_config.encode(document, doc_id):
             return await self._editor(
                 request, text, base, [], "Nothing differs: it need not be saved."
@@ -113,7 +108,7 @@ class Editor:
 
     async def save(self, request):
         sent = await request.post()
-        text, base = _text(sent, "text"), _text(sent, "base")
+        text, base = form_text(sent, "text"), form_text(sent, "base")
         read = await asyncio.to_thread(self._read, request, text)
         service, doc_id, document, mistakes, _ = read
         if mistakes:
@@ -122,17 +117,17 @@ class Editor:
             by = request[VISITOR].by
             await self._store.call(_put, service, doc_id, document, base, by)
         except Conflict:
-            return await self._conflict(request, service, doc_id, text, base)
+            return await self._conflict(request, service, doc_id)
         self._on_change()
         raise web.HTTPSeeOther(url("/document", service=service, id=doc_id))
 
     async def delete(self, request):
         service, doc_id = name_of(request)
-        base = _text(await request.post(), "base")
+        base = form_text(await request.post(), "base")
         try:
             await self._store.call(_delete, service, doc_id, base, request[VISITOR].by)
         except Conflict:
-            return await self._conflict(request, service, doc_id, None, base)
+            return await self._conflict(request, service, doc_id)
         self._on_change()
         raise web.HTTPSeeOther(url("/document", service=service, id=doc_id))
 
@@ -189,37 +184,20 @@ class Editor:
         return page(request, title, *about, content, status=422 if mistakes else 200)
 
     @staticmethod
-    async def _conflict(request, service, doc_id, text, base):
-        text_of_it = (
-            ""
-            if text is None
-            else tag(
-                "section",
-                tag("h2", "Your text, to copy"),
-                await asyncio.to_thread(shown_text, text),
-            )
-        )
+    async def _conflict(request, service, doc_id):
         explained = message(
             "bad",
             f"{doc_id} was changed by somebody else while you edited it; nothing was saved.",
         )
         link = url("/document", service=service, id=doc_id)
         again = tag("a", "See the present document and its history", href=link, class_="button")
-        status = 409
-        return page(
-            request, "Changed meanwhile", explained, tag("p", again), text_of_it, status=status
-        )
+        content = explained, tag("p", again), await kept_text(request)
+        return page(request, "Changed meanwhile", *content, status=409)
 
 
 def _target(request, step):
     query = {key: request.query[key] for key in ("service", "id") if key in request.query}
     return url(f"/document/{step}", **query)
-
-
-def _text(sent, name):
-    """A field of a form; line breaks as everybody else has them."""
-    value = sent.get(name, "")
-    return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
 
 def _mistakes(mistakes):

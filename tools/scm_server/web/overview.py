@@ -105,7 +105,8 @@ class Overview:
 
 
 def _figure(path, name, n):
-    text = join(tag("strong", f"{n:,}"), " ", tag("span", name))
+    shown = f"{n:,}" if n <= listing.MAX_COUNT else f"{listing.MAX_COUNT:,}+"
+    text = join(tag("strong", shown), " ", tag("span", name))
     return tag("a", text, href=path) if path else tag("div", text)
 
 

@@ -13,7 +13,8 @@ class Busy(Exception):
 class StoreThread:
     """`await call(function, ...)` is function(store, ...), run in the thread.
 
-    open_store() is called there, the first time. At most 32 calls wait; then Busy.
+    open_store() is called there, the first time and after the connection was lost. At most 32
+    calls wait; then Busy.
     """
 
     def __init__(self, open_store):
@@ -38,6 +39,8 @@ class StoreThread:
         self._executor.shutdown(wait=False)
 
     def _run(self, function, arguments):
+        if self._store is not None and self._store.is_away:
+            self._close()
         if self._store is None:
             self._store = self._open_store()
         return function(self._store, *arguments)
