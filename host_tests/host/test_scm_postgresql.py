@@ -244,6 +244,13 @@ def test_kill_9_of_writers_and_of_the_database_loses_and_halves_no_document(
         assert numbers == list(range(1, len(names) + 1)), "each change once, without a gap"
 
 
+def test_a_connection_that_follows_no_changes_is_sent_none(db):
+    """What the page, which is seldom asked, does not read would be kept by PostgreSQL."""
+    for create, channels in ((True, [("msgin5g_changes",)]), (False, [])):
+        with Store(db, create=create) as store:
+            assert store.rows("SELECT pg_listening_channels()") == channels
+
+
 def test_writers_at_once_number_their_changes_without_a_gap_and_in_their_order(db):
     def write(name):
         with Store(db, timeout_s=30) as store:

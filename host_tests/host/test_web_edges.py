@@ -2,10 +2,13 @@
 away or killed, versions that today's rules refuse, readers that do not read."""
 
 import asyncio
+import contextlib
 import html
 import itertools
+import os
 import random
 import re
+import signal
 import subprocess
 import threading
 from urllib.parse import urlencode
@@ -13,13 +16,18 @@ from urllib.request import Request, urlopen
 
 import cbor2
 import pytest
+from aiohttp import ClientSession
 from page_client import TOKEN, denied, open_page, with_page
 from scm_setup import UE7, choose_engine, database_in, document
 from web_setup import COMMAND
 
 from msgin5g_tools.scm_server import history, listing
+from msgin5g_tools.scm_server.server import ScmServer
+from msgin5g_tools.scm_server.settings import Settings
 from msgin5g_tools.scm_server.store import Store, etag
 from msgin5g_tools.scm_server.web import app, log_page
+from msgin5g_tools.scm_server.web.app import WebServer
+from msgin5g_tools.scm_server.web.settings import WebSettings
 
 on_each_engine = pytest.mark.usefixtures("each_engine")
 SAVE = "/document/save?service=msgin5g&id=d"
@@ -164,6 +172,42 @@ def test_a_database_that_was_away_serves_the_page_again_and_no_text_is_lost(tmp_
     finally:
         choose_engine(None)
         postgresql.start()
+        postgresql.drop_databases()
+
+
+def test_a_database_that_hangs_holds_up_neither_a_page_nor_the_end_of_the_server(postgresql):
+    db = postgresql.new_database()
+
+    async def scenario():
+        async with ScmServer(Settings(db=db, bind=("127.0.0.1", 0))) as server:
+            web = WebServer(WebSettings(("127.0.0.1", 0)))
+            await web.start(server)
+            async with ClientSession() as session:
+
+                async def status():
+                    async with session.get(f"{web.url}denied") as answer:
+                        return answer.status
+
+                assert await status() == 200
+                stopped.extend(postgresql.processes())
+                send(signal.SIGSTOP)
+                assert await asyncio.wait_for(status(), 30) == 503
+                more = [asyncio.create_task(status()) for _ in range(30)]
+                await asyncio.sleep(0.1)
+                await asyncio.wait_for(web.stop(), 30)
+                await asyncio.gather(*more, return_exceptions=True)
+
+    stopped = []
+
+    def send(number):
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):  # one was just about to end
+                os.kill(pid, number)
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        send(signal.SIGCONT)
         postgresql.drop_databases()
 
 

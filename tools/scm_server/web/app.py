@@ -35,6 +35,7 @@ from msgin5g_tools.scm_server.web.ue import Ue
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _LOCK_S = 2.0  # how long a change waits for those of others
+_ANSWER_S = 5.0  # for PostgreSQL: one that hangs holds up a page, and the end, no longer
 _FORM_SIZE = 64 * 1024  # of what is no document
 _TEXT_FACTOR = 8  # characters of JSON in a form for one byte of CBOR, at most
 _STOP_S = 1.0
@@ -112,7 +113,7 @@ class WebServer:
         settings = server.settings
         # Not created: the server has done so, and a file that is gone is no new, empty one.
         store = self._store = StoreThread(
-            lambda: Store(settings.db, create=False, timeout_s=_LOCK_S)
+            lambda: Store(settings.db, create=False, timeout_s=_LOCK_S, answer_s=_ANSWER_S)
         )
         self._log = LiveLog(self.log_ring)
         self._overview = Overview(server, store, self._dropped)
