@@ -20,9 +20,10 @@ SUITES = {
     # Without those that start a process of its own for each test.
     "scm_server": (
         "host/test_scm_[!p]*.py",
-        "host/test_scm_policy.py",
-        "host/test_scm_peers.py",
+        "host/test_scm_p[!r]*.py",  # all but test_scm_process.py
+        "host/test_web_[!b]*.py",  # without the browser
         "host/test_documents.py",
+        "host/test_metrics.py",
     ),
     "device": (
         "host/test_device_*.py",
