@@ -116,7 +116,7 @@ def test_a_folder_that_this_user_may_not_write_to_is_one_line_that_names_it(fold
     Store(file).close()
     file.chmod(0o666)
     folder.chmod(0o555)
-    refused(another_user, file, f"this user may not write to {folder}", commands=WRITING + READING)
+    refused(another_user, file, f"this user may not write to {folder}")
 
 
 def test_a_disk_that_is_full_at_the_start_is_one_line_that_says_where_to_make_room(
