@@ -268,6 +268,10 @@ def test_a_search_looks_through_a_limited_number_of_entries_and_goes_on(tmp_path
             assert after == ("b", "d29")
             assert listing.documents(store, search, None, 5, after, 10) == listing.Page([], None)
         assert listing.documents(store, "d2", "b", 9, None, 4).after == ("b", "d18")
+        for n in (10, 30):  # exactly one page: there is no next one
+            wanted = "e1" if n == 10 else ""
+            assert listing.documents(store, wanted, None, n).after is None
+            assert listing.denied(store, wanted, n).after is None
         first = listing.denied(store, "e1", 5, None, 12)
         assert first == listing.Page(["urn:x:UE10", "urn:x:UE11"], "urn:x:UE11")
         assert listing.denied(store, "e1", 5, first.after, 12).entries[0] == "urn:x:UE12"
