@@ -27,7 +27,16 @@ from msgin5g import repl
 from msgin5g.config.schema import Schema
 from msgin5g.services.application import Application
 from msgin5g.services.ping import Ping
-from msgin5g_testkit import MemoryFlash, Network, NetworkSim, RelayNode, ScmServer, Ue
+from msgin5g_testkit import (
+    Datagram,
+    GatewayNode,
+    MemoryFlash,
+    Network,
+    NetworkSim,
+    RelayNode,
+    ScmServer,
+    Ue,
+)
 from msgin5g_testkit.board import Board
 from msgin5g_tools.checks.types import documented, stub_of
 from msgin5g_tools.paths import ROOT
@@ -58,6 +67,8 @@ _OBJECTS = {
     "flash": MemoryFlash,
     "server": ScmServer,
     "relay": RelayNode,
+    "gateway": GatewayNode,
+    "request": Datagram,
 }
 # Modules that a page calls by the end of their name.
 _PACKAGES = ("", "msgin5g.", "msgin5g_testkit.")
