@@ -108,7 +108,7 @@ def interpreter_command():
 # of its own needs on a 64-bit port.
 UE_HEAP = "160K"
 HEAP = "208K"
-SECURED_HEAP = "256K"  # a gateway with the keys of 30 UEs
+SECURED_HEAP = "288K"  # a gateway with the keys of 30 UEs
 
 
 def default_heap(settings, role=None):
