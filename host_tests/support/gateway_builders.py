@@ -3,7 +3,8 @@
 from msgin5g_testkit.checks import xorshift
 from msgin5g.cbor.decoder import loads
 from msgin5g.coap.message import Message, encode
-from builders import RELAY, SERVER, DefaultSettings, document, new_ue
+from builders import RELAY, SERVER, document, new_ue
+from default_settings import DefaultSettings
 
 GATEWAY = RELAY
 GATEWAY_ID = "urn:x-msgin5g:gateway:1"

@@ -1,7 +1,8 @@
 """A configuration client with the server's side in a test's hands."""
 
-from builders import DATA, RELAY, UE_ID, document, ue_settings
+from default_settings import DATA, RELAY, UE_ID, ue_settings
 from msgin5g_testkit.checks import xorshift
+from msgin5g_testkit.documents import document
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.endpoint import RESPONSE, Endpoint
 from msgin5g.coap.message import Message, encode

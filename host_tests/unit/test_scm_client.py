@@ -1,7 +1,8 @@
 """The states of a fetch of the configuration client."""
 
 from scm_fetcher import BODY, Fetcher, observing
-from builders import DATA, document
+from default_settings import DATA
+from msgin5g_testkit.documents import document
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.numbers import (
     BLOCK2,

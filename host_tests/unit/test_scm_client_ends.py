@@ -1,8 +1,9 @@
 """How a fetch and an observation of the configuration client end, and what problem details say."""
 
 from scm_fetcher import BODY, Fetcher, observing
-from builders import DATA, UE_ID, document
+from default_settings import DATA, UE_ID
 from msgin5g_testkit.checks import unhex
+from msgin5g_testkit.documents import document
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.numbers import CONTENT, FORBIDDEN, NOT_FOUND
 from msgin5g.scm.client import problem_of

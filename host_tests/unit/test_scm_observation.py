@@ -1,7 +1,8 @@
 """The configuration client observes a document: registration, notifications, their end."""
 
 from scm_fetcher import BODY, Fetcher, observing
-from builders import DATA, UE_ID, document
+from default_settings import DATA, UE_ID
+from msgin5g_testkit.documents import document
 from msgin5g.cbor.encoder import dumps
 from msgin5g.coap.numbers import CON, CONTENT, ECHO, ETAG, NOT_FOUND, OBSERVE, UNAUTHORIZED, VALID
 

@@ -1,7 +1,7 @@
 """The default settings of the tests are the real defaults."""
 
 from msgin5g.settings import settings_of
-from builders import DefaultSettings
+from default_settings import DefaultSettings
 
 GOOD = {"ue_id": "urn:x-msgin5g:ue:0007", "next_hop": ["192.168.4.1", 65401]}
 RELAY = {"role": "relay", "ue_id": "urn:x:1", "server": {"address": ["192.0.2.1", 5683]}}

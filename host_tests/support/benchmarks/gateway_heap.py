@@ -18,7 +18,7 @@ from msgin5g.coap.retransmission import Parameters  # noqa: E402
 from msgin5g.gateway.gateway import Gateway  # noqa: E402
 from msgin5g.gateway.scm_local import LocalScmClient  # noqa: E402
 from msgin5g.scm.request import ScmRequest  # noqa: E402
-from builders import DefaultSettings  # noqa: E402
+from default_settings import DefaultSettings  # noqa: E402
 
 SERVER = b"the server's one"
 N = int(sys.argv[2])
