@@ -10,9 +10,9 @@ from aiocoap import GET, Message
 from aiocoap.numbers.optionnumbers import OptionNumber
 
 from msgin5g_tools.scm_server import identity, json_write, link_format, options, query, resources
-from msgin5g_tools.scm_server import ue_config
+from msgin5g_tools.scm_server import ue_config, ue_config_check
 from msgin5g_tools.scm_server.echo import Verifier
-from msgin5g_tools.scm_server.json_form import compact, parse_object
+from msgin5g_tools.scm_server.config_data import compact, parse_object
 from msgin5g_tools.line_writer import LineWriter
 from msgin5g_tools.scm_server.problem import Problem, ScmError, printable
 from msgin5g_tools.scm_server.server import ScmServer
@@ -251,19 +251,19 @@ def test_a_server_that_has_stopped_leaves_no_task_and_the_environment_as_it_was(
 def fault_of(document):
     """What is said about a document that is put as `doc`."""
     with pytest.raises(Problem) as caught:
-        ue_config.require(document, "msgin5g", "doc")
+        ue_config_check.require(document, "msgin5g", "doc")
     return caught.value.detail
 
 
 def test_what_is_wrong_with_a_document_is_told_with_its_place_and_how_much_more_there_is():
     good = {"valServiceDomain": "example.com"}
-    ue_config.require(good, "msgin5g", "doc")
+    ue_config_check.require(good, "msgin5g", "doc")
     assert fault_of({}) == "valServiceDomain: is missing"
     said = fault_of({**good, "valServiceId": "other"})
     assert said == "valServiceId: is not 'msgin5g' as in the path"
     wrong = {**good, "valServiceId": "other", "ueConfigDocId": "x"}
     assert fault_of(wrong).endswith("as in the path (and 1 more)")
-    ue_config.require(
+    ue_config_check.require(
         {**good, "valServiceId": "msgin5g", "ueConfigDocId": "doc"}, "msgin5g", "doc"
     )
 
@@ -277,7 +277,7 @@ def test_what_could_not_be_sent_again_unchanged_is_refused_wherever_it_stands():
     deep = 1
     for _ in range(ue_config.MAX_DEPTH - 2):
         deep = [deep]
-    ue_config.require({**good, "x": deep}, "msgin5g", "doc")
+    ue_config_check.require({**good, "x": deep}, "msgin5g", "doc")
     assert "is nested deeper than 16" in fault_of({**good, "x": [deep]})
 
 

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import math
 import re
+import subprocess
 import sys
 from collections import Counter
 from xml.etree import ElementTree
@@ -11,6 +12,8 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
+from msgin5g_tools.bench.errors import BenchError
+from msgin5g_tools.bench.simulate import costs
 from msgin5g_tools.cli import msgin5g
 from msgin5g_tools.simulate import intermediary, population
 from msgin5g_tools.simulate.simulation import Simulation
@@ -271,7 +274,30 @@ def test_bench_compares_the_costs_of_a_ue_for_several_numbers_of_ues():
         assert first["time_ratio"] == first["memory_ratio"] == 1
         expected = second["peak_bytes"] / 60 / (first["peak_bytes"] / 20)
         assert abs(second["memory_ratio"] - expected) < 1e-9 and second["seconds"] > 0
-    done = CliRunner().invoke(msgin5g, ["bench", "--simulate", "20,0"])
-    assert done.exit_code == 2 and "numbers of UEs with commas between them" in done.output
-    done = CliRunner().invoke(msgin5g, ["bench", "--simulate", "200000"])
-    assert done.exit_code == 1 and "--ues 200000: not every UE" in done.output
+    for sizes, wrong in (("20,0", "0"), ("20;60", "20;60"), ("20,", ""), ("20,200000", "200000")):
+        done = CliRunner().invoke(msgin5g, ["bench", "--simulate", sizes])
+        assert done.exit_code == 2, done.output
+        assert (
+            f"'{wrong}' is not a whole number of 1 to 100000; several as 1000,3000" in done.output
+        )
+    with pytest.raises(BenchError, match="--ues 200000: not every UE has ended as it should"):
+        list(costs([200000]))
+
+
+def test_a_simulation_does_not_load_what_it_does_not_use():
+    """One of 10,000 UEs has about 180 MB; pydantic alone would be 14 of them."""
+    program = """if True:
+        import sys
+        from msgin5g_tools.cli import main
+        sys.argv[1:] = ["simulate", "--ues", "5", "--json"]
+        try:
+            main()
+        finally:
+            loaded = {"pydantic", "sqlalchemy", "matplotlib", "cryptography"} & set(sys.modules)
+            print(sorted(loaded), file=sys.stderr)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "[]\n"), done
+    assert json.loads(done.stdout)["ok"]

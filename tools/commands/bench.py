@@ -21,21 +21,23 @@ from msgin5g_tools.bench.plan import measure as measure_plan
 from msgin5g_tools.bench.plan import plan as plan_for
 from msgin5g_tools.bench.scm_server import measure_server
 from msgin5g_tools.bench.simulate import costs
-from msgin5g_tools.scm_server.database import is_url
 from msgin5g_tools.build.mpy import BuildError, build_firmware
-
+from msgin5g_tools.number import Number
+from msgin5g_tools.scm_server.database import is_url
+from msgin5g_tools.simulate.population import MAX_UES
 
 _SIZES = "10000,30000,100000"
+_UES = Number(int, 1, MAX_UES)
 
 
 def _numbers(context, parameter, text):
     """[10, 20] from 10,20; None from None."""
     if text is None:
         return None
-    words = text.split(",")
-    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
-        raise click.BadParameter("numbers of UEs with commas between them, as 1000,3000")
-    return [int(word) for word in words]
+    try:
+        return [_UES.convert(word.strip(), parameter, context) for word in text.split(",")]
+    except click.BadParameter as error:
+        raise click.BadParameter(f"{error.message}; several as 1000,3000") from None
 
 
 @click.command()

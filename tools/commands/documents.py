@@ -14,7 +14,7 @@ import click
 
 from msgin5g_tools.commands.db_option import db_option
 from msgin5g_tools.person_file import FileError, read_text
-from msgin5g_tools.scm_server import identity, json_form, json_write
+from msgin5g_tools.scm_server import config_data, identity, json_form, json_write
 from msgin5g_tools.scm_server.contexts import Contexts
 from msgin5g_tools.scm_server.database import exists, shown
 from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
@@ -197,9 +197,9 @@ def _server(document):
     configs = document.get("ueConfigs", ())
     # As at a UE the ON_NETWORK part goes before the others, wherever it stands.
     for config in sorted(configs, key=lambda part: part["configType"] != "ON_NETWORK"):
-        data = json_form.parse_object(config["configData"])
-        if data and json_form.SERVER_ADDRESS in data:
-            return str(data[json_form.SERVER_ADDRESS])
+        data = config_data.parse_object(config["configData"])
+        if data and config_data.SERVER_ADDRESS in data:
+            return str(data[config_data.SERVER_ADDRESS])
     return "-"
 
 

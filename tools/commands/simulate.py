@@ -13,7 +13,7 @@ from msgin5g_tools.paths import import_firmware
 from msgin5g_tools.person_file import FileError, parse_json, read_text
 from msgin5g_tools.picture_file import check_picture
 from msgin5g_tools.simulate import intermediary
-from msgin5g_tools.simulate.population import identities
+from msgin5g_tools.simulate.population import MAX_UES, identities
 from msgin5g_tools.simulate.report import Report, as_json_object
 from msgin5g_tools.simulate.simulation import Simulation
 from msgin5g_tools.text import printable
@@ -21,7 +21,6 @@ from msgin5g_tools.text import printable
 import_firmware()
 from msgin5g.settings import SettingsError  # noqa: E402
 
-_MAX_UES = 100000
 _FORMATS = (".png", ".svg")
 _MAX_LOSS = 75  # percent; with more, hardly any exchange completes
 
@@ -36,7 +35,7 @@ class _Role(click.ParamType):
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--ues", type=Number(int, 1, _MAX_UES), default=1000, help="Number of UEs.")
+@click.option("--ues", type=Number(int, 1, MAX_UES), default=1000, help="Number of UEs.")
 @click.option("--role", type=_Role(), default="gateway", help="The node between UEs and server.")
 @click.option(
     "--loss",

@@ -27,7 +27,14 @@ from pydantic import BeforeValidator
 from typing_extensions import NotRequired, TypedDict
 
 from msgin5g_tools.paths import FIRMWARE
-from msgin5g_tools.scm_server import identity, ue_config
+from msgin5g_tools.scm_server import identity, ue_config, ue_config_check
+from msgin5g_tools.scm_server.config_data import (
+    SERVICE_ID,
+    compact,
+    no_constant,
+    parse_object,
+    unique,
+)
 from msgin5g_tools.scm_server.shape import (
     CLOSED,
     MISSING,
@@ -39,7 +46,6 @@ from msgin5g_tools.scm_server.shape import (
 )
 
 SHORT_TYPE = "ON_NETWORK"
-SERVER_ADDRESS, SERVICE_ID = "MSGin5G-Server-address", "MSGin5G-UE-Service-id"
 WRAPPER = "$cbor"
 SAME = ("ueConfigDocId", "configName", "valServiceId", "valServiceDomain")
 _ANY_TEXT = "utf-8", "surrogatepass"  # JSON can hold half of a character
@@ -67,7 +73,7 @@ class _Config(TypedDict):
 
 
 class _Entry(TypedDict):
-    """The keys of a document in the file; ue_config has the rules of their values."""
+    """The keys of a document in the file; ue_config_check has the rules of their values."""
 
     __pydantic_config__ = CLOSED
     ueConfigDocId: Any
@@ -179,7 +185,7 @@ def _read_entry(entry, default_service, seen):
     if not is_readable:
         return faults, None, None
     document = _document(entry, faults)
-    faults += ue_config.check(document)
+    faults += ue_config_check.check(document)
     if not faults:
         key = service, entry["ueConfigDocId"]
         if key in seen:
@@ -274,19 +280,6 @@ def _refusals(document, doc_id):
     return ue_rules.refusals(document, doc_id)
 
 
-def parse_object(text):
-    """The JSON object in a configData, or None."""
-    try:
-        data = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def compact(data):
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-
-
 def _short_name(where, entry):
     """The key as the file spells it: ues[0] rather than valUeIds.uris[0]."""
     if "valUeIds" not in entry:
@@ -294,16 +287,3 @@ def _short_name(where, entry):
     if "ueConfigs" not in entry:
         where = where.replace("ueConfigs[0].", "")
     return where.replace("ueVendors", "vendors")
-
-
-def unique(pairs):
-    found = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f'the key "{key}" is there twice in one object')
-        found[key] = value
-    return found
-
-
-def no_constant(name):
-    raise ValueError(f"{name} is not JSON")

@@ -10,7 +10,8 @@ import math
 import cbor2
 
 from msgin5g_tools.scm_server import ue_config
-from msgin5g_tools.scm_server.json_form import SAME, SHORT_TYPE, WRAPPER, compact, parse_object
+from msgin5g_tools.scm_server.config_data import compact, parse_object
+from msgin5g_tools.scm_server.json_form import SAME, SHORT_TYPE, WRAPPER
 
 
 def write(deny, gateways, documents):

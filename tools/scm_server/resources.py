@@ -184,8 +184,11 @@ class Resources:
     def _save(self, found, body, by):
         if not body:
             raise Problem(codes.BAD_REQUEST, "body is empty")
+        # Not at the top: a simulation has resources, and pydantic would be a third of its program.
+        from msgin5g_tools.scm_server import ue_config_check
+
         document = ue_config.decode(body)
-        ue_config.require(document, found.service, found.doc_id)
+        ue_config_check.require(document, found.service, found.doc_id)
         doc_id = found.doc_id or self._new_id(found.service)
         outcome = self._store.put(found.service, doc_id, document, by)
         location = ()

@@ -11,7 +11,10 @@ from contextlib import contextmanager, suppress
 from aiocoap import error
 
 from msgin5g_tools import service_manager
-from msgin5g_tools.scm_server import aiocoap_internals
+from msgin5g_tools.scm_server import (
+    aiocoap_internals,
+    ue_config_check,  # noqa: F401  Loaded at start, so that no request waits for pydantic.
+)
 from msgin5g_tools.scm_server.change_follower import ChangeFollower
 from msgin5g_tools.scm_server.connections import Connections, within_descriptor_limit
 from msgin5g_tools.scm_server.contexts import Contexts

@@ -4,8 +4,8 @@ from collections import OrderedDict
 
 import cbor2
 
+from msgin5g_tools.scm_server.config_data import SERVICE_ID, parse_object
 from msgin5g_tools.scm_server.identity import normal_uri
-from msgin5g_tools.scm_server.json_form import SERVICE_ID, parse_object
 
 _MAX_NOTED = 20_000  # responses that need not be looked at again
 

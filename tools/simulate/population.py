@@ -13,6 +13,7 @@ from msgin5g.ue import ConstrainedUe  # noqa: E402
 CONFIGURED, NOT_FOUND, FORBIDDEN, WRONG, NONE = "2.05", "4.04", "4.03", "wrong", "none"
 SERVICE = "msgin5g"
 _PORT = 65401
+MAX_UES = 100000
 
 # number: from 1. expected: the correct outcome.
 Identity = namedtuple("Identity", "number ue_id address expected")
