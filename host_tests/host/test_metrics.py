@@ -13,6 +13,7 @@ import time
 import types
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -157,6 +158,28 @@ def test_what_a_client_has_an_answer_to_is_in_the_figures():
 
     metrics.address = "%s:%d" % metrics.address
     assert asyncio.run(serve())["msgin5g_scm_response_seconds_count",] == 1
+
+
+def test_a_server_that_is_busy_is_not_well_and_does_nothing_for_scrapes_that_have_ended():
+    metrics, done = Metrics((SERVER, 0), lambda: 0), []
+    at = "%s:%d" % metrics.address
+    of_the_server = {"n_observers": 4, "n_connections": 0, "drops": {}}
+    of_the_server["counts"] = lambda: done.append("counts")
+    of_the_server["check"] = lambda: done.append("check")
+
+    async def serve():
+        metrics.start(types.SimpleNamespace(**of_the_server))
+        with ThreadPoolExecutor() as threads:  # it waits for them, and its loop does nothing else
+            scrapes = threads.submit(http, at, "/health"), threads.submit(figures, at)
+        again = await asyncio.to_thread(http, at, "/health")
+        await metrics.stop()
+        return *(scrape.result() for scrape in scrapes), again
+
+    health, found, again = asyncio.run(serve())
+    assert health == (503, "the server does not answer within 2 s\n")
+    assert found["msgin5g_scm_database_up",] == 0 and found["msgin5g_scm_observers",] == 4
+    assert ("msgin5g_scm_documents",) not in found, "nobody knows"
+    assert again == (200, "ok\n") and done == ["check"]
 
 
 def test_health_is_200_while_the_database_answers_and_503_with_one_line_when_it_does_not(tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -76,7 +77,7 @@ class Metrics:
     def collect(self):
         if self._server is None:
             return  # it is being registered
-        counts, fault = self._ask(self._counts())
+        counts, fault = self._ask(self._server.counts)
         up = GaugeMetricFamily("msgin5g_scm_database_up", "1: the database answers.")
         up.add_metric([], 0 if fault else 1)
         yield up
@@ -110,25 +111,28 @@ class Metrics:
             dropped.add_metric([cause], n)
         yield dropped
 
-    async def _counts(self):
-        return self._server.counts()
-
-    async def _check(self):
-        self._server.check()
-
     def _health(self):
-        return self._ask(self._check())[1]
+        return self._ask(self._server.check)[1]
 
-    def _ask(self, coroutine):
+    def _ask(self, function):
         """(what it returns, None), or (None, what is wrong); it runs in the server's loop."""
-        asked = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        asked = Future()
+        self._loop.call_soon_threadsafe(_run, function, asked)
         try:
             return asked.result(_ANSWER_S), None
         except DatabaseError as error:
             return None, f"the database does not answer: {error}"
-        except (TimeoutError, FutureTimeoutError):
+        except FutureTimeoutError:
             asked.cancel()
             return None, f"the server does not answer within {_ANSWER_S:g} s"
+
+
+def _run(function, asked):
+    if asked.set_running_or_notify_cancel():  # else the scrape has ended
+        try:
+            asked.set_result(function())
+        except Exception as error:
+            asked.set_exception(error)
 
 
 class _TimedSite:
