@@ -333,7 +333,7 @@ def test_a_database_that_cannot_be_used_is_one_line(postgresql, db):
         (postgresql.url("none"), 'database "none" does not exist'),
         ("postgresql://u:s3cret@127.0.0.1:1/x", "Connection refused"),
         ("postgresql://u@127.0.0.1:1/x?password=s3cret", "Connection refused"),
-        ("postgresql://u:s3cret@[::1/x", "URL"),
+        ("postgresql://u:s3cret@[::1/x", 'matching "]"'),
         ("postgresql://u:s3cret@127.0.0.1:port/x", "port"),
     ):
         for command in (("documents", "list"), ("keys", "list")):
@@ -343,15 +343,33 @@ def test_a_database_that_cannot_be_used_is_one_line(postgresql, db):
 
 
 def test_the_url_of_a_socket_is_shown_as_it_was_given():
-    for url in ("postgresql://", "postgresql:///scm", "postgresql:///scm?host=/run/x"):
-        assert redacted(url) == (url, None)
+    for rest in ("", "/scm", "/scm?host=/run/x&options=-c%20geqo=off", "h/scm?user=anna@h"):
+        assert redacted(f"postgresql://{rest}") == (f"postgresql://{rest}", set())
 
 
-def test_a_password_is_in_no_line_of_the_log(db, tmp_path):
-    url = re.sub("msgin5g@", "msgin5g:s3cret@", db)
+@pytest.mark.parametrize("password", ["s3cret", "s3#cret", "s3?cret", "s3%2Fcret"])
+def test_a_password_is_in_no_line_of_the_log(db, tmp_path, password):
+    url = db.replace("msgin5g@", f"msgin5g:{password}@")
     with Scm(tmp_path, db=url) as scm:
         started = scm.events.get(timeout=TIMEOUT_S)
     assert started["event"] == "started" and started["db"] == db
+
+
+def test_no_error_repeats_a_password_that_is_written_wrong():
+    percent = 'invalid percent-encoded token: "***"'
+    encode = "the URL of the database: write @ as %40 and / as %2F in its user, password and name"
+    for given, shown in (
+        ("u:100%sure@127.0.0.1:1/x", f"postgresql://u@127.0.0.1:1/x: {percent}"),
+        ("u:a%20b%sure@127.0.0.1:1/x", f"postgresql://u@127.0.0.1:1/x: {percent}"),
+        ("u@127.0.0.1:1/x?password=a%20%sure", f"postgresql://u@127.0.0.1:1/x: {percent}"),
+        ("127.0.0.1:1/x?password=%sure&foo=1", f"postgresql://127.0.0.1:1/x?foo=1: {percent}"),
+        ("u:sure@more@127.0.0.1:1/x", encode),
+        ("u:sure/more@127.0.0.1:1/x", encode),
+    ):
+        assert run("documents", "list", "--db", f"postgresql://{given}") == (
+            1,
+            f"Error: {shown}\n",
+        )
 
 
 def test_without_psycopg_the_message_says_how_to_install_it(monkeypatch):
@@ -371,6 +389,30 @@ def test_a_name_with_a_nul_character_is_refused_and_disturbs_nothing(db, tmp_pat
             answer = client.ask(GET, path, query)
             assert answer.code == "4.00" and "NUL" in problem(answer)[-2]
         assert ids(client.get()) == []
+
+
+def test_a_primary_that_is_read_only_now_is_read_and_a_change_gets_503(db, tmp_path):
+    with Scm(tmp_path, db=db) as scm, scm.client() as client:
+        client.put("ue-0007", document(UE7))
+        scm.call(lambda store: store.run("SET default_transaction_read_only = on"))
+        answer = client.put("ue-0008", document(UE8))
+        assert answer.code == "5.03" and answer.options[MAX_AGE], answer
+        assert re.fullmatch(
+            "the database is not available: cannot execute .* in a read-only transaction",
+            problem(answer)[-2],
+        )
+        assert ids(client.get()) == ["ue-0007"]
+        scm.call(lambda store: store.run("SET default_transaction_read_only = off"))
+        assert client.put("ue-0008", document(UE8)).code == "2.01"
+
+
+def test_an_error_of_the_database_is_named_without_the_statement(db, tmp_path):
+    with Scm(tmp_path, db=db) as scm, scm.client() as client:
+        scm.call(lambda store: store.run("ALTER TABLE documents RENAME TO gone"))
+        answer = client.get()
+        assert answer.code == "5.00" and problem(answer)[-2] == (
+            'the database is damaged: relation "documents" does not exist'
+        )
 
 
 def test_after_a_crash_of_the_database_no_server_takes_requests_without_a_new_echo(

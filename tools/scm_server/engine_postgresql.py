@@ -138,7 +138,7 @@ class PostgresqlEngine:
     TRIGGERS = {2: _TRIGGERS_2, 3: _TRIGGERS_3}
 
     def __init__(self, url, create, timeout_s, answer_s):
-        self.name, self._password = redacted(url)
+        self.name, self._passwords = redacted(url)
         self._url = url
         self._create = create
         self._timeout_s = timeout_s
@@ -155,8 +155,8 @@ class PostgresqlEngine:
         """The DatabaseError for an Error; also closes a connection that is of no use any more."""
         self._drop_if_broken()
         text = " ".join((error.diag.message_primary or str(error)).split())
-        if self._password:
-            text = text.replace(self._password, "***")
+        for password in self._passwords:
+            text = text.replace(password, "***")
         if isinstance(error, psycopg.DataError):
             return UnstorableText(text)
         # A former primary that is read-only now gets a successor.
