@@ -65,13 +65,15 @@ def test_a_context_is_found_by_its_identifiers_and_its_secret_is_not_shown(opene
 def test_bad_identifiers_and_owners_are_one_line_each(opened):
     contexts, _, _ = opened
     contexts.add(UE, UE7, kid=b"\x07")
+    contexts.add(GATEWAY, "192.0.2.1", kid=b"\x07", id_context=b"site 1")
     for kind, name, more, expected in (
         (UE, UE7, {}, "has a key already"),
         (UE, "no uri", {}, "not a URI"),
         (GATEWAY, "no uri", {}, "not a URI"),
         (ADMINISTRATOR, "", {}, "not a name"),
         ("printer", "x", {}, "not for a printer"),
-        (UE, UE8, {"kid": b"\x07"}, "'07' is taken"),
+        (UE, UE8, {"kid": b"\x07"}, f"{UE8}: identifier '07' is taken, perhaps by a revoked key"),
+        (UE, UE8, {"kid": b"\x07", "id_context": b"site 1"}, "'07' is taken"),
         (UE, UE8, {"kid": b"12345678"}, "8 bytes, not 0 to 7"),
         (UE, UE8, {"kid": b"\x00"}, "that of the server"),
         (UE, UE8, {"secret": b"short secret"}, "master secret has 12 bytes, not 16"),
@@ -79,7 +81,7 @@ def test_bad_identifiers_and_owners_are_one_line_each(opened):
         with pytest.raises(ScmError, match=expected) as caught:
             contexts.add(kind, name, **more)
         assert "\n" not in str(caught.value) and "short secret" not in str(caught.value)
-    assert len(contexts.list()) == 1
+    assert len(contexts.list()) == 2
     with pytest.raises(ScmError, match="no key to rotate"):
         contexts.rotate(UE, UE8)
 
