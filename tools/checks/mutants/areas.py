@@ -22,8 +22,9 @@ SUITES = {
         "host/test_scm_[!p]*.py",
         "host/test_scm_p[!r]*.py",  # all but test_scm_process.py
         "host/test_web_[!b]*.py",  # without the browser
-        "host/test_documents.py",
+        "host/test_documents*.py",
         "host/test_metrics.py",
+        "host/test_printable.py",
     ),
     "device": (
         "host/test_device_*.py",
