@@ -283,6 +283,7 @@ def test_a_message_fits_a_buffer_of_its_own_size_and_none_that_is_smaller():
     # A larger buffer costs a board time: each store of a slice moves what lies behind it.
     edges = (0, 1, 12, 13, 14, 268, 269, 270, 600)
     cases = [(b"t" * n, OPTIONS, b"p") for n in edges]
+    cases += [(b"tok", [(n, b"")], b"") for n in edges]
     cases += [(b"tok", [(11, b"a"), (11 + n, b"")], b"") for n in edges]
     cases += [(b"tok", [(11, b"a"), (12, b"v" * n)], b"") for n in edges]
     cases += [(b"tok", [(300, b"v" * n)], b"p" * n) for n in edges]

@@ -149,6 +149,17 @@ def test_a_trial_is_replaced_by_the_document_that_waited():
     assert board.offer("one") == "applied"  # it was replaced, not rolled back
 
 
+def test_the_end_of_a_trial_does_not_apply_the_document_that_waits_any_sooner():
+    board = Board("good")
+    board.manager.apply_interval_ms = 2 * TRIAL_MS
+    board.offer("one")
+    assert board.offer("two") == "postponed"
+    assert board.wait(TRIAL_MS) == ["rolled_back"]
+    assert board.runs() == "good"
+    assert board.wait(TRIAL_MS - 1) == []
+    assert board.wait(1) == ["applied"] and board.runs() == "two"
+
+
 def test_without_memory_a_document_is_refused_and_nothing_is_lost():
     board = Board(trial_ms=0)
     board.offer("one")

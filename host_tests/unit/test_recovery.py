@@ -51,6 +51,19 @@ def test_a_boot_in_safe_mode_that_has_lasted_leads_out_with_the_next_start():
         assert [board.reset() for _ in range(3)] == ["applied"] * 2 + ["safe_mode"]
 
 
+def test_safe_mode_whose_count_the_flash_refused_lasts_as_long_as_any():
+    board = Board()
+    board.offer("one")
+    board.reset()
+    board.reset()
+    board.flash.is_full = True
+    assert board.reset() == "safe_mode" and board.manager.unsaved
+    board.flash.is_full = False
+    assert board.wait(SAFE_MODE_MS - 1) == [] and not board.manager.unsaved
+    assert board.wait(1) == ["safe_mode"]
+    assert board.reset() == "applied"
+
+
 def test_a_boot_that_a_person_ends_does_not_count():
     for names in (("one",), ()):
         board = Board(*names)
@@ -106,6 +119,17 @@ def test_another_application_begins_a_new_count():
         if names:
             # What was rolled back is remembered beside it.
             assert board.manager.state == BAD and board.offer("two") == "refused"
+
+
+def test_a_first_boot_of_another_application_that_a_person_ends_does_not_count():
+    board = Board()
+    board.application = 1
+    board.offer("one")
+    assert [board.reset() for _ in range(2)] == ["applied"] * 2
+    board.application = 2
+    board.reset()
+    board.manager.ended_by_hand(board.now)
+    assert [board.reset() for _ in range(3)] == ["applied", "applied", "safe_mode"]
 
 
 def test_an_inspection_and_a_deep_sleep_change_no_count_of_another_application():

@@ -85,6 +85,22 @@ def test_bytes_that_are_not_utf8_are_refused():
             loads(b'"' + text + b'"')
 
 
+def test_a_first_byte_that_its_second_does_not_fit_is_reported_where_it_stands():
+    # RFC 3629 section 4: too long, a surrogate, beyond U+10FFFF.
+    for text in (
+        b"\xc0\xaf \xc1\xbf \xe0\x80\x80 \xe0\x9f\xbf \xed\xa0\x80 \xed\xbf\xbf"
+        b" \xf0\x80\x80\x80 \xf0\x8f\xbf\xbf \xf4\x90\x80\x80 \xf5\x80\x80\x80 \xff\xbf"
+    ).split(b" "):
+        assert _reasons(b'{"a": "xy' + text + b'z"}') == ["configData: JSON: not UTF-8 at byte 9"]
+
+
+def test_a_long_key_twice_is_reported_by_its_first_32_characters():
+    key = b"abcdefgh" * 5
+    assert _reasons(b'{"' + key + b'": 1, "' + key + b'": 2}') == [
+        "configData: JSON: key " + 4 * "abcdefgh" + " twice at byte 90"
+    ]
+
+
 def test_a_key_twice_is_refused_however_it_is_spelt():
     for text in (b'{"a": 1, "a": 1}', b'{"a": 1, "\\u0061": 2}', b'[{"k": {"b": 0, "b": 0}}]'):
         with raises(JsonError, "twice"):

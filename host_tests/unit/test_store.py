@@ -202,6 +202,16 @@ def test_a_record_of_a_newer_firmware_is_kept_aside():
     assert store.reports == ["slot-a: unreadable, kept as slot-a.bad"]
 
 
+def test_an_undamaged_file_of_another_kind_is_kept_aside():
+    flash = MemoryFlash()
+    _store(flash).write(GOOD, 0, b"e", b"", (b"text",))
+    data = b"MG5D" + flash.files["slot-a"][4:-4]
+    flash.files["slot-a"] = data + struct.pack("<I", crc32(data))
+    store = _store(flash)
+    assert store.newest is None
+    assert store.reports == ["slot-a: unreadable, kept as slot-a.bad"]
+
+
 def test_version_1_is_read_and_the_newest_written_again():
     for state in (TRIAL, GOOD, BAD):
         flash = MemoryFlash()
