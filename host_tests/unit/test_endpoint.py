@@ -50,6 +50,15 @@ def test_a_piggybacked_response_ends_the_exchange():
     assert sent(endpoint) == []
 
 
+def test_what_needs_no_timer_is_sent_without_delay():
+    endpoint = new()
+    assert endpoint.receive(0, packet(CON, EMPTY, 7), PEER, T0) == NOTHING
+    assert endpoint.wait_ms(T0) == 0
+    ((reset, remote),) = sent(endpoint)
+    assert (reset.mtype, reset.mid, remote) == (RST, 7, PEER)
+    assert endpoint.wait_ms(T0) is None
+
+
 def test_what_is_not_accepted_leaves_no_trace():
     endpoint = new()
     _exchange, request = asked(endpoint)
