@@ -23,6 +23,8 @@ from scm_setup import COLLECTION, CON, GET, OBSERVE, UE7, URI_PATH, Client, docu
 
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.metrics import Metrics
+from msgin5g_tools.scm_server.server import ScmServer
+from msgin5g_tools.scm_server.settings import Settings
 from msgin5g_tools.scm_server.store import Store
 
 COMMAND = [sys.executable, "-c", "from msgin5g_tools.cli import main; main()"]
@@ -183,17 +185,29 @@ def test_a_server_that_is_busy_is_not_well_and_does_nothing_for_scrapes_that_hav
 
 
 def test_health_is_200_while_the_database_answers_and_503_with_one_line_when_it_does_not(tmp_path):
-    with server(tmp_path) as (_, _, at):
+    metrics, db = Metrics((SERVER, 0), lambda: 0), tmp_path / "scm.db"
+    at = "%s:%d" % metrics.address
+
+    def scrape():
         assert http(at, "/health") == (200, "ok\n")
-        os.rename(tmp_path / "scm.db", tmp_path / "away.db")
+        os.rename(db, tmp_path / "away.db")
         status, text = http(at, "/health")
         assert status == 503 and re.fullmatch("the database does not answer: .*scm.db.*\n", text)
         found = figures(at)
         assert found["msgin5g_scm_database_up",] == found["msgin5g_scm_observers",] == 0
         assert ("msgin5g_scm_documents",) not in found, "nobody knows"
-        os.rename(tmp_path / "away.db", tmp_path / "scm.db")
+        os.rename(tmp_path / "away.db", db)
         assert http(at, "/health") == (200, "ok\n")
+        assert figures(at)["msgin5g_scm_documents",] == 0
         assert http(at, "/")[0] == 404 and http(at, "/health", "POST")[0] == 405
+
+    async def serve():
+        async with ScmServer(Settings(db, bind=("127.0.0.1", 0)), metrics=metrics) as server:
+            metrics.start(server)
+            await asyncio.to_thread(scrape)
+            await metrics.stop()
+
+    asyncio.run(serve())
 
 
 def test_clients_that_say_nothing_hold_up_neither_coap_nor_the_end(tmp_path):
