@@ -23,7 +23,7 @@ from scm_setup import COLLECTION, CON, GET, OBSERVE, UE7, URI_PATH, Client, docu
 
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.metrics import Metrics
-from msgin5g_tools.scm_server.server import ScmServer
+from msgin5g_tools.scm_server.server import ScmServer, run
 from msgin5g_tools.scm_server.settings import Settings
 from msgin5g_tools.scm_server.store import Store
 
@@ -208,6 +208,31 @@ def test_health_is_200_while_the_database_answers_and_503_with_one_line_when_it_
             await metrics.stop()
 
     asyncio.run(serve())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_and_its_figures_and_an_error_before_that_is_one_line(
+    tmp_path, number
+):
+    metrics, events, faults = Metrics((SERVER, 0), lambda: 0), [], []
+    at = "%s:%d" % metrics.address
+    settings = Settings(tmp_path / "scm.db", bind=("127.0.0.1", 0))
+
+    async def serve():
+        served = asyncio.create_task(run(settings, events.append, faults.append, metrics))
+        health = await asyncio.to_thread(http, at, "/health")
+        asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), number)
+        await served
+        return health
+
+    assert asyncio.run(serve()) == (200, "ok\n")
+    assert [event["event"] for event in events] == ["started", "stopped"]
+    (line,) = faults
+    assert "Exception in callback" in line and "ZeroDivisionError" in line and "\n" not in line
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        http(at, "/health")
 
 
 def test_clients_that_say_nothing_hold_up_neither_coap_nor_the_end(tmp_path):
