@@ -155,6 +155,33 @@ def test_blocks_are_cut_without_memory_of_the_first_one(tmp_path):
         assert answer.payload == whole[256:384]
 
 
+def test_the_blocks_of_eight_collections_at_once_cost_one_read_each_until_a_document_changes(
+    tmp_path,
+):
+    with Scm(tmp_path) as scm, scm.client() as client:
+        statements = []
+
+        def n_reads(query, number):
+            """How often the server reads documents for this block."""
+            before = len(statements)
+            body = client.get(query, options=[(BLOCK2, block(number, 0, 6))]).payload
+            assert whole[number * 1024 : (number + 1) * 1024] == body
+            return sum("SELECT body" in each for each in statements[before:])
+
+        for letter in "abc":
+            client.put(letter, document(configName=letter * 600))
+        queries = [f"ue-uri=urn:a:{n}" for n in range(9)]
+        whole = fetch(client, COLLECTION, queries[0], 6)[0]
+        scm.call(lambda store: store.connection.set_trace_callback(statements.append))
+        assert n_reads(queries[0], 1) == 0
+        assert [n_reads(query, 0) for query in queries[1:]] == [1] * 8
+        assert [n_reads(query, 1) for query in queries[1:]] == [0] * 8
+        assert n_reads(queries[0], 1) == 1, "it made room for the ninth one"
+        whole = whole.replace(b"ccc", b"ddd")
+        client.put("c", document(configName="d" * 600))
+        assert [n_reads(queries[8], number) for number in (0, 1)] == [1, 0]
+
+
 def test_a_body_in_blocks_is_put_together_and_each_block_is_acknowledged(tmp_path):
     body = cbor2.dumps(document(UE7, configName="n" * 300))
     with Scm(tmp_path) as scm, scm.client() as client:
