@@ -14,7 +14,7 @@ from msgin5g.oscore.protect import (
     read_option,
     shortest,
 )
-from msgin5g.oscore.security import largest_block
+from msgin5g.oscore.security import Security, largest_block
 from oscore_contexts import RECIPIENT, SALT, Sequence, context, message, pair
 
 load("msgin5g.oscore.protect")
@@ -258,6 +258,19 @@ def test_protection_adds_14_bytes_to_a_request_and_11_to_a_response():
     assert len(message(code, 2, 1, b"1234", outer, sealed).view) == plain + 11
 
 
+def test_the_overhead_is_what_protection_adds_to_a_request_at_most():
+    longest = [(OBSERVE, b"123"), (URI_PATH, b"su-uc"), (RECIPIENT, b"coap://scm.example")]
+    ids = (b"1234567", b"c" * 16, 0), (b"", b"c" * 16, 0), (b"", None, 2)
+    for kid, id_context, spare in ids:
+        client = context(kid, b"\x01", 2**40 - 2, SALT, id_context)
+        security = Security(RECIPIENT, client)
+        for options, less in ((longest, 0), (longest[1:], 4)):
+            plain = size_of(b"1234", options)
+            _, outer, sealed, _ = security.protect_request(None, GET, options)
+            added = size_of(b"1234", outer, sealed) - plain
+            assert added == security.overhead - spare - less, (kid, id_context, options)
+
+
 def answered(options=(), code=CONTENT, observes=False, at_server=None, **more):
     """(protection, Binding of the client, a response as it comes)."""
     client, server = pair()
@@ -332,15 +345,28 @@ def test_an_inner_recipient_and_an_inner_oscore_option_are_ignored():
 
 
 def test_a_response_inside_is_a_response_and_a_request_a_request():
-    for code in (GET, 2, 0):
+    for code in (GET, 2, 31, 0):
         protection, binding, got = answered((), code)
         with raises(ProtectionError, "oscore_malformed"):
             protection.unprotect_response(binding, got)
     client, server = pair()
     protection = Protection(RECIPIENT)
-    _, outer, payload, _ = protection.protect_request(client, CONTENT, [], b"")
-    with raises(ProtectionError, "oscore_malformed"):
-        protection.unprotect_request(server, message(2, CON, 1, b"tk", outer, payload))
+    for code, is_request in ((CONTENT, False), (32, False), (31, True), (GET, True)):
+        _, outer, payload, _ = protection.protect_request(client, code, [], b"")
+        got = message(2, CON, 1, b"tk", outer, payload)
+        if is_request:
+            protection.unprotect_request(server, got)
+            assert got.code == code
+        else:
+            with raises(ProtectionError, "oscore_malformed"):
+                protection.unprotect_request(server, got)
+
+
+def test_a_message_that_was_unprotected_takes_no_more_memory_than_the_protected_one():
+    protection, binding, got = answered([(12, b"\x3c"), (RECIPIENT, b"u" * 248)], fresh=True)
+    size = len(got.view)
+    protection.unprotect_response(binding, got)
+    assert len(got.view) < size and got.option(RECIPIENT) == b"u" * 248
 
 
 def test_a_response_to_a_request_without_observe_is_no_notification():

@@ -6,7 +6,7 @@ from hashlib import sha256
 from msgin5g_testkit.checks import xorshift
 from msgin5g.oscore.ccm import AesCcm
 from msgin5g.oscore.context import additional_blocks
-from msgin5g.oscore.hkdf import hkdf
+from msgin5g.oscore.hkdf import hkdf, hmac
 
 
 def blocks_of(aad):
@@ -64,6 +64,12 @@ def test_ccm_encrypts_as_cryptography_does_for_every_length_around_a_piece_and_b
 def test_hkdf_gives_the_bytes_of_rfc_5869_test_case_1():
     key = hkdf(bytes(range(13)), b"\x0b" * 22, bytes(range(0xF0, 0xFA)), 32)
     assert key == unhexlify("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf")
+
+
+def test_hmac_gives_the_bytes_of_the_example_of_fips_198_with_a_key_of_a_whole_block():
+    mac = hmac(bytes(range(64)), b"Sample message for keylen=blocklen")
+    want = "8bb9a1db9806f20df7f77b82138c7914d174d59e13dc4d0169c9057b133e1d62"
+    assert mac == unhexlify(want)
 
 
 def test_additional_data_is_that_of_appendix_c_4():

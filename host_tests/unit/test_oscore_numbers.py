@@ -128,6 +128,14 @@ def test_runs_from_an_old_image_do_not_meet_and_a_wake_from_deep_sleep_skips_not
     assert it.load(None) and it.next() == first + 64
 
 
+def test_a_start_skips_as_many_numbers_as_three_random_bytes_say():
+    for skipped in (b"\x81\x02\x03", b"\x00\x00\x00", b"\xff\xff\xff", b"\x00\x01\x00"):
+        it = store(new_flash(1000))
+        left = list(skipped)
+        assert it.load(lambda left=left: left.pop(0))
+        assert it.next() == 1000 + int.from_bytes(skipped, "big"), skipped
+
+
 def test_after_the_last_number_there_is_none():
     last = (1 << 40) - 1
     assert started(new_flash(last - 64 - (1 << 24))).next() <= last - 64
