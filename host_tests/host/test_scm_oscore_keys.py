@@ -245,6 +245,34 @@ def test_a_request_is_taken_once_and_a_repeated_one_gets_nothing(opened):
     assert taken == [True, True, False, True, True, True, False, True, False, True, True]
 
 
+def test_a_server_challenges_what_it_has_seen_when_another_one_holds_the_key_meanwhile(opened):
+    scm, key, new_client = opened
+    ue = KeyHolder(new_client(), key)
+    ue.ask()
+    datagram, identifiers = ue.protect()
+    for host, code in (("127.0.0.8", codes.CONTENT), ("127.0.0.9", codes.UNAUTHORIZED)):
+        ue.client = new_client(host)
+        ue.client.send(datagram)
+        answer = ue.receive(identifiers)
+        assert answer.code == code and bool(answer.opt.echo) == (code == codes.UNAUTHORIZED)
+        scm.call(lambda store: Contexts(store).hold(key.number, "another one"))
+
+
+def test_a_key_in_use_stays_in_memory_and_the_one_that_was_not_used_for_longest_is_challenged(
+    opened, monkeypatch
+):
+    monkeypatch.setattr("msgin5g_tools.scm_server.security._MAX_CONTEXTS", 2)
+    scm, _, new_client = opened
+    one, other, third = (
+        KeyHolder(new_client(), scm.call(lambda store, n=n: Contexts(store).add(UE, f"urn:a:{n}")))
+        for n in range(3)
+    )
+    for holder in (one, other, one, third):
+        holder.ask()
+    assert not one.ask_once()[0].opt.echo
+    assert other.ask_once()[0].opt.echo
+
+
 def test_a_key_without_numbers_left_is_refused(opened):
     scm, key, new_client = opened
     ue = KeyHolder(new_client(), key)

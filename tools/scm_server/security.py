@@ -309,7 +309,7 @@ def read_option(value):
     kid = kid_context = None
     if flags & _KID_CONTEXT:
         end = i + 1 + (value[i] if i < len(value) else 0)
-        if i >= len(value) or end > len(value):
+        if end > len(value):
             raise _malformed()
         kid_context = value[i + 1 : end]
         i = end
