@@ -87,6 +87,11 @@ def test_each_number_of_the_settings_has_its_bounds():
         ("max_age", 0, 2**32 - 1),
         ("max_body", 1, 16 * 1024 * 1024),
         ("max_observers", 0, 1_000_000),
+        ("max_ues", 1, 100_000_000),
+        ("max_connections", 1, 1_000_000),
+        ("max_connections_of_host", 1, 1_000_000),
+        ("max_documents", 1, 1_000_000),
+        ("max_rate", 0, 1_000_000),
     ):
         for value in (low, high):
             assert getattr(Settings(db="x", **{name: value}), name) == value
@@ -103,6 +108,8 @@ def test_each_number_of_the_settings_has_its_bounds():
     made = Settings(db="x", recipient="coap://scm.example")
     assert (made.bind, made.tcp, made.ws) == (("127.0.0.1", 5683), None, None)
     assert (made.max_age, made.max_body, made.max_observers) == (60, 65536, 10000)
+    assert (made.max_ues, made.max_documents) == (1_000_000, 1000)
+    assert (made.max_connections, made.max_connections_of_host) == (500, 50)
     assert (made.poll_s, made.notify_interval_s) == (None, 0.2)
     assert not (made.strict_relay or made.read_only or made.echo)
 
