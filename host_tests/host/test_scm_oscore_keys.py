@@ -1,6 +1,7 @@
 """The configuration server under OSCORE: keys that end, observers, restarts, several processes."""
 
 import base64
+import gc
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import cbor2
 import pytest
 from aiocoap.numbers import codes
 from aiocoap.numbers.constants import TransportTuning
+from aiocoap.pipe import Pipe
 from oscore_client import KeyHolder
 from scm_setup import (
     COLLECTION,
@@ -243,6 +245,25 @@ def test_a_request_is_taken_once_and_a_repeated_one_gets_nothing(opened):
         taken.append(attacker.receive().code != "0.00")
     # 10 is there three times, 4 twice; 10 is 32 behind 42 at the end.
     assert taken == [True, True, False, True, True, True, False, True, False, True, True]
+
+
+def n_pipes():
+    """How many requests have a response to come, in this process."""
+    gc.collect()
+    return sum(type(each) is Pipe for each in gc.get_objects())
+
+
+def test_repeated_requests_leave_nothing_in_memory(opened):
+    _, key, new_client = opened
+    ue, attacker = KeyHolder(new_client(), key), new_client("127.0.0.9")
+    ue.ask()
+    before = n_pipes()
+    for n in range(20):
+        ue.peer.sender_sequence_number = 10
+        attacker.send(ue.protect(token=b"%d" % n)[0])
+        assert (attacker.receive().code == "0.00") == (n > 0)
+    ue.ask()
+    assert n_pipes() - before < 3
 
 
 def test_a_server_challenges_what_it_has_seen_when_another_one_holds_the_key_meanwhile(opened):
