@@ -60,6 +60,16 @@ def test_a_2_05_in_text_plain_is_refused():
         assert names(ue) == ["applied"], number
 
 
+def test_an_answer_has_room_for_32_options_that_the_ue_knows():
+    for n_etags, expected, counters in (
+        (31, ["applied"], {}),
+        (32, [], {"missing_recipient": 1}),  # which is the 33rd
+    ):
+        ue, request = alone()
+        ue.receive(0, answer(request, [(ETAG, b"e")] * n_etags), RELAY, 5)
+        assert (names(ue), ue.counters) == (expected, counters), n_etags
+
+
 def test_a_common_part_does_not_replace_the_on_network_one_before_or_after_it():
     def part(kind, user):
         return {"configType": kind, "configData": DATA.replace("user-7", user)}
