@@ -251,6 +251,40 @@ def test_whoever_is_told_of_a_change_gets_it_with_all_its_documents_too():
         assert client.documents() == [for_one(changed, client.n)]
 
 
+def test_who_has_got_a_document_for_several_ues_needs_no_word_of_the_server_to_get_it_alone():
+    for numbers, n_asked in (((1, 2), 0), ((1, 2, 3), 0), ((1,), 1)):
+        of_several = shared([name(n) for n in numbers])
+        sim, _, server, (one, two) = new((1, 2), [of_several], {"max_age_s": 100})
+        for client in (one, two):
+            client.get()
+        assert answered(sim, [one, two])
+        one.get(b"shared")
+        assert more(sim, one).code == 0x45
+        n = len(server.asked)
+        two.get(b"shared")
+        assert more(sim, two).code == (0x84 if n_asked else 0x45)
+        assert len(server.asked) - n == n_asked, numbers
+
+
+def test_a_document_whose_request_the_server_rejects_is_asked_for_anew_the_next_time():
+    sim, gateway, _, (client,) = new((1,), [doc(1)])
+    server = ("192.0.2.1", 5683)
+    sim.remove(server)
+    client.get(b"doc-1")
+    assert sim.run(lambda: gateway.transfers.under_way, 1000)
+    sim.run(None, 100)
+    (exchange,) = gateway.endpoint.exchanges
+    reset = bytes((0x70, 0, exchange.mid() >> 8, exchange.mid() & 0xFF))
+    gateway.receive(exchange.transport, reset, server, sim.now)
+    assert more(sim, client).code == 0xA3
+    assert gateway.shared_documents.documents == {} and gateway.n_waiting == 0
+    new_bulk_server(sim, [doc(1)])
+    client.get(b"doc-1")
+    assert more(sim, client).code == 0x45
+    sim.run(None, 30000)
+    assert len(client.answers) == 2 and gateway.n_waiting == 0
+
+
 def test_a_document_that_goes_ends_its_observations():
     both = shared([name(1), name(2)])
     sim, gateway, server, clients = new((1, 2), [both])

@@ -70,6 +70,26 @@ def test_an_answer_has_room_for_32_options_that_the_ue_knows():
         assert (names(ue), ue.counters) == (expected, counters), n_etags
 
 
+def test_bytes_after_the_documents_are_refused():
+    one = BODY[1:]  # without the head of the array
+    for body, reasons in (
+        (one, None),
+        (BODY, None),
+        (b"\x9f" + one + b"\xff", None),
+        (one + b"\x00", ["bytes after the documents"]),
+        (BODY + b"\x00", ["bytes after the documents"]),
+        (BODY + BODY, ["bytes after the documents"]),
+        (b"\x9f" + one + b"\xff\xff", ["bytes after the documents"]),
+    ):
+        ue, request = alone()
+        ue.receive(0, answer(request, payload=body), RELAY, 5)
+        event = drain(ue)[0]
+        assert (event["event"], event.get("reasons")) == (
+            "refused" if reasons else "applied",
+            reasons,
+        ), body
+
+
 def test_a_common_part_does_not_replace_the_on_network_one_before_or_after_it():
     def part(kind, user):
         return {"configType": kind, "configData": DATA.replace("user-7", user)}
