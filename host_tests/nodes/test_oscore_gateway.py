@@ -81,6 +81,16 @@ def test_a_large_document_comes_by_protected_blocks_on_both_sides():
         assert not [d for _, _, _, d in sim.log if b"yyyy" in d]
 
 
+def test_a_long_token_leaves_less_room_for_a_protected_block():
+    text = DATA[:-1] + ',"x":"' + "y" * 3000 + '"}'
+    for size, block_size in ((8, 1024), (15, 1024), (60, 512), (100, 512), (300, 512)):
+        sim, gateway, _, (client,) = new_secured((1,), [document(name(1), text, "doc-1")])
+        client.get(token=size * b"t")
+        assert answered(sim, [client]), size
+        assert len(client.answers[0].payload()) == block_size, size
+        assert sim.largest <= 1152 and gateway.counters == {}
+
+
 def test_thirty_ues_in_bulk_with_loss_get_each_its_own_answer():
     numbers = range(1, 31)
     with_documents = [n for n in numbers if n % 10]
