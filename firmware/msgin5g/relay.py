@@ -26,12 +26,7 @@ from msgin5g.coap.retransmission import DONE, OBSERVING, Exchange
 
 # The module for what is used seldom: see coap/message.
 from msgin5g.coap import numbers as registry
-from msgin5g.coap.numbers import (
-    GET,
-    MAX_MESSAGE_SIZE,
-    NON,
-    OBSERVE,
-)
+from msgin5g.coap.numbers import GET, MAX_MESSAGE_SIZE, NON, OBSERVE
 from msgin5g.intermediary.numbers import BAD_GATEWAY, BAD_OPTION, HOP_LIMIT, HOP_LIMIT_REACHED
 from msgin5g.coap.responder import ServerEndpoint, must_confirm
 from msgin5g.coap.ticks import diff, shorter
@@ -291,10 +286,9 @@ class Relay(Role):
         if observe == 0:
             flow.wants_observe = True
             self._n_wanted += 1
-        if ue.flows:
-            ue.flows.append(flow)
-        else:
-            ue.flows = [flow]
+        if ue.flows == ():
+            ue.flows = []
+        ue.flows.append(flow)
         ue.n_requests += 1
         self.n_requests += 1
         if incoming.confirmable:
@@ -563,14 +557,17 @@ def _forwarded(code, token, tail):
 
     tail: options, marker and payload as they were received, see `Message.tail`.
     """
-    n = 4 + len(token) if len(token) < 13 else size_of(token, ())
-    if n + len(tail) > MAX_MESSAGE_SIZE:
+    n = 4 + len(token)
+    if n > 16:  # an extended token (RFC 8974)
+        n = size_of(token, ())
+    size = n + len(tail)
+    if size > MAX_MESSAGE_SIZE:
         return None
-    buf = bytearray(n + len(tail))
-    if len(token) > 12:
+    buf = bytearray(size)
+    if n > 16:
         buf[:n] = datagram_of(n, code, token, ())
     else:
-        buf[0] = 0x40 | len(token)
+        buf[0] = 0x40 | n - 4
         buf[1] = code
         buf[4:n] = token
     buf[n:] = tail
