@@ -119,8 +119,7 @@ class Message:
         numbers = self.numbers
         starts = self.starts
         ends = self.ends
-        capacity = len(numbers)
-        is_full = False
+        room = len(numbers)
         self.left_out = self._no_room = 0
         n = 0
         number = 0
@@ -159,18 +158,18 @@ class Message:
             i += length
             if i > size:
                 raise MessageFormatError("length")
-            if n == capacity or is_full:
-                if not is_full:
-                    is_full = True
+            if n >= room:
+                if room:
+                    room = 0  # from now on each option is looked at
                     n = self._keep_known(n)
-                if n == capacity or not _is_known(number):
+                if n == len(numbers) or not _is_known(number):
                     self._leave_out(number)
                     continue
             numbers[n] = number
             starts[n] = start
             ends[n] = i
             n += 1
-        self.is_full = is_full
+        self.is_full = not room
         self.view = datagram
         self.size = size
         self.n_options = n
