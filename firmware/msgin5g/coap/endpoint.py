@@ -212,7 +212,7 @@ class Endpoint(Transmitter):
         if message.mtype == CON or message.mtype == NON:
             incoming = self._remember(now)
         if exchange is None:
-            if incoming:
+            if incoming is not None:
                 if message.find(NO_RESPONSE) >= 0:
                     incoming.unwanted = message.uint(NO_RESPONSE, 0)
                 if self.binding is not None:
@@ -223,9 +223,9 @@ class Endpoint(Transmitter):
             self.security.accepted_response(exchange)
         if message.mtype == CON:
             reply = self.send_ack()
-            if incoming:
+            if incoming is not None:
                 self._keep(incoming, reply)
-        if incoming:
+        if incoming is not None:
             self.close(incoming)
         if not observing:
             self._finish(exchange, DONE)
@@ -276,17 +276,17 @@ class Endpoint(Transmitter):
             self.forget(self.answered[0])
         if self.n_incoming >= self.max_incoming:
             return None
-        incoming = Incoming(self.transport, self.remote, self._number, self._token)
-        parameters = self.parameters
+        number = self._number
+        incoming = Incoming(self.transport, self.remote, number, self._token)
         if self.message.mtype == CON:
-            incoming.expires_at = add(now, parameters.exchange_lifetime_ms)
+            incoming.expires_at = add(now, self.parameters.exchange_lifetime_ms)
         else:
             incoming.confirmable = False
-            incoming.expires_at = add(now, parameters.non_lifetime_ms)
-        same = self._incoming.get(self._number)
+            incoming.expires_at = add(now, self.parameters.non_lifetime_ms)
+        same = self._incoming.get(number)
         if same is not None:
             incoming.next = same
-        self._incoming[self._number] = incoming
+        self._incoming[number] = incoming
         self.n_incoming += 1
         return incoming
 

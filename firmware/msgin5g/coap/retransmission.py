@@ -352,9 +352,9 @@ class Transmitter:
         alarm_at = exchange.expires_at
         if exchange.confirmable:
             # Section 4.2: between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
-            spread_ms = parameters.spread_ms * self.random() // 255
-            exchange.timeout_ms = parameters.ack_timeout_ms + spread_ms
-            exchange.retransmit_at = add(now, exchange.timeout_ms)
+            timeout_ms = parameters.ack_timeout_ms + parameters.spread_ms * self.random() // 255
+            exchange.timeout_ms = timeout_ms
+            exchange.retransmit_at = add(now, timeout_ms)
             if parameters.max_retransmit:
                 alarm_at = exchange.retransmit_at
             self._n_sent[exchange.remote] = self._n_sent.get(exchange.remote, 0) + 1
