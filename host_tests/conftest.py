@@ -1,6 +1,7 @@
 """pytest's side of the one suite: put the firmware, the test kit and the helpers on the path."""
 
 import gc
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,10 @@ for path in (
 sys.path.append(str(HERE.parent / "tools" / "simulate"))  # for fast_network_sim
 
 import msgin5g_testkit  # noqa: E402, F401  # the shims: time.ticks_* with a period of 2**30
+
+# A shell starts `make test &` with Ctrl-C ignored, and so would be every program under test.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Files that take long: they come first, so that a run does not end with one core at work.
