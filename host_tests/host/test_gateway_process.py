@@ -151,7 +151,7 @@ def test_a_separated_gateway_is_configured_without_a_way_to_the_server(tmp_path,
         assert role.event("applied")["configuration"]["MSGin5G-UE-Service-id"] == "0"
 
 
-def test_200_ues_wait_at_a_gateway_of_272_kib_and_all_get_theirs(tmp_path, scm):
+def test_200_ues_wait_at_a_gateway_of_288_kib_and_all_get_theirs(tmp_path, scm):
     numbers = range(1, 201)
     first = host().rsplit(".", 1)[0]
     sockets = {}
@@ -163,7 +163,7 @@ def test_200_ues_wait_at_a_gateway_of_272_kib_and_all_get_theirs(tmp_path, scm):
             assert client.put(f"ue-{n:04d}", made(n)).code == "2.01"
     links = {name(n): sockets[n].getsockname() for n in numbers}
     with gateway(
-        tmp_path, scm.address, links, "272K", relay={"max_links": 200}, bulk={"count": 1000}
+        tmp_path, scm.address, links, "288K", relay={"max_links": 200}, bulk={"count": 1000}
     ) as role:
         # The server is there, but it does not answer until all of them wait.
         scm.signal(signal.SIGSTOP)
