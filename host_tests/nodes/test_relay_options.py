@@ -94,6 +94,16 @@ def test_no_response_holds_for_what_the_relay_says_itself_and_for_its_timeout():
         assert now == 93000 and said == codes, value
 
 
+def test_a_request_that_the_server_did_not_answer_and_that_wants_no_answer_can_be_repeated():
+    relay = new()
+    again = get(more=[(NO_RESPONSE, b"\x1a")])
+    for start in (0, 100000):
+        asked(relay, again, start)
+        relay.step(start + 93000)
+        taken(relay, start + 93000)
+        assert not relay.flows() and relay.endpoint.n_incoming == 0
+
+
 def test_tokens_of_any_length_come_back_as_they_were():
     for size in (0, 1, 8, 9, 12, 13, 268, 269, 300, 700):
         token = bytes(n & 255 for n in range(size))
@@ -135,6 +145,25 @@ def test_what_does_not_fit_beside_a_long_token_is_a_5_02():
         0, packet(ACK, CONTENT, request.mid, request.token(), options, payload), SERVER, 6
     )
     assert [m.code for m, _ in taken(relay, 6)] == [0xA2] and not relay.flows()
+
+
+def test_a_separate_response_that_cannot_be_forwarded_is_acknowledged_and_so_is_its_repeat():
+    for more, payload, counter in (
+        ([], 300 * b"x", "too_large"),
+        ([(65006, b"x")], b"x", "option_not_relayed"),  # unsafe, and not understood
+    ):
+        relay = new()
+        request = asked(relay, get(token=900 * b"t"))
+        relay.receive(0, packet(ACK, 0, request.mid, b"", []), SERVER, 5)
+        options = sorted(more + [(65020, UE_ID.encode())])
+        for now, codes in ((10, [0xA2]), (20, [])):
+            down = packet(CON, CONTENT, 0x1234, request.token(), options, payload)
+            relay.receive(0, down, SERVER, now)
+            sent = taken(relay, now)
+            to_server = [(m.mtype, m.code, m.mid) for m, remote in sent if remote == SERVER]
+            assert to_server == [(ACK, 0, 0x1234)], (counter, now)
+            assert [m.code for m, remote in sent if remote == UE] == codes, (counter, now)
+        assert relay.counters == {counter: 1, "duplicate": 1} and not relay.flows()
 
 
 def test_exactly_1152_bytes_pass_and_1153_become_a_5_02_with_a_long_token():
