@@ -21,6 +21,7 @@ from addresses import network
 from prometheus_client.parser import text_string_to_metric_families
 from scm_setup import COLLECTION, CON, GET, OBSERVE, UE7, URI_PATH, Client, document, encode
 
+from msgin5g_tools.device.role_metrics import RoleMetrics
 from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.metrics import Metrics
 from msgin5g_tools.scm_server.server import ScmServer, run
@@ -275,6 +276,57 @@ def test_a_role_gives_its_counters_and_prints_nothing_for_it(tmp_path, name):
         assert http(at, "/health") == (200, "ok\n")
         process.send_signal(signal.SIGUSR1)
         assert json.loads(process.stdout.readline())["counters"] == {"malformed": 3}
+
+
+@contextmanager
+def role_metrics(answer):
+    """HOST:PORT of the figures of a role, here, that has started and refused two documents.
+
+    answer: its next event `metrics`, or None for none.
+    """
+    metrics = RoleMetrics((ROLE, 0))
+
+    def ask():
+        if answer:
+            threading.Thread(target=metrics.answered, args=(answer,)).start()
+
+    for name in ("started", "refused", "refused"):
+        metrics.happened(name)
+    metrics.start(ask)
+    at = "%s:%d" % metrics.address
+    try:
+        yield at
+    finally:
+        metrics.close()
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        http(at, "/health")
+
+
+def test_the_figures_of_a_role_are_its_answer_and_what_happened():
+    event = {"event": "metrics", "counters": {"malformed": 3, "a": 0}}
+    expected = {
+        ("msgin5g_role_up",): 1,
+        ("msgin5g_role_events_total", "started"): 1,
+        ("msgin5g_role_events_total", "refused"): 2,
+        ("msgin5g_role_counter_total", "malformed"): 3,
+        ("msgin5g_role_counter_total", "a"): 0,
+    }
+    with role_metrics(event) as at:
+        assert figures(at) == expected
+        assert http(at, "/health") == (200, "ok\n")
+    for free in (1000, "1000"):
+        with role_metrics({**event, "free": free}) as at:
+            assert figures(at) == {**expected, ("msgin5g_role_heap_free_bytes",): 1000}
+
+
+def test_of_a_role_that_does_not_answer_only_what_happened_is_known():
+    with role_metrics(None) as at:
+        assert http(at, "/health") == (503, "the role does not answer within 2 s\n")
+        assert figures(at) == {
+            ("msgin5g_role_up",): 0,
+            ("msgin5g_role_events_total", "started"): 1,
+            ("msgin5g_role_events_total", "refused"): 2,
+        }
 
 
 def test_a_role_that_hangs_is_not_well(tmp_path):

@@ -32,6 +32,7 @@ SUITES = {
         "host/test_flash.py",
         "host/test_flash_ports.py",
         "host/test_flash_watch.py",
+        "host/test_metrics.py",
         "host/test_monitor.py",
         "host/test_provision.py",
     ),
