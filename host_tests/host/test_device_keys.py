@@ -7,19 +7,21 @@ from contextlib import contextmanager
 import pytest
 from scm_setup import UE7, UE8
 
-from msgin5g_tools.device import gateway_keys
+from msgin5g_tools.device import flashing, gateway_keys
 from msgin5g_tools.device.board_key import (
     KEY,
     NOTHING,
     REST,
     BoardKey,
+    JoinedSecrets,
     OwnKey,
     holds_key,
     joined_secrets,
     read_numbers,
     with_key,
 )
-from msgin5g_tools.device.errors import FAILED, WRONG_INPUT, DeviceError
+from msgin5g_tools.device.errors import FAILED, NOT_MICROPYTHON, WRONG_INPUT, DeviceError
+from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
 from msgin5g_tools.device.gateway_keys import Node, gateway_key_sources
 from msgin5g_tools.device.programs import INVENTORY
 from msgin5g_tools.device.server_keys import KeySource
@@ -161,6 +163,94 @@ def test_a_board_keeps_the_key_that_it_has_numbers_of_and_else_gets_another_one(
     assert contexts_of(db) == {second.sender_id: RETIRING, third.sender_id: ACTIVE}
     source.installed(third)
     assert contexts_of(db) == {second.sender_id: REVOKED, third.sender_id: ACTIVE}
+
+
+class Flash:
+    """flash_board at a board in a folder, up to the files that it shall have."""
+
+    def __init__(self, folder, monkeypatch):
+        self.board = Folder(folder)
+        self.said, self.wanted = [], []
+        self.board.boot_ended, self.board.reset = True, lambda: None
+
+        @contextmanager
+        def session_at(port, tool):
+            yield self.board
+
+        monkeypatch.setattr(flashing, "session_at", session_at)
+        monkeypatch.setattr(flashing, "install", self._install)
+        monkeypatch.setattr(flashing.bundle, "build", lambda role: [])
+
+    def _install(self, session, inventory, wanted, line, dry_run):
+        self.wanted = wanted
+        for file in () if dry_run else wanted:
+            if isinstance(file, JoinedSecrets):
+                for program in file.programs(str(session.path)):
+                    session.run(program)
+            else:
+                session.put(file.path, file.data)
+            found = (session.path / file.path).read_bytes()
+            assert hashlib.sha256(found).hexdigest() == file.sha256
+        return len(wanted)
+
+    def say(self, text):
+        self.said.append(text)
+
+    def run(self, secrets=None, source=None, dry_run=False):
+        """The names of the files that the board shall have."""
+        options = Options("mpremote", None, dry_run, False, 20)
+        flash_board(Job("/dev/x", "ue", None, secrets, source), options, Bundles(), self)
+        return [file.path for file in self.wanted]
+
+    def secrets(self):
+        return json.loads((self.board.path / "secrets.json").read_bytes())
+
+
+@pytest.fixture
+def flash(tmp_path, monkeypatch):
+    return Flash(tmp_path / "board", monkeypatch)
+
+
+def test_a_board_gets_a_key_with_its_numbers_once_and_the_server_has_the_same(flash, db):
+    source = KeySource(db, UE, UE7)
+    assert flash.run(b'{"wifi": 1}', source) == ["secrets.json", "oscore-a", "oscore-b"]
+    ((kid, state),) = contexts_of(db).items()
+    assert flash.said[-1] == f"a new key: {kid.hex()}" and state == ACTIVE
+    first = flash.secrets()
+    assert first["wifi"] == 1 and first["security"]["sender_id"] == kid.hex()
+    for secrets, wifi in ((None, 1), (b'{"wifi": 2}', 2)):
+        assert flash.run(secrets, source) == ["secrets.json"], "its numbers stay"
+        assert flash.secrets() == {**first, "wifi": wifi}
+    (flash.board.path / "oscore-a").unlink()
+    (flash.board.path / "oscore-b").unlink()
+    assert flash.run(None, source, dry_run=True) == []
+    assert flash.said[-1] == "would make a key, for the board and for the server"
+    assert contexts_of(db) == {kid: ACTIVE}, "a dry run changes nothing"
+    assert flash.run(None, source) == ["secrets.json", "oscore-a", "oscore-b"]
+    ((other, _),) = contexts_of(db).items()
+    second = flash.secrets()
+    assert other != kid and second["security"]["sender_id"] == other.hex()
+    assert second["wifi"] == 2, "what a board has beside its key stays"
+
+
+def test_a_board_without_a_unique_id_gets_no_key(flash, db):
+    flash.board.id = b""
+    with pytest.raises(DeviceError) as caught:
+        flash.run(None, KeySource(db, UE, UE7))
+    assert caught.value.status == NOT_MICROPYTHON
+    assert str(caught.value) == "it has no unique_id, to which a key could be bound"
+    assert contexts_of(db) == {}
+
+
+def test_secrets_without_a_key_leave_the_board_its_own(flash):
+    assert flash.run(None) == []
+    had = {"wifi": 1, "security": {"master_secret": "a"}}
+    flash.board.put("secrets.json", had)
+    assert flash.run(b'{"wifi": 2}') == ["secrets.json"]
+    assert flash.secrets() == {**had, "wifi": 2}
+    other = {"security": {"master_secret": "b"}}
+    flash.run(json.dumps(other).encode())
+    assert flash.secrets() == other
 
 
 def test_what_is_no_database_is_one_line(tmp_path):
