@@ -40,11 +40,20 @@ class RawRepl:
     """`with RawRepl() as repl`: answers at repl.port as a board's raw REPL does.
 
     answer(program) gives (what it prints, its traceback). silent: it says nothing at all.
-    boots: whether a soft reset ends; if not, the next interrupt ends it.
+    boots: whether a soft reset ends; if not, the next interrupt ends it. taken: what it says when
+    it has a program.
     """
 
-    def __init__(self, answer=lambda program: (b"", b""), silent=False, boots=True, stuck=False):
+    def __init__(
+        self,
+        answer=lambda program: (b"", b""),
+        silent=False,
+        boots=True,
+        stuck=False,
+        taken=b"OK",
+    ):
         self._answer = answer
+        self._taken = taken
         self._silent = silent
         self._boots = boots
         self._stuck = stuck
@@ -111,7 +120,7 @@ class RawRepl:
             if self._raw:
                 self.programs.append(text.decode())
                 printed, raised = self._answer(text.decode())
-                self._say(b"OK" + printed + b"\x04" + raised + b"\x04>")
+                self._say(self._taken + printed + b"\x04" + raised + b"\x04>")
             else:
                 self.keys.append(4)
             return
@@ -166,6 +175,16 @@ def test_a_connection_that_is_lost_in_a_program_or_a_reset_is_one_line(tool):
                 work(opened)
             assert error.value.status == FAILED
             assert str(error.value) == "the connection was lost: run the command again"
+
+
+@pytest.mark.parametrize("tool", session.TOOLS)
+def test_a_board_that_does_not_say_ok_to_a_program_is_one_line(tool, capsys):
+    with RawRepl(taken=b"??") as repl:
+        with pytest.raises(DeviceError) as error, session_at(repl.port, tool) as opened:
+            opened.run("x")
+        assert error.value.status == FAILED
+        assert str(error.value) == "the connection was lost: run the command again"
+    assert capsys.readouterr() == ("", "")
 
 
 def test_last_lines_of_tracebacks_are_words():

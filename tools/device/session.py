@@ -236,7 +236,6 @@ class _Ampy(Session):
     def __init__(self, port):
         from ampy import pyboard
 
-        pyboard.print = _silent
         self._errors = (pyboard.PyboardError,)
         try:
             self._pyboard = pyboard.Pyboard(port, BAUD_RATE)
@@ -261,4 +260,4 @@ class _Ampy(Session):
 
 
 def _silent(*_):
-    """Replaces `print` of both tools, which print unexpected input; we report it in one line."""
+    """Replaces `print` of mpremote, which prints unexpected input; we report it in one line."""
