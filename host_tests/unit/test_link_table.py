@@ -62,6 +62,9 @@ def test_no_more_requests_than_the_rate_go_in_any_second():
     late = add(add(START, 0x17FFFFFF), 0x18000000)  # a board adds less than half its period
     assert limiter.wait_ms(late) == 0
     assert [limiter.take(late) for _ in range(4)] == [True] * 3 + [False]
+    # So it is when they seem to come in a millisecond.
+    earlier = add(late, -1)
+    assert limiter.wait_ms(earlier) == 0 and limiter.take(earlier)
 
 
 def test_a_table_for_which_nothing_else_is_said_has_room_for_32_links():
