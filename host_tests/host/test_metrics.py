@@ -163,6 +163,52 @@ def test_what_a_client_has_an_answer_to_is_in_the_figures():
     assert asyncio.run(serve())["msgin5g_scm_response_seconds_count",] == 1
 
 
+def test_every_event_and_every_count_of_the_server_is_a_figure():
+    metrics = Metrics((SERVER, 0), lambda: 7)
+    at = "%s:%d" % metrics.address
+    counts = 3, [("ue", "active", 2), ("gateway", "revoked", 1)], {"newest": 4, "denied": 5}
+    server = types.SimpleNamespace(
+        n_observers=8, n_connections=9, drops={"malformed": 6}, counts=lambda: counts
+    )
+    for event, fields in (
+        ("served", {"method": "GET", "code": "2.05"}),
+        ("served", {"method": "GET", "code": "2.05"}),
+        ("served", {"method": "PUT", "code": "4.13"}),
+        ("served", {"method": "GET", "code": "5.03"}),
+        ("notified", {"code": "2.05"}),
+        ("replayed", {}),
+        ("started", {}),
+    ):
+        metrics.on_event({"event": event, **fields})
+
+    async def serve():
+        metrics.start(server)
+        found = await asyncio.to_thread(figures, at)
+        await metrics.stop()
+        return found
+
+    found = asyncio.run(serve())
+    shown = {" ".join(key).removeprefix("msgin5g_scm_"): n for key, n in found.items()}
+    assert {what: n for what, n in shown.items() if not re.search("_created|seconds", what)} == {
+        "requests_total 2.05 GET": 2,
+        "requests_total 4.13 PUT": 1,
+        "requests_total 5.03 GET": 1,
+        "refusals_total 4.13": 1,
+        "notifications_total 2.05": 1,
+        "database_up": 1,
+        "documents": 3,
+        "keys ue active": 2,
+        "keys gateway revoked": 1,
+        "ues newest": 4,
+        "ues denied": 5,
+        "observers": 8,
+        "connections": 9,
+        "drops_total malformed": 6,
+        "drops_total replayed": 1,
+        "drops_total log_line": 7,
+    }
+
+
 def test_a_server_that_is_busy_is_not_well_and_does_nothing_for_scrapes_that_have_ended():
     metrics, done = Metrics((SERVER, 0), lambda: 0), []
     at = "%s:%d" % metrics.address
