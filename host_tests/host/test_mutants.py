@@ -1,5 +1,7 @@
 """`make mutants`: the changes it tries, the sample it draws, and what it says about them."""
 
+from pathlib import Path
+
 import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -141,6 +143,27 @@ def test_a_change_is_noticed_or_runs_too_long_or_survives_or_is_run_by_no_test(r
         assert laboratory.judge(of("_FULL = 9"), suite).killer.endswith("::test_it_does_not_spill")
     assert (root / MODULE).read_text() == SOURCE
     assert not list(root.glob("**/*.pyc")) and not (root / ".path").exists()
+
+
+def test_what_a_test_that_is_ended_leaves_running_in_a_session_of_its_own_ends_too(root, tmp_path):
+    apart = f"""
+import subprocess
+
+
+def test_it_fills_beside_a_server():
+    server = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    with open({str(tmp_path / "pids")!r}, "a") as file:
+        print(server.pid, file=file)
+    fill(1, 2)
+    server.kill()
+    server.wait()
+"""
+    (root / "host_tests/unit/test_pump.py").write_text(TESTS.partition("def")[0] + apart)
+    with Laboratory(tmp_path / "cache", root) as laboratory:
+        result = laboratory.judge(of("by += 1"), laboratory.suite("firmware"))
+        assert result.outcome == "timeout"
+        _, pid = (tmp_path / "pids").read_text().split()
+        assert not Path(f"/proc/{pid}").exists()
 
 
 def test_what_no_test_notices_survives(root, tmp_path):

@@ -4,8 +4,8 @@
 
 ROOT is a copy of the repository, which nobody else uses. Nothing of the project is imported here,
 so each child imports it anew, with the one module that was changed. A line of JSON comes in on
-stdin and one goes out on stdout. A child has a process group of its own, and whatever it leaves
-running there is ended with it.
+stdin and one goes out on stdout. Whatever a child leaves running is ended with it: its process
+group, and then what comes to this process as the parent, such as a PostgreSQL with its session.
 
     {"measure": [files]}           -> {"tests": {id: {"s": seconds, "lines": {module: [rows]}}},
                                        "failed": [ids], "said": text}
@@ -15,6 +15,7 @@ Time limits count the processor's time, so that a busy machine does not end a te
 that only waits has a limit in real time too. They are the signals' own: the kernel ends the child.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -37,6 +38,7 @@ _WARM = (
 _MEASURED = ("firmware/msgin5g", "tools/scm_server", "tools/device")
 _MEASURE_S = 120  # for a test without a change
 _MEMORY = 6 << 30  # bytes of address space: a mutant may ask for more and more
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _PLUGINS = ("-p", "no:randomly", "-p", "no:cacheprovider")
 _ENDED = {signal.SIGPROF: "timeout", signal.SIGALRM: "timeout", signal.SIGKILL: "killed"}
 
@@ -140,9 +142,19 @@ def in_child(work, stdout):
             os.killpg(child, signal.SIGKILL)
         except ProcessLookupError:
             pass
+        _end_children()
     stdout.seek(0)
     text = stdout.read()[-4000:].decode(errors="replace")
     return json.loads(said[0]) if said else {}, status, text
+
+
+def _end_children():
+    """End what has this process as its parent: the child that was forked has ended."""
+    pid = os.getpid()
+    while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        for child in map(int, children):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def measure(files):
@@ -190,6 +202,7 @@ def judge(module, text, tests):
 
 def main():
     os.chdir(sys.argv[1])
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     answers = os.fdopen(os.dup(1), "w")  # what the libraries print is no answer
     os.dup2(2, 1)
     for name in _WARM:
