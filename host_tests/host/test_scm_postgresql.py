@@ -20,6 +20,7 @@ from aiocoap.numbers import codes
 from click.testing import CliRunner
 from killed_writers import UES, KilledWriters
 from oscore_client import KeyHolder
+from postgresql_server import WITH_PASSWORD
 from scm_setup import COLLECTION, GET, MAX_AGE, OBSERVE, TIMEOUT_S, UE7, UE8, Client, Scm
 from scm_setup import document, ids, problem
 
@@ -29,7 +30,7 @@ from msgin5g_tools.scm_server.contexts import UE, Contexts
 from msgin5g_tools.scm_server.database_url import redacted
 from msgin5g_tools.scm_server.engine_postgresql import PostgresqlEngine
 from msgin5g_tools.scm_server.fleet import Fleet
-from msgin5g_tools.scm_server.problem import ScmError
+from msgin5g_tools.scm_server.problem import DatabaseUnavailable, ScmError
 from msgin5g_tools.scm_server.store import Store
 
 DOC = f"{COLLECTION}/ue-0007"
@@ -343,7 +344,8 @@ def test_a_database_that_cannot_be_used_is_one_line(postgresql, db):
 
 
 def test_the_url_of_a_socket_is_shown_as_it_was_given():
-    for rest in ("", "/scm", "/scm?host=/run/x&options=-c%20geqo=off", "h/scm?user=anna@h"):
+    more = "/scm?host=/run/x&options=-c%20geqo=off"
+    for rest in ("", "/scm", more, "h/scm?user=anna@h", "h/a@b", "u@h:5432/a@b"):
         assert redacted(f"postgresql://{rest}") == (f"postgresql://{rest}", set())
 
 
@@ -380,6 +382,25 @@ def test_without_psycopg_the_message_says_how_to_install_it(monkeypatch):
     assert text == (
         "Error: postgresql://u@h/x: PostgreSQL needs psycopg:"
         " pip install 'msgin5g-firmware[postgresql]'\n"
+    )
+
+
+def test_an_error_says_what_the_operator_can_do(db):
+    url = db.replace("msgin5g@", f"{WITH_PASSWORD}@")
+    for password, advice in (
+        ("", "no password supplied: put it into ~/.pgpass, or into the file of PGPASSFILE"),
+        (":wrong", "look at the URL, ~/.pgpass, and the file of PGPASSFILE"),
+    ):
+        given = url.replace("@", f"{password}@", 1)
+        status, text = run("documents", "list", "--db", given)
+        assert status == 1 and text.endswith(f": {advice}\n"), text
+        assert text.startswith(f"Error: {url}: ") and "wrong" not in text
+    with Store(db) as store:
+        store.run("SET default_transaction_read_only = on")
+        with pytest.raises(DatabaseUnavailable) as caught:
+            store.put("msgin5g", "ue-0007", document(UE7))
+    assert caught.value.line.endswith(
+        "in a read-only transaction: name the primary, as with ?target_session_attrs=read-write"
     )
 
 
