@@ -50,7 +50,9 @@ class Terminal:
     async def read(self, n):
         if not self.keys:
             raise EOFError
-        return self.keys.pop(0)
+        keys = "".join(self.keys[:n])
+        del self.keys[:n]
+        return keys
 
 
 class Person:

@@ -63,6 +63,7 @@ def test_an_open_bracket_a_long_text_and_a_backslash_go_on_in_the_next_line():
         ("x = '('  # (\r", "("),
         ("x = 'it\\'s (' \r", "it's ("),
         ("x = ''\r", ""),
+        ("x = len('') + len(\"\")\r", 0),
         ("formed = 2; x = formed\r", 2),
     ):
         person = Person()

@@ -3,6 +3,7 @@
 from radio_builders import Driven, new_radios, radio_ue
 
 from msgin5g_testkit.checks import xorshift
+from msgin5g.coap.endpoint import Endpoint, Role
 from msgin5g.node import Node
 from msgin5g_testkit.shim import espnow, network
 from builders import RELAY, SERVER, UE_ID, new_server, relay_settings, ue_address
@@ -51,6 +52,14 @@ def test_an_esp_now_peer_out_of_range():
     sim.run(None, 1000)
     assert radios.status()[0]["up"] and len(relay.links) == 1
     assert [name for name, _ in driven.emitted[2:]] == ["link_up"]
+
+
+def test_a_peer_that_comes_back_is_nothing_to_a_node_without_links_and_requests():
+    espnow.reset()
+    network.reset("esp32", lambda: 0)
+    radios = new_radios(espnow={"peers": {UE_ID: ["24:0a:c4:00:00:02", None]}}, **_HOP)
+    radios.join(Node(Role(Endpoint(xorshift(5), {})), [radios.espnow]))
+    assert radios.espnow.on_up is None and radios.espnow.on_down is None
 
 
 def test_the_channel_of_esp_now_is_its_own_or_that_of_the_access_point_or_1():

@@ -133,6 +133,10 @@ def test_status_of_a_ue_says_what_it_does():
     assert "\n  request      under way\n" in text and "next step" not in text
     node.ue.client.remote = None
     assert "\n  asks         nobody: the next hop has no address yet\n" in status(board, node)
+    node = node_of(board)
+    node.ue.client.remote = None
+    text = status(board, node)
+    assert "\n  state        running\n" in text and "next step" not in text
     node = node_of(board, start_delay_s=0)
     node.running = False
     text = status(board, node)

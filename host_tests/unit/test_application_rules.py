@@ -1,4 +1,4 @@
-"""A rule (`fault`) of an application that raises: the document is refused, the role goes on."""
+"""An application: its rules (`fault`) that raise, its import, a node without a configuration."""
 
 import sys
 
@@ -91,3 +91,40 @@ def test_a_rule_does_not_end_the_role_when_declare_has_raised_after_it():
 def test_a_rule_that_runs_out_of_memory_says_nothing_about_the_value():
     with raises(MemoryError):
         refusal(Module("number", MemoryError()), "7")
+
+
+class Stepped:
+    """An application's module with `step`."""
+
+    def __init__(self):
+        self.moments = []
+
+    def step(self, node, now):
+        self.moments.append(now)
+        return 500
+
+
+def test_an_application_whose_import_a_person_has_ended_has_failed():
+    made = Application("an_application")
+    made.prepare(Manager())
+    sys.modules["an_application"] = Module("number", None, KeyboardInterrupt())
+    try:
+        assert not made.has_failed
+        with raises(KeyboardInterrupt):
+            made.begin(None, None, None)
+    finally:
+        del sys.modules["an_application"]
+    assert made.has_failed
+
+
+def test_an_application_runs_on_a_node_without_a_configuration_of_its_own():
+    made = Application("an_application")
+    sys.modules["an_application"] = module = Stepped()
+    try:
+        made.begin(None, None, None)
+    finally:
+        del sys.modules["an_application"]
+    for now in (0, 499, 500, 1000):
+        made.step(now)
+    assert module.moments == [0, 500, 1000] and made.wait_ms(1000) == 500
+    assert made.configuration is None and not made.has_failed

@@ -88,6 +88,14 @@ def test_a_name_is_looked_up_when_the_network_is_up_and_not_before():
     assert place.emitted == [] and place.lookup.unresolved() == []
 
 
+def test_a_peer_that_has_timed_out_before_the_first_lookup_is_looked_up_as_any_other():
+    place = Place()
+    place.known["hop.example"] = _A
+    place.lookup.add("next_hop", "hop.example", 1, place.use, lambda: 3)
+    place.run(2000)
+    assert place.used == [_A] and place.hosts() == ["hop.example"]
+
+
 def test_a_name_that_is_not_known_is_asked_for_less_and_less_often():
     place = Place().add()
     place.run(3600000)
