@@ -19,7 +19,7 @@ from postgresql_server import WITH_PASSWORD
 from scm_setup import UE7, document
 
 from msgin5g_tools.scm_server import engine_postgresql
-from msgin5g_tools.scm_server.database_url import redacted
+from msgin5g_tools.scm_server.database import shown
 from msgin5g_tools.scm_server.problem import DatabaseError, ScmError
 from msgin5g_tools.scm_server.store import Store
 
@@ -75,7 +75,7 @@ def refused(msgin5g, db, *parts, commands=WRITING):
         done = msgin5g(*command, "--db", db)
         text = done.err.decode()
         assert (done.status, done.out) == (1, b"") and text.count("\n") == 1, done
-        assert text.startswith(f"Error: {redacted(str(db))[0]}: "), text
+        assert text.startswith(f"Error: {shown(db)}: "), text
         for part in parts:
             assert part in text, text
 
