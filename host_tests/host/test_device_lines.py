@@ -318,6 +318,7 @@ def test_a_first_boot_is_watched_line_by_line_until_its_verdict():
     assert good and text.startswith("configured after ") and session.n_resets == 1
     assert session.serial.timeout == 0.1
     assert watch_boot(Session(b"x" * 5000 + b"\nstarted role=ue\n"), 5, True)[0]
+    assert watch_boot(Session(b"applied\n" + b"x" * 5000), 5)[0], "whatever comes with it"
     assert watch_boot(Session(b"started role=ue\n"), 0.1) == (
         False,
         "started, but not configured: timed out after 0 s",

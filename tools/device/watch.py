@@ -7,7 +7,7 @@ from msgin5g_tools.device.events import SAFE_MODE, outcome, parse_event, parse_f
 from msgin5g_tools.device.serial_port import LOST, open_serial
 
 REOPEN_S = 10  # a board with USB of its own leaves the bus when it is reset
-_LINE_LIMIT = 4096
+_LINE_LIMIT = 4096  # bytes that are kept of a line without an end
 
 
 class Watch:
@@ -104,7 +104,8 @@ def watch_boot(session, wait_s, until_started=False, asked=None):
             except LOST:
                 pass  # gone once more: the next read notices
             continue
-        *lines, pending = pending[-_LINE_LIMIT:].split(b"\n")
+        *lines, pending = pending.split(b"\n")
+        pending = pending[-_LINE_LIMIT:]
         for line in lines:
             watch.line(line.decode("utf-8", "replace"), time.monotonic() - since)
             if watch.verdict is not None:
