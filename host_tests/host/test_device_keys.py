@@ -24,7 +24,7 @@ from msgin5g_tools.device.errors import FAILED, NOT_MICROPYTHON, WRONG_INPUT, De
 from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
 from msgin5g_tools.device.gateway_keys import Node, gateway_key_sources
 from msgin5g_tools.device.programs import INVENTORY
-from msgin5g_tools.device.server_keys import KeySource
+from msgin5g_tools.device.server_keys import KeySource, has_gateway_key, has_seal_c_key, key_owner
 from msgin5g_tools.device.settings_check import checked_settings
 from msgin5g_tools.scm_server.contexts import ACTIVE, GATEWAY, RETIRING, REVOKED, UE, Contexts
 from msgin5g_tools.scm_server.store import Store
@@ -221,6 +221,11 @@ def test_a_board_gets_a_key_with_its_numbers_once_and_the_server_has_the_same(fl
     for secrets, wifi in ((None, 1), (b'{"wifi": 2}', 2)):
         assert flash.run(secrets, source) == ["secrets.json"], "its numbers stay"
         assert flash.secrets() == {**first, "wifi": wifi}
+    asked = KeySource(db, UE, UE7, (UE8,))
+    for dry_run, listed in ((True, []), (False, [(UE7, UE8)])):
+        assert flash.run(None, asked, dry_run) == ["secrets.json"]
+        with Store(db) as store:
+            assert Contexts(store).gateway_ues() == listed, "a dry run changes nothing"
     (flash.board.path / "oscore-a").unlink()
     (flash.board.path / "oscore-b").unlink()
     assert flash.run(None, source, dry_run=True) == []
@@ -251,6 +256,31 @@ def test_secrets_without_a_key_leave_the_board_its_own(flash):
     other = {"security": {"master_secret": "b"}}
     flash.run(json.dumps(other).encode())
     assert flash.secrets() == other
+
+
+def test_whose_key_a_board_has_follows_from_its_role_and_its_next_hop():
+    at, server = ["10.0.0.1", 65401], {"address": ["10.0.0.9", 5683]}
+    via = {"next_hop": at, "next_hop_is": "gateway"}
+    links = {UE8: ["10.0.0.8", 65401]}
+    gateway = {"role": "gateway", "bind": at, "server": server, "links": links}
+    relay = {"role": "relay", "bind": at, "server": server, "links": links}
+    apart = {**gateway, "seal_c": {"mode": "separated", "bind": at, "peer": at}}
+    for made, owner, at_gateway, at_seal_c in (
+        ({"next_hop": at}, (UE, UE7), False, False),
+        ({"next_hop": at, "security": {"mode": "none"}}, None, False, False),
+        (via, None, True, False),
+        ({**via, "security": {"mode": "none"}}, None, False, False),
+        (gateway, (GATEWAY, UE7), False, False),
+        (apart, None, False, True),
+        ({**apart, "security": {"mode": "none"}}, None, False, False),
+        (relay, None, False, False),
+        ({**relay, "own_configuration": True}, (UE, UE7), False, False),
+    ):
+        made = {"ue_id": UE7, "security": {"mode": "oscore"}, **made}
+        settings = checked_settings(json.dumps(made).encode())[1]
+        assert key_owner(settings) == owner, made
+        assert has_gateway_key(settings) == at_gateway, made
+        assert has_seal_c_key(settings) == at_seal_c, made
 
 
 def test_what_is_no_database_is_one_line(tmp_path):

@@ -5,12 +5,13 @@ import json
 import os
 import time
 
+import cbor2
 import pytest
 from aiocoap import GET, Message
 from aiocoap.numbers.optionnumbers import OptionNumber
 
 from msgin5g_tools.scm_server import identity, json_write, link_format, options, query, resources
-from msgin5g_tools.scm_server import ue_config, ue_config_check
+from msgin5g_tools.scm_server import store, ue_config, ue_config_check
 from msgin5g_tools.scm_server.echo import Verifier
 from msgin5g_tools.scm_server.config_data import compact, parse_object
 from msgin5g_tools.line_writer import LineWriter
@@ -78,6 +79,28 @@ def test_an_address_is_host_and_port():
             address(text, "bind")
     assert address_text("192.0.2.1", 5683) == "192.0.2.1:5683"
     assert address_text("2001:db8::1", 5683) == "[2001:db8::1]:5683"
+
+
+def test_an_array_of_documents_is_the_cbor_of_a_list_however_many_there_are():
+    for n in (0, 1, 23, 24, 255, 256, 65_536):
+        assert store.array([b"\x07"] * n) == cbor2.dumps([7] * n), n
+
+
+def test_a_selection_has_as_many_documents_and_bytes_as_its_limits_allow(tmp_path):
+    with store.Store(tmp_path / "scm.db") as opened:
+        for name in ("a", "b"):
+            opened.put("msgin5g", name, {"valServiceDomain": "e", "configName": name * 100})
+        bodies = opened.select("msgin5g")
+        size = sum(map(len, bodies))
+        for limits, expected in (
+            ((2, size), bodies),
+            ((2, size - 1), None),
+            ((1, size), None),
+            ((3, size + 1), bodies),
+        ):
+            assert opened.select("msgin5g", None, store.Limits(*limits)) == expected, limits
+        opened.delete("msgin5g", "b")
+        assert opened.select("msgin5g", None, store.Limits(2, 1)) == bodies[:1], "one is whole"
 
 
 def test_each_number_of_the_settings_has_its_bounds():
