@@ -177,6 +177,7 @@ def test_every_event_and_every_count_of_the_server_is_a_figure():
         ("served", {"method": "GET", "code": "5.03"}),
         ("notified", {"code": "2.05"}),
         ("replayed", {}),
+        ("replayed", {}),
         ("started", {}),
     ):
         metrics.on_event({"event": event, **fields})
@@ -204,7 +205,7 @@ def test_every_event_and_every_count_of_the_server_is_a_figure():
         "observers": 8,
         "connections": 9,
         "drops_total malformed": 6,
-        "drops_total replayed": 1,
+        "drops_total replayed": 2,
         "drops_total log_line": 7,
     }
 
