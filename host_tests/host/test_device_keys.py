@@ -24,9 +24,11 @@ from msgin5g_tools.device.errors import FAILED, NOT_MICROPYTHON, WRONG_INPUT, De
 from msgin5g_tools.device.flashing import Bundles, Job, Options, flash_board
 from msgin5g_tools.device.gateway_keys import Node, gateway_key_sources
 from msgin5g_tools.device.programs import INVENTORY
+from msgin5g_tools.device.server_contexts import open_contexts
 from msgin5g_tools.device.server_keys import KeySource, has_gateway_key, has_seal_c_key, key_owner
 from msgin5g_tools.device.settings_check import checked_settings
 from msgin5g_tools.scm_server.contexts import ACTIVE, GATEWAY, RETIRING, REVOKED, UE, Contexts
+from msgin5g_tools.scm_server.problem import DatabaseError
 from msgin5g_tools.scm_server.store import Store
 
 BOARD = b"\xe6\x61\x64\x07"
@@ -293,6 +295,13 @@ def test_what_is_no_database_is_one_line(tmp_path):
         assert str(caught.value).startswith(f"{path}: {expected}")
         assert str(caught.value).count(str(path)) == 1
     assert not missing.exists()
+
+
+def test_a_fault_of_the_database_while_keys_are_read_is_one_line_that_names_it(db):
+    with pytest.raises(DeviceError) as caught, open_contexts(db):
+        raise DatabaseError("disk I/O error")
+    assert caught.value.status == WRONG_INPUT
+    assert str(caught.value).startswith(f"{db}: disk I/O error")
 
 
 class Site:

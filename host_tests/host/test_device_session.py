@@ -22,6 +22,7 @@ from msgin5g_tools.device.errors import (
     PORT_MISSING,
     DeviceError,
 )
+from msgin5g_tools.device.ports import on_each
 from msgin5g_tools.device.serial_port import (
     failed,
     not_opened,
@@ -185,6 +186,31 @@ def test_a_board_that_does_not_say_ok_to_a_program_is_one_line(tool, capsys):
         assert error.value.status == FAILED
         assert str(error.value) == "the connection was lost: run the command again"
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("tool", session.TOOLS)
+def test_a_board_that_is_unplugged_while_it_is_knocked_at_is_one_line(tool, monkeypatch):
+    def enter(_):
+        raise serial.SerialException("device reports readiness to read but returned no data")
+
+    monkeypatch.setattr(session.Session, "enter", enter)
+    with RawRepl() as repl:
+        with pytest.raises(DeviceError) as error:
+            open_session(repl.port, tool)
+        assert error.value.status == FAILED
+        assert str(error.value) == "the connection was lost: run the command again"
+        open_serial(repl.port).close()
+
+
+def test_work_at_a_port_does_not_keep_the_process_alive_and_each_port_has_its_outcome():
+    def work(port):
+        if port == "b":
+            raise serial.SerialException("gone")
+        return threading.current_thread().daemon
+
+    outcomes = on_each(["a", "b"], work)
+    assert outcomes["a"] == (True, None)
+    assert outcomes["b"][0] is None and isinstance(outcomes["b"][1], DeviceError)
 
 
 def test_last_lines_of_tracebacks_are_words():

@@ -275,7 +275,7 @@ def test_a_document_whose_request_the_server_rejects_is_asked_for_anew_the_next_
     sim.run(None, 100)
     (exchange,) = gateway.endpoint.exchanges
     reset = bytes((0x70, 0, exchange.mid() >> 8, exchange.mid() & 0xFF))
-    gateway.receive(exchange.transport, reset, server, sim.now)
+    gateway.receive(exchange.transport, reset, exchange.remote, sim.now)
     assert more(sim, client).code == 0xA3
     assert gateway.shared_documents.documents == {} and gateway.n_waiting == 0
     new_bulk_server(sim, [doc(1)])

@@ -39,7 +39,8 @@ TOOLS = ("mpremote", "ampy")
 _READ_TIMEOUT_S = 0.5
 _WRITE_TIMEOUT_S = 5
 _SILENT_S = 10
-_BUSY_S = 0.5  # a program that has just ended may hold the port a moment longer
+_BUSY_S = 2  # a program that ends may hold the port for so long on a busy computer
+_BUSY_POLL_S = 0.05
 PROBES = (0.7, 1.5)  # seconds to wait for an answer, each time
 BOOT_S = 10  # boot.py has as long after a soft reset
 BOOT_FAULT = f"boot.py: timed out after {BOOT_S} s; main.py starts after its end: correct boot.py"
@@ -73,7 +74,7 @@ def _opened(port, kind):
         except DeviceError as error:
             if error.status != PORT_BUSY or time.monotonic() > until:
                 raise
-        time.sleep(_BUSY_S / 10)
+        time.sleep(_BUSY_POLL_S)
 
 
 @contextmanager
